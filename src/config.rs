@@ -1,0 +1,1 @@
+//! `tieout.toml` and the secrets that it points at.

@@ -1,0 +1,1 @@
+//! Manifests, SQL and crosswalks in force.

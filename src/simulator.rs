@@ -1,0 +1,1 @@
+//! A firm that lives day by day.

@@ -1,0 +1,146 @@
+//! The commit: an immutable JSON manifest, and the chain that commits form.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The manifest format that this version writes.
+pub const FORMAT: u32 = 1;
+
+/// What a commit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitKind {
+    /// Records of one or more sources.
+    Extract,
+    /// A changed set of definitions.
+    Definitions,
+    /// A name for a commit.
+    Pin,
+    /// A waived or unwaived exception.
+    Waiver,
+    /// A month signed off.
+    Signoff,
+    /// Changed rules replayed over the past.
+    Recheck,
+    /// Superseded states dropped.
+    Vacuum,
+}
+
+/// A Parquet file of the warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Path below the warehouse's root, with `/`.
+    pub path: String,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// What a commit did to one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableCommit {
+    /// The source's name.
+    pub source: String,
+    /// The table's name.
+    pub table: String,
+    /// Typed columns in order, as `[name, type]` with the manifest's type words.
+    pub columns: Vec<(String, String)>,
+    /// SHA-256 over `columns`.
+    pub schema_fingerprint: String,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows whose content hash changed.
+    pub updated: u64,
+    /// Rows closed.
+    pub deleted: u64,
+    /// Rows in the state after this commit; for append tables the rows added.
+    pub rows: u64,
+    /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
+    pub control_totals: BTreeMap<String, String>,
+    /// What changed; none if nothing did.
+    pub changes: Option<DataFile>,
+    /// The full table after this commit; none if nothing changed (then the last state stands) and for append tables.
+    pub state: Option<DataFile>,
+    /// The value up to which the table was read.
+    pub cursor: Option<String>,
+    /// Set when the run's rows were held back because too many would have vanished.
+    pub held_back: Option<String>,
+}
+
+/// One source's part in an extract run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRun {
+    /// The source's name in the settings.
+    pub source: String,
+    /// The system it is a connection to.
+    pub system: String,
+    /// When the run began, UTC.
+    pub started_at: DateTime<Utc>,
+    /// When it ended, UTC.
+    pub finished_at: DateTime<Utc>,
+    /// The oldest page of the run: what is stated is true as of then.
+    pub observed_at: DateTime<Utc>,
+    /// HTTP requests made, with retries.
+    pub requests: u64,
+    /// Requests that were tried again.
+    pub retries: u64,
+    /// Seconds waited for rate limits and backoff.
+    pub waited_seconds: u64,
+    /// Tables that ended otherwise than complete.
+    pub incomplete_tables: Vec<String>,
+}
+
+/// The manifest of one commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The warehouse it belongs to, a UUID as text.
+    pub warehouse_id: String,
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// SHA-256, hex, of the bytes of the manifest before it; empty for the first.
+    pub parent: String,
+    /// What it is for.
+    pub kind: CommitKind,
+    /// When it was made visible, UTC, strictly increasing along the chain.
+    pub committed_at: DateTime<Utc>,
+    /// As of when its data is true: the oldest page over all sources read. Ages are measured from here.
+    pub observed_at: DateTime<Utc>,
+    /// Whether the run's clock was given by a person or a simulator instead of the machine.
+    pub clock_is_given: bool,
+    /// The version of tieout that wrote it.
+    pub tool_version: String,
+    /// SHA-256, hex, of the set of definitions in force (`definitions/<hash>.json`).
+    pub definitions: String,
+    /// The sources read.
+    pub runs: Vec<SourceRun>,
+    /// Every table looked at, whether or not it changed.
+    pub tables: Vec<TableCommit>,
+}
+
+/// The chain up to a commit, as one reader sees it: immutable, shared by reference.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// Ascending by number. The last one may be prepared and not yet published.
+    pub commits: Vec<Arc<Commit>>,
+    /// SHA-256, hex, of the last commit's manifest; empty if there is none.
+    pub digest: String,
+}
+
+/// The files that make up a table's content as of a commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Typed columns as of that commit.
+    pub columns: Vec<(String, String)>,
+    /// The nearest state at or before the commit.
+    pub state: Option<DataFile>,
+    /// Change files after that state, oldest first, up to the commit.
+    pub changes: Vec<(u64, DataFile)>,
+}

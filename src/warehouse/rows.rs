@@ -1,0 +1,223 @@
+//! What a run hands to the warehouse: one [`TableInput`] per table, its rows as Arrow batches in one fixed layout.
+//!
+//! Every row is a record as the source sent it (after redaction) beside the typed columns that its manifest projects:
+//!
+//! | column | type | what |
+//! |---|---|---|
+//! | [`KEY`] | text | the record's key, components joined by `\|` |
+//! | [`SCOPE`] | text | the parent the record was listed under: parent keys joined by `/`, empty for a company-wide list |
+//! | typed columns | as declared | the projection under the manifest in force |
+//! | [`RAW`] | text | the record as received, JSON, without what redaction removed |
+//! | [`HASH`] | text | SHA-256, hex, of the canonical record (sorted keys) without the manifest's `ignore` paths |
+//! | [`EXTRACTED_AT`] | timestamp | when its page was received, UTC |
+//!
+//! The warehouse adds [`COMMIT`] (the commit that last changed the row) and, in change files, [`OP`].
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The record's key as text: components joined by `|`, with `|` and `\` inside a component escaped by `\`.
+pub const KEY: &str = "_key";
+/// The parent under which the record was listed.
+pub const SCOPE: &str = "_scope";
+/// The record as received, JSON.
+pub const RAW: &str = "_raw";
+/// The content hash: what counts as a change.
+pub const HASH: &str = "_hash";
+/// When the record's page was received, UTC.
+pub const EXTRACTED_AT: &str = "_extracted_at";
+/// The commit that last changed the row.
+pub const COMMIT: &str = "_commit";
+/// In change files: `I` inserted, `U` updated, `D` deleted.
+pub const OP: &str = "_op";
+
+/// The source name under which results of our own (coverage, exceptions, check runs, …) are kept as tables.
+pub const SYSTEM_SOURCE: &str = "tieout";
+
+/// A column's type, as manifests name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// 64-bit integer: `int64`.
+    Int64,
+    /// UTF-8 text: `text`. JSON subtrees are text too: `json`.
+    Text,
+    /// `bool`.
+    Bool,
+    /// Exact decimal: `decimal(precision,scale)`, at most 38 digits.
+    Decimal(u8, i8),
+    /// A calendar date without time: `date`.
+    Date,
+    /// A moment in UTC, microseconds: `timestamp`.
+    Timestamp,
+}
+
+impl ColumnType {
+    /// The Arrow type that stores it.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Int64 => DataType::Int64,
+            Self::Text => DataType::Utf8,
+            Self::Bool => DataType::Boolean,
+            Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
+            Self::Date => DataType::Date32,
+            Self::Timestamp => timestamp_type(),
+        }
+    }
+}
+
+/// The one type of moments in the warehouse: microseconds, UTC.
+pub fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("+00:00")))
+}
+
+/// The schema of the batches in a [`TableInput`]: key, scope, typed columns, raw, hash, extracted at.
+pub fn input_schema(columns: &[(String, ColumnType)]) -> SchemaRef {
+    let mut fields = vec![Field::new(KEY, DataType::Utf8, false), Field::new(SCOPE, DataType::Utf8, false)];
+    fields.extend(columns.iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)));
+    fields.push(Field::new(RAW, DataType::Utf8, true));
+    fields.push(Field::new(HASH, DataType::Utf8, false));
+    fields.push(Field::new(EXTRACTED_AT, timestamp_type(), false));
+    Arc::new(Schema::new(fields))
+}
+
+/// The schema of a state file and of every reader: the input's, then [`COMMIT`].
+pub fn state_schema(columns: &[(String, ColumnType)]) -> SchemaRef {
+    let mut fields: Vec<Field> = input_schema(columns).fields().iter().map(|field| field.as_ref().clone()).collect();
+    fields.push(Field::new(COMMIT, DataType::Int64, false));
+    Arc::new(Schema::new(fields))
+}
+
+/// The schema of a change file: the state's, then [`OP`]. A deleted row carries its last content.
+pub fn changes_schema(columns: &[(String, ColumnType)]) -> SchemaRef {
+    let mut fields: Vec<Field> = state_schema(columns).fields().iter().map(|field| field.as_ref().clone()).collect();
+    fields.push(Field::new(OP, DataType::Utf8, false));
+    Arc::new(Schema::new(fields))
+}
+
+/// Joins the components of a record's key.
+pub fn join_key<'a>(components: impl IntoIterator<Item = &'a str>) -> String {
+    let escaped = components.into_iter().map(|part| part.replace('\\', "\\\\").replace('|', "\\|"));
+    escaped.collect::<Vec<_>>().join("|")
+}
+
+/// How a table was read in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// Every record of every scope: what is absent from a completely read scope is gone.
+    Full,
+    /// Only what changed since the cursor: absence says nothing.
+    Incremental,
+    /// Rows to add for this commit alone, never compared with earlier ones (check runs, requests, rejects).
+    Append,
+}
+
+/// What may be believed of one scope of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoverageStatus {
+    /// Read completely, at least one record.
+    Ok,
+    /// Read completely, no record, and something else confirms that there is none.
+    EmptyVerified,
+    /// An empty answer that a missing permission would give as well.
+    EmptyUnverified,
+    /// The source refused (401, 403).
+    Forbidden,
+    /// The source knows no such thing, or hides it (404).
+    NotFound,
+    /// The read failed; see the error.
+    Failed,
+    /// Some records are missing: a page lost, a record rejected, a total that does not match.
+    Partial,
+}
+
+impl CoverageStatus {
+    /// Whether rows may be closed, and a check may speak, on the strength of this read.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Ok | Self::EmptyVerified)
+    }
+
+    /// The word stored in `meta.coverage`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::EmptyVerified => "empty_verified",
+            Self::EmptyUnverified => "empty_unverified",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// How one scope of one table ended in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coverage {
+    /// The parent keys joined by `/`; empty for a company-wide list.
+    pub scope: String,
+    /// The key of the project that the scope lies in (its ancestor in the table `projects`), if any.
+    pub project: Option<String>,
+    /// What may be believed.
+    pub status: CoverageStatus,
+    /// Records received and kept.
+    pub rows: u64,
+    /// The total that the source told, where it tells one.
+    pub expected_rows: Option<u64>,
+    /// When the oldest page of this scope was received, UTC.
+    pub observed_at: DateTime<Utc>,
+    /// What went wrong, for people: what, where, why.
+    pub error: Option<String>,
+}
+
+/// A record that could not become a row: kept with its reason and text, never dropped in silence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    /// The scope it was listed under.
+    pub scope: String,
+    /// Why it is no row: the column and the value.
+    pub reason: String,
+    /// The record as received, redacted.
+    pub raw: String,
+}
+
+/// A field of the source that differs from the manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The field's path.
+    pub field: String,
+    /// `missing` (declared, in no record), `new` (in records, not known to the manifest) or `type`.
+    pub kind: String,
+    /// One sentence with an example.
+    pub detail: String,
+}
+
+/// One table of one source, as a run read it.
+#[derive(Clone, Debug)]
+pub struct TableInput {
+    /// The source's name in the settings, or [`SYSTEM_SOURCE`].
+    pub source: String,
+    /// The table's name in the manifest.
+    pub table: String,
+    /// Typed columns in order.
+    pub columns: Vec<(String, ColumnType)>,
+    /// How it was read.
+    pub mode: ReadMode,
+    /// Rows in [`input_schema`].
+    pub batches: Vec<RecordBatch>,
+    /// How each scope ended. For [`ReadMode::Full`] only rows of complete scopes may be closed.
+    pub coverage: Vec<Coverage>,
+    /// Records that could not become rows.
+    pub rejects: Vec<Reject>,
+    /// Fields that differ from the manifest.
+    pub drift: Vec<Drift>,
+    /// The value up to which the table was read, for an incremental next run.
+    pub cursor: Option<String>,
+    /// A person confirmed that a mass deletion is real (`--accept-deletes`).
+    pub accept_deletes: bool,
+}
