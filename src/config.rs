@@ -1,1 +1,392 @@
-//! `tieout.toml` and the secrets that it points at.
+//! `tieout.toml`: the settings of one workspace, and the secrets that they point at.
+//!
+//! Owns the serde types and their messages; live objects are built elsewhere. Unknown keys are errors with a suggestion.
+//! Secrets never stand in the file: only where to find them (`{ env = "…" }` or `{ file = "…" }`), and a [`Secret`]
+//! never prints.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// Schemas of our own: no source may be named like one.
+const RESERVED_SOURCE_NAMES: [&str; 14] = [
+    "recon",
+    "trend",
+    "audit",
+    "pm",
+    "erp",
+    "link",
+    "history",
+    "meta",
+    "system",
+    "source",
+    "tieout",
+    "pg_catalog",
+    "information_schema",
+    "public",
+];
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the warehouse is.
+    #[serde(default)]
+    pub warehouse: WarehouseConfig,
+    /// Whose books these are.
+    #[serde(default)]
+    pub firm: FirmConfig,
+    /// One per connected system, by the name that becomes its schema.
+    #[serde(default)]
+    pub sources: BTreeMap<String, SourceConfig>,
+    /// Accounts and cost codes with a special meaning.
+    #[serde(default)]
+    pub accounts: AccountsConfig,
+    /// Largest differences still called equal.
+    #[serde(default)]
+    pub tolerance: ToleranceConfig,
+    /// Ages below which a missing record is in flight, hours by check id.
+    #[serde(default)]
+    pub grace: BTreeMap<String, i64>,
+    /// Day limits and severity.
+    #[serde(default)]
+    pub checks: ChecksConfig,
+    /// What the integration tool between both systems does not sync.
+    #[serde(default)]
+    pub connector: ConnectorConfig,
+    /// Who may log in to the SQL server.
+    #[serde(default)]
+    pub roles: Vec<RoleConfig>,
+    /// The SQL server.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// The folder of the file: relative paths start here.
+    #[serde(skip)]
+    pub directory: PathBuf,
+}
+
+/// `[warehouse]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarehouseConfig {
+    /// A folder, relative to the file, or `file:///…`.
+    pub url: String,
+}
+
+impl Default for WarehouseConfig {
+    fn default() -> Self {
+        Self { url: "./warehouse".to_owned() }
+    }
+}
+
+/// `[firm]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirmConfig {
+    /// The firm's name, for reports.
+    pub name: String,
+    /// IANA name: days and months end here.
+    pub timezone: String,
+    /// First month of the fiscal year, 1 to 12.
+    pub fiscal_year_start: u32,
+    /// ISO 4217 code of amounts for which a source names none.
+    pub currency: String,
+    /// The key under which tax ids are hashed; without it they are dropped, not compared.
+    #[serde(skip_serializing)]
+    pub tax_id_key: Option<SecretReference>,
+}
+
+impl Default for FirmConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            timezone: "UTC".to_owned(),
+            fiscal_year_start: 1,
+            currency: "USD".to_owned(),
+            tax_id_key: None,
+        }
+    }
+}
+
+/// `[sources.<name>]`: `kind`, an optional `base_url`, and whatever the system's manifest asks for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SourceConfig {
+    /// The system, as its folder in `extractors/` is named.
+    pub kind: String,
+    /// Overrides the manifest's base URL (sandbox, zone, test).
+    pub base_url: Option<String>,
+    /// The settings that the manifest names.
+    #[serde(flatten)]
+    pub values: BTreeMap<String, SettingValue>,
+}
+
+/// A setting's value: plain, or where to find a secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum SettingValue {
+    /// Text.
+    Text(String),
+    /// A whole number, such as a company id.
+    Integer(i64),
+    /// `{ env = "NAME" }` or `{ file = "path" }`.
+    Secret(SecretReference),
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretReference {
+    /// The environment variable that holds it.
+    pub env: Option<String>,
+    /// The file that holds it, relative to `tieout.toml`; trailing line breaks are ignored.
+    pub file: Option<PathBuf>,
+}
+
+/// A secret in memory: never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+impl SecretReference {
+    /// Reads the secret. `key` names the setting in messages.
+    ///
+    /// # Errors
+    /// Neither or both of `env` and `file`, an unset variable, an unreadable or empty file.
+    pub fn resolve(&self, key: &str, directory: &Path) -> Result<Secret> {
+        let value = match (&self.env, &self.file) {
+            (Some(name), None) => std::env::var(name).with_context(|| {
+                format!("read secret {key}: environment variable {name} is not set\nhint: export {name}=… or use {{ file = \"…\" }}")
+            })?,
+            (None, Some(file)) => {
+                let path = directory.join(file);
+                std::fs::read_to_string(&path).with_context(|| format!("read secret {key} from {}", path.display()))?
+            }
+            _ => bail!("read secret {key}: needs either {{ env = \"NAME\" }} or {{ file = \"path\" }}"),
+        };
+        let value = value.trim_end_matches(['\r', '\n']).to_owned();
+        if value.is_empty() {
+            bail!("read secret {key}: it is empty");
+        }
+        Ok(Secret(value))
+    }
+}
+
+/// `[accounts]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountsConfig {
+    /// Cost codes that say "nobody chose": compared normalised.
+    pub default_codes: Vec<String>,
+    /// Accounts where unassigned cost is parked.
+    pub suspense_accounts: Vec<String>,
+}
+
+impl Default for AccountsConfig {
+    fn default() -> Self {
+        let default_codes = ["00-000", "0000", "00-0000", "99-999", "UNASSIGNED", "SUSPENSE", "DEFAULT"];
+        Self { default_codes: default_codes.map(str::to_owned).to_vec(), suspense_accounts: Vec::new() }
+    }
+}
+
+/// `[tolerance]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToleranceConfig {
+    /// Decimal text, in the currency's unit: differences up to it are equal.
+    pub amount: String,
+}
+
+impl Default for ToleranceConfig {
+    fn default() -> Self {
+        Self { amount: "0.01".to_owned() }
+    }
+}
+
+/// `[checks]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChecksConfig {
+    /// O1: change orders older than this many days are no longer in the last month's window.
+    pub change_order_days: i64,
+    /// P0: days after which an invoice unpaid in PM is listed.
+    pub unpaid_days: i64,
+    /// V1: a PM vendor created within so many days is expected in the ERP even before it is used.
+    pub vendor_created_days: i64,
+    /// Hours after which a read is too old for a check to speak.
+    pub freshness_hours: i64,
+}
+
+impl Default for ChecksConfig {
+    fn default() -> Self {
+        Self { change_order_days: 30, unpaid_days: 60, vendor_created_days: 90, freshness_hours: 36 }
+    }
+}
+
+/// `[connector]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectorConfig {
+    /// A shipped profile, such as `procore-acumatica-edge`.
+    pub profile: Option<String>,
+    /// Canonical entities that the firm switched off.
+    pub disabled: Vec<String>,
+}
+
+/// `[[roles]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleConfig {
+    /// The login name.
+    pub name: String,
+    /// Where the password is.
+    pub password: SecretReference,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub listen: String,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Seconds a statement may run; 0 = no limit.
+    pub statement_timeout_seconds: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:5433".to_owned(), max_connections: 100, statement_timeout_seconds: 0 }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// A missing file, bad TOML, an unknown key (with a suggestion), a reserved source name.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("read {}\nhint: `tieout init` writes a commented one, --config names another", path.display())
+        })?;
+        let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Self::parse(&text, directory).with_context(|| format!("read {}", path.display()))
+    }
+
+    /// Parses the text of a `tieout.toml` that lies in `directory`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, directory: PathBuf) -> Result<Self> {
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| anyhow::anyhow!(with_suggestion(&error.to_string())))?;
+        config.directory = directory;
+        for name in config.sources.keys() {
+            if RESERVED_SOURCE_NAMES.contains(&name.as_str()) {
+                bail!(
+                    "[sources.{name}]: a source may not be named like one of our schemas\nhint: name it after the system, such as [sources.procore]"
+                );
+            }
+            let is_plain =
+                name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+            if !is_plain || !name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+                bail!("[sources.{name}]: a source's name becomes a schema: lower-case letters, digits and _ only");
+            }
+        }
+        if config.firm.timezone.parse::<chrono_tz::Tz>().is_err() {
+            bail!(
+                "[firm] timezone = \"{}\": not an IANA time zone\nhint: for example \"America/Chicago\"",
+                config.firm.timezone
+            );
+        }
+        if !(1..=12).contains(&config.firm.fiscal_year_start) {
+            bail!("[firm] fiscal_year_start = {}: a month, 1 to 12", config.firm.fiscal_year_start);
+        }
+        Ok(config)
+    }
+
+    /// The warehouse's URL with a relative folder resolved against the file's own.
+    pub fn warehouse_url(&self) -> String {
+        if self.warehouse.url.contains("://") {
+            return self.warehouse.url.clone();
+        }
+        self.directory.join(&self.warehouse.url).to_string_lossy().into_owned()
+    }
+
+    /// The non-secret settings that decide answers, as they are stored with the definitions.
+    pub fn definition_settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "firm": self.firm,
+            "accounts": self.accounts,
+            "tolerance": self.tolerance,
+            "grace": self.grace,
+            "checks": self.checks,
+            "connector": self.connector,
+            "sources": self.sources.iter().map(|(name, source)| (name.clone(), source.kind.clone())).collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+/// Adds "did you mean" to serde's list of expected fields.
+fn with_suggestion(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let Some((unknown, expected)) = quoted.split_first() else { return message.to_owned() };
+    if !message.contains("unknown field") {
+        return message.to_owned();
+    }
+    let nearest = expected.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 3 => format!("{message}\nhint: did you mean `{name}`?"),
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_with_a_suggestion() {
+        let error = Config::parse("[warehouse]\nulr = \"x\"", PathBuf::new()).unwrap_err();
+        assert!(format!("{error:#}").contains("did you mean `url`"), "{error:#}");
+    }
+
+    #[test]
+    fn a_source_may_not_take_a_schema_of_ours() {
+        let error = Config::parse("[sources.recon]\nkind = \"procore\"", PathBuf::new()).unwrap_err();
+        assert!(format!("{error:#}").contains("named like one of our schemas"), "{error:#}");
+    }
+
+    #[test]
+    fn secrets_are_read_from_files_and_never_print() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+        let reference = SecretReference { env: None, file: Some("secret".into()) };
+        let secret = reference.resolve("client_secret", folder.path()).unwrap();
+        assert_eq!(secret.expose(), "hunter2");
+        assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_unset_variable_is_named() {
+        let reference = SecretReference { env: Some("TIEOUT_TEST_UNSET".into()), file: None };
+        let error = reference.resolve("sources.procore.client_id", Path::new("")).unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.contains("sources.procore.client_id") && message.contains("TIEOUT_TEST_UNSET"), "{message}");
+    }
+}

@@ -24,7 +24,7 @@
 //!
 //! An arrow goes only downwards: `cli → server → engine → warehouse`, `extract → warehouse`. `cli::extract` is where they
 //! meet: extract, prepare, check, publish. The simulator knows none of them. Nothing but `warehouse::store` touches
-//! object_store, nothing but `engine` builds a DataFusion session, nothing but `server` knows pgwire.
+//! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 
 pub mod cli;
 pub mod clock;

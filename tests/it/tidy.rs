@@ -1,0 +1,85 @@
+//! The style's police: what `docs/` and the module headers promise about shape, held by a test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A Rust file longer than this must be split.
+const RUST_LINES_MAX: usize = 500;
+/// Words that say somebody meant to come back.
+const LEFT_OVER: [&str; 3] = ["TODO", "FIXME", "XXX:"];
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn no_rust_file_grows_past_its_limit() {
+    let too_long: Vec<String> = files("src", "rs")
+        .into_iter()
+        .chain(files("tests", "rs"))
+        .filter_map(|path| {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            (lines > RUST_LINES_MAX).then(|| format!("{} has {lines} lines", path.display()))
+        })
+        .collect();
+    assert!(too_long.is_empty(), "split these: {too_long:#?}");
+}
+
+#[test]
+fn every_module_says_what_it_owns() {
+    for path in files("src", "rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} has no module header", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later_in_the_code() {
+    let own = Path::new(file!()).file_name().unwrap();
+    for folder in ["src", "tests", "queries", "extractors"] {
+        for ending in ["rs", "sql", "toml"] {
+            for path in files(folder, ending).into_iter().filter(|path| path.file_name() != Some(own)) {
+                let text = fs::read_to_string(&path).unwrap();
+                let found = LEFT_OVER.iter().find(|word| text.contains(**word));
+                assert!(found.is_none(), "{} has a leftover {found:?}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_check_has_its_own_cases() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql/recon");
+    for path in files("queries/recon", "sql") {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("-- check:") {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            assert!(tests.join(format!("{name}.slt")).exists(), "{} has no tests/sql/recon/{name}.slt", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_shipped_manifest_parses() {
+    let manifests: Vec<PathBuf> =
+        files("extractors", "toml").into_iter().filter(|path| path.ends_with("manifest.toml")).collect();
+    for path in manifests {
+        let text = fs::read_to_string(&path).unwrap();
+        toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
