@@ -89,6 +89,7 @@ impl Warehouse {
             let text = text.map_err(|error| Error::corrupt(IDENTITY, error.to_string()))?;
             // Whoever comes second takes the first one's identity.
             store.put_new(IDENTITY, Bytes::from(text)).await?;
+            store.flush(&[IDENTITY.to_owned()]).await?;
         }
         Self::with_store(store).await
     }

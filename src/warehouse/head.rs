@@ -50,8 +50,9 @@ impl Head {
     ///
     /// For an append table there is no state, and the change files are all it has.
     pub fn snapshot(&self, commit: u64, source: &str, table: &str) -> Option<Snapshot> {
-        let mut snapshot =
-            Snapshot { columns: self.table(commit, source, table)?.columns.clone(), ..Snapshot::default() };
+        self.table(commit, source, table)?;
+        let columns = self.column_words(commit, source, table).to_vec();
+        let mut snapshot = Snapshot { columns, ..Snapshot::default() };
         for (number, found) in self.newest_first(commit, source, table) {
             if found.state.is_some() {
                 snapshot.state.clone_from(&found.state);
@@ -80,9 +81,9 @@ impl Head {
 
     /// The table's typed columns as of a commit; empty if nobody had looked at it by then.
     pub fn columns(&self, upto: u64, source: &str, table: &str) -> Vec<(String, ColumnType)> {
-        let words = self.table(upto, source, table).map_or(&[][..], |found| found.columns.as_slice());
+        let words = self.column_words(upto, source, table).iter();
         // The chain refuses manifests with words that it does not know, so that none is left out here.
-        words.iter().filter_map(|(name, word)| Some((name.clone(), ColumnType::parse(word)?))).collect()
+        words.filter_map(|(name, word)| Some((name.clone(), ColumnType::parse(word)?))).collect()
     }
 
     /// The value up to which the table was read; what an incremental run starts from.
@@ -110,9 +111,23 @@ impl Head {
     ) -> impl Iterator<Item = (u64, &'a TableCommit)> + use<'a, 'b> {
         let count = self.commits.partition_point(|commit| commit.number <= upto);
         let commits = self.commits.iter().take(count).rev();
+        // Run after run lists its tables in the same order: look where the table stood last time first.
+        let mut place = 0;
         commits.filter_map(move |commit| {
-            let found = commit.tables.iter().find(|it| it.table == table && it.source == source)?;
-            Some((commit.number, found))
+            let is_it = |it: &TableCommit| it.table == table && it.source == source;
+            if !commit.tables.get(place).is_some_and(is_it) {
+                place = commit.tables.iter().position(is_it)?;
+            }
+            commit.tables.get(place).map(|found| (commit.number, found))
         })
+    }
+
+    /// The columns as the newest commit that wrote them down has them.
+    fn column_words(&self, upto: u64, source: &str, table: &str) -> &[(String, String)] {
+        let mut all = self.newest_first(upto, source, table).map(|(_, found)| found);
+        let Some(newest) = all.next() else { return &[] };
+        let same = |found: &&TableCommit| found.schema_fingerprint == newest.schema_fingerprint;
+        let mut written = std::iter::once(newest).chain(all).take_while(same).filter(|found| !found.columns.is_empty());
+        written.next().map_or(&[], |found| found.columns.as_slice())
     }
 }

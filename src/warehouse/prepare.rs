@@ -89,8 +89,9 @@ impl Warehouse {
         if !self.store.put_new(&path, Bytes::from(bytes)).await? {
             return Err(Error::Conflict { number: commit.number });
         }
-        if durable {
-            self.store.flush(&[path]).await?;
+        // From here on the commit is visible, whatever else fails.
+        if durable && let Err(error) = self.store.flush(&[path]).await {
+            tracing::warn!(%error, number = commit.number, "the commit is published, but a power cut may still lose it");
         }
         self.head().await
     }
@@ -128,15 +129,22 @@ impl Prepared {
     }
 
     /// Compares a table with its state before, and writes what changed.
+    ///
+    /// Every row counts, those of scopes without coverage too; a row leaves only by a full read of its scope. Rows that were
+    /// read again with the same content keep their commit, and take new typed values if the manifest reads them otherwise now.
     pub async fn add(&mut self, mut input: TableInput) -> Result<TableCommit, Error> {
         let known = self.base.table(self.base.number(), &input.source, &input.table).cloned();
         let append = self.base.is_append(self.base.number(), &input.source, &input.table);
         check(&input, &self.commit.tables, known.as_ref(), append)?;
         let added = match input.mode {
             ReadMode::Append => self.append(&input).await?,
-            ReadMode::Full | ReadMode::Incremental => self.compare(&mut input, known).await?,
+            ReadMode::Full | ReadMode::Incremental => self.compare(&mut input, known.as_ref()).await?,
         };
-        self.commit.tables.push(added.clone());
+        let mut kept = added.clone();
+        if known.is_some_and(|known| known.schema_fingerprint == added.schema_fingerprint) {
+            kept.columns.clear();
+        }
+        self.commit.tables.push(kept);
         input.batches.clear();
         self.inputs.push(input);
         Ok(added)
@@ -159,7 +167,7 @@ impl Prepared {
         Ok(table)
     }
 
-    async fn compare(&self, input: &mut TableInput, known: Option<TableCommit>) -> Result<TableCommit, Error> {
+    async fn compare(&self, input: &mut TableInput, known: Option<&TableCommit>) -> Result<TableCommit, Error> {
         let failed = || Error::arrow("compare", format!("{}.{}", input.source, input.table));
         let (base, warehouse) = (&self.base, &self.warehouse);
         let previous = warehouse.read_state(base, base.number(), &input.source, &input.table).await?;
@@ -181,14 +189,14 @@ impl Prepared {
 
         let sides = Sides::new(&input.columns, &previous, &input.batches).map_err(failed())?;
         (table.inserted, table.updated, table.deleted) = diff.counts();
-        let changed = table.inserted + table.updated + table.deleted > 0;
-        let same_columns = known.as_ref().is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
+        let differs = table.inserted + table.updated + table.deleted > 0;
+        let same_columns = known.is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
         let anew = !previous.is_empty() && (!same_columns || sides.is_projected_anew(&diff.fates).map_err(failed())?);
-        if changed {
+        if differs {
             let changes = sides.changes(&diff.fates, self.number()).map_err(failed())?;
             table.changes = Some(self.write(input, "changes", &changes_schema(&input.columns), &changes).await?);
         }
-        if changed || anew {
+        if differs || anew {
             let state = sides.state(&diff.fates, self.number(), anew).map_err(failed())?;
             table.rows = state.iter().map(|batch| batch.num_rows() as u64).sum();
             table.control_totals = control_totals(&input.columns, &state);
@@ -198,7 +206,7 @@ impl Prepared {
             table.control_totals = control_totals(&input.columns, &previous);
         }
         // A run that gives no cursor leaves the older one standing: reading more than needed is harmless, less is not.
-        table.cursor = table.cursor.or_else(|| known.and_then(|known| known.cursor));
+        table.cursor = table.cursor.or_else(|| known.and_then(|known| known.cursor.clone()));
         Ok(table)
     }
 
@@ -217,7 +225,11 @@ impl Prepared {
 /// Now by the run's clock, but always after the commit before: a clock that was set back does not reorder the chain.
 fn next_moment(base: &Head, clock: &Clock) -> DateTime<Utc> {
     let now = clock.now().trunc_subsecs(6);
-    base.last().map_or(now, |last| now.max(last.committed_at + TimeDelta::microseconds(1)))
+    let Some(last) = base.last() else { return now };
+    if last.committed_at - now > TimeDelta::minutes(5) {
+        tracing::warn!(%now, newest = %last.committed_at, "the clock is behind the newest commit, which it follows by a microsecond");
+    }
+    now.max(last.committed_at + TimeDelta::microseconds(1))
 }
 
 fn unchanged(input: &TableInput) -> TableCommit {
@@ -254,8 +266,8 @@ fn closable_scopes(input: &TableInput) -> HashSet<String> {
 
 fn held_back_reason(table: &str, deleted: u64, rows: usize) -> String {
     format!(
-        "{deleted} of {rows} rows would have vanished in one run; they are kept until a person confirms\n\
-         hint: if they are really gone, run `tieout extract --accept-deletes {table}`"
+        "{deleted} of {rows} rows would have vanished in one run; they are kept until a person confirms with \
+         `tieout extract --accept-deletes {table}`"
     )
 }
 

@@ -263,3 +263,35 @@ pub struct TableInput {
     /// A person confirmed that a mass deletion is real (`--accept-deletes`).
     pub accept_deletes: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_words_come_back_as_they_went() {
+        let all = [
+            ColumnType::Int64,
+            ColumnType::Text,
+            ColumnType::Bool,
+            ColumnType::Decimal(24, 6),
+            ColumnType::Date,
+            ColumnType::Timestamp,
+        ];
+        for kind in all {
+            assert_eq!(ColumnType::parse(&kind.to_string()), Some(kind));
+        }
+        assert_eq!(ColumnType::parse("json"), Some(ColumnType::Text));
+        assert_eq!(ColumnType::parse("decimal(18, 2)"), Some(ColumnType::Decimal(18, 2)));
+        for word in ["float", "decimal", "decimal(39,2)", "decimal(5,6)", "decimal(0,0)", "decimal(18,-2)"] {
+            assert_eq!(ColumnType::parse(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn keys_join_without_collisions() {
+        assert_eq!(join_key(["Bill", "000123"]), "Bill|000123");
+        assert_ne!(join_key(["a|b"]), join_key(["a", "b"]));
+        assert_ne!(join_key(["a\\", "b"]), join_key(["a", "\\b"]));
+    }
+}

@@ -140,6 +140,70 @@ async fn a_new_column_rewrites_the_state_and_no_history() {
 }
 
 #[tokio::test]
+async fn the_same_content_read_otherwise_takes_the_new_values_and_keeps_its_commit() {
+    let (_folder, warehouse) = empty().await;
+    commit(&warehouse, input(&[("a", "1", 100), ("b", "2", 200)], &["1", "2"])).await;
+    // The manifest's path was wrong: the record is the same, the typed column is not.
+    let mut corrected = input(&[("a", "1", 100)], &["1"]);
+    let mut arrays = corrected.batches[0].columns().to_vec();
+    let amounts = arrow::array::Decimal128Array::from(vec![111]).with_precision_and_scale(18, 2).unwrap();
+    arrays[2] = Arc::new(amounts);
+    corrected.batches = vec![arrow::array::RecordBatch::try_new(corrected.batches[0].schema(), arrays).unwrap()];
+    let table = commit(&warehouse, corrected.clone()).await;
+    assert_eq!((table.changes.is_none(), table.updated), (true, 0));
+    assert_eq!(table.control_totals["amount"], "3.11");
+    assert_eq!(bills(&warehouse, 2).await, owned(&[("a", "1", 111, 1), ("b", "2", 200, 1)]));
+    assert_eq!(commit(&warehouse, corrected).await.state, None);
+}
+
+#[tokio::test]
+async fn columns_are_written_once_and_found_for_ever() {
+    let (folder, warehouse) = empty().await;
+    for amount in [1, 1, 2] {
+        commit(&warehouse, input(&[("a", "", amount)], &[""])).await;
+    }
+    let none = TableInput { columns: Vec::new(), batches: Vec::new(), ..input(&[], &[]) };
+    commit(&warehouse, none.clone()).await;
+    commit(&warehouse, none).await;
+    let head = Warehouse::open(folder.path().to_str().unwrap()).await.unwrap().head().await.unwrap();
+    let written: Vec<usize> = head.commits.iter().map(|commit| commit.tables[0].columns.len()).collect();
+    assert_eq!(written, [1, 0, 0, 0, 0]);
+    let found: Vec<usize> = (0..=5).map(|number| head.columns(number, "procore", "bills").len()).collect();
+    assert_eq!(found, [0, 1, 1, 1, 0, 0]);
+    assert_eq!(head.snapshot(3, "procore", "bills").unwrap().columns, [("amount".into(), "decimal(18,2)".into())]);
+    assert_eq!(head.snapshot(3, "procore", "none"), None);
+}
+
+#[tokio::test]
+async fn tables_larger_than_a_batch_keep_order_and_commits() {
+    let (_folder, warehouse) = empty().await;
+    let keys: Vec<String> = (0..20_000).map(|key| format!("{key:06}")).collect();
+    let mut rows: Vec<Plain<'_>> = keys.iter().rev().map(|key| (key.as_str(), "1", 1)).collect();
+    commit(&warehouse, input(&rows, &["1"])).await;
+    for row in rows.iter_mut().filter(|row| row.0.ends_with('7')) {
+        row.2 = 2;
+    }
+    let table = commit(&warehouse, input(&rows, &["1"])).await;
+    assert_eq!((table.updated, table.rows, table.control_totals["amount"].as_str()), (2_000, 20_000, "220.00"));
+    let found = bills(&warehouse, 2).await;
+    assert!(found.iter().map(|row| &row.0).eq(&keys));
+    assert!(found.iter().all(|row| (row.2, row.3) == if row.0.ends_with('7') { (2, 2) } else { (1, 1) }));
+}
+
+#[tokio::test]
+async fn strangers_in_the_folder_of_commits_are_none_of_ours() {
+    let (folder, warehouse) = empty().await;
+    commit(&warehouse, input(&[("a", "", 1)], &[""])).await;
+    for name in ["00000000000000000002.json#1", ".DS_Store", "00000000000000000002.json.bak", "2.json"] {
+        std::fs::write(folder.path().join("commits").join(name), "x").unwrap();
+    }
+    let fresh = Warehouse::open(folder.path().to_str().unwrap()).await.unwrap();
+    assert_eq!(fresh.head().await.unwrap().number(), 1);
+    commit(&fresh, input(&[("a", "", 2)], &[""])).await;
+    assert_eq!(warehouse.head().await.unwrap().number(), 2);
+}
+
+#[tokio::test]
 async fn append_tables_only_grow() {
     let (_folder, warehouse) = empty().await;
     let rows = |rows: &[Plain<'_>]| TableInput { mode: ReadMode::Append, ..input(rows, &[]) };
@@ -363,13 +427,21 @@ proptest! {
             let head = warehouse.head().await.unwrap();
             for (rows, number) in expected.iter().zip(1..) {
                 assert_eq!(&bills(&warehouse, number).await, rows);
-                // The changes alone, from the first on, give the same rows as the state that was written.
-                let mut changes = Vec::new();
-                for (_, file) in head.history(number, "procore", "bills") {
-                    changes.extend(super::files::read(&warehouse.store, &file).await.unwrap());
+                // The changes alone, from the first on, give the same rows as the states that were written, and so do
+                // any earlier state and the changes since.
+                let changes_after = async |after: u64| {
+                    let mut changes = Vec::new();
+                    for (_, file) in head.history(number, "procore", "bills").iter().filter(|(it, _)| *it > after) {
+                        changes.extend(super::files::read(&warehouse.store, file).await.unwrap());
+                    }
+                    changes
+                };
+                for earlier in 0..=number {
+                    let state = warehouse.read_state(&head, earlier, "procore", "bills").await.unwrap();
+                    let changes = changes_after(earlier).await;
+                    let folded = super::state::fold(&super::testing::columns(), &state, &changes).unwrap();
+                    assert_eq!(&plain(&folded), rows);
                 }
-                let folded = super::state::fold(&super::testing::columns(), &[], &changes).unwrap();
-                assert_eq!(&plain(&folded), rows);
             }
         });
     }
