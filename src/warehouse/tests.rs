@@ -80,6 +80,47 @@ async fn incremental_reads_close_nothing() {
 }
 
 #[tokio::test]
+async fn a_scope_that_ended_twice_is_as_good_as_its_worse_end() {
+    let (_folder, warehouse) = empty().await;
+    commit(&warehouse, input(&[("a", "1", 1), ("b", "2", 2)], &["1", "2"])).await;
+    let mut read = input(&[], &["1", "2"]);
+    read.coverage.push(coverage("1", CoverageStatus::Partial));
+    assert_eq!(commit(&warehouse, read).await.deleted, 1);
+    assert_eq!(bills(&warehouse, 2).await, owned(&[("a", "1", 1, 1)]));
+    // Neither an unproven empty list nor a refusal nor a hidden parent closes anything.
+    for status in [CoverageStatus::EmptyUnverified, CoverageStatus::Forbidden, CoverageStatus::NotFound] {
+        let read = TableInput { coverage: vec![coverage("1", status)], ..input(&[], &[]) };
+        assert_eq!(commit(&warehouse, read).await.deleted, 0);
+    }
+    let read = TableInput { coverage: vec![coverage("1", CoverageStatus::EmptyVerified)], ..input(&[], &[]) };
+    assert_eq!(commit(&warehouse, read).await.deleted, 1);
+}
+
+#[tokio::test]
+async fn a_prepared_commit_can_be_read_before_anybody_sees_it() {
+    let (_folder, warehouse) = empty().await;
+    commit(&warehouse, input(&[("a", "", 1)], &[""])).await;
+    let mut prepared = prepare(&warehouse).await;
+    prepared.add(input(&[("a", "", 2)], &[""])).await.unwrap();
+    let head = prepared.head();
+    let rows = warehouse.read_state(&head, prepared.number(), "procore", "bills").await.unwrap();
+    assert_eq!(plain(&rows), owned(&[("a", "", 2, 2)]));
+    let rows = warehouse.read_state(&head, 1, "procore", "bills").await.unwrap();
+    assert_eq!(plain(&rows), owned(&[("a", "", 1, 1)]));
+    assert_eq!(warehouse.head().await.unwrap().number(), 1);
+}
+
+#[tokio::test]
+async fn results_of_our_own_may_close_by_the_hundred() {
+    let (_folder, warehouse) = empty().await;
+    let keys: Vec<String> = (10..50).map(|key| key.to_string()).collect();
+    let rows: Vec<Plain<'_>> = keys.iter().map(|key| (key.as_str(), "", 1)).collect();
+    let ours = |rows: &[Plain<'_>]| TableInput { source: "tieout".to_owned(), ..input(rows, &[""]) };
+    commit(&warehouse, ours(&rows)).await;
+    assert_eq!(commit(&warehouse, ours(&[])).await.deleted, 40);
+}
+
+#[tokio::test]
 async fn a_mass_deletion_is_held_back_until_a_person_confirms() {
     let (_folder, warehouse) = empty().await;
     let keys: Vec<String> = (10..50).map(|key| key.to_string()).collect();
