@@ -49,7 +49,9 @@ pub struct TableCommit {
     pub source: String,
     /// The table's name.
     pub table: String,
-    /// Typed columns in order, as `[name, type]` with the manifest's type words.
+    /// Typed columns in order, as `[name, type]` with the manifest's type words. Left out where they are those of the table's
+    /// commit before (the same fingerprint): years of daily commits repeat them; [`Head::columns`] finds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<(String, String)>,
     /// SHA-256 over `columns`.
     pub schema_fingerprint: String,
@@ -62,14 +64,19 @@ pub struct TableCommit {
     /// Rows in the state after this commit; for append tables the rows added.
     pub rows: u64,
     /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub control_totals: BTreeMap<String, String>,
     /// What changed; none if nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<DataFile>,
     /// The full table after this commit; none if nothing changed (then the last state stands) and for append tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DataFile>,
     /// The value up to which the table was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Set when the run's rows were held back because too many would have vanished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
 }
 

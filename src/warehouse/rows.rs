@@ -13,6 +13,7 @@
 //!
 //! The warehouse adds [`COMMIT`] (the commit that last changed the row) and, in change files, [`OP`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -67,6 +68,36 @@ impl ColumnType {
             Self::Timestamp => timestamp_type(),
         }
     }
+
+    /// The type that a manifest's word names; none if no type has that name.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word.trim() {
+            "int64" => Some(Self::Int64),
+            "text" | "json" => Some(Self::Text),
+            "bool" => Some(Self::Bool),
+            "date" => Some(Self::Date),
+            "timestamp" => Some(Self::Timestamp),
+            other => {
+                let (precision, scale) = other.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+                let (precision, scale) = (precision.trim().parse::<u8>().ok()?, scale.trim().parse::<i8>().ok()?);
+                let fits = (1..=38).contains(&precision) && scale >= 0 && i16::from(scale) <= i16::from(precision);
+                fits.then_some(Self::Decimal(precision, scale))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int64 => f.write_str("int64"),
+            Self::Text => f.write_str("text"),
+            Self::Bool => f.write_str("bool"),
+            Self::Decimal(precision, scale) => write!(f, "decimal({precision},{scale})"),
+            Self::Date => f.write_str("date"),
+            Self::Timestamp => f.write_str("timestamp"),
+        }
+    }
 }
 
 /// The one type of moments in the warehouse: microseconds, UTC.
@@ -114,6 +145,17 @@ pub enum ReadMode {
     Incremental,
     /// Rows to add for this commit alone, never compared with earlier ones (check runs, requests, rejects).
     Append,
+}
+
+impl ReadMode {
+    /// The word stored in `meta.coverage`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+            Self::Append => "append",
+        }
+    }
 }
 
 /// What may be believed of one scope of one table.
@@ -220,4 +262,36 @@ pub struct TableInput {
     pub cursor: Option<String>,
     /// A person confirmed that a mass deletion is real (`--accept-deletes`).
     pub accept_deletes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_words_come_back_as_they_went() {
+        let all = [
+            ColumnType::Int64,
+            ColumnType::Text,
+            ColumnType::Bool,
+            ColumnType::Decimal(24, 6),
+            ColumnType::Date,
+            ColumnType::Timestamp,
+        ];
+        for kind in all {
+            assert_eq!(ColumnType::parse(&kind.to_string()), Some(kind));
+        }
+        assert_eq!(ColumnType::parse("json"), Some(ColumnType::Text));
+        assert_eq!(ColumnType::parse("decimal(18, 2)"), Some(ColumnType::Decimal(18, 2)));
+        for word in ["float", "decimal", "decimal(39,2)", "decimal(5,6)", "decimal(0,0)", "decimal(18,-2)"] {
+            assert_eq!(ColumnType::parse(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn keys_join_without_collisions() {
+        assert_eq!(join_key(["Bill", "000123"]), "Bill|000123");
+        assert_ne!(join_key(["a|b"]), join_key(["a", "b"]));
+        assert_ne!(join_key(["a\\", "b"]), join_key(["a", "\\b"]));
+    }
 }

@@ -1,0 +1,129 @@
+-- title: Acumatica change orders
+-- grain: one change order on one contract: a reference is split by (reference, kind, contract)
+-- statuses: On Hold, Pending Approval, Rejected, Open, Sent to Owner, Accepted by Owner, Declined by Owner, Cost Budget Released, Canceled, Closed
+--   000012 with revenue 500.00 and lines on SC-1 300.00 and SC-2 100.00 → 000012|prime 500.00, 000012|commitment|SC-1 300.00,
+--   000012|commitment|SC-2 100.00.
+-- Open is approved, not yet released; Closed is released. Both count as ERP records, held and rejected ones too: whether one exists and
+-- whether it is released are two questions.
+-- A reference with neither revenue nor commitments nor cost is a change of time only: prime, 0.00. One with cost alone moves the
+-- project's own budget, and is on no contract.
+-- Headers stand in where the lines of a list did not come: the amount is known, the contract is not.
+
+with orders as (
+
+    select *, trim(ref_nbr) as reference from source.change_orders
+
+),
+
+revenue as (
+
+    select trim(ref_nbr) as reference, sum(amount) as amount
+    from source.change_order_revenue
+    group by 1
+
+),
+
+costs as (
+
+    select trim(ref_nbr) as reference from source.change_order_cost group by 1
+
+),
+
+commitments as (
+
+    select
+        trim(ref_nbr) as reference,
+        case
+            when nullif(trim(po_nbr), '') is null then null
+            when lower(trim(po_type)) in ('subcontract', 'rs') then trim(po_nbr)
+            else concat(trim(po_type), '|', trim(po_nbr))
+        end as contract_id,
+        sum(amount) as amount,
+        min(nullif(trim(currency_id), '')) as currency
+    from source.change_order_commitments
+    group by 1, 2
+
+),
+
+committed as (
+
+    select reference from commitments group by 1
+
+),
+
+prime as (
+
+    select orders.reference, 'prime' as kind, trim(orders.project_id) as contract_id, cast(null as varchar) as currency,
+        concat(orders.reference, '|prime') as record_id,
+        coalesce(revenue.amount, orders.revenue_budget_change_total, cast(0 as decimal(24, 6))) as amount,
+        orders.contract_time_change_days as schedule_impact_days
+    from orders
+    left join revenue on orders.reference = revenue.reference
+    left join costs on orders.reference = costs.reference
+    left join committed on orders.reference = committed.reference
+    where
+        revenue.reference is not null or
+        coalesce(orders.revenue_budget_change_total, 0) <> 0 or
+        (
+            costs.reference is null and
+            committed.reference is null and
+            coalesce(orders.cost_budget_change_total, 0) = 0 and
+            coalesce(orders.commitments_change_total, 0) = 0
+        )
+
+),
+
+commitment as (
+
+    select commitments.reference, 'commitment' as kind, commitments.contract_id, commitments.currency,
+        concat(commitments.reference, '|commitment|', coalesce(commitments.contract_id, '')) as record_id,
+        commitments.amount,
+        cast(null as bigint) as schedule_impact_days
+    from commitments
+
+    union all
+
+    select orders.reference, 'commitment' as kind, cast(null as varchar) as contract_id, cast(null as varchar) as currency,
+        concat(orders.reference, '|commitment|') as record_id,
+        orders.commitments_change_total as amount,
+        cast(null as bigint) as schedule_impact_days
+    from orders
+    left anti join committed on orders.reference = committed.reference
+    where coalesce(orders.commitments_change_total, 0) <> 0
+
+),
+
+projects as (
+
+    select trim(project_id) as project_id, nullif(trim(project_currency), '') as currency from source.projects
+
+)
+
+select
+    parts.record_id,
+    orders.last_modified_date_time as updated_at,
+    parts.kind,
+    orders.reference as number,
+    normalize_number(orders.reference) as number_key,
+    nullif(trim(orders.external_ref_nbr), '') as external_reference,
+    trim(orders.project_id) as project_id,
+    parts.contract_id,
+    orders.description as title,
+    case lower(trim(orders.status))
+        when 'on hold' then 'draft'
+        when 'rejected' then 'rejected'
+        when 'declined by owner' then 'rejected'
+        when 'open' then 'approved'
+        when 'accepted by owner' then 'approved'
+        when 'cost budget released' then 'approved'
+        when 'closed' then 'closed'
+        when 'canceled' then 'void'
+        when 'cancelled' then 'void'
+        else 'pending'
+    end as approval_status,
+    parts.amount,
+    parts.schedule_impact_days,
+    coalesce(parts.currency, projects.currency) as currency
+from (select * from prime union all select * from commitment) as parts
+inner join orders on parts.reference = orders.reference
+left join projects on trim(orders.project_id) = projects.project_id

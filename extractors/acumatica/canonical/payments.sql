@@ -1,0 +1,62 @@
+-- title: Acumatica disbursements and receipts
+-- grain: one payment document; the second document that voids one is not a payment of its own
+-- statuses: On Hold, Pending Approval, Rejected, Pending Print, Printed, Balanced, Open, Closed, Voided, Reserved
+-- Keys carry the ledger: AP and AR may both have a Payment 000123.
+-- A voided check stands as two documents, +100.00 and −100.00 with the same reference. The first is kept as void, dated by the second,
+-- so that the pair adds up to nothing paid.
+-- Open and Closed are released; a printed or balanced check has not left the books yet: pending.
+-- Adjustments and memos are shown on the payment screens, but move no money: left out. A refund is money back: negative.
+
+with documents as (
+
+    select 'AP' as ledger, 'disbursement' as direction, trim(type) as type, trim(reference_nbr) as reference_nbr, status, vendor as party,
+        payment_method, payment_ref, application_date, payment_amount, currency_id, last_modified_date_time
+    from source.checks
+
+    union all
+
+    select 'AR' as ledger, 'receipt' as direction, trim(type) as type, trim(reference_nbr) as reference_nbr, status, customer_id as party,
+        payment_method, payment_ref, application_date, payment_amount, currency_id, last_modified_date_time
+    from source.payments
+
+),
+
+voids as (
+
+    select ledger, reference_nbr, max(application_date) as voided_on
+    from documents
+    where lower(type) like 'void%' or lower(type) in ('vck', 'rpm')
+    group by 1, 2
+
+),
+
+payments as (
+
+    select documents.*, voids.reference_nbr as void_nbr, voids.voided_on
+    from documents
+    left join voids on documents.ledger = voids.ledger and documents.reference_nbr = voids.reference_nbr
+    where
+        not (lower(documents.type) like 'void%' or lower(documents.type) in ('vck', 'rpm')) and
+        lower(documents.type) not in ('debit adj.', 'debit adjustment', 'adr', 'credit adj.', 'acr', 'credit memo', 'crm')
+
+)
+
+select
+    concat(ledger, '|', type, '|', reference_nbr) as record_id,
+    last_modified_date_time as updated_at,
+    direction,
+    coalesce(nullif(trim(payment_ref), ''), reference_nbr) as number,
+    nullif(trim(payment_method), '') as method,
+    application_date as payment_date,
+    case when lower(type) in ('refund', 'ref', 'customer refund', 'vendor refund') then -payment_amount else payment_amount end as amount,
+    case when ledger = 'AP' then nullif(trim(party), '') end as vendor_id,
+    case when ledger = 'AR' then nullif(trim(party), '') end as customer_id,
+    case
+        when void_nbr is not null or lower(trim(status)) = 'voided' then 'void'
+        when lower(trim(status)) in ('open', 'closed') then 'paid'
+        when lower(trim(status)) = 'rejected' then 'void'
+        else 'pending'
+    end as status,
+    end_of_day(voided_on) as voided_at,
+    nullif(trim(currency_id), '') as currency
+from payments

@@ -1,0 +1,19 @@
+-- title: Procore projects
+-- grain: one project
+-- Demo projects are no jobs: they and everything under them are left out of every entity. A project *created from* a template
+-- carries project_template and is a job.
+-- The customer is on the prime contract, not here: reading it would make every project's checks wait for that permission.
+
+select
+    _key as record_id,
+    coalesce(nullif(trim(origin_id), ''), nullif(trim(origin_code), '')) as linked_id,
+    created_at,
+    updated_at,
+    nullif(trim(project_number), '') as number,
+    normalize_number(nullif(trim(project_number), '')) as number_key,
+    name,
+    active as is_active,
+    start_date,
+    coalesce(completion_date, projected_finish_date) as completion_date
+from source.projects
+where not coalesce(is_demo, false)
