@@ -1,1 +1,245 @@
 //! DataFusion over a warehouse.
+//!
+//! Owns sessions (`SET tieout.as_of`), the catalog (raw tables, `system`, `history`, `meta`, the canonical `pm` and `erp`,
+//! the views of `queries/`), the functions that SQL may use, and the evaluation of the checks.
+//!
+//! Invariants:
+//! - Nothing but this module builds a DataFusion session; a session reads one commit per query and never writes.
+//! - Money is exact: decimal literals, decimal columns, no float.
+//! - A check speaks only of what was read completely and recently; elsewhere its earlier exceptions are carried on.
+//!
+//! Leaves out: who may read what, and how it travels (`server`); where rows come from (`extract`).
+
+mod blueprint;
+mod canonical;
+mod catalog;
+mod cells;
+pub mod checks;
+mod coverage;
+mod functions;
+pub mod header;
+pub mod layout;
+mod moments;
+mod normalize;
+pub mod options;
+mod queries;
+pub mod settings;
+mod snapshot;
+mod statuses;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionConfig;
+use url::Url;
+
+use crate::definitions::Definitions;
+use crate::engine::blueprint::Blueprint;
+use crate::engine::options::{Heads, TieoutOptions};
+use crate::warehouse::commit::Head;
+use crate::warehouse::{Prepared, Warehouse};
+
+pub use blueprint::{Descriptions, ViewDescription};
+pub use checks::{CheckResult, Evaluation, Verdict};
+pub use queries::Problem;
+pub use settings::{EngineSettings, Setting, SourceBinding};
+
+/// The catalog's name, which clients see as the database.
+pub const CATALOG: &str = "tieout";
+
+/// What can go wrong in the engine. A single view's or check's failure is no error but a [`Problem`] or a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A manifest or the canonical model cannot be used.
+    #[error("read {path}: {reason}")]
+    Manifest {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A query file's header cannot be used.
+    #[error("read header of {path}: {reason}")]
+    Header {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The warehouse failed.
+    #[error(transparent)]
+    Warehouse(#[from] crate::warehouse::Error),
+    /// DataFusion failed.
+    #[error(transparent)]
+    DataFusion(#[from] DataFusionError),
+    /// Rows could not be put together.
+    #[error("assemble rows: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+/// What a client says when it connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// The start value of `tieout.as_of`.
+    pub as_of: Option<String>,
+    /// The start value of `tieout.accounting_date`.
+    pub accounting_date: Option<String>,
+    /// The zone in which moments are shown and read; UTC if none.
+    pub time_zone: Option<String>,
+}
+
+/// The engine over one warehouse, one set of definitions and one set of settings.
+#[derive(Debug)]
+pub struct Engine {
+    warehouse: Warehouse,
+    blueprint: Blueprint,
+    heads: Arc<Heads>,
+    state: SessionState,
+    problems: Vec<Problem>,
+}
+
+impl Engine {
+    /// Registers everything once. Views that cannot be planned are left out and named by [`Self::problems`].
+    pub async fn open(
+        warehouse: Warehouse,
+        definitions: Definitions,
+        settings: EngineSettings,
+    ) -> Result<Arc<Self>, Error> {
+        let blueprint = Blueprint::load(definitions, settings)?;
+        let runtime = runtime(&warehouse, &blueprint.settings)?;
+        let heads = Arc::new(Heads::newest(warehouse.clone()));
+        let state = base_state(&blueprint, &heads, &runtime)?;
+        let session = SessionContext::new_with_state(state);
+        let head = heads.get(true).await?;
+        let broken = catalog::register(&session, &warehouse, &blueprint, &head, catalog::Extent::Views).await?;
+        let problems = blueprint.problems(&broken);
+        for problem in &problems {
+            tracing::warn!(path = problem.path, reason = problem.reason, "view left out");
+        }
+        Ok(Arc::new(Self { warehouse, blueprint, heads, state: session.state(), problems }))
+    }
+
+    /// A session of its own: what it sets, no other session sees.
+    pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
+        self.refresh().await?;
+        let mut config = self.state.config().clone();
+        let extensions = &mut config.options_mut().extensions;
+        extensions.insert(TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads)));
+        let given = [
+            ("tieout.as_of", &request.as_of),
+            ("tieout.accounting_date", &request.accounting_date),
+            ("datafusion.execution.time_zone", &request.time_zone),
+        ];
+        for (key, value) in given {
+            if let Some(value) = value {
+                config.options_mut().set(key, value)?;
+            }
+        }
+        let session_id = uuid::Uuid::new_v4().to_string();
+        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_session_id(session_id)
+            .with_config(config)
+            .build();
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// Asks the warehouse for its newest commit now; queries do so by themselves at most a second late.
+    pub async fn refresh(&self) -> Result<Arc<Head>, Error> {
+        Ok(self.heads.get(true).await?)
+    }
+
+    /// Judges every check on a prepared commit and adds `record_statuses`, `exceptions` and `check_runs` to it.
+    /// [`Self::record_coverage`] comes before it.
+    pub async fn evaluate(&self, prepared: &mut Prepared) -> Result<Evaluation, Error> {
+        checks::evaluate(self, prepared).await
+    }
+
+    /// Adds `coverage`, `rejects` and `drift` of the tables added so far to a prepared commit.
+    pub async fn record_coverage(&self, prepared: &mut Prepared) -> Result<(), Error> {
+        coverage::record(&self.warehouse, prepared).await
+    }
+
+    /// Descriptions of views and columns, for `\d+`, reports and documentation.
+    pub fn catalog_descriptions(&self) -> &Descriptions {
+        &self.blueprint.descriptions
+    }
+
+    /// The files that could not be used, each with its reason.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The definitions in force.
+    pub fn definitions(&self) -> &Definitions {
+        &self.blueprint.definitions
+    }
+
+    /// The warehouse it reads.
+    pub fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    /// A session that sees a commit which nobody else can see yet, with a catalog of its own.
+    async fn prepared_session(
+        &self,
+        head: Arc<Head>,
+        extent: catalog::Extent,
+    ) -> Result<(SessionContext, catalog::Broken), Error> {
+        let heads = Arc::new(Heads::Fixed(Arc::clone(&head)));
+        let state = base_state(&self.blueprint, &heads, self.state.runtime_env())?;
+        let session = SessionContext::new_with_state(state);
+        let broken = catalog::register(&session, &self.warehouse, &self.blueprint, &head, extent).await?;
+        Ok((session, broken))
+    }
+}
+
+fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<RuntimeEnv>, Error> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_temp_directory_size(settings.spill_limit_bytes);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_limit_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let url = Url::parse(snapshot::STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    runtime.register_object_store(&url, warehouse.object_store());
+    Ok(runtime)
+}
+
+fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEnv>) -> Result<SessionState, Error> {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, queries::DEFAULT_SCHEMA)
+        .with_create_default_catalog_and_schema(true)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    for (key, value) in [
+        ("datafusion.sql_parser.parse_float_as_decimal", "true"),
+        ("datafusion.sql_parser.map_string_types_to_utf8view", "false"),
+        ("datafusion.sql_parser.dialect", "postgresql"),
+        ("datafusion.execution.parquet.schema_force_view_types", "false"),
+        // Row counts come from the manifests; footers are not read twice to learn them.
+        ("datafusion.execution.collect_statistics", "false"),
+        ("datafusion.execution.time_zone", "+00:00"),
+    ] {
+        options.set(key, value)?;
+    }
+    options.extensions.insert(TieoutOptions::new(Arc::clone(&blueprint.settings), Arc::clone(heads)));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(runtime))
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .with_default_features()
+        .build();
+    datafusion_functions_json::register_all(&mut state)?;
+    functions::register(&mut state)?;
+    Ok(state)
+}

@@ -1,0 +1,153 @@
+//! What the definitions say there is: sources, tables, entities, views, and what reads what. No session, no data.
+//!
+//! Invariant: a file that cannot be used is a [`Problem`]; only what every view rests on (manifests, the canonical model)
+//! is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::definitions::Definitions;
+use crate::engine::Error;
+use crate::engine::canonical::{self, Entity, Mapping};
+use crate::engine::catalog::Broken;
+use crate::engine::header::Side;
+use crate::engine::layout::{RawTable, SystemLayout, layouts};
+use crate::engine::queries::{self, Name, Problem, QueryFile};
+use crate::engine::settings::EngineSettings;
+
+/// What people may read of a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewDescription {
+    /// One or two lines: title, question, grain.
+    pub text: String,
+    /// By column.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// Descriptions by schema and view.
+pub type Descriptions = BTreeMap<(String, String), ViewDescription>;
+
+/// Everything that the definitions and the settings declare.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    pub(crate) definitions: Definitions,
+    pub(crate) settings: Arc<EngineSettings>,
+    pub(crate) layouts: BTreeMap<String, SystemLayout>,
+    pub(crate) entities: Vec<Entity>,
+    /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
+    pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
+    pub(crate) queries: BTreeMap<Name, QueryFile>,
+    pub(crate) descriptions: Descriptions,
+    unreadable: Vec<Problem>,
+    /// Mapping files that cannot be parsed, by the view that would lack them.
+    pub(crate) unmapped: BTreeMap<Name, Problem>,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Pm, Self::Erp];
+
+    /// The schema of its canonical tables.
+    pub(crate) fn schema(self) -> &'static str {
+        match self {
+            Self::Pm => "pm",
+            Self::Erp => "erp",
+        }
+    }
+}
+
+impl Blueprint {
+    pub(crate) fn load(definitions: Definitions, settings: EngineSettings) -> Result<Self, Error> {
+        let layouts = layouts(&definitions, &settings.sources)?;
+        let entities = canonical::entities(&definitions)?;
+        let (queries, mut unreadable) = queries::load(&definitions);
+        let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
+        let mut unmapped = BTreeMap::new();
+        for entity in &entities {
+            for side in Side::BOTH {
+                let name = (side.schema().to_owned(), entity.name.clone());
+                let entry = mappings.entry(name.clone()).or_default();
+                for source in &settings.sources {
+                    if layouts.get(&source.name).is_none_or(|layout| layout.side != side.schema()) {
+                        continue;
+                    }
+                    match canonical::mapping(&definitions, &source.name, &source.system, &entity.name) {
+                        Ok(mapping) => entry.extend(mapping),
+                        Err(problem) => {
+                            unreadable.push(problem.clone());
+                            unmapped.insert(name.clone(), problem);
+                        }
+                    }
+                }
+            }
+        }
+        let descriptions = descriptions(&entities, &queries);
+        let settings = Arc::new(settings);
+        Ok(Self { definitions, settings, layouts, entities, mappings, queries, descriptions, unreadable, unmapped })
+    }
+
+    /// All files that cannot be used, given which views could not be planned.
+    pub(crate) fn problems(&self, broken: &Broken) -> Vec<Problem> {
+        let mut problems = self.unreadable.clone();
+        problems.extend(broken.iter().filter(|(name, _)| !self.unmapped.contains_key(*name)).map(|(name, reason)| {
+            let path = self.queries.get(name).map_or_else(|| format!("{}.{}", name.0, name.1), |query| query.path.clone());
+            Problem { path, reason: reason.clone() }
+        }));
+        problems
+    }
+
+    /// Everything that a view reads, directly or through others: views, canonical and raw tables.
+    pub(crate) fn closure(&self, view: &Name) -> BTreeSet<Name> {
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![view.clone()];
+        while let Some(name) = waiting.pop() {
+            let query = self.queries.get(&name).into_iter().flat_map(|query| query.reads.iter());
+            let mapped = self.mappings.get(&name).into_iter().flatten().flat_map(|mapping| mapping.reads.iter());
+            for read in query.chain(mapped) {
+                if seen.insert(read.clone()) {
+                    waiting.push(read.clone());
+                }
+            }
+        }
+        seen
+    }
+
+    /// The raw tables of one side that a view rests on, with the tables under whose rows they were listed.
+    pub(crate) fn raw_tables(&self, view: &Name, side: Side) -> BTreeSet<Name> {
+        let mut tables = BTreeSet::new();
+        let mut waiting: Vec<Name> = self.closure(view).into_iter().collect();
+        while let Some((source, table)) = waiting.pop() {
+            let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else { continue };
+            let Some(raw) = layout.tables.iter().find(|raw| raw.name == table) else { continue };
+            if tables.insert((source.clone(), table)) {
+                waiting.extend(raw.parents.iter().map(|parent| (source.clone(), parent.clone())));
+            }
+        }
+        tables
+    }
+
+    pub(crate) fn raw_table(&self, name: &Name) -> Option<&RawTable> {
+        self.layouts.get(&name.0)?.tables.iter().find(|table| table.name == name.1)
+    }
+
+    pub(crate) fn has_side(&self, side: Side) -> bool {
+        self.layouts.values().any(|layout| layout.side == side.schema())
+    }
+}
+
+fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Descriptions {
+    let mut descriptions = Descriptions::new();
+    for entity in entities {
+        let description = ViewDescription { text: entity.grain.clone(), columns: entity.descriptions.clone() };
+        for side in Side::BOTH {
+            descriptions.insert((side.schema().to_owned(), entity.name.clone()), description.clone());
+        }
+    }
+    for (name, query) in queries {
+        let header = &query.header;
+        let lines = [&header.title, &header.question, &header.grain];
+        let text = lines.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
+        let columns = header.columns.iter().cloned().collect();
+        descriptions.insert(name.clone(), ViewDescription { text, columns });
+    }
+    descriptions
+}

@@ -1,0 +1,228 @@
+//! The canonical model: from a source's own SQL to `pm.<entity>` and `erp.<entity>` with the same columns on both sides.
+//!
+//! Owns the wrapping: every view has every column of its entity, in the declared type; what a source does not map is null.
+//! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::ScalarValue;
+use datafusion::execution::context::SessionContext;
+use datafusion::functions::expr_fn::coalesce;
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, col, lit, when};
+use datafusion::common::TableReference;
+use serde::Deserialize;
+
+use crate::definitions::Definitions;
+use crate::engine::Error;
+use crate::engine::layout::{AMOUNT, Ordered};
+use crate::engine::queries::{Name, Problem, bind_source, parse_select, relations};
+use crate::warehouse::rows::ColumnType;
+
+const PATH: &str = "queries/canonical.toml";
+/// A name under which one source's mapping stands while its view is planned.
+const SCRATCH: &str = "_mapped";
+
+/// One entity of the canonical model.
+#[derive(Clone, Debug)]
+pub(crate) struct Entity {
+    pub(crate) name: String,
+    pub(crate) grain: String,
+    pub(crate) columns: Vec<(String, DataType)>,
+    pub(crate) descriptions: BTreeMap<String, String>,
+}
+
+impl Entity {
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|(name, _)| name == column)
+    }
+}
+
+/// One source's mapping of one entity.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    pub(crate) source: String,
+    pub(crate) path: String,
+    /// The raw tables it reads, as (source, table).
+    pub(crate) reads: BTreeSet<Name>,
+    statement: datafusion::sql::parser::Statement,
+}
+
+#[derive(Deserialize)]
+struct EntityFile {
+    #[serde(default)]
+    grain: String,
+    #[serde(default)]
+    columns: Ordered<String>,
+    #[serde(default)]
+    descriptions: BTreeMap<String, String>,
+}
+
+/// Reads the entities, each with the common columns first.
+pub(crate) fn entities(definitions: &Definitions) -> Result<Vec<Entity>, Error> {
+    let failed = |reason: String| Error::Manifest { path: PATH.to_owned(), reason };
+    let Some(text) = definitions.get(PATH) else { return Ok(Vec::new()) };
+    let files: BTreeMap<String, EntityFile> = toml::from_str(text).map_err(|error| failed(error.to_string()))?;
+    let mut common = Vec::new();
+    let mut common_descriptions = BTreeMap::new();
+    let mut entities: Vec<Entity> = Vec::new();
+    for (name, file) in files {
+        let typed = |(column, word): (String, String)| match data_type(&word) {
+            Some(kind) => Ok((column, kind)),
+            None => Err(failed(format!("{name}.{column}: unknown type `{word}`"))),
+        };
+        let columns = file.columns.into_entries().into_iter().map(typed).collect::<Result<Vec<_>, _>>()?;
+        if name == "common" {
+            common = columns;
+            common_descriptions = file.descriptions;
+        } else {
+            entities.push(Entity { name, grain: file.grain, columns, descriptions: file.descriptions });
+        }
+    }
+    for entity in &mut entities {
+        let own = std::mem::take(&mut entity.columns);
+        entity.columns = common.iter().cloned().chain(own).collect();
+        let mut seen = BTreeSet::new();
+        entity.columns.retain(|(name, _)| seen.insert(name.clone()));
+        for (name, text) in &common_descriptions {
+            entity.descriptions.entry(name.clone()).or_insert_with(|| text.clone());
+        }
+    }
+    Ok(entities)
+}
+
+fn data_type(word: &str) -> Option<DataType> {
+    match word {
+        "text" => Some(DataType::Utf8),
+        "bool" => Some(DataType::Boolean),
+        "date" => Some(DataType::Date32),
+        "timestamp" => Some(ColumnType::Timestamp.data_type()),
+        "integer" => Some(DataType::Int64),
+        "amount" => Some(AMOUNT.data_type()),
+        "rate" => Some(DataType::Decimal128(9, 6)),
+        _ => None,
+    }
+}
+
+/// A source's mapping of an entity, if its system has one.
+pub(crate) fn mapping(
+    definitions: &Definitions,
+    source: &str,
+    system: &str,
+    entity: &str,
+) -> Result<Option<Mapping>, Problem> {
+    let path = format!("extractors/{system}/canonical/{entity}.sql");
+    let Some(sql) = definitions.get(&path) else { return Ok(None) };
+    let problem = |reason| Problem { path: path.clone(), reason };
+    let mut statement = parse_select(sql).map_err(problem)?;
+    bind_source(&mut statement, source);
+    let reads = relations(&statement).map_err(problem)?;
+    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, statement }))
+}
+
+/// Plans `<side>.<entity>` over the mappings of the side's sources. A source whose mapping cannot be planned contributes
+/// nothing and is a problem: the caller decides what that means for the checks.
+pub(crate) async fn plan(
+    session: &SessionContext,
+    entity: &Entity,
+    mappings: &[Mapping],
+) -> Result<(LogicalPlan, Vec<Problem>), Error> {
+    let mut plan: Option<LogicalPlanBuilder> = None;
+    let mut problems = Vec::new();
+    for mapping in mappings {
+        match plan_one(session, entity, mapping).await {
+            Ok(one) => {
+                plan = Some(match plan {
+                    Some(before) => before.union(one)?,
+                    None => LogicalPlanBuilder::from(one),
+                });
+            }
+            Err(error) => problems.push(Problem { path: mapping.path.clone(), reason: error.to_string() }),
+        }
+    }
+    let plan = match plan {
+        Some(plan) => plan.build()?,
+        None => no_rows(entity)?,
+    };
+    Ok((plan, problems))
+}
+
+fn no_rows(entity: &Entity) -> Result<LogicalPlan, Error> {
+    let nulls = entity.columns.iter().map(|(name, kind)| Ok(lit(ScalarValue::try_from(kind)?).alias(name)));
+    let nulls = nulls.collect::<Result<Vec<Expr>, datafusion::error::DataFusionError>>()?;
+    Ok(LogicalPlanBuilder::empty(true).project(nulls)?.filter(lit(false))?.build()?)
+}
+
+async fn plan_one(session: &SessionContext, entity: &Entity, mapping: &Mapping) -> Result<LogicalPlan, Error> {
+    let mapped = session.state().statement_to_plan(mapping.statement.clone()).await?;
+    let names: BTreeSet<String> = mapped.schema().fields().iter().map(|field| field.name().clone()).collect();
+    for name in &names {
+        if !entity.has(name) {
+            let known: Vec<&str> = entity.columns.iter().map(|(name, _)| name.as_str()).collect();
+            let reason = format!("column `{name}` is not in {PATH} [{}]; hint: known are {}", entity.name, known.join(", "));
+            return Err(Error::Manifest { path: mapping.path.clone(), reason });
+        }
+    }
+    if !names.contains("record_id") {
+        return Err(Error::Manifest { path: mapping.path.clone(), reason: "it has no column record_id".to_owned() });
+    }
+    let observed = entity.has("approved_at") && entity.has("approval_status");
+    let plan = if observed { with_statuses(session, entity, mapping, mapped).await? } else { mapped };
+    let column = |(name, kind): &(String, DataType)| {
+        let value = if names.contains(name) { col(unqualified(name)) } else { lit(ScalarValue::try_from(kind)?) };
+        let value = match name.as_str() {
+            "source" => lit(mapping.source.as_str()),
+            "approved_at" if observed => coalesce(vec![cast(value, kind), col("_status_at")]),
+            "approved_at_basis" if observed => basis(value, &names)?,
+            _ => value,
+        };
+        Ok(cast(value, kind).alias(name))
+    };
+    let columns = entity.columns.iter().map(column).collect::<Result<Vec<_>, Error>>()?;
+    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+/// Where the source has a date, its basis is `source` unless its SQL says otherwise.
+fn basis(own: Expr, names: &BTreeSet<String>) -> Result<Expr, Error> {
+    if !names.contains("approved_at") {
+        return Ok(coalesce(vec![cast(own, &DataType::Utf8), col("_status_basis")]));
+    }
+    let dated = when(col("approved_at").is_not_null(), lit("source")).otherwise(col("_status_basis"))?;
+    Ok(coalesce(vec![cast(own, &DataType::Utf8), dated]))
+}
+
+async fn with_statuses(
+    session: &SessionContext,
+    entity: &Entity,
+    mapping: &Mapping,
+    mapped: LogicalPlan,
+) -> Result<LogicalPlan, Error> {
+    let scratch = TableReference::full("tieout", SCRATCH, format!("{}_{}", mapping.source, entity.name));
+    session.register_table(scratch.clone(), Arc::new(ViewTable::new(mapped, None)))?;
+    let quote = |text: &str| text.replace('\'', "''");
+    let sql = format!(
+        "select mapped.*, statuses.approved_at as _status_at, statuses.approved_at_basis as _status_basis \
+         from {} as mapped left join system.record_statuses as statuses on statuses.entity = '{}' \
+         and statuses.source = '{}' and statuses.record_id = cast(mapped.record_id as text)",
+        scratch.to_quoted_string(),
+        quote(&entity.name),
+        quote(&mapping.source),
+    );
+    let plan = session.state().create_logical_plan(&sql).await;
+    session.deregister_table(scratch)?;
+    let plan = plan?;
+    // Names without their table: the columns stand in a new projection whatever the mapping called its tables.
+    let columns: Vec<Expr> =
+        plan.schema().columns().into_iter().map(|column| col(column.clone()).alias(column.name)).collect();
+    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+fn unqualified(name: &str) -> datafusion::common::Column {
+    datafusion::common::Column::new_unqualified(name)
+}
+
+fn cast(value: Expr, kind: &DataType) -> Expr {
+    Expr::Cast(Cast::new(Box::new(value), kind.clone()))
+}

@@ -1,0 +1,198 @@
+//! Rows of our own results: from values to the warehouse's input layout, and from query results to values.
+//!
+//! Invariant: the content hash covers every typed column, so that a result which did not change is no change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::engine::Error;
+use crate::engine::layout::system_columns;
+use crate::warehouse::rows::{
+    ColumnType, Coverage, CoverageStatus, ReadMode, SYSTEM_SOURCE, TableInput, input_schema, join_key, timestamp_type,
+};
+
+/// One value. Amounts are in the column's scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Null,
+    Text(String),
+    Integer(i64),
+    Amount(i128),
+    Moment(DateTime<Utc>),
+}
+
+impl Cell {
+    pub(crate) fn text(value: Option<&str>) -> Self {
+        value.map_or(Self::Null, |value| Self::Text(value.to_owned()))
+    }
+
+    pub(crate) fn moment(value: Option<DateTime<Utc>>) -> Self {
+        value.map_or(Self::Null, Self::Moment)
+    }
+
+    pub(crate) fn count(value: usize) -> Self {
+        Self::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_moment(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Moment(at) => Some(*at),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_amount(&self) -> Option<i128> {
+        match self {
+            Self::Amount(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Kind and content, so that null, the empty text and the text "null" hash apart.
+    fn hash_into(&self, hasher: &mut Sha256) {
+        let (kind, content) = match self {
+            Self::Null => ("n", String::new()),
+            Self::Text(text) => ("t", text.clone()),
+            Self::Integer(value) => ("i", value.to_string()),
+            Self::Amount(value) => ("a", value.to_string()),
+            Self::Moment(at) => ("m", at.timestamp_micros().to_string()),
+        };
+        hasher.update(kind.as_bytes());
+        hasher.update(content.len().to_le_bytes());
+        hasher.update(content.as_bytes());
+    }
+}
+
+/// A row by column name.
+pub(crate) type Row = BTreeMap<String, Cell>;
+
+/// The rows of one of our own tables as an input for the warehouse. `key` names the key columns; none for append tables,
+/// whose rows are numbered within the commit.
+pub(crate) fn system_input(table: &str, key: &[&str], rows: &[Row], at: DateTime<Utc>) -> Result<TableInput, Error> {
+    let columns = system_columns(table);
+    let mut keys = Vec::with_capacity(rows.len());
+    let mut hashes = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let mut hasher = Sha256::new();
+        columns.iter().for_each(|(name, _)| row.get(name).unwrap_or(&Cell::Null).hash_into(&mut hasher));
+        hashes.push(hex::encode(hasher.finalize()));
+        let parts: Vec<String> = key.iter().map(|name| key_text(row.get(*name).unwrap_or(&Cell::Null))).collect();
+        keys.push(if key.is_empty() { format!("{index:08}") } else { join_key(parts.iter().map(String::as_str)) });
+    }
+    let count = rows.len();
+    let mut arrays: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(vec![""; count]))];
+    arrays.extend(columns.iter().map(|(name, kind)| array(rows, name, *kind)).collect::<Result<Vec<_>, Error>>()?);
+    arrays.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
+    arrays.push(Arc::new(StringArray::from(hashes)));
+    let seen = TimestampMicrosecondArray::from(vec![at.timestamp_micros(); count]);
+    arrays.push(Arc::new(seen.with_data_type(timestamp_type())));
+    let batch = RecordBatch::try_new(input_schema(&columns), arrays)?;
+    let status = if count == 0 { CoverageStatus::EmptyVerified } else { CoverageStatus::Ok };
+    let coverage = Coverage {
+        scope: String::new(),
+        project: None,
+        status,
+        rows: u64::try_from(count).unwrap_or(u64::MAX),
+        expected_rows: None,
+        observed_at: at,
+        error: None,
+    };
+    Ok(TableInput {
+        source: SYSTEM_SOURCE.to_owned(),
+        table: table.to_owned(),
+        columns,
+        mode: if key.is_empty() { ReadMode::Append } else { ReadMode::Full },
+        batches: vec![batch],
+        coverage: vec![coverage],
+        rejects: Vec::new(),
+        drift: Vec::new(),
+        cursor: None,
+        accept_deletes: true,
+    })
+}
+
+fn key_text(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Integer(value) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn array(rows: &[Row], name: &str, kind: ColumnType) -> Result<ArrayRef, Error> {
+    let cells = rows.iter().map(|row| row.get(name).unwrap_or(&Cell::Null));
+    Ok(match kind {
+        ColumnType::Int64 => Arc::new(cells.map(Cell::as_integer).collect::<Int64Array>()),
+        ColumnType::Decimal(precision, scale) => {
+            let amounts: Decimal128Array = cells.map(Cell::as_amount).collect();
+            Arc::new(amounts.with_precision_and_scale(precision, scale)?)
+        }
+        ColumnType::Timestamp => {
+            let moments: TimestampMicrosecondArray =
+                cells.map(|cell| cell.as_moment().map(|at| at.timestamp_micros())).collect();
+            Arc::new(moments.with_data_type(timestamp_type()))
+        }
+        ColumnType::Text => Arc::new(cells.map(Cell::as_text).collect::<StringArray>()),
+        ColumnType::Bool => Arc::new(BooleanArray::new_null(rows.len())),
+        ColumnType::Date => Arc::new(Date32Array::new_null(rows.len())),
+    })
+}
+
+/// The named columns of a query's result, cast to their types. A column that the result lacks is null.
+pub(crate) fn rows_of(batches: &[RecordBatch], columns: &[(String, ColumnType)]) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let first = rows.len();
+        rows.resize_with(first + batch.num_rows(), Row::new);
+        for (name, kind) in columns {
+            let Some(column) = batch.column_by_name(name) else { continue };
+            let column = cast(column, &kind.data_type())?;
+            for (row, cell) in rows.iter_mut().skip(first).zip(cells_of(&column)) {
+                row.insert(name.clone(), cell);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn cells_of(column: &ArrayRef) -> Vec<Cell> {
+    let any = column.as_any();
+    match column.data_type() {
+        DataType::Int64 => collect(any.downcast_ref::<Int64Array>().map(|a| a.iter()), Cell::Integer),
+        DataType::Decimal128(..) => collect(any.downcast_ref::<Decimal128Array>().map(|a| a.iter()), Cell::Amount),
+        DataType::Utf8 => {
+            collect(any.downcast_ref::<StringArray>().map(|a| a.iter()), |text| Cell::Text(text.to_owned()))
+        }
+        DataType::Timestamp(..) => collect(any.downcast_ref::<TimestampMicrosecondArray>().map(|a| a.iter()), |micros| {
+            DateTime::from_timestamp_micros(micros).map_or(Cell::Null, Cell::Moment)
+        }),
+        _ => vec![Cell::Null; column.len()],
+    }
+}
+
+fn collect<T>(values: Option<impl Iterator<Item = Option<T>>>, cell: impl Fn(T) -> Cell) -> Vec<Cell> {
+    values.into_iter().flatten().map(|value| value.map_or(Cell::Null, &cell)).collect()
+}

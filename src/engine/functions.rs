@@ -1,0 +1,191 @@
+//! SQL functions of our own: settings, normalised keys, the end of a day.
+//!
+//! Invariants: settings are read from the session at run time, so a view planned once answers each session by its own
+//! limits; an unknown setting is an error, never null. All normalising is pure.
+
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Date32Type};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+
+use crate::engine::layout::AMOUNT;
+use crate::engine::normalize::{normalize_name, normalize_number};
+use crate::engine::options::{TieoutOptions, end_of_day};
+use crate::engine::settings::Setting;
+use crate::warehouse::rows::timestamp_type;
+
+/// Registers all functions of ours.
+pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for kind in Kind::ALL {
+        let arguments = match kind {
+            Kind::SettingListContains => vec![DataType::Utf8, DataType::Utf8],
+            Kind::EndOfDay => vec![DataType::Date32],
+            _ => vec![DataType::Utf8],
+        };
+        let signature = Signature::new(TypeSignature::Exact(arguments), kind.volatility());
+        registry.register_udf(Arc::new(ScalarUDF::from(Function { kind, signature })))?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    SettingInteger,
+    SettingDecimal,
+    SettingText,
+    SettingListContains,
+    NormalizeNumber,
+    NormalizeName,
+    EndOfDay,
+}
+
+impl Kind {
+    const ALL: [Self; 7] = [
+        Self::SettingInteger,
+        Self::SettingDecimal,
+        Self::SettingText,
+        Self::SettingListContains,
+        Self::NormalizeNumber,
+        Self::NormalizeName,
+        Self::EndOfDay,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SettingInteger => "setting_integer",
+            Self::SettingDecimal => "setting_decimal",
+            Self::SettingText => "setting_text",
+            Self::SettingListContains => "setting_list_contains",
+            Self::NormalizeNumber => "normalize_number",
+            Self::NormalizeName => "normalize_name",
+            Self::EndOfDay => "end_of_day",
+        }
+    }
+
+    /// What depends on the session may be folded within one query, not across queries.
+    fn volatility(self) -> Volatility {
+        match self {
+            Self::NormalizeNumber | Self::NormalizeName => Volatility::Immutable,
+            _ => Volatility::Stable,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Function {
+    kind: Kind,
+    signature: Signature,
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(match self.kind {
+            Kind::SettingInteger => DataType::Int64,
+            Kind::SettingDecimal => AMOUNT.data_type(),
+            Kind::SettingText | Kind::NormalizeNumber | Kind::NormalizeName => DataType::Utf8,
+            Kind::SettingListContains => DataType::Boolean,
+            Kind::EndOfDay => timestamp_type(),
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [first, rest @ ..] = arguments.args.as_slice() else {
+            return plan_err!("{}: an argument is missing", self.name());
+        };
+        let options = || match arguments.config_options.extensions.get::<TieoutOptions>() {
+            Some(options) => Ok(options),
+            None => exec_err!("{}: this session was not opened by the engine", self.name()),
+        };
+        match self.kind {
+            Kind::NormalizeNumber => map_text(first, arguments.number_rows, normalize_number),
+            Kind::NormalizeName => map_text(first, arguments.number_rows, normalize_name),
+            Kind::EndOfDay => ends_of_days(first, arguments.number_rows, options()?),
+            Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),
+            kind => setting(kind, first, options()?).map(ColumnarValue::Scalar),
+        }
+    }
+}
+
+fn setting_name(argument: &ColumnarValue) -> Result<&str> {
+    match argument {
+        ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))) => Ok(name),
+        _ => plan_err!("a setting's name must be a text literal, such as setting_integer('change_order_days')"),
+    }
+}
+
+fn setting(kind: Kind, argument: &ColumnarValue, options: &TieoutOptions) -> Result<ScalarValue> {
+    let name = setting_name(argument)?;
+    let DataType::Decimal128(precision, scale) = AMOUNT.data_type() else { return plan_err!("amounts are no decimals") };
+    match (kind, options.settings().values.get(name)) {
+        (Kind::SettingInteger, Some(Setting::Integer(_))) => Ok(ScalarValue::Int64(options.integer(name))),
+        (Kind::SettingDecimal, Some(Setting::Hundredths(value))) => {
+            Ok(ScalarValue::Decimal128(Some(*value), precision, scale))
+        }
+        (Kind::SettingText, Some(Setting::Text(text))) => Ok(ScalarValue::Utf8(Some(text.clone()))),
+        (_, Some(_)) => plan_err!("{}('{name}'): the setting is of another kind", kind.name()),
+        (_, None) => {
+            let names: Vec<&str> = options.settings().values.keys().map(String::as_str).collect();
+            plan_err!("{}('{name}'): there is no such setting; hint: known are {}", kind.name(), names.join(", "))
+        }
+    }
+}
+
+fn contains(name: &ColumnarValue, rest: &[ColumnarValue], rows: usize, options: &TieoutOptions) -> Result<ColumnarValue> {
+    let name = setting_name(name)?;
+    let (Some(Setting::List(list)), Some(value)) = (options.settings().values.get(name), rest.first()) else {
+        return plan_err!("setting_list_contains('{name}', …): there is no such list");
+    };
+    let values = value.to_array(rows)?;
+    let found: BooleanArray =
+        values.as_string::<i32>().iter().map(|value| value.map(|value| list.iter().any(|entry| entry == value))).collect();
+    Ok(ColumnarValue::Array(Arc::new(found)))
+}
+
+fn map_text(argument: &ColumnarValue, rows: usize, map: fn(&str) -> Option<String>) -> Result<ColumnarValue> {
+    if let ColumnarValue::Scalar(ScalarValue::Utf8(text)) = argument {
+        return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(text.as_deref().and_then(map))));
+    }
+    let texts = argument.to_array(rows)?;
+    let mapped: StringArray = texts.as_string::<i32>().iter().map(|text| text.and_then(map)).collect();
+    Ok(ColumnarValue::Array(Arc::new(mapped)))
+}
+
+fn ends_of_days(argument: &ColumnarValue, rows: usize, options: &TieoutOptions) -> Result<ColumnarValue> {
+    let days = argument.to_array(rows)?;
+    let days = days.as_primitive::<Date32Type>();
+    let end = |index| {
+        let day = days.is_valid(index).then(|| days.value_as_date(index)).flatten()?;
+        end_of_day(day, options.settings().time_zone).map(|end| end.timestamp_micros())
+    };
+    let ends: TimestampMicrosecondArray = (0..days.len()).map(end).collect();
+    Ok(ColumnarValue::Array(Arc::new(ends.with_data_type(timestamp_type()))))
+}

@@ -1,0 +1,236 @@
+//! The header of a query file: `-- key: value` lines above the SQL.
+//!
+//! Owns the keys there are; strict, so that a misspelt key is an error and not a silent default. Invariant: what the
+//! header says is all that `meta.checks`, `\d+` and the reports know of a view.
+
+use std::collections::BTreeMap;
+
+use crate::engine::Error;
+
+const KEYS: [&str; 17] = [
+    "title", "check", "entity", "fix_side", "record_owner", "version", "risk", "question", "grain", "scope", "missing_on",
+    "grace", "parameters", "fix", "columns", "kind", "statuses",
+];
+
+/// Which systems an exception says something about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Evaluated for the whole firm at once.
+    #[default]
+    Firm,
+    /// Evaluated project by project.
+    Project,
+}
+
+/// A side of the reconciliation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Project management.
+    Pm,
+    /// Accounting.
+    Erp,
+}
+
+/// What a query file says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// One line for people.
+    pub title: Option<String>,
+    /// The check's id; none for a view that is no check.
+    pub check: Option<String>,
+    /// The canonical entity that it is about.
+    pub entity: Option<String>,
+    /// Which side must act.
+    pub fix_side: Option<String>,
+    /// Which side is right by the matrix.
+    pub record_owner: Option<String>,
+    /// Raised when the meaning changes.
+    pub version: i64,
+    /// What the amount at risk is.
+    pub risk: Option<String>,
+    /// The question that it answers.
+    pub question: Option<String>,
+    /// What one row is.
+    pub grain: Option<String>,
+    /// Firm or project.
+    pub scope: Scope,
+    /// For missing-record checks: the side on which the record is missing.
+    pub missing_on: Option<Side>,
+    /// Hours after `occurred_at` within which a missing record is in flight.
+    pub grace_hours: Option<i64>,
+    /// Settings that change its answer, as written.
+    pub parameters: Option<String>,
+    /// What to do about an exception.
+    pub fix: Option<String>,
+    /// `summary` for a view that counts and raises no exception.
+    pub kind: Option<String>,
+    /// Descriptions by column, in order.
+    pub columns: Vec<(String, String)>,
+}
+
+/// Parses the header of `text`; `path` is for messages.
+pub fn parse(path: &str, text: &str) -> Result<Header, Error> {
+    let failed = |reason: String| Error::Header { path: path.to_owned(), reason };
+    let mut values: BTreeMap<&str, String> = BTreeMap::new();
+    let mut columns: Vec<(String, String)> = Vec::new();
+    let mut current: Option<&str> = None;
+    for line in text.lines().map_while(|line| line.trim_end().strip_prefix("--")) {
+        if let Some((key, value)) = key_value(line) {
+            let Some(key) = KEYS.into_iter().find(|known| *known == key) else {
+                return Err(failed(format!("unknown key `{key}`{}", did_you_mean(key))));
+            };
+            let (value, parameters) = split_parameters(value);
+            if values.insert(key, value.to_owned()).is_some() {
+                return Err(failed(format!("`{key}` is given twice")));
+            }
+            if let Some(parameters) = parameters {
+                values.insert("parameters", parameters.to_owned());
+            }
+            current = Some(key);
+        } else {
+            continue_value(line, current, &mut values, &mut columns);
+        }
+    }
+    header(values, columns).map_err(failed)
+}
+
+/// A key stands one space after the dashes; what stands deeper continues the line before.
+fn key_value(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_prefix(' ')?;
+    let (key, value) = line.split_once(':')?;
+    let is_key = !key.is_empty() && key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    is_key.then_some((key, value.trim()))
+}
+
+/// `grace: 24 hours    parameters: change_order_days = 30` holds two keys in one line.
+fn split_parameters(value: &str) -> (&str, Option<&str>) {
+    match value.split_once("  parameters:") {
+        Some((value, parameters)) => (value.trim(), Some(parameters.trim())),
+        None => (value, None),
+    }
+}
+
+fn continue_value(line: &str, current: Option<&str>, values: &mut BTreeMap<&str, String>, columns: &mut Vec<(String, String)>) {
+    let text = line.trim();
+    let Some(key) = current.filter(|_| !text.is_empty()) else { return };
+    if key != "columns" {
+        if let Some(value) = values.get_mut(key) {
+            value.push(' ');
+            value.push_str(text);
+        }
+        return;
+    }
+    // A column stands three spaces deep, its description after at least one more; what stands deeper continues it.
+    let depth = line.len() - line.trim_start().len();
+    match columns.last_mut() {
+        Some((_, description)) if depth > 4 => {
+            description.push(' ');
+            description.push_str(text);
+        }
+        _ => {
+            let (name, description) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            columns.push((name.to_owned(), description.trim().to_owned()));
+        }
+    }
+}
+
+fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) -> Result<Header, String> {
+    let mut take = |key: &str| values.remove(key).filter(|value| !value.is_empty());
+    let word = |value: String| value.split_whitespace().next().unwrap_or_default().to_owned();
+    let version = match take("version") {
+        Some(text) => text.parse().map_err(|_| format!("version `{text}` is no whole number"))?,
+        None => 1,
+    };
+    let scope = match take("scope").map(word).as_deref() {
+        None | Some("firm") => Scope::Firm,
+        Some("project") => Scope::Project,
+        Some(other) => return Err(format!("scope `{other}` is neither firm nor project")),
+    };
+    let missing_on = match take("missing_on").map(word).as_deref() {
+        None => None,
+        Some("pm") => Some(Side::Pm),
+        Some("erp") => Some(Side::Erp),
+        Some(other) => return Err(format!("missing_on `{other}` is neither pm nor erp")),
+    };
+    let grace_hours = match take("grace").map(word) {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| format!("grace `{text}` is no number of hours"))?),
+    };
+    let kind = take("kind").map(word);
+    if let Some(other) = kind.as_deref().filter(|kind| *kind != "summary" && *kind != "check" && *kind != "view") {
+        return Err(format!("kind `{other}` is none of summary, check, view"));
+    }
+    let parsed = Header {
+        title: take("title"),
+        check: take("check").map(word),
+        entity: take("entity").map(word),
+        fix_side: take("fix_side").map(word),
+        record_owner: take("record_owner").map(word),
+        version,
+        risk: take("risk"),
+        question: take("question"),
+        grain: take("grain"),
+        scope,
+        missing_on,
+        grace_hours,
+        parameters: take("parameters"),
+        fix: take("fix"),
+        kind,
+        columns,
+    };
+    match (&parsed.check, &parsed.entity) {
+        (Some(check), None) => Err(format!("check {check} names no entity")),
+        _ => Ok(parsed),
+    }
+}
+
+fn did_you_mean(key: &str) -> String {
+    let nearest = KEYS.into_iter().min_by_key(|known| strsim::levenshtein(known, key));
+    nearest.map(|known| format!(" (did you mean `{known}`?)")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+-- title:    Change orders approved in PM with no ERP record
+-- check:    O1
+-- entity:   change_orders
+-- fix_side: pm                      (missing on the mirror: the record owner resends)
+-- version:  2
+-- scope:    project
+-- missing_on: erp
+-- grace:    24 hours                parameters: change_order_days = 30
+-- fix:      Procore: ERP Integrations > Ready to Export;
+--           else enter it in the ERP.
+-- columns:
+--   pm_id              PM's record id
+--   approved_at        when PM approved it,
+--                      UTC
+
+select 1
+-- not: part of it
+";
+
+    #[test]
+    fn reads_every_key() {
+        let header = parse("o1.sql", TEXT).unwrap();
+        assert_eq!(header.check.as_deref(), Some("O1"));
+        assert_eq!((header.version, header.scope, header.missing_on), (2, Scope::Project, Some(Side::Erp)));
+        assert_eq!((header.grace_hours, header.fix_side.as_deref()), (Some(24), Some("pm")));
+        assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
+        assert_eq!(header.fix.as_deref(), Some("Procore: ERP Integrations > Ready to Export; else enter it in the ERP."));
+        let columns: Vec<_> = header.columns.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        assert_eq!(columns, [("pm_id", "PM's record id"), ("approved_at", "when PM approved it, UTC")]);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        let error = parse("x.sql", "-- titel: x\nselect 1").unwrap_err().to_string();
+        assert!(error.contains("x.sql") && error.contains("did you mean `title`"), "{error}");
+        assert!(parse("x.sql", "-- version: two\n").is_err());
+        assert!(parse("x.sql", "-- scope: team\n").is_err());
+        assert!(parse("x.sql", "-- check: V1\n").is_err(), "a check without entity");
+    }
+}

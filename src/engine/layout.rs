@@ -1,0 +1,205 @@
+//! Which tables there are, and their columns: those that manifests declare, and those of our own results.
+//!
+//! Owns the part of a manifest that the engine needs: table names, typed columns, parents. Leaves out how tables are
+//! fetched, and refuses nothing: `extract` is strict about manifests.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::definitions::Definitions;
+use crate::engine::Error;
+use crate::warehouse::rows::ColumnType;
+
+/// A table as its system's manifest declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawTable {
+    /// Its name.
+    pub name: String,
+    /// Typed columns in order.
+    pub columns: Vec<(String, ColumnType)>,
+    /// The tables under whose rows it is listed, or inside whose records it lies.
+    pub parents: Vec<String>,
+    /// Whether its rows lie inside the parent's records, so that reading the parent reads it.
+    pub embedded: bool,
+}
+
+/// A system as the engine needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemLayout {
+    /// `pm` or `erp`.
+    pub side: String,
+    /// Its tables.
+    pub tables: Vec<RawTable>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    system: System,
+    #[serde(default)]
+    table: Vec<Table>,
+}
+
+#[derive(Deserialize)]
+struct System {
+    side: String,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    name: String,
+    #[serde(default)]
+    parent: Option<Parents>,
+    #[serde(default)]
+    embedded: Option<Embedded>,
+    #[serde(default)]
+    columns: Ordered<toml::Value>,
+}
+
+/// A TOML table in the order of the file, which is the order in which people want to see columns.
+#[derive(Deserialize)]
+#[serde(bound = "V: Deserialize<'de>")]
+pub(crate) struct Ordered<V>(BTreeMap<Spanned<String>, V>);
+
+impl<V> Default for Ordered<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V> Ordered<V> {
+    pub(crate) fn into_entries(self) -> Vec<(String, V)> {
+        let mut entries: Vec<(Spanned<String>, V)> = self.0.into_iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        entries.into_iter().map(|(name, value)| (name.into_inner(), value)).collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Parents {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Embedded {
+    table: String,
+}
+
+/// Reads a system's layout from its manifest.
+pub fn system_layout(definitions: &Definitions, system: &str) -> Result<SystemLayout, Error> {
+    let path = format!("extractors/{system}/manifest.toml");
+    let text = definitions.get(&path).ok_or_else(|| Error::Manifest {
+        path: path.clone(),
+        reason: "there is no such file; hint: `kind` in tieout.toml names a folder below extractors/".to_owned(),
+    })?;
+    let manifest: Manifest =
+        toml::from_str(text).map_err(|error| Error::Manifest { path: path.clone(), reason: error.to_string() })?;
+    let tables = manifest.table.into_iter().map(|table| raw_table(&path, table)).collect::<Result<_, _>>()?;
+    Ok(SystemLayout { side: manifest.system.side, tables })
+}
+
+fn raw_table(path: &str, table: Table) -> Result<RawTable, Error> {
+    let mut parents = match table.parent {
+        Some(Parents::One(name)) => vec![name],
+        Some(Parents::Many(names)) => names,
+        None => Vec::new(),
+    };
+    let embedded = table.embedded.is_some();
+    parents.extend(table.embedded.map(|embedded| embedded.table));
+    let column = |(name, value): (String, toml::Value)| {
+        let word = value.as_str().or_else(|| value.get("type").and_then(toml::Value::as_str)).unwrap_or_default();
+        let kind = column_type(word).ok_or_else(|| Error::Manifest {
+            path: path.to_owned(),
+            reason: format!("table {}, column {name}: unknown type `{word}`", table.name),
+        })?;
+        Ok((name, kind))
+    };
+    let columns = table.columns.into_entries().into_iter().map(column).collect::<Result<_, Error>>()?;
+    Ok(RawTable { name: table.name, columns, parents, embedded })
+}
+
+/// The column type that a manifest's word names.
+pub fn column_type(word: &str) -> Option<ColumnType> {
+    match word.trim() {
+        "int64" => Some(ColumnType::Int64),
+        "text" | "json" => Some(ColumnType::Text),
+        "bool" => Some(ColumnType::Bool),
+        "date" => Some(ColumnType::Date),
+        "timestamp" => Some(ColumnType::Timestamp),
+        decimal => {
+            let (precision, scale) = decimal.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+            let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+            (1..=38).contains(&precision).then_some(ColumnType::Decimal(precision, scale))
+        }
+    }
+}
+
+/// Amounts of the canonical model and of exceptions.
+pub const AMOUNT: ColumnType = ColumnType::Decimal(18, 2);
+
+/// One table of our own results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemTable {
+    /// Its name in the schema `system`.
+    pub name: &'static str,
+    /// Typed columns in order.
+    pub columns: Vec<(String, ColumnType)>,
+    /// Whether commits only ever add rows to it.
+    pub append: bool,
+}
+
+/// All tables of our own results, whether or not a commit has written them yet.
+pub fn system_tables() -> Vec<SystemTable> {
+    use ColumnType::{Int64, Text, Timestamp};
+    let table = |name, append, columns: &[(&str, ColumnType)]| SystemTable {
+        name,
+        append,
+        columns: columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect(),
+    };
+    vec![
+        table("coverage", false, &[
+            ("source", Text), ("table_name", Text), ("scope", Text), ("project", Text), ("status", Text), ("mode", Text),
+            ("row_count", Int64), ("expected_row_count", Int64), ("observed_at", Timestamp), ("complete_at", Timestamp),
+            ("error", Text),
+        ]),
+        table("record_statuses", false, &[
+            ("entity", Text), ("source", Text), ("record_id", Text), ("approval_status", Text),
+            ("approved_at", Timestamp), ("approved_at_basis", Text), ("first_seen_at", Timestamp),
+        ]),
+        table("exceptions", false, &[
+            ("check_id", Text), ("check_version", Int64), ("exception_key", Text), ("entity", Text), ("project_id", Text),
+            ("project_number", Text), ("pm_id", Text), ("erp_id", Text), ("label", Text), ("detail", Text),
+            ("pm_value", Text), ("erp_value", Text), ("amount_at_risk", AMOUNT), ("currency", Text),
+            ("occurred_at", Timestamp), ("first_seen_at", Timestamp), ("record_owner", Text), ("fix_side", Text),
+            ("cause", Text), ("explained_by", Text), ("state", Text), ("opened_commit", Int64),
+        ]),
+        table("check_runs", true, &[
+            ("commit_number", Int64), ("check_id", Text), ("check_version", Int64), ("project_id", Text),
+            ("project_number", Text), ("verdict", Text), ("reason", Text), ("pm_observed_at", Timestamp),
+            ("erp_observed_at", Timestamp), ("rows_read", Int64), ("exception_count", Int64), ("in_flight_count", Int64),
+            ("amount_at_risk", AMOUNT), ("error", Text),
+        ]),
+        table("rejects", true, &[("source", Text), ("table_name", Text), ("scope", Text), ("reason", Text), ("raw", Text)]),
+        table("drift", true, &[("source", Text), ("table_name", Text), ("field", Text), ("kind", Text), ("detail", Text)]),
+        table("requests", true, &[
+            ("source", Text), ("table_name", Text), ("requests", Int64), ("retries", Int64), ("rate_limited", Int64),
+            ("rows", Int64), ("bytes", Int64), ("waited_seconds", Int64), ("started_at", Timestamp), ("finished_at", Timestamp),
+        ]),
+    ]
+}
+
+/// The columns of one table of our own.
+pub fn system_columns(name: &str) -> Vec<(String, ColumnType)> {
+    system_tables().into_iter().find(|table| table.name == name).map(|table| table.columns).unwrap_or_default()
+}
+
+/// The layouts of all configured sources, by the source's name.
+pub(crate) fn layouts(
+    definitions: &Definitions,
+    sources: &[crate::engine::settings::SourceBinding],
+) -> Result<BTreeMap<String, SystemLayout>, Error> {
+    sources.iter().map(|source| Ok((source.name.clone(), system_layout(definitions, &source.system)?))).collect()
+}

@@ -1,0 +1,212 @@
+//! The session's clocks and limits: `SET tieout.as_of`, `tieout.accounting_date`, `tieout.<limit>`.
+//!
+//! Owns how a session's options become a [`Moment`]: one head, one commit, one accounting date. Invariant: all scans of
+//! one query see the same moment, even if a commit is published between two of them. Leaves out what is read there.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use datafusion::catalog::Session;
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
+use datafusion::common::{DataFusionError, Result, config_err};
+use tokio::sync::Mutex;
+
+use crate::engine::settings::{EngineSettings, Setting};
+use crate::warehouse::commit::{Commit, Head};
+use crate::warehouse::{AsOf, Warehouse};
+
+/// How long a head may be used without asking the warehouse for a newer one.
+const HEAD_AGE_MAX: Duration = Duration::from_secs(1);
+/// How many running queries of one session keep their moment.
+const MOMENTS_MAX: usize = 16;
+
+/// What one query reads: the chain, the commit in it, the business date.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// The chain up to the newest commit.
+    pub head: Arc<Head>,
+    /// The commit that `tieout.as_of` names; none before the first.
+    pub commit: Option<Arc<Commit>>,
+    /// The business date; none before the first commit unless it was set.
+    pub accounting_date: Option<NaiveDate>,
+}
+
+/// Where a session takes the chain from.
+#[derive(Debug)]
+pub(crate) enum Heads {
+    /// The newest published one, asked for at most once a second.
+    Newest { warehouse: Warehouse, seen: Mutex<Option<(Instant, Arc<Head>)>> },
+    /// A prepared commit that nobody else can see yet.
+    Fixed(Arc<Head>),
+}
+
+impl Heads {
+    pub(crate) fn newest(warehouse: Warehouse) -> Self {
+        Self::Newest { warehouse, seen: Mutex::new(None) }
+    }
+
+    /// The chain; `fresh` asks the warehouse whatever the age of the last answer.
+    pub(crate) async fn get(&self, fresh: bool) -> Result<Arc<Head>> {
+        match self {
+            Self::Fixed(head) => Ok(Arc::clone(head)),
+            Self::Newest { warehouse, seen } => {
+                let mut seen = seen.lock().await;
+                if let Some((at, head)) = seen.as_ref().filter(|(at, _)| !fresh && at.elapsed() < HEAD_AGE_MAX) {
+                    tracing::trace!(age = ?at.elapsed(), "head from memory");
+                    return Ok(Arc::clone(head));
+                }
+                let head = warehouse.head().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                *seen = Some((Instant::now(), Arc::clone(&head)));
+                Ok(head)
+            }
+        }
+    }
+}
+
+/// The extension behind `SET tieout.…`. Options live in the session, so two connections never see each other's.
+#[derive(Clone, Debug)]
+pub struct TieoutOptions {
+    as_of: String,
+    accounting_date: Option<NaiveDate>,
+    limits: BTreeMap<String, i64>,
+    settings: Arc<EngineSettings>,
+    heads: Arc<Heads>,
+    moments: Arc<Mutex<Vec<(DateTime<Utc>, Arc<Moment>)>>>,
+}
+
+impl TieoutOptions {
+    pub(crate) fn new(settings: Arc<EngineSettings>, heads: Arc<Heads>) -> Self {
+        let moments = Arc::new(Mutex::new(Vec::new()));
+        Self { as_of: String::new(), accounting_date: None, limits: BTreeMap::new(), settings, heads, moments }
+    }
+
+    /// The settings of the workspace.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// An integer setting: the session's own value, else the workspace's.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        self.limits.get(name).copied().or_else(|| self.settings.integer(name))
+    }
+
+    /// The moment that the session's next query would read.
+    pub async fn moment(session: &dyn Session) -> Result<Arc<Moment>> {
+        let Some(options) = session.config_options().extensions.get::<Self>() else {
+            return config_err!("this session was not opened by the engine");
+        };
+        let started = session.execution_props().query_execution_start_time;
+        let mut moments = options.moments.lock().await;
+        if let Some((_, moment)) = moments.iter().find(|(at, _)| Some(*at) == started) {
+            return Ok(Arc::clone(moment));
+        }
+        let moment = Arc::new(options.resolve().await?);
+        if let Some(started) = started {
+            if moments.len() >= MOMENTS_MAX {
+                moments.remove(0);
+            }
+            moments.push((started, Arc::clone(&moment)));
+        }
+        Ok(moment)
+    }
+
+    async fn resolve(&self) -> Result<Moment> {
+        let head = self.heads.get(false).await?;
+        let as_of = parse_as_of(&self.as_of, self.settings.time_zone)?;
+        let commit = head.resolve(&as_of).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let day = |commit: &Arc<Commit>| commit.observed_at.with_timezone(&self.settings.time_zone).date_naive();
+        let accounting_date = self.accounting_date.or_else(|| commit.as_ref().map(day));
+        Ok(Moment { head, commit, accounting_date })
+    }
+}
+
+impl ConfigExtension for TieoutOptions {
+    const PREFIX: &'static str = "tieout";
+}
+
+impl ExtensionOptions for TieoutOptions {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "as_of" => {
+                parse_as_of(value, self.settings.time_zone)?;
+                value.trim().clone_into(&mut self.as_of);
+            }
+            "accounting_date" if value.trim().is_empty() => self.accounting_date = None,
+            "accounting_date" => match NaiveDate::parse_from_str(value.trim(), "%Y-%m-%d") {
+                Ok(date) => self.accounting_date = Some(date),
+                Err(error) => return config_err!("tieout.accounting_date `{value}` is no date (YYYY-MM-DD): {error}"),
+            },
+            "definitions" if value == "current" => {}
+            "definitions" => {
+                return config_err!("tieout.definitions `{value}` cannot be read yet; hint: only `current` is known");
+            }
+            limit if matches!(self.settings.values.get(limit), Some(Setting::Integer(_))) => match value.trim().parse() {
+                Ok(number) => drop(self.limits.insert(limit.to_owned(), number)),
+                Err(_) => return config_err!("tieout.{limit} `{value}` is no whole number"),
+            },
+            unknown => {
+                let names = self.entries().into_iter().map(|entry| entry.key).collect::<Vec<_>>().join(", ");
+                return config_err!("unknown option tieout.{unknown}; hint: known are {names}");
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        let entry = |key: &str, value: Option<String>, description| ConfigEntry {
+            key: format!("{}.{key}", Self::PREFIX),
+            value,
+            description,
+        };
+        let mut entries = vec![
+            entry("as_of", Some(self.as_of.clone()), "what we knew: latest, a moment, a day, commit:N"),
+            entry("accounting_date", self.accounting_date.map(|date| date.to_string()), "the business date"),
+            entry("definitions", Some("current".to_owned()), "which definitions answer"),
+        ];
+        let integers = self.settings.values.iter().filter(|(_, setting)| matches!(setting, Setting::Integer(_)));
+        entries.extend(integers.map(|(name, _)| {
+            entry(name, self.integer(name).map(|value| value.to_string()), "a limit of the wide views, for this session")
+        }));
+        entries
+    }
+}
+
+fn parse_as_of(text: &str, zone: Tz) -> Result<AsOf> {
+    AsOf::parse(text, zone).map_err(|error| DataFusionError::Configuration(format!("tieout.as_of: {error}")))
+}
+
+/// The last microsecond of a day in a zone. Where the clock is set forward over midnight the day ends at the gap.
+pub(crate) fn end_of_day(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+    let midnight = day.succ_opt()?.and_time(NaiveTime::MIN);
+    let first = |at| zone.from_local_datetime(&at).earliest();
+    let next = first(midnight).or_else(|| first(midnight.checked_add_signed(TimeDelta::hours(1))?))?;
+    next.with_timezone(&Utc).checked_sub_signed(TimeDelta::microseconds(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_in_the_firms_zone() {
+        let day = NaiveDate::from_ymd_opt(2025, 12, 31).unwrap();
+        let end = end_of_day(day, chrono_tz::America::Chicago).unwrap();
+        assert_eq!(end.to_rfc3339(), "2026-01-01T05:59:59.999999+00:00");
+    }
+}

@@ -1,0 +1,88 @@
+//! What the engine needs to know of a workspace: its sources, its zone, its limits. No secrets.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+
+/// One configured connection and the system that it is a connection to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceBinding {
+    /// The source's name in the settings: its raw tables' schema.
+    pub name: String,
+    /// The system's name: the folder below `extractors/`.
+    pub system: String,
+}
+
+/// The value of a setting that SQL may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// `setting_integer`; a session may change it for the wide views.
+    Integer(i64),
+    /// `setting_decimal`, in hundredths.
+    Hundredths(i128),
+    /// `setting_text`.
+    Text(String),
+    /// `setting_list_contains`.
+    List(Vec<String>),
+}
+
+/// The engine's part of the settings.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// The sources, in the settings' order.
+    pub sources: Vec<SourceBinding>,
+    /// The firm's zone: a date without time is its day.
+    pub time_zone: Tz,
+    /// Tolerances, day limits, lists: what `setting_…('name')` answers.
+    pub values: BTreeMap<String, Setting>,
+    /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
+    pub disabled: Vec<String>,
+    /// A table last read longer before the commit than this does not count as read.
+    pub stale_hours: i64,
+    /// Bytes that all queries together may hold before they spill.
+    pub memory_limit_bytes: usize,
+    /// Bytes that spilled data may take on disk.
+    pub spill_limit_bytes: u64,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        let integers = [
+            ("change_order_days", 30),
+            ("change_order_pending_days", 30),
+            ("change_order_window_days", 30),
+            ("unpaid_days", 60),
+            ("vendor_new_days", 90),
+            ("approver_days", 2),
+            ("default_terms_days", 30),
+            ("import_stale_hours", 36),
+            ("severity_high_days", 30),
+            ("severity_medium_days", 7),
+        ];
+        let amounts = [("amount_tolerance", 1), ("severity_high_amount", 1_000_000), ("severity_medium_amount", 100_000)];
+        let mut values: BTreeMap<String, Setting> =
+            integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
+        values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));
+        values.insert("default_codes".to_owned(), Setting::List(Vec::new()));
+        values.insert("home_currency".to_owned(), Setting::Text("USD".to_owned()));
+        Self {
+            sources: Vec::new(),
+            time_zone: Tz::UTC,
+            values,
+            disabled: Vec::new(),
+            stale_hours: 36,
+            memory_limit_bytes: 1 << 30,
+            spill_limit_bytes: 20 << 30,
+        }
+    }
+}
+
+impl EngineSettings {
+    /// An integer setting.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.values.get(name) {
+            Some(Setting::Integer(value)) => Some(*value),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Table providers over the warehouse's Parquet files.
+//!
+//! Owns which files a scan reads: a [`SnapshotTable`] reads a table's content as of the session's moment, a
+//! [`ChangesTable`] everything that commits up to that moment did to it. Invariants: a provider holds no data and no
+//! commit, so that a new commit needs no new registration; its schema is fixed, so that a column which an old file lacks
+//! is null and one which only an old file has is not shown.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use crate::engine::options::TieoutOptions;
+use crate::warehouse::Warehouse;
+use crate::warehouse::commit::DataFile;
+use crate::warehouse::rows::{ColumnType, changes_schema, state_schema};
+
+/// The URL under which a session finds the warehouse's object store.
+pub(crate) const STORE_URL: &str = "tieout://warehouse/";
+
+/// A table as of the session's moment.
+#[derive(Debug)]
+pub(crate) struct SnapshotTable {
+    warehouse: Warehouse,
+    source: String,
+    table: String,
+    schema: SchemaRef,
+}
+
+impl SnapshotTable {
+    pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
+        let schema = nullable(&state_schema(columns));
+        Self { warehouse, source: source.to_owned(), table: table.to_owned(), schema }
+    }
+}
+
+#[async_trait]
+impl TableProvider for SnapshotTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let moment = TieoutOptions::moment(session).await?;
+        let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
+        let Some(snapshot) = moment.head.snapshot(commit.number, &self.source, &self.table) else {
+            return empty(&self.schema, projection);
+        };
+        if snapshot.changes.is_empty() {
+            let files: Vec<DataFile> = snapshot.state.into_iter().collect();
+            return parquet(session, &self.schema, &files, projection, filters, limit);
+        }
+        let batches = self
+            .warehouse
+            .read_state(&moment.head, commit.number, &self.source, &self.table)
+            .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        memory(&self.schema, &batches, projection, limit)
+    }
+}
+
+/// Every row that commits up to the session's moment wrote as a change of a table.
+#[derive(Debug)]
+pub(crate) struct ChangesTable {
+    source: String,
+    table: String,
+    schema: SchemaRef,
+}
+
+impl ChangesTable {
+    pub(crate) fn new(source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
+        Self { source: source.to_owned(), table: table.to_owned(), schema: nullable(&changes_schema(columns)) }
+    }
+}
+
+#[async_trait]
+impl TableProvider for ChangesTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let moment = TieoutOptions::moment(session).await?;
+        let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
+        let history = moment.head.history(commit.number, &self.source, &self.table);
+        let files: Vec<DataFile> = history.into_iter().map(|(_, file)| file).collect();
+        parquet(session, &self.schema, &files, projection, filters, limit)
+    }
+}
+
+/// Files of the warehouse as one scan. They are never listed: their names and sizes come from the manifests.
+fn parquet(
+    session: &dyn Session,
+    schema: &SchemaRef,
+    files: &[DataFile],
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    if files.is_empty() {
+        return empty(schema, projection);
+    }
+    let mut source = ParquetSource::new(Arc::clone(schema))
+        .with_table_parquet_options(session.table_options().parquet.clone())
+        .with_enable_page_index(true);
+    if let Some(predicate) = conjunction(filters.to_vec()) {
+        let predicate = session.create_physical_expr(predicate, &Arc::clone(schema).to_dfschema()?)?;
+        source = source.with_predicate(predicate);
+    }
+    let rows: u64 = files.iter().map(|file| file.rows).sum();
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let statistics = Statistics::new_unknown(schema)
+        .with_num_rows(Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX)))
+        .with_total_byte_size(Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX)));
+    let group: FileGroup = files.iter().map(|file| PartitionedFile::new(file.path.clone(), file.bytes)).collect();
+    let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+        .with_file_group(group)
+        .with_statistics(statistics)
+        .with_projection_indices(projection.cloned())?
+        .with_limit(limit)
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// Rows in memory as a scan, in the table's fixed schema.
+pub(crate) fn memory(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    projection: Option<&Vec<usize>>,
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let batches: Vec<RecordBatch> = batches.iter().map(|batch| adapt(schema, batch)).collect::<Result<_>>()?;
+    let config = MemorySourceConfig::try_new(&[batches], Arc::clone(schema), projection.cloned())?.with_limit(limit);
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+        Some(column) => Ok(cast(column, field.data_type())?),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = match projection {
+        Some(indices) => Arc::new(schema.project(indices)?),
+        None => Arc::clone(schema),
+    };
+    Ok(Arc::new(EmptyExec::new(schema)))
+}
+
+/// Readers must bear a null wherever an older file lacks the column.
+fn nullable(schema: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>()))
+}
