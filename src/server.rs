@@ -1,1 +1,248 @@
-//! The Postgres wire.
+//! The Postgres wire: simple and extended protocol, text and binary, over one DataFusion session per connection.
+//!
+//! Owns sockets, logins, statements, encoding and the catalogue that clients ask. Invariants: read only, by a list of
+//! statements that are carried out and again by the plan; queries run on threads of their own, no further than their
+//! reader follows, and stop when the client cancels, leaves or has waited long enough; passwords are never kept in
+//! plain. What it leaves out: what a table is and as of when it is read, which the session's factory decides; TLS.
+//!
+//! `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
+//! `execute` does, `query` runs plans, `encode` and `format` write values, `catalog` plays `pg_catalog`.
+
+mod catalog;
+mod connection;
+mod copy;
+mod encode;
+mod execute;
+mod failure;
+mod format;
+mod login;
+mod parameters;
+mod query;
+mod rewrite;
+mod session;
+mod settings;
+mod statement;
+mod wire;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use pgwire::api::{ClientInfo as _, ConnectionHandle, ConnectionManager, RandomPidSecretKeyGenerator};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::tokio::server::negotiate_tls;
+use futures::SinkExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use connection::Connection;
+use failure::Failure;
+use login::Users;
+use query::QueryThreads;
+use wire::Wire;
+
+/// The name of the database that clients connect to.
+pub const DATABASE: &str = "tieout";
+
+/// How many ports are tried after the wanted one.
+const PORTS_TRIED: u16 = 50;
+/// How long a client may take from connecting to its first statement.
+const STARTUP_LIMIT: Duration = Duration::from_secs(30);
+/// How long open connections get to say goodbye when the server stops.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a connection asks of its session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// The moment to read as of: what follows the `@` in the database name, or the startup option `tieout.as_of`.
+    pub as_of: Option<String>,
+    /// The startup option `tieout.accounting_date`.
+    pub accounting_date: Option<String>,
+    /// The client's time zone.
+    pub time_zone: Option<String>,
+}
+
+/// Makes the DataFusion session of a connection.
+pub type SessionFactory =
+    Arc<dyn Fn(SessionRequest) -> BoxFuture<'static, anyhow::Result<SessionContext>> + Send + Sync>;
+
+/// Somebody who may log in.
+#[derive(Clone)]
+pub struct User {
+    /// The name to log in with.
+    pub name: String,
+    /// The password in plain; only a salted hash of it outlives the start.
+    pub password: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How to serve.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// The address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// When the port is taken, take the next free one.
+    pub next_free_port: bool,
+    /// Who may log in.
+    pub users: Vec<User>,
+    /// One more is answered with 53300.
+    pub max_connections: usize,
+    /// How long a statement may run unless its session says otherwise; `None` is without end.
+    pub statement_timeout: Option<Duration>,
+    /// Makes the sessions.
+    pub sessions: SessionFactory,
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("listen", &self.listen)
+            .field("users", &self.users)
+            .field("max_connections", &self.max_connections)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct BoundServer {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl BoundServer {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it was told to stop and its connections have ended.
+    pub async fn stopped(self) {
+        // The accept loop neither panics nor is aborted by anybody else.
+        let _ = self.accepting.await;
+    }
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) users: Arc<Users>,
+    pub(crate) factory: SessionFactory,
+    pub(crate) threads: Arc<QueryThreads>,
+    pub(crate) cancels: Arc<ConnectionManager>,
+    pub(crate) keys: Arc<RandomPidSecretKeyGenerator>,
+    pub(crate) statement_timeout: Option<Duration>,
+}
+
+/// Binds and serves until `shutdown`.
+pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyhow::Result<BoundServer> {
+    let listener = bind(options.listen, options.next_free_port).await?;
+    let address = listener.local_addr().context("read the address listened on")?;
+    let shared = Arc::new(Shared {
+        users: Arc::new(Users::new(&options.users)),
+        factory: options.sessions,
+        threads: Arc::new(QueryThreads::start().context("start the query threads")?),
+        cancels: Arc::new(ConnectionManager::new()),
+        keys: Arc::new(RandomPidSecretKeyGenerator::default()),
+        statement_timeout: options.statement_timeout,
+    });
+    let permits = Arc::new(Semaphore::new(options.max_connections));
+    let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));
+    Ok(BoundServer { address, accepting })
+}
+
+async fn bind(listen: SocketAddr, next_free_port: bool) -> anyhow::Result<TcpListener> {
+    let last = if next_free_port && listen.port() != 0 { PORTS_TRIED } else { 0 };
+    let mut failure = None;
+    for port in listen.port()..=listen.port().saturating_add(last) {
+        match TcpListener::bind(SocketAddr::new(listen.ip(), port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => failure = Some(error),
+            Err(error) => return Err(error).with_context(|| format!("listen on {}:{port}", listen.ip())),
+        }
+    }
+    let hint = "hint: another program has the port, choose one with --port";
+    Err(failure.map_or_else(|| anyhow::anyhow!("no port was tried"), anyhow::Error::from))
+        .with_context(|| format!("listen on {listen}\n{hint}"))
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>, shutdown: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file handles, mostly: trying again at once would only spin.
+                tracing::warn!(%error, "accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let permit = Arc::clone(&permits).try_acquire_owned().ok();
+        let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+        connections.spawn(async move {
+            if let Err(failure) = Box::pin(converse(socket, shared, permit, shutdown)).await {
+                tracing::debug!(%peer, %failure, "connection ended");
+            }
+        });
+    }
+    connections.close();
+    let _ = tokio::time::timeout(SHUTDOWN_LIMIT, connections.wait()).await;
+}
+
+/// One connection from its first byte to its last.
+async fn converse(
+    socket: TcpStream,
+    shared: Arc<Shared>,
+    permit: Option<OwnedSemaphorePermit>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let late = || Failure::new("08006", "the client took too long to log in").fatal();
+    let broken = |error: std::io::Error| Failure::new("08006", format!("start the connection: {error}")).fatal();
+    let start = async {
+        let Some(mut socket) = negotiate_tls(socket, None).await.map_err(broken)? else { return Ok(None) };
+        // A surplus connection may still carry a cancel request, which is answered.
+        let login = if permit.is_some() {
+            login::login(&mut socket, &shared).await
+        } else {
+            login::surplus(&mut socket, &shared).await
+        };
+        match login {
+            Ok(session) => Ok(session.map(|session| (session, socket))),
+            Err(failure) => {
+                let answer = PgWireBackendMessage::ErrorResponse(failure.response());
+                // The client may be gone; the failure is what matters.
+                let _ = socket.send(answer).await;
+                let _ = socket.close().await;
+                Err(failure)
+            }
+        }
+    };
+    let Some((session, socket)) = tokio::time::timeout(STARTUP_LIMIT, start).await.map_err(|_| late())?? else {
+        return Ok(());
+    };
+    let cancel = socket.session_extensions().get::<Arc<ConnectionHandle>>().map(|handle| Arc::clone(&*handle));
+    let gone = shutdown.child_token();
+    let (sink, source) = socket.split();
+    let connection = Connection { session, wire: Wire::new(sink), cancel, gone };
+    let end = connection.run(source, shutdown).await;
+    drop(permit);
+    end
+}

@@ -1,0 +1,260 @@
+//! A connection after its login: messages in, answers out, in simple and extended protocol.
+//!
+//! Invariants: one statement at a time; after an error in the extended protocol everything up to Sync is skipped; a
+//! client that goes away is noticed while its query runs, because a task of its own reads the socket.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream::SplitStream;
+use pgwire::api::ConnectionHandle;
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, TARGET_TYPE_BYTE_PORTAL,
+};
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use pgwire::messages::{PgWireBackendMessage as Answer, PgWireFrontendMessage as Message};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, PROTOCOL};
+use super::query::{Formats, Interrupt, describe};
+use super::session::{Body, Portal, Session, no_cursor, no_statement};
+use super::statement::{self, Command};
+use super::wire::{Socket, Wire};
+
+/// Messages that a client may send ahead.
+const AHEAD_MAX: usize = 256;
+
+/// A client's connection.
+pub(crate) struct Connection {
+    pub(crate) session: Session,
+    pub(crate) wire: Wire,
+    pub(crate) cancel: Option<Arc<ConnectionHandle>>,
+    pub(crate) gone: CancellationToken,
+}
+
+impl Connection {
+    /// Answers messages until the client leaves or the server stops.
+    pub(crate) async fn run(mut self, source: SplitStream<Socket>, stop: CancellationToken) -> Result<(), Failure> {
+        let (sender, mut inbox) = mpsc::channel(AHEAD_MAX);
+        let reader = tokio::spawn(read(source, sender, self.gone.clone()));
+        let end = self.answer(&mut inbox, &stop).await;
+        reader.abort();
+        match end {
+            Err(failure) if failure.code == "57P01" && !stop.is_cancelled() => Ok(()),
+            Err(failure) => {
+                // The client may be gone already; nobody else wants to hear it.
+                let _ = self.wire.error(&failure).await;
+                Err(failure)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn answer(&mut self, inbox: &mut mpsc::Receiver<Message>, stop: &CancellationToken) -> Result<(), Failure> {
+        let mut skipping = false;
+        loop {
+            let message = tokio::select! {
+                message = inbox.recv() => message,
+                () = stop.cancelled() => return Err(Failure::new("57P01", "the server is shutting down").fatal()),
+            };
+            let result = match message {
+                None | Some(Message::Terminate(_)) => return Ok(()),
+                Some(Message::Sync(_)) => {
+                    skipping = false;
+                    if self.session.status == TransactionStatus::Idle {
+                        self.session.portals.retain(|_, portal| portal.held);
+                    }
+                    self.wire.ready(self.session.status).await
+                }
+                Some(Message::Query(query)) => {
+                    skipping = false;
+                    self.simple(&query.query).await
+                }
+                // What was sent ahead of an error, and copy data after a refused copy.
+                Some(_) if skipping => Ok(()),
+                Some(Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_)) => Ok(()),
+                Some(Message::Flush(_)) => self.wire.flush().await,
+                Some(message) => match self.extended(message).await {
+                    Err(failure) if !failure.fatal => {
+                        skipping = true;
+                        self.failed();
+                        self.wire.error(&failure).await
+                    }
+                    other => other,
+                },
+            };
+            result?;
+        }
+    }
+
+    fn failed(&mut self) {
+        if self.session.status == TransactionStatus::Transaction {
+            self.session.status = TransactionStatus::Error;
+        }
+    }
+
+    /// The simple protocol: every statement of the text, until one fails.
+    async fn simple(&mut self, text: &str) -> Result<(), Failure> {
+        match self.statements(text).await {
+            Err(failure) if failure.fatal => return Err(failure),
+            Err(failure) => {
+                self.failed();
+                self.wire.error(&failure).await?;
+            }
+            Ok(()) => {}
+        }
+        if self.session.status == TransactionStatus::Idle {
+            self.session.portals.retain(|_, portal| portal.held);
+        }
+        self.wire.ready(self.session.status).await
+    }
+
+    async fn statements(&mut self, text: &str) -> Result<(), Failure> {
+        let commands = self.parsed(text).await?;
+        if commands.is_empty() {
+            return self.wire.feed(Answer::EmptyQueryResponse(EmptyQueryResponse::new())).await;
+        }
+        for command in commands {
+            let mut interrupt = self.interrupt().await;
+            self.allowed(&command)?;
+            let body = match command {
+                Command::Query(statement) => {
+                    let plan = interrupt.guard(self.session.plan(*statement)).await??;
+                    Body::Planned(Box::new(plan), "SELECT")
+                }
+                other => Body::Command(other),
+            };
+            let portal = Portal { body, formats: Formats::default(), held: false };
+            self.execute(portal, None, true, &mut interrupt).await?;
+        }
+        Ok(())
+    }
+
+    async fn parsed(&self, text: &str) -> Result<Vec<Command>, Failure> {
+        let text = text.to_owned();
+        self.session.threads.run(async move { statement::parse(&text) }).await
+    }
+
+    /// In a failed transaction only its end is carried out.
+    fn allowed(&self, command: &Command) -> Result<(), Failure> {
+        let ends = matches!(command, Command::Commit | Command::Rollback | Command::Nothing("ROLLBACK"));
+        if self.session.status == TransactionStatus::Error && !ends {
+            return Err(Failure::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What ends the statement that starts now.
+    async fn interrupt(&self) -> Interrupt {
+        let canceled = match &self.cancel {
+            Some(handle) => Some(handle.start_query().await),
+            None => None,
+        };
+        let deadline = self.session.settings().timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+        Interrupt { canceled, deadline, gone: self.gone.clone() }
+    }
+
+    async fn extended(&mut self, message: Message) -> Result<(), Failure> {
+        match message {
+            Message::Parse(parse) => self.parse(parse).await,
+            Message::Bind(bind) => self.bind(bind).await,
+            Message::Describe(describe) => self.describe(describe).await,
+            Message::Execute(execute) => self.execute_portal(execute).await,
+            Message::Close(close) => self.close(close).await,
+            _ => Err(Failure::new(PROTOCOL, "unexpected message").fatal()),
+        }
+    }
+
+    async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
+        let mut interrupt = self.interrupt().await;
+        let mut commands = self.parsed(&parse.query).await?;
+        if commands.len() > 1 {
+            return Err(Failure::new("42601", "cannot insert multiple commands into a prepared statement"));
+        }
+        let command = commands.pop();
+        command.as_ref().map(|command| self.allowed(command)).transpose()?;
+        let name = parse.name.unwrap_or_default();
+        if !name.is_empty() && self.session.prepared.contains_key(&name) {
+            return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
+        }
+        let prepared = interrupt.guard(self.session.prepare(command, &parse.type_oids)).await??;
+        self.session.prepared.insert(name, Arc::new(prepared));
+        self.wire.feed(Answer::ParseComplete(ParseComplete::new())).await
+    }
+
+    async fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
+        let statement = bind.statement_name.unwrap_or_default();
+        let prepared = self.session.prepared.get(&statement).ok_or_else(|| no_statement(&statement))?;
+        let prepared = Arc::clone(prepared);
+        let formats = Formats(bind.parameter_format_codes);
+        let portal =
+            self.session.bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
+        self.session.keep(bind.portal_name.unwrap_or_default(), portal)?;
+        self.wire.feed(Answer::BindComplete(BindComplete::new())).await
+    }
+
+    async fn describe(&mut self, message: Describe) -> Result<(), Failure> {
+        let name = message.name.unwrap_or_default();
+        let fields = if message.target_type == TARGET_TYPE_BYTE_PORTAL {
+            let portal = self.session.portals.get(&name).ok_or_else(|| no_cursor(&name))?;
+            self.fields(portal)
+        } else {
+            let prepared = self.session.prepared.get(&name).ok_or_else(|| no_statement(&name))?;
+            let prepared = Arc::clone(prepared);
+            let types = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();
+            self.wire.feed(Answer::ParameterDescription(ParameterDescription::new(types))).await?;
+            match (&prepared.command, &prepared.plan) {
+                (Some(Command::Query(_)), Some(plan)) => Some(describe(plan.schema().inner(), &Formats::default())),
+                (Some(command), _) => self.command_fields(command, &Formats::default()),
+                (None, _) => None,
+            }
+        };
+        match fields {
+            Some(fields) => self.wire.description(fields).await,
+            None => self.wire.feed(Answer::NoData(NoData::new())).await,
+        }
+    }
+
+    async fn execute_portal(&mut self, message: Execute) -> Result<(), Failure> {
+        let name = message.name.unwrap_or_default();
+        let mut interrupt = self.interrupt().await;
+        let portal = self.session.portals.remove(&name).ok_or_else(|| no_cursor(&name))?;
+        match &portal.body {
+            Body::Command(command) => self.allowed(command)?,
+            _ if self.session.status == TransactionStatus::Error => self.allowed(&Command::ShowAll)?,
+            _ => {}
+        }
+        let max = u64::try_from(message.max_rows).ok().filter(|max| *max > 0);
+        if let Some(portal) = self.execute(portal, max, false, &mut interrupt).await? {
+            self.session.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, close: Close) -> Result<(), Failure> {
+        let name = close.name.unwrap_or_default();
+        if close.target_type == TARGET_TYPE_BYTE_PORTAL {
+            self.session.portals.remove(&name);
+        } else {
+            self.session.prepared.remove(&name);
+        }
+        self.wire.feed(Answer::CloseComplete(CloseComplete::new())).await
+    }
+}
+
+/// Reads ahead, so that a client that leaves is noticed at once.
+async fn read(mut source: SplitStream<Socket>, inbox: mpsc::Sender<Message>, gone: CancellationToken) {
+    while let Some(Ok(message)) = source.next().await {
+        let last = matches!(message, Message::Terminate(_));
+        if inbox.send(message).await.is_err() || last {
+            break;
+        }
+    }
+    gone.cancel();
+}

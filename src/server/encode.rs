@@ -1,0 +1,377 @@
+//! Arrow values as Postgres writes them, in text and in binary.
+//!
+//! Invariant: the type that [`field_type`] announces is the type that [`Cells`] writes; a column is brought into one of
+//! few shapes once per batch. Numeric is exact at any precision: it goes by decimal digits, never through a float.
+
+use std::sync::Arc;
+
+use bytes::{BufMut as _, BytesMut};
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::array::types::{Decimal128Type, Decimal256Type, DecimalType as _};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
+    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, ListArray, StringArray, StringBuilder,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use pgwire::api::Type;
+
+use super::format;
+
+/// The Postgres type of a column.
+pub(crate) fn field_type(data_type: &DataType) -> Type {
+    match data_type {
+        DataType::Boolean => Type::BOOL,
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => Type::INT2,
+        DataType::UInt16 | DataType::Int32 => Type::INT4,
+        DataType::UInt32 | DataType::Int64 => Type::INT8,
+        DataType::UInt64
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => Type::NUMERIC,
+        DataType::Float16 | DataType::Float32 => Type::FLOAT4,
+        DataType::Float64 => Type::FLOAT8,
+        DataType::Date32 | DataType::Date64 => Type::DATE,
+        DataType::Timestamp(_, None) => Type::TIMESTAMP,
+        DataType::Timestamp(_, Some(_)) => Type::TIMESTAMPTZ,
+        DataType::Time32(_) | DataType::Time64(_) => Type::TIME,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Type::BYTEA,
+        DataType::Dictionary(_, value) => field_type(value),
+        DataType::RunEndEncoded(_, value) => field_type(value.data_type()),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field) => array_type(&field_type(field.data_type())),
+        _ => Type::TEXT,
+    }
+}
+
+/// The array type over an element type; lists of lists are shown as text.
+fn array_type(element: &Type) -> Type {
+    match *element {
+        Type::BOOL => Type::BOOL_ARRAY,
+        Type::INT2 => Type::INT2_ARRAY,
+        Type::INT4 => Type::INT4_ARRAY,
+        Type::INT8 => Type::INT8_ARRAY,
+        Type::NUMERIC => Type::NUMERIC_ARRAY,
+        Type::FLOAT4 => Type::FLOAT4_ARRAY,
+        Type::FLOAT8 => Type::FLOAT8_ARRAY,
+        Type::DATE => Type::DATE_ARRAY,
+        Type::TIMESTAMP => Type::TIMESTAMP_ARRAY,
+        Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
+        Type::TIME => Type::TIME_ARRAY,
+        Type::BYTEA => Type::BYTEA_ARRAY,
+        Type::TEXT => Type::TEXT_ARRAY,
+        _ => Type::TEXT,
+    }
+}
+
+/// `pg_type.typlen`: the width of a value, -1 where it varies.
+pub(crate) fn type_size(of: &Type) -> i16 {
+    match *of {
+        Type::BOOL => 1,
+        Type::INT2 => 2,
+        Type::INT4 | Type::FLOAT4 | Type::DATE => 4,
+        Type::INT8 | Type::FLOAT8 | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME => 8,
+        _ => -1,
+    }
+}
+
+/// `pg_attribute.atttypmod`: a decimal's precision and scale, else -1.
+pub(crate) fn type_modifier(data_type: &DataType) -> i32 {
+    match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale)
+            if *scale >= 0 =>
+        {
+            ((i32::from(*precision) << 16) | i32::from(*scale)) + 4
+        }
+        _ => -1,
+    }
+}
+
+/// A column of a batch in the shape that it is written from.
+pub(crate) enum Cells {
+    Bool(BooleanArray),
+    Int2(Int16Array),
+    Int4(Int32Array),
+    Int8(Int64Array),
+    Float4(Float32Array),
+    Float8(Float64Array),
+    Numeric(Decimal128Array),
+    WideNumeric(Decimal256Array),
+    Text(StringArray),
+    Date(Date32Array),
+    Timestamp(TimestampMicrosecondArray),
+    Timestamptz(TimestampMicrosecondArray),
+    Time(Time64MicrosecondArray),
+    Bytes(BinaryArray),
+    /// A one-dimensional list: its rows, all its elements, the element's type.
+    List(ListArray, Box<Cells>, Type),
+}
+
+impl Cells {
+    pub(crate) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
+        let micros = |zone: Option<Arc<str>>| cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone));
+        let to = |to: &DataType| cast(array, to);
+        Ok(match array.data_type() {
+            DataType::Boolean => Self::Bool(array.as_boolean().clone()),
+            DataType::Int8 | DataType::UInt8 | DataType::Int16 => Self::Int2(to(&DataType::Int16)?.as_primitive().clone()),
+            DataType::UInt16 | DataType::Int32 => Self::Int4(to(&DataType::Int32)?.as_primitive().clone()),
+            DataType::UInt32 | DataType::Int64 => Self::Int8(to(&DataType::Int64)?.as_primitive().clone()),
+            DataType::UInt64 => Self::Numeric(to(&DataType::Decimal128(20, 0))?.as_primitive().clone()),
+            DataType::Float16 | DataType::Float32 => Self::Float4(to(&DataType::Float32)?.as_primitive().clone()),
+            DataType::Float64 => Self::Float8(array.as_primitive().clone()),
+            DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+                Self::Numeric(to(&DataType::Decimal128(*precision, *scale))?.as_primitive().clone())
+            }
+            DataType::Decimal128(..) => Self::Numeric(array.as_primitive().clone()),
+            DataType::Decimal256(..) => Self::WideNumeric(array.as_primitive().clone()),
+            DataType::Date32 | DataType::Date64 => Self::Date(to(&DataType::Date32)?.as_primitive().clone()),
+            DataType::Timestamp(_, None) => Self::Timestamp(micros(None)?.as_primitive().clone()),
+            DataType::Timestamp(_, Some(zone)) => {
+                Self::Timestamptz(micros(Some(Arc::clone(zone)))?.as_primitive().clone())
+            }
+            DataType::Time32(_) | DataType::Time64(_) => {
+                Self::Time(to(&DataType::Time64(TimeUnit::Microsecond))?.as_primitive().clone())
+            }
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Self::Bytes(to(&DataType::Binary)?.as_binary().clone())
+            }
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+                Self::Text(to(&DataType::Utf8)?.as_string().clone())
+            }
+            DataType::Dictionary(_, value) => return Self::new(&to(value)?),
+            DataType::RunEndEncoded(_, value) => return Self::new(&to(value.data_type())?),
+            DataType::List(field)
+            | DataType::LargeList(field)
+            | DataType::FixedSizeList(field, _)
+            | DataType::ListView(field)
+            | DataType::LargeListView(field)
+                if array_type(&field_type(field.data_type())) != Type::TEXT =>
+            {
+                let lists: ListArray = to(&DataType::List(Arc::clone(field)))?.as_list().clone();
+                let elements = Self::new(lists.values())?;
+                Self::List(lists, Box::new(elements), field_type(field.data_type()))
+            }
+            _ => Self::Text(displayed(array)?),
+        })
+    }
+
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        let array: &dyn Array = match self {
+            Self::Bool(array) => array,
+            Self::Int2(array) => array,
+            Self::Int4(array) => array,
+            Self::Int8(array) => array,
+            Self::Float4(array) => array,
+            Self::Float8(array) => array,
+            Self::Numeric(array) => array,
+            Self::WideNumeric(array) => array,
+            Self::Text(array) => array,
+            Self::Date(array) => array,
+            Self::Timestamp(array) | Self::Timestamptz(array) => array,
+            Self::Time(array) => array,
+            Self::Bytes(array) => array,
+            Self::List(array, ..) => array,
+        };
+        array.is_null(row)
+    }
+
+    /// Appends the value as text; the row must not be null.
+    pub(crate) fn text(&self, row: usize, zone: Tz, out: &mut BytesMut) {
+        match self {
+            Self::Bool(array) => out.put_u8(if array.value(row) { b't' } else { b'f' }),
+            Self::Int2(array) => format::put(out, array.value(row)),
+            Self::Int4(array) => format::put(out, array.value(row)),
+            Self::Int8(array) => format::put(out, array.value(row)),
+            Self::Float4(array) => format::float(out, array.value(row).to_string()),
+            Self::Float8(array) => format::float(out, array.value(row).to_string()),
+            Self::Numeric(_) | Self::WideNumeric(_) => out.put_slice(self.digits(row).as_bytes()),
+            Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::Date(array) => format::date(out, array.value(row)),
+            Self::Timestamp(array) => format::timestamp(out, array.value(row)),
+            Self::Timestamptz(array) => format::timestamptz(out, array.value(row), zone),
+            Self::Time(array) => format::time(out, array.value(row)),
+            Self::Bytes(array) => {
+                out.put_slice(b"\\x");
+                out.put_slice(hex::encode(array.value(row)).as_bytes());
+            }
+            Self::List(lists, elements, _) => {
+                out.put_u8(b'{');
+                let mut element_text = BytesMut::new();
+                for (position, element) in range(lists, row).enumerate() {
+                    if position > 0 {
+                        out.put_u8(b',');
+                    }
+                    if elements.is_null(element) {
+                        out.put_slice(b"NULL");
+                    } else {
+                        element_text.clear();
+                        elements.text(element, zone, &mut element_text);
+                        format::array_element(out, &element_text);
+                    }
+                }
+                out.put_u8(b'}');
+            }
+        }
+    }
+
+    /// Appends the value in the binary form of its type; the row must not be null.
+    pub(crate) fn binary(&self, row: usize, out: &mut BytesMut) {
+        match self {
+            Self::Bool(array) => out.put_u8(u8::from(array.value(row))),
+            Self::Int2(array) => out.put_i16(array.value(row)),
+            Self::Int4(array) => out.put_i32(array.value(row)),
+            Self::Int8(array) => out.put_i64(array.value(row)),
+            Self::Float4(array) => out.put_f32(array.value(row)),
+            Self::Float8(array) => out.put_f64(array.value(row)),
+            Self::Numeric(_) | Self::WideNumeric(_) => format::numeric_binary(out, &self.digits(row)),
+            Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::Date(array) => out.put_i32(array.value(row).saturating_sub(format::EPOCH_DAYS)),
+            Self::Timestamp(array) | Self::Timestamptz(array) => {
+                out.put_i64(array.value(row).saturating_sub(format::EPOCH_MICROSECONDS));
+            }
+            Self::Time(array) => out.put_i64(array.value(row)),
+            Self::Bytes(array) => out.put_slice(array.value(row)),
+            Self::List(lists, elements, element_type) => {
+                let range = range(lists, row);
+                let has_null = range.clone().any(|element| elements.is_null(element));
+                out.put_i32(i32::from(!range.is_empty()));
+                out.put_i32(i32::from(has_null));
+                out.put_u32(element_type.oid());
+                if !range.is_empty() {
+                    out.put_i32(i32::try_from(range.len()).unwrap_or(i32::MAX));
+                    out.put_i32(1);
+                }
+                range.for_each(|element| elements.framed(element, out, |out| elements.binary(element, out)));
+            }
+        }
+    }
+
+    /// Appends a value with its length in front, as a DataRow has it; null is the length -1.
+    pub(crate) fn field(&self, row: usize, binary: bool, zone: Tz, out: &mut BytesMut) {
+        self.framed(row, out, |out| {
+            if binary {
+                self.binary(row, out);
+            } else {
+                self.text(row, zone, out);
+            }
+        });
+    }
+
+    fn framed(&self, row: usize, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+        if self.is_null(row) {
+            out.put_i32(-1);
+            return;
+        }
+        let start = out.len();
+        out.put_i32(0);
+        write(out);
+        let length = i32::try_from(out.len().saturating_sub(start + 4)).unwrap_or(i32::MAX);
+        if let Some(place) = out.get_mut(start..start + 4) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+
+    /// A numeric's decimal text.
+    fn digits(&self, row: usize) -> String {
+        match self {
+            Self::Numeric(array) => Decimal128Type::format_decimal(array.value(row), array.precision(), array.scale()),
+            Self::WideNumeric(array) => {
+                Decimal256Type::format_decimal(array.value(row), array.precision(), array.scale())
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// The places of a row's elements among all elements.
+fn range(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let offset = |at: usize| lists.value_offsets().get(at).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+    offset(row)..offset(row + 1)
+}
+
+/// What has no Postgres type of its own (structs, maps, intervals, lists of lists), as Arrow displays it.
+fn displayed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
+    let mut builder = StringBuilder::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            builder.append_null();
+        } else {
+            builder.append_value(formatter.value(row).try_to_string()?);
+        }
+    }
+    Ok(builder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int8Array, UInt8Array, UInt64Array};
+    use datafusion::arrow::datatypes::{Int32Type, i256};
+
+    use super::*;
+
+    fn utc() -> Tz {
+        "UTC".parse().unwrap()
+    }
+
+    fn text(array: impl Array + 'static, row: usize) -> String {
+        let cells = Cells::new(&(Arc::new(array) as ArrayRef)).unwrap();
+        let mut out = BytesMut::new();
+        cells.text(row, utc(), &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    fn binary(array: impl Array + 'static, row: usize) -> Vec<u8> {
+        let cells = Cells::new(&(Arc::new(array) as ArrayRef)).unwrap();
+        let mut out = BytesMut::new();
+        cells.binary(row, &mut out);
+        out.to_vec()
+    }
+
+    #[test]
+    fn small_integers_are_widened() {
+        assert_eq!(binary(Int8Array::from(vec![1, -1]), 1), (-1_i16).to_be_bytes());
+        assert_eq!(binary(UInt8Array::from(vec![255]), 0), 255_i16.to_be_bytes());
+        assert_eq!(text(UInt64Array::from(vec![u64::MAX]), 0), "18446744073709551615");
+    }
+
+    #[test]
+    fn numeric_keeps_every_digit() {
+        let widest = Decimal128Array::from(vec![99_999_999_999_999_999_999_999_999_999_999_999_999_i128, -5])
+            .with_precision_and_scale(38, 2)
+            .unwrap();
+        assert_eq!(text(widest.clone(), 0), "999999999999999999999999999999999999.99");
+        assert_eq!(text(widest, 1), "-0.05");
+        let wide = Decimal256Array::from(vec![i256::from_string("1234567890123456789012345678901234567890123").unwrap()])
+            .with_precision_and_scale(76, 3)
+            .unwrap();
+        assert_eq!(text(wide, 0), "1234567890123456789012345678901234567890.123");
+    }
+
+    #[test]
+    fn lists_are_arrays() {
+        let list = || ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), Some(vec![])]);
+        assert_eq!(text(list(), 0), "{1,NULL}");
+        assert_eq!(text(list(), 1), "{}");
+        let expected = [1, 1, 23, 2, 1, 4, 1, -1].map(i32::to_be_bytes).concat();
+        assert_eq!(binary(list(), 0), expected);
+        assert_eq!(binary(list(), 1), [0, 0, 23].map(i32::to_be_bytes).concat());
+    }
+
+    #[test]
+    fn a_modifier_tells_precision_and_scale() {
+        assert_eq!(type_modifier(&DataType::Decimal128(18, 2)), (18 << 16 | 2) + 4);
+        assert_eq!(type_modifier(&DataType::Utf8), -1);
+    }
+}

@@ -1,0 +1,288 @@
+//! Carrying out portals and commands.
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use pgwire::messages::PgWireBackendMessage as Answer;
+use pgwire::messages::data::FieldDescription;
+use pgwire::messages::extendedquery::PortalSuspended;
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::query::{Formats, Interrupt, describe};
+use super::session::{Body, Portal, no_cursor, no_schema, no_statement};
+use super::settings::{REPORTED, Settings};
+use super::statement::Command;
+
+impl Connection {
+    /// Carries out a portal for at most `max` rows; gives it back when it may be asked again.
+    pub(crate) async fn execute(
+        &mut self,
+        portal: Portal,
+        max: Option<u64>,
+        described: bool,
+        interrupt: &mut Interrupt,
+    ) -> Result<Option<Portal>, Failure> {
+        let Portal { body, formats, held } = portal;
+        let (mut rows, tag) = match body {
+            Body::Empty => {
+                self.wire.feed(Answer::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
+                return Ok(None);
+            }
+            Body::Command(command) => {
+                Box::pin(self.command(command, &formats, described, interrupt)).await?;
+                return Ok(None);
+            }
+            Body::Finished(schema, tag) => {
+                self.wire.complete(format!("{tag} 0")).await?;
+                return Ok(Some(Portal { body: Body::Finished(schema, tag), formats, held }));
+            }
+            Body::Planned(plan, tag) => (self.session.start(*plan)?, tag),
+            Body::Running(rows, tag) => (rows, tag),
+        };
+        // The first row, or its error, before the description: a failing query then answers with the error alone.
+        rows.ready(interrupt).await?;
+        if described {
+            self.wire.description(describe(rows.schema(), &formats)).await?;
+        }
+        let zone = self.session.settings().zone();
+        let (sent, last) = self.wire.rows(&mut rows, max, &formats, zone, interrupt).await?;
+        let body = if last {
+            self.wire.complete(format!("{tag} {sent}")).await?;
+            Body::Finished(rows.schema().clone(), tag)
+        } else {
+            self.wire.feed(Answer::PortalSuspended(PortalSuspended::new())).await?;
+            Body::Running(rows, tag)
+        };
+        Ok(Some(Portal { body, formats, held }))
+    }
+
+    async fn command(
+        &mut self,
+        command: Command,
+        formats: &Formats,
+        described: bool,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        match command {
+            Command::Query(statement) => {
+                let plan = interrupt.guard(self.session.plan(*statement)).await??;
+                let body = Body::Planned(Box::new(plan), "SELECT");
+                let portal = Portal { body, formats: formats.clone(), held: false };
+                Box::pin(self.execute(portal, None, described, interrupt)).await?;
+                Ok(())
+            }
+            Command::Set { name, value, local } => self.set(&name, value.as_deref(), local).await,
+            Command::Reset(Some(name)) => {
+                self.set(&name, None, false).await?;
+                Ok(())
+            }
+            Command::Reset(None) => {
+                self.session.reset_all()?;
+                self.report().await?;
+                self.wire.complete("RESET").await
+            }
+            Command::Nothing(tag) => self.wire.complete(tag).await,
+            Command::Show(_) | Command::ShowAll => self.show(&command, described).await,
+            Command::Begin | Command::Commit | Command::Rollback => self.transaction(&command).await,
+            Command::Prepare { name, command } => {
+                if self.session.prepared.contains_key(&name) {
+                    return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
+                }
+                let prepared = interrupt.guard(self.session.prepare(Some(*command), &[])).await??;
+                self.session.prepared.insert(name, prepared.into());
+                self.wire.complete("PREPARE").await
+            }
+            Command::Execute { name, arguments } => {
+                let command = self.session.executed(&name, arguments)?;
+                Box::pin(self.command(command, formats, described, interrupt)).await
+            }
+            Command::Deallocate(name) => {
+                match name {
+                    None => self.session.prepared.clear(),
+                    Some(name) => {
+                        self.session.prepared.remove(&name).ok_or_else(|| no_statement(&name))?;
+                    }
+                }
+                self.wire.complete("DEALLOCATE").await
+            }
+            Command::Declare { name, query, binary, hold } => {
+                if self.session.portals.contains_key(&name) {
+                    return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")));
+                }
+                let plan = interrupt.guard(self.session.plan(*query)).await??;
+                let formats = Formats(if binary { vec![1] } else { Vec::new() });
+                // Outside of a transaction a cursor has nothing to end with but itself.
+                let held = hold || self.session.status == TransactionStatus::Idle;
+                self.session.keep(name, Portal { body: Body::Planned(Box::new(plan), "FETCH"), formats, held })?;
+                self.wire.complete("DECLARE CURSOR").await
+            }
+            Command::Fetch { name, count } => self.fetch(name, count, formats, described, interrupt).await,
+            Command::Close(name) => {
+                match name {
+                    None => self.session.portals.clear(),
+                    Some(name) => {
+                        self.session.portals.remove(&name).ok_or_else(|| no_cursor(&name))?;
+                    }
+                }
+                self.wire.complete("CLOSE CURSOR").await
+            }
+            Command::CopyOut { query, options } => {
+                let plan = interrupt.guard(self.session.plan(*query)).await??;
+                let mut rows = self.session.start(plan)?;
+                let zone = self.session.settings().zone();
+                let sent = self.wire.copy(&mut rows, &options, zone, interrupt).await?;
+                self.wire.complete(format!("COPY {sent}")).await
+            }
+            Command::DiscardAll => {
+                self.session.discard()?;
+                self.report().await?;
+                self.wire.complete("DISCARD ALL").await
+            }
+        }
+    }
+
+    /// `FETCH`: rows of a cursor, which stays open after its last.
+    async fn fetch(
+        &mut self,
+        name: String,
+        count: Option<u64>,
+        formats: &Formats,
+        described: bool,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let mut portal = self.session.portals.remove(&name).ok_or_else(|| no_cursor(&name))?;
+        // A binary cursor decides itself; else the format is that of the FETCH.
+        let formats = if portal.formats.0.is_empty() { formats.clone() } else { portal.formats.clone() };
+        let mut rows = match portal.body {
+            Body::Planned(plan, _) => self.session.start(*plan)?,
+            Body::Running(rows, _) => rows,
+            Body::Finished(schema, tag) => {
+                if described {
+                    self.wire.description(describe(&schema, &formats)).await?;
+                }
+                self.wire.complete("FETCH 0").await?;
+                portal.body = Body::Finished(schema, tag);
+                self.session.portals.insert(name, portal);
+                return Ok(());
+            }
+            Body::Empty | Body::Command(_) => return Err(no_cursor(&name)),
+        };
+        if described {
+            self.wire.description(describe(rows.schema(), &formats)).await?;
+        }
+        let zone = self.session.settings().zone();
+        let (sent, last) = self.wire.rows(&mut rows, count, &formats, zone, interrupt).await?;
+        portal.body = if last {
+            Body::Finished(rows.schema().clone(), "FETCH")
+        } else {
+            Body::Running(rows, "FETCH")
+        };
+        self.session.portals.insert(name, portal);
+        self.wire.complete(format!("FETCH {sent}")).await
+    }
+
+    async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Failure> {
+        // Outside of a transaction SET LOCAL has no effect.
+        if !local || self.session.status == TransactionStatus::Transaction {
+            if name.eq_ignore_ascii_case("search_path") && value.is_some_and(str::is_empty) {
+                return Err(no_schema(""));
+            }
+            self.session.set(name, value, local)?;
+        }
+        if let Some(known) = Settings::canonical(name).filter(|known| REPORTED.contains(known)) {
+            let value = self.session.get(known)?;
+            self.wire.parameter(known, &value).await?;
+        }
+        self.wire.complete(if value.is_none() { "RESET" } else { "SET" }).await
+    }
+
+    /// Tells the client all parameters that it follows.
+    async fn report(&mut self) -> Result<(), Failure> {
+        for name in REPORTED {
+            let value = self.session.get(name)?;
+            self.wire.parameter(name, &value).await?;
+        }
+        Ok(())
+    }
+
+    async fn show(&mut self, command: &Command, described: bool) -> Result<(), Failure> {
+        let settings = self.session.settings();
+        let shown: Vec<Vec<&str>>;
+        let value;
+        if let Command::Show(name) = command {
+            value = self.session.get(name)?;
+            shown = vec![vec![value.as_str()]];
+        } else {
+            shown = settings.all().map(|(name, value)| vec![name, value, ""]).collect();
+        }
+        if let Some(fields) = self.command_fields(command, &Formats::default()).filter(|_| described) {
+            self.wire.description(fields).await?;
+        }
+        for row in &shown {
+            self.wire.text_row(row).await?;
+        }
+        self.wire.complete("SHOW").await
+    }
+
+    async fn transaction(&mut self, command: &Command) -> Result<(), Failure> {
+        let tag = match command {
+            Command::Begin => {
+                self.session.status = TransactionStatus::Transaction;
+                "BEGIN"
+            }
+            Command::Commit if self.session.status != TransactionStatus::Error => {
+                self.session.end_transaction()?;
+                "COMMIT"
+            }
+            _ => {
+                self.session.end_transaction()?;
+                "ROLLBACK"
+            }
+        };
+        self.wire.complete(tag).await
+    }
+
+    /// The columns of a portal's rows.
+    pub(crate) fn fields(&self, portal: &Portal) -> Option<Vec<FieldDescription>> {
+        match &portal.body {
+            Body::Empty => None,
+            Body::Command(command) => self.command_fields(command, &portal.formats),
+            Body::Planned(plan, _) => Some(describe(plan.schema().inner(), &portal.formats)),
+            Body::Running(rows, _) => Some(describe(rows.schema(), &portal.formats)),
+            Body::Finished(schema, _) => Some(describe(schema, &portal.formats)),
+        }
+    }
+
+    /// The columns of a command's rows, if it has any.
+    pub(crate) fn command_fields(&self, command: &Command, formats: &Formats) -> Option<Vec<FieldDescription>> {
+        match command {
+            Command::Show(name) => Some(describe(&texts(&[Settings::canonical(name).unwrap_or(name)]), formats)),
+            Command::ShowAll => Some(describe(&texts(&["name", "setting", "description"]), formats)),
+            Command::Fetch { name, .. } => {
+                let portal = self.session.portals.get(name)?;
+                let binary = !portal.formats.0.is_empty();
+                let schema = match &portal.body {
+                    Body::Planned(plan, _) => plan.schema().inner(),
+                    Body::Running(rows, _) => rows.schema(),
+                    Body::Finished(schema, _) => schema,
+                    Body::Empty | Body::Command(_) => return None,
+                };
+                Some(describe(schema, if binary { &portal.formats } else { formats }))
+            }
+            Command::Execute { name, .. } => {
+                let prepared = self.session.prepared.get(name)?;
+                match (&prepared.command, &prepared.plan) {
+                    (Some(Command::Query(_)), Some(plan)) => Some(describe(plan.schema().inner(), formats)),
+                    (Some(command), _) => self.command_fields(command, formats),
+                    (None, _) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn texts(names: &[&str]) -> SchemaRef {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+    Schema::new(names.iter().map(field).collect::<Vec<_>>()).into()
+}

@@ -1,0 +1,180 @@
+//! Failures as clients see them: a SQLSTATE, a sentence, at times a hint.
+//!
+//! Every error of the wire leaves through here, so that a client can branch on the code. What it leaves out: logging.
+
+use std::fmt;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::messages::response::ErrorResponse;
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// The connection ends after it.
+    pub(crate) fatal: bool,
+}
+
+pub(crate) const SYNTAX: &str = "42601";
+pub(crate) const UNDEFINED_OBJECT: &str = "42704";
+pub(crate) const READ_ONLY: &str = "25006";
+pub(crate) const CANCELED: &str = "57014";
+pub(crate) const UNSUPPORTED: &str = "0A000";
+pub(crate) const PROTOCOL: &str = "08P01";
+pub(crate) const INVALID_VALUE: &str = "22023";
+pub(crate) const INVALID_TEXT: &str = "22P02";
+
+impl Failure {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, fatal: false }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn fatal(mut self) -> Self {
+        self.fatal = true;
+        self
+    }
+
+    pub(crate) fn response(&self) -> ErrorResponse {
+        let severity = if self.fatal { "FATAL" } else { "ERROR" };
+        let mut info = ErrorInfo::new(severity.to_owned(), self.code.to_owned(), self.message.clone());
+        info.hint.clone_from(&self.hint);
+        info.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ParserError> for Failure {
+    fn from(error: ParserError) -> Self {
+        match error {
+            ParserError::RecursionLimitExceeded => Self::new("54001", "the statement is nested too deeply"),
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+                Self::new(SYNTAX, format!("syntax error: {text}"))
+            }
+        }
+    }
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Self {
+        let message = message(&error);
+        let mut failure = Self::new(code(error.find_root()), message);
+        if failure.code == "53200" {
+            failure.hint = Some("narrow the query, or raise the server's memory limit".to_owned());
+        }
+        failure
+    }
+}
+
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
+        DataFusionError::from(error).into()
+    }
+}
+
+impl From<PgWireError> for Failure {
+    fn from(error: PgWireError) -> Self {
+        match error {
+            PgWireError::InvalidPassword(user) => {
+                Self::new("28P01", format!("password authentication failed for user \"{user}\"")).fatal()
+            }
+            other => Self::new(PROTOCOL, other.to_string()).fatal(),
+        }
+    }
+}
+
+/// The SQLSTATE of the innermost error.
+fn code(root: &DataFusionError) -> &'static str {
+    match root {
+        DataFusionError::SQL(..) => SYNTAX,
+        DataFusionError::SchemaError(error, _) => match error.as_ref() {
+            SchemaError::FieldNotFound { .. } => "42703",
+            SchemaError::AmbiguousReference { .. } => "42702",
+            SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => "42701",
+        },
+        DataFusionError::Plan(text) => planning_code(text),
+        DataFusionError::NotImplemented(_) => UNSUPPORTED,
+        DataFusionError::ResourcesExhausted(_) => "53200",
+        DataFusionError::ArrowError(error, _) => arrow_code(error),
+        DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
+        _ => "XX000",
+    }
+}
+
+/// DataFusion has one error kind for everything that planning refuses; its text is all that tells the cases apart.
+fn planning_code(text: &str) -> &'static str {
+    let text = text.to_ascii_lowercase();
+    if text.contains("not found") && text.contains("table") {
+        "42P01"
+    } else if text.starts_with("invalid function") || text.contains("no function matches") {
+        "42883"
+    } else if text.contains("failed to resolve schema") {
+        "3F000"
+    } else if text.contains("no field named") {
+        "42703"
+    } else {
+        "42000"
+    }
+}
+
+fn arrow_code(error: &ArrowError) -> &'static str {
+    match error {
+        ArrowError::DivideByZero => "22012",
+        ArrowError::ArithmeticOverflow(_) => "22003",
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => INVALID_TEXT,
+        ArrowError::NotYetImplemented(_) => UNSUPPORTED,
+        _ => "XX000",
+    }
+}
+
+/// The innermost sentence, without DataFusion's layers and prefixes.
+fn message(error: &DataFusionError) -> String {
+    let root = error.find_root();
+    let text = match root {
+        DataFusionError::Plan(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::ResourcesExhausted(text) => text.clone(),
+        DataFusionError::ArrowError(error, _) if matches!(error.as_ref(), ArrowError::DivideByZero) => {
+            "division by zero".to_owned()
+        }
+        DataFusionError::Diagnostic(_, inner) => return message(inner),
+        other => other.strip_backtrace(),
+    };
+    text.split("\n\nbacktrace:").next().unwrap_or(&text).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_follow_the_innermost_error() {
+        let divide = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None).context("while projecting");
+        assert_eq!(Failure::from(divide).code, "22012");
+        let table = DataFusionError::Plan("table 'tieout.recon.x' not found".to_owned());
+        assert_eq!(Failure::from(table).code, "42P01");
+        let memory = DataFusionError::ResourcesExhausted("no".to_owned()).context("hash join");
+        assert_eq!(Failure::from(memory).code, "53200");
+        let parse = ParserError::ParserError("Expected: x".to_owned());
+        assert_eq!(Failure::from(parse).code, "42601");
+        assert_eq!(Failure::from(PgWireError::InvalidPassword("a".to_owned())).code, "28P01");
+    }
+}

@@ -1,0 +1,244 @@
+//! From a new socket to a session: SCRAM-SHA-256, the database name's as-of, the startup packet's settings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use async_trait::async_trait;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
+use pgwire::api::auth::sasl::SaslMechanisms;
+use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
+use pgwire::api::auth::mechanism::AuthMechanismFactory as _;
+use pgwire::api::auth::{
+    AuthDriver, AuthOutcome, AuthSource, LoginInfo, Password, ServerParameterProvider, protocol_negotiation,
+    save_startup_parameters_to_metadata,
+};
+use pgwire::api::{ClientInfo, METADATA_DATABASE, METADATA_USER};
+use pgwire::error::PgWireResult;
+use pgwire::messages::PgWireFrontendMessage as Message;
+use pgwire::messages::response::TransactionStatus;
+use pgwire::messages::startup::Startup;
+use rand::RngCore as _;
+
+use super::failure::{Failure, PROTOCOL};
+use super::session::Session;
+use super::settings::{REPORTED, Settings, startup_options};
+use super::wire::Socket;
+use super::{DATABASE, SessionRequest, Shared, User, catalog};
+
+/// The salted passwords of all users; plain ones are not kept.
+pub(crate) struct Users(HashMap<String, Password>);
+
+impl std::fmt::Debug for Users {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Users {
+    pub(crate) fn new(users: &[User]) -> Self {
+        Self(users.iter().map(|user| (user.name.clone(), salted(&user.password))).collect())
+    }
+}
+
+fn salted(password: &str) -> Password {
+    let mut salt = vec![0; 16];
+    rand::rng().fill_bytes(&mut salt);
+    let hash = gen_salted_password(password, &salt, SCRAM_ITERATIONS);
+    Password::new(Some(salt), hash)
+}
+
+#[async_trait]
+impl AuthSource for Users {
+    async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
+        // A name that nobody has gets a password that nobody knows: the exchange does not tell names apart.
+        Ok(login.user().and_then(|user| self.0.get(user)).cloned().unwrap_or_else(|| {
+            let mut unknown = [0; 32];
+            rand::rng().fill_bytes(&mut unknown);
+            let mut salt = vec![0; 16];
+            rand::rng().fill_bytes(&mut salt);
+            Password::new(Some(salt), unknown.to_vec())
+        }))
+    }
+}
+
+/// What a session starts with is only known after the password was right.
+#[derive(Default)]
+struct Reported(OnceLock<HashMap<String, String>>);
+
+impl ServerParameterProvider for Reported {
+    fn server_parameters<C: ClientInfo>(&self, _client: &C) -> Option<HashMap<String, String>> {
+        self.0.get().cloned()
+    }
+}
+
+/// Logs a client in and makes its session; `None` when the connection only carried a cancel request.
+pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<Option<Session>, Failure> {
+    let startup = match next(socket).await? {
+        Message::CancelRequest(request) => {
+            shared.cancels.cancel(request.pid, &request.secret_key).await;
+            return Ok(None);
+        }
+        Message::Startup(startup) => startup,
+        _ => return Err(Failure::new(PROTOCOL, "expected a startup packet").fatal()),
+    };
+    protocol_negotiation(socket, &startup).await?;
+    save_startup_parameters_to_metadata(socket, &startup);
+
+    let reported = Arc::new(Reported::default());
+    let driver: AuthDriver<Arc<Reported>> = AuthDriver::new(Arc::clone(&reported))
+        .with_pid_secret_key_generator(Arc::clone(&shared.keys) as _)
+        .with_connection_manager(Arc::clone(&shared.cancels));
+    let scram = ScramAuth::new(Arc::clone(&shared.users) as Arc<dyn AuthSource>);
+    let mechanism = SaslMechanisms::new(vec![Arc::new(scram)]).create();
+    let mut outcome = driver.begin_authentication(socket, mechanism).await?;
+    let last = loop {
+        match outcome {
+            AuthOutcome::Authenticated { final_message, .. } => break final_message,
+            AuthOutcome::InProgress => {
+                let Message::PasswordMessageFamily(message) = next(socket).await? else {
+                    return Err(Failure::new(PROTOCOL, "expected a password message").fatal());
+                };
+                outcome = driver.advance_authentication(socket, message).await?;
+            }
+        }
+    };
+    let session = session(&startup, socket.metadata(), shared).await.map_err(Failure::fatal)?;
+    let settings = session.settings();
+    let values = REPORTED.iter().filter_map(|name| Some(((*name).to_owned(), settings.get(name)?.to_owned())));
+    // Set once, just here.
+    let _ = reported.0.set(values.collect());
+    driver.complete_authentication(socket, last).await?;
+    Ok(Some(session))
+}
+
+/// Refuses a connection too many, after hearing whether it only wants to cancel.
+pub(crate) async fn surplus(socket: &mut Socket, shared: &Arc<Shared>) -> Result<Option<Session>, Failure> {
+    if let Message::CancelRequest(request) = next(socket).await? {
+        shared.cancels.cancel(request.pid, &request.secret_key).await;
+        return Ok(None);
+    }
+    Err(Failure::new("53300", "sorry, too many clients already").fatal())
+}
+
+async fn next(socket: &mut Socket) -> Result<Message, Failure> {
+    match socket.next().await {
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(Failure::new("08006", "the client left before it had logged in").fatal()),
+    }
+}
+
+/// What the startup packet asks of a session.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wishes {
+    request: SessionRequest,
+    settings: Vec<(String, String)>,
+}
+
+impl Wishes {
+    fn read(parameters: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let mut wishes = Self::default();
+        let database = parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
+        let (name, as_of) = database.split_once('@').map_or((database, None), |(name, as_of)| (name, Some(as_of)));
+        if name != DATABASE {
+            return Err(Failure::new("3D000", format!("database \"{name}\" does not exist"))
+                .hint(format!("the database is \"{DATABASE}\", or \"{DATABASE}@2025-12-31\" to read as of a day")));
+        }
+        wishes.request.as_of = as_of.map(str::to_owned);
+        let options = parameters.get("options").map(|text| startup_options(text)).unwrap_or_default();
+        let direct = parameters.iter().filter(|(name, _)| {
+            !matches!(name.as_str(), "user" | "database" | "options" | "replication") && !name.starts_with("_pq_.")
+        });
+        for (name, value) in direct.map(|(name, value)| (name.clone(), value.clone())).chain(options) {
+            match name.to_ascii_lowercase().as_str() {
+                "tieout.as_of" if wishes.request.as_of.is_none() => wishes.request.as_of = Some(value),
+                "tieout.as_of" => {}
+                "tieout.accounting_date" => wishes.request.accounting_date = Some(value),
+                _ => {
+                    if name.eq_ignore_ascii_case("timezone") {
+                        wishes.request.time_zone = Some(value.clone());
+                    }
+                    wishes.settings.push((name, value));
+                }
+            }
+        }
+        Ok(wishes)
+    }
+}
+
+async fn session(
+    startup: &Startup,
+    metadata: &HashMap<String, String>,
+    shared: &Arc<Shared>,
+) -> Result<Session, Failure> {
+    let user = metadata.get(METADATA_USER).map(String::as_str).unwrap_or_default();
+    let wishes = Wishes::read(&startup.parameters)?;
+    let factory = Arc::clone(&shared.factory);
+    let request = wishes.request.clone();
+    let made: SessionContext = shared
+        .threads
+        .run(async move {
+            factory(request).await.map_err(|error| Failure::new("22023", format!("open the session: {error:#}")))
+        })
+        .await?;
+    let schema = made.state().config_options().catalog.default_schema.clone();
+    let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
+    let database = startup.parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
+    let context = catalog::attach(&made, user, database, Arc::clone(&settings));
+    let options = context.state().config_options().entries().into_iter();
+    let options = options.filter(|entry| entry.key.starts_with("tieout."));
+    let options = options.map(|entry| (entry.key, entry.value.unwrap_or_default())).collect();
+    let mut session = Session {
+        context,
+        settings,
+        threads: Arc::clone(&shared.threads),
+        prepared: HashMap::new(),
+        portals: HashMap::new(),
+        status: TransactionStatus::Idle,
+        local: Vec::new(),
+        options,
+    };
+    session.follow("timezone")?;
+    for (name, value) in wishes.settings {
+        if name.starts_with("tieout.") {
+            session.set(&name, Some(&value), false)?;
+            session.options.insert(name.to_ascii_lowercase(), value);
+        } else {
+            session.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).set_default(&name, &value)?;
+            session.follow(&name.to_ascii_lowercase())?;
+        }
+    }
+    Ok(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wishes(parameters: &[(&str, &str)]) -> Result<Wishes, Failure> {
+        Wishes::read(&parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_database_name_tells_the_moment() {
+        let as_of = |database: &str| wishes(&[("database", database)]).unwrap().request.as_of;
+        assert_eq!(as_of("tieout"), None);
+        assert_eq!(as_of("tieout@2025-12-31").as_deref(), Some("2025-12-31"));
+        assert_eq!(as_of("tieout@commit:42").as_deref(), Some("commit:42"));
+        assert_eq!(wishes(&[("database", "postgres")]).unwrap_err().code, "3D000");
+    }
+
+    #[test]
+    fn options_become_the_request_and_the_settings() {
+        let read = wishes(&[
+            ("user", "ada"),
+            ("options", "-c tieout.accounting_date=2025-12-31 -c statement_timeout=77"),
+            ("TimeZone", "America/Chicago"),
+        ])
+        .unwrap();
+        assert_eq!(read.request.accounting_date.as_deref(), Some("2025-12-31"));
+        assert_eq!(read.request.time_zone.as_deref(), Some("America/Chicago"));
+        assert!(read.settings.contains(&("statement_timeout".to_owned(), "77".to_owned())));
+    }
+}

@@ -1,0 +1,237 @@
+//! Running plans on their own threads, one batch ahead of the client.
+//!
+//! Invariants: sockets and queries share no thread; a query runs only as far as its reader follows (a channel of one
+//! batch); whoever drops [`Rows`] stops the work; a query that dies is an error, never a short result.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
+use futures::channel::oneshot;
+use pgwire::messages::data::FieldDescription;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::encode::{Cells, field_type, type_modifier, type_size};
+use super::failure::{CANCELED, Failure};
+
+/// An unoptimised DataFusion recurses deeply when it plans.
+const STACK_BYTES: usize = 32 << 20;
+
+/// The threads that plan and run queries.
+#[derive(Debug)]
+pub(crate) struct QueryThreads(Option<Runtime>);
+
+impl QueryThreads {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        self.0.as_ref().map(Runtime::handle)
+    }
+
+    /// Runs work there; dropping the future stops it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let handle = self.handle().ok_or_else(stopped)?;
+        let mut task = AbortOnDrop(handle.spawn(work));
+        (&mut task.0).await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for QueryThreads {
+    fn drop(&mut self) {
+        // A runtime that is dropped inside another one must not wait for its threads.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new("XX000", "the query stopped unexpectedly")
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What ends a statement early.
+pub(crate) struct Interrupt {
+    pub(crate) canceled: Option<oneshot::Receiver<()>>,
+    pub(crate) deadline: Option<Instant>,
+    /// The client has gone or the server stops.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Interrupt {
+    /// Waits for `work`, or for what ends it early.
+    pub(crate) async fn guard<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let canceled = async {
+            match &mut self.canceled {
+                Some(receiver) => receiver.await.is_ok(),
+                None => false,
+            }
+        };
+        let timeout = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Err(Failure::new("57P01", "the connection is being closed").fatal()),
+            true = canceled => Err(Failure::new(CANCELED, "canceling statement due to user request")),
+            () = timeout => Err(Failure::new(CANCELED, "canceling statement due to statement timeout")),
+            value = work => Ok(value),
+        }
+    }
+}
+
+/// `None` is the end.
+type Message = Result<Option<RecordBatch>, DataFusionError>;
+
+/// The rows of a running query.
+pub(crate) struct Rows {
+    schema: SchemaRef,
+    receiver: mpsc::Receiver<Message>,
+    _task: AbortOnDrop<()>,
+    columns: Vec<Cells>,
+    next: usize,
+    count: usize,
+    finished: bool,
+}
+
+impl Rows {
+    pub(crate) fn start(threads: &QueryThreads, context: SessionContext, plan: LogicalPlan) -> Result<Self, Failure> {
+        let schema = Arc::clone(plan.schema().inner());
+        let (sender, receiver) = mpsc::channel(1);
+        let task = threads.handle().ok_or_else(stopped)?.spawn(async move {
+            let end = pump(context, plan, &sender).await.map(|()| None);
+            // A reader who has left needs no answer.
+            let _ = sender.send(end).await;
+        });
+        let task = AbortOnDrop(task);
+        Ok(Self { schema, receiver, _task: task, columns: Vec::new(), next: 0, count: 0, finished: false })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether there is a row to write; waits for it.
+    pub(crate) async fn ready(&mut self, interrupt: &mut Interrupt) -> Result<bool, Failure> {
+        while self.next >= self.count {
+            if self.finished {
+                return Ok(false);
+            }
+            match interrupt.guard(self.receiver.recv()).await? {
+                None => return Err(stopped()),
+                Some(Ok(None)) => self.finished = true,
+                Some(Ok(Some(batch))) => self.take(&batch)?,
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        let announced = self.schema.fields().iter();
+        let columns = batch.columns().iter().zip(announced).map(|(array, field)| {
+            if array.data_type() == field.data_type() {
+                Cells::new(array)
+            } else {
+                Cells::new(&cast(array, field.data_type())?)
+            }
+        });
+        self.columns = columns.collect::<Result<_, _>>()?;
+        self.next = 0;
+        self.count = batch.num_rows();
+        Ok(())
+    }
+
+    /// Appends the next row's fields; only after [`Self::ready`] said that there is one.
+    pub(crate) fn write(&mut self, formats: &Formats, zone: Tz, out: &mut BytesMut) {
+        for (place, column) in self.columns.iter().enumerate() {
+            column.field(self.next, formats.is_binary(place), zone, out);
+        }
+        self.next += 1;
+    }
+
+    /// Hands the next row to `write`.
+    pub(crate) fn with_row(&mut self, write: impl FnOnce(&[Cells], usize)) {
+        write(&self.columns, self.next);
+        self.next += 1;
+    }
+}
+
+async fn pump(
+    context: SessionContext,
+    plan: LogicalPlan,
+    sender: &mpsc::Sender<Message>,
+) -> Result<(), DataFusionError> {
+    let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
+    while let Some(batch) = stream.next().await {
+        if sender.send(Ok(Some(batch?))).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Which result columns go in binary: none given is text, one is for all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Formats(pub(crate) Vec<i16>);
+
+impl Formats {
+    pub(crate) fn is_binary(&self, column: usize) -> bool {
+        let code = match self.0.as_slice() {
+            [all] => Some(all),
+            each => each.get(column),
+        };
+        code.is_some_and(|code| *code == 1)
+    }
+}
+
+/// The description of a result's columns.
+pub(crate) fn describe(schema: &SchemaRef, formats: &Formats) -> Vec<FieldDescription> {
+    let field = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| {
+        let of = field_type(field.data_type());
+        FieldDescription::new(
+            field.name().clone(),
+            0,
+            0,
+            of.oid(),
+            type_size(&of),
+            type_modifier(field.data_type()),
+            i16::from(formats.is_binary(place)),
+        )
+    };
+    schema.fields().iter().enumerate().map(field).collect()
+}

@@ -1,0 +1,312 @@
+//! A session: one client's context, settings, prepared statements, portals and cursors.
+//!
+//! Invariants: nothing is shared between sessions but the threads; every plan passes the second line of the read-only
+//! guard (no DDL, no DML, no statement, also inside EXPLAIN); a portal holds a running query or nothing.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
+use pgwire::messages::response::TransactionStatus;
+
+use super::failure::{Failure, UNDEFINED_OBJECT};
+use super::query::{Formats, QueryThreads, Rows};
+use super::settings::{self, Settings};
+use super::statement::Command;
+use super::{parameters, rewrite};
+
+/// Portals hold queries: a client that forgets to close them must not hold all memory.
+const PORTALS_MAX: usize = 100;
+const PREPARED_MAX: usize = 5_000;
+
+/// One client's state.
+pub(crate) struct Session {
+    pub(crate) context: SessionContext,
+    pub(crate) settings: Arc<Mutex<Settings>>,
+    pub(crate) threads: Arc<QueryThreads>,
+    pub(crate) prepared: HashMap<String, Arc<Prepared>>,
+    pub(crate) portals: HashMap<String, Portal>,
+    pub(crate) status: TransactionStatus,
+    /// What `SET LOCAL` changed: the value before, in order.
+    pub(crate) local: Vec<(String, Option<String>)>,
+    /// What `RESET` of a `tieout.*` option goes back to: its value when the session started.
+    pub(crate) options: HashMap<String, String>,
+}
+
+/// A statement that was parsed and, where it is a query, planned.
+pub(crate) struct Prepared {
+    /// `None` is an empty statement.
+    pub(crate) command: Option<Command>,
+    pub(crate) plan: Option<LogicalPlan>,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+/// What a placeholder takes.
+pub(crate) struct Parameter {
+    pub(crate) of: pgwire::api::Type,
+    pub(crate) wanted: Option<datafusion::arrow::datatypes::DataType>,
+}
+
+/// A statement with its parameters, on its way to the client.
+pub(crate) struct Portal {
+    pub(crate) body: Body,
+    pub(crate) formats: Formats,
+    /// Outlives its transaction.
+    pub(crate) held: bool,
+}
+
+/// How far a portal has come.
+pub(crate) enum Body {
+    Empty,
+    Command(Command),
+    Planned(Box<LogicalPlan>, &'static str),
+    Running(Rows, &'static str),
+    Finished(datafusion::arrow::datatypes::SchemaRef, &'static str),
+}
+
+impl Session {
+    /// A copy of the settings as they are now.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn with_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
+        change(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The plan of a query, on the query threads.
+    pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan, Failure> {
+        let context = self.context.clone();
+        self.threads
+            .run(async move {
+                let statement = rewrite::rewrite(statement);
+                let statement = DataFusionStatement::Statement(Box::new(statement));
+                let plan = context.state().statement_to_plan(statement).await?;
+                SQLOptions::new()
+                    .with_allow_ddl(false)
+                    .with_allow_dml(false)
+                    .with_allow_statements(false)
+                    .verify_plan(&plan)
+                    .map_err(|error| Failure::new("25006", Failure::from(error).message))?;
+                Ok(plan)
+            })
+            .await
+    }
+
+    /// Parses nothing: prepares an already parsed command, with the types that the client named.
+    pub(crate) async fn prepare(&self, command: Option<Command>, oids: &[u32]) -> Result<Prepared, Failure> {
+        if self.prepared.len() >= PREPARED_MAX {
+            return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
+        }
+        let plan = match command.clone() {
+            Some(Command::Query(statement)) => Some(self.plan(*statement).await?),
+            Some(Command::CopyOut { query, .. }) => Some(self.plan(*query).await?),
+            _ => None,
+        };
+        let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
+        Ok(Prepared { command, plan, parameters })
+    }
+
+    /// A portal over a prepared statement.
+    pub(crate) fn bind(
+        &self,
+        prepared: &Prepared,
+        values: &[Option<bytes::Bytes>],
+        formats: &Formats,
+        results: Formats,
+    ) -> Result<Portal, Failure> {
+        if values.len() != prepared.parameters.len() {
+            return Err(Failure::new(
+                "08P01",
+                format!("{} parameters were bound, the statement takes {}", values.len(), prepared.parameters.len()),
+            ));
+        }
+        let scalar = |(place, (value, parameter)): (usize, (&Option<bytes::Bytes>, &Parameter))| {
+            parameters::scalar(value.as_deref(), formats.is_binary(place), &parameter.of, parameter.wanted.as_ref())
+        };
+        let values: Vec<ScalarValue> =
+            values.iter().zip(&prepared.parameters).enumerate().map(scalar).collect::<Result<_, _>>()?;
+        let body = match (&prepared.command, &prepared.plan) {
+            (None, _) => Body::Empty,
+            (Some(Command::Query(_)), Some(plan)) => {
+                let plan = plan.clone();
+                let plan =
+                    if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? };
+                Body::Planned(Box::new(plan), "SELECT")
+            }
+            (Some(command), _) => Body::Command(command.clone()),
+        };
+        Ok(Portal { body, formats: results, held: false })
+    }
+
+    /// Keeps a portal under its name.
+    pub(crate) fn keep(&mut self, name: String, portal: Portal) -> Result<(), Failure> {
+        if self.portals.len() >= PORTALS_MAX && !self.portals.contains_key(&name) {
+            return Err(Failure::new("53400", format!("more than {PORTALS_MAX} open portals"))
+                .hint("close cursors that are no longer read"));
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    /// Starts a plan.
+    pub(crate) fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
+        Rows::start(&self.threads, self.context.clone(), plan)
+    }
+
+    /// The command that `EXECUTE name(arguments)` stands for.
+    pub(crate) fn executed(&self, name: &str, arguments: Vec<Expr>) -> Result<Command, Failure> {
+        let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
+        let mut command = prepared.command.clone().ok_or_else(|| no_statement(name))?;
+        if let Command::Query(statement) | Command::CopyOut { query: statement, .. } = &mut command
+            && statement.visit(&mut Substitute(&arguments)).is_break()
+        {
+            return Err(Failure::new("42601", format!("wrong number of parameters for prepared statement \"{name}\"")));
+        }
+        Ok(command)
+    }
+
+    /// Sets a parameter or an engine option; without a value, back to its default.
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Failure> {
+        let before = self.get(name).ok();
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("tieout.") {
+            let value = value.or_else(|| self.options.get(&lower).map(String::as_str)).unwrap_or_default().to_owned();
+            if before.is_none() {
+                return Err(settings::unknown(name));
+            }
+            self.set_option(&lower, &value)?;
+        } else {
+            self.with_settings(|settings| settings.set(name, value))?;
+            self.follow(&lower)?;
+        }
+        if local {
+            self.local.push((name.to_owned(), before));
+        }
+        Ok(())
+    }
+
+    /// A parameter's or an engine option's value.
+    pub(crate) fn get(&self, name: &str) -> Result<String, Failure> {
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("tieout.") {
+            let state = self.context.state_ref();
+            let state = state.read();
+            let entry = state.config_options().entries().into_iter().find(|entry| entry.key == lower);
+            return entry.map(|entry| entry.value.unwrap_or_default()).ok_or_else(|| settings::unknown(name));
+        }
+        self.with_settings(|settings| settings.get(name).map(str::to_owned)).ok_or_else(|| settings::unknown(name))
+    }
+
+    /// What a setting means to DataFusion.
+    pub(crate) fn follow(&self, name: &str) -> Result<(), Failure> {
+        let value = self.get(name)?;
+        match name {
+            "timezone" => self.set_option("datafusion.execution.time_zone", &self.settings().zone().to_string()),
+            "search_path" => match first_schema(&value) {
+                Some(schema) => self.set_option("datafusion.catalog.default_schema", &schema),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn set_option(&self, key: &str, value: &str) -> Result<(), Failure> {
+        let state = self.context.state_ref();
+        let mut state = state.write();
+        state.config_mut().options_mut().set(key, value).map_err(|error| {
+            Failure::new("22023", format!("invalid value for parameter \"{key}\": \"{value}\""))
+                .hint(Failure::from(error).message)
+        })
+    }
+
+    /// Undoes what `SET LOCAL` did and closes what ends with the transaction.
+    pub(crate) fn end_transaction(&mut self) -> Result<(), Failure> {
+        self.status = TransactionStatus::Idle;
+        self.portals.retain(|_, portal| portal.held);
+        for (name, before) in std::mem::take(&mut self.local).into_iter().rev() {
+            self.set(&name, before.as_deref(), false)?;
+        }
+        Ok(())
+    }
+
+    /// `RESET ALL`.
+    pub(crate) fn reset_all(&mut self) -> Result<(), Failure> {
+        self.with_settings(Settings::reset_all)?;
+        self.follow("timezone")?;
+        self.follow("search_path")?;
+        for (key, value) in &self.options {
+            self.set_option(key, value)?;
+        }
+        Ok(())
+    }
+
+    /// `DISCARD ALL`: as if the session were new.
+    pub(crate) fn discard(&mut self) -> Result<(), Failure> {
+        self.prepared.clear();
+        self.portals.clear();
+        self.reset_all()
+    }
+}
+
+pub(crate) fn no_statement(name: &str) -> Failure {
+    Failure::new("26000", format!("prepared statement \"{name}\" does not exist"))
+}
+
+pub(crate) fn no_cursor(name: &str) -> Failure {
+    Failure::new("34000", format!("cursor \"{name}\" does not exist"))
+}
+
+pub(crate) fn no_schema(path: &str) -> Failure {
+    Failure::new(UNDEFINED_OBJECT, format!("no schema in \"{path}\""))
+}
+
+/// The first schema of a search path that holds the firm's tables.
+fn first_schema(path: &str) -> Option<String> {
+    let names = path.split(',').map(|name| name.trim().trim_matches('"'));
+    names.filter(|name| !name.is_empty() && !name.starts_with('$') && *name != "pg_catalog").map(str::to_owned).next()
+}
+
+/// What the placeholders of a plan take: the client's word first, then the plan's, else text.
+fn parameters_of(plan: &LogicalPlan, oids: &[u32]) -> Result<Vec<Parameter>, Failure> {
+    let types = plan.get_parameter_types()?;
+    let places = types.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+    let count = places.max().unwrap_or(0).max(oids.len());
+    let parameter = |place: usize| {
+        let wanted = types.get(&format!("${}", place + 1)).cloned().flatten();
+        let wanted = wanted.filter(|wanted| !wanted.is_null());
+        let named = oids.get(place).filter(|oid| **oid != 0).and_then(|oid| pgwire::api::Type::from_oid(*oid));
+        let inferred = wanted.as_ref().map(super::encode::field_type);
+        Parameter { of: named.or(inferred).unwrap_or(pgwire::api::Type::TEXT), wanted }
+    };
+    if count > usize::from(u16::MAX) {
+        return Err(Failure::new("54000", "more than 65535 parameters"));
+    }
+    Ok((0..count).map(parameter).collect())
+}
+
+/// Puts arguments in the place of `$1`, `$2` …; breaks when one is missing.
+struct Substitute<'a>(&'a [Expr]);
+
+impl VisitorMut for Substitute<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+        {
+            let place = name.strip_prefix('$').and_then(|place| place.parse::<usize>().ok());
+            let Some(argument) = place.and_then(|place| self.0.get(place.checked_sub(1)?)) else {
+                return ControlFlow::Break(());
+            };
+            *expr = Expr::Nested(Box::new(argument.clone()));
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,138 @@
+//! The sending half of a connection: backend messages, each within reach of an interrupt.
+
+use bytes::{Bytes, BytesMut};
+use futures::SinkExt as _;
+use futures::stream::SplitSink;
+use pgwire::messages::PgWireBackendMessage as Message;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
+use pgwire::messages::data::{DataRow, FieldDescription, RowDescription};
+use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
+use pgwire::messages::startup::ParameterStatus;
+use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
+use tokio_util::codec::Framed;
+
+use super::copy::CopyOptions;
+use super::failure::Failure;
+use super::query::{Formats, Interrupt, Rows};
+use datafusion::arrow::array::timezone::Tz;
+
+/// A client's socket with the protocol's codec.
+pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
+
+/// A copy's lines are sent in pieces of about this size.
+const PIECE_BYTES: usize = 32 << 10;
+
+/// Where answers go.
+pub(crate) struct Wire(SplitSink<Socket, Message>);
+
+impl Wire {
+    pub(crate) fn new(sink: SplitSink<Socket, Message>) -> Self {
+        Self(sink)
+    }
+
+    pub(crate) async fn feed(&mut self, message: Message) -> Result<(), Failure> {
+        self.0.feed(message).await.map_err(|error| lost(&error))
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
+        self.0.flush().await.map_err(|error| lost(&error))
+    }
+
+    pub(crate) async fn complete(&mut self, tag: impl Into<String>) -> Result<(), Failure> {
+        self.feed(Message::CommandComplete(CommandComplete::new(tag.into()))).await
+    }
+
+    pub(crate) async fn error(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.feed(Message::ErrorResponse(failure.response())).await?;
+        self.flush().await
+    }
+
+    pub(crate) async fn ready(&mut self, status: TransactionStatus) -> Result<(), Failure> {
+        self.feed(Message::ReadyForQuery(ReadyForQuery::new(status))).await?;
+        self.flush().await
+    }
+
+    pub(crate) async fn description(&mut self, fields: Vec<FieldDescription>) -> Result<(), Failure> {
+        self.feed(Message::RowDescription(RowDescription::new(fields))).await
+    }
+
+    pub(crate) async fn parameter(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        self.feed(Message::ParameterStatus(ParameterStatus::new(name.to_owned(), value.to_owned()))).await
+    }
+
+    /// A row of text values, as `SHOW` answers.
+    pub(crate) async fn text_row(&mut self, values: &[&str]) -> Result<(), Failure> {
+        use bytes::BufMut as _;
+        let mut data = BytesMut::new();
+        for value in values {
+            data.put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
+            data.put_slice(value.as_bytes());
+        }
+        self.feed(Message::DataRow(DataRow::new(data, narrow(values.len())))).await
+    }
+
+    /// Sends up to `max` rows (`None`: all); how many went, and whether those were the last.
+    pub(crate) async fn rows(
+        &mut self,
+        rows: &mut Rows,
+        max: Option<u64>,
+        formats: &Formats,
+        zone: Tz,
+        interrupt: &mut Interrupt,
+    ) -> Result<(u64, bool), Failure> {
+        let columns = narrow(rows.schema().fields().len());
+        let mut sent = 0;
+        while max.is_none_or(|max| sent < max) {
+            if !rows.ready(interrupt).await? {
+                return Ok((sent, true));
+            }
+            let mut data = BytesMut::new();
+            rows.write(formats, zone, &mut data);
+            interrupt.guard(self.feed(Message::DataRow(DataRow::new(data, columns)))).await??;
+            sent += 1;
+        }
+        Ok((sent, false))
+    }
+
+    /// Sends all rows as a copy; how many there were.
+    pub(crate) async fn copy(
+        &mut self,
+        rows: &mut Rows,
+        options: &CopyOptions,
+        zone: Tz,
+        interrupt: &mut Interrupt,
+    ) -> Result<u64, Failure> {
+        let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+        // A query that fails at once answers with the error alone.
+        let mut more = rows.ready(interrupt).await?;
+        let formats = vec![0; names.len()];
+        self.feed(Message::CopyOutResponse(CopyOutResponse::new(0, narrow(names.len()), formats))).await?;
+        let mut piece = BytesMut::new();
+        if options.header {
+            options.header_line(&names, &mut piece);
+        }
+        let mut sent = 0;
+        while more {
+            rows.with_row(|columns, row| options.line(columns, &names, row, zone, &mut piece));
+            sent += 1;
+            if piece.len() > PIECE_BYTES {
+                let data: Bytes = piece.split().freeze();
+                interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
+            }
+            more = rows.ready(interrupt).await?;
+        }
+        if !piece.is_empty() {
+            self.feed(Message::CopyData(CopyData::new(piece.freeze()))).await?;
+        }
+        self.feed(Message::CopyDone(CopyDone::new())).await?;
+        Ok(sent)
+    }
+}
+
+fn lost(error: &std::io::Error) -> Failure {
+    Failure::new("08006", format!("send to the client: {error}")).fatal()
+}
+
+fn narrow(count: usize) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
+}
