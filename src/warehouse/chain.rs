@@ -27,8 +27,9 @@ pub(super) async fn advance(store: &Store, warehouse_id: &str, known: &Arc<Head>
         number => format!("{number:020}.json"),
     };
     let names = store.list(FOLDER, &after).await?;
-    let mut found = names.iter().filter_map(|name| manifest_number(name)).peekable();
-    if found.peek().is_none() {
+    // Collected: a borrowing iterator held over an await makes the future unfit for other threads.
+    let found: Vec<u64> = names.iter().filter_map(|name| manifest_number(name)).collect();
+    if found.is_empty() {
         return Ok(Arc::clone(known));
     }
     let mut head = Head::clone(known);
