@@ -1,1 +1,192 @@
-//! From a source to typed rows.
+//! From a source's interface to typed rows with the record as received.
+//!
+//! A manifest says how to fetch each table; this module knows protocols, not systems. A run signs in, lists every table
+//! under every parent with bounded concurrency, and ends in one [`TableInput`] per table: rows, and what may be believed
+//! of each (table, scope). One table's failure is coverage, never the end of the run.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `manifest`, `lint`, `template` | the manifest's format, its errors, its placeholders |
+//! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
+//! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
+//! | `decode`, `value`, `path`, `redact`, `hash` | pure: a JSON record as a typed row |
+//! | `scope` | one list under one parent, to its end |
+//! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
+//! | `check`, `progress` | trying a source out; telling a person how far it is |
+//!
+//! Invariants: nothing sensitive and no secret leaves this module in clear; no amount meets a float; a failed page is
+//! never an empty one; every record is a row or a reject. Leaves out: what changed since last time (`warehouse`).
+
+pub mod check;
+pub mod manifest;
+pub mod progress;
+
+mod auth;
+mod client;
+mod coverage;
+mod cursor;
+mod decode;
+mod drift;
+mod failure;
+mod hash;
+mod lint;
+mod pace;
+mod paging;
+mod path;
+mod redact;
+mod run;
+mod scope;
+mod secrets;
+mod template;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::warehouse::commit::SourceRun;
+use crate::warehouse::rows::{ReadMode, TableInput};
+
+pub use check::{TableCheck, check};
+pub use failure::{Error, Failure, FailureKind};
+pub use lint::did_you_mean;
+pub use manifest::{Manifest, ManifestError};
+pub use progress::Progress;
+pub use run::run;
+pub use secrets::{Secret, Setting};
+
+/// One configured connection to a system.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// The source's name in `tieout.toml`.
+    pub name: String,
+    /// The system's manifest.
+    pub manifest: Manifest,
+    /// Where the interface is, if not where the manifest says.
+    pub base_url: Option<String>,
+    /// What the manifest's placeholders stand for.
+    pub values: BTreeMap<String, Setting>,
+    /// The firm's key for hashed fields; without it they are dropped.
+    pub redaction_key: Option<Vec<u8>>,
+    /// Limits that are tighter than the manifest's.
+    pub quota: Quota,
+}
+
+/// Limits of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests per minute at most.
+    pub requests_per_minute: Option<u32>,
+    /// Requests in flight at most.
+    pub concurrency: Option<usize>,
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Time and waiting.
+    pub clock: Clock,
+    /// Only these tables (and the parents they need); none = all.
+    pub tables: Option<Vec<String>>,
+    /// [`ReadMode::Full`] or [`ReadMode::Incremental`].
+    pub mode: ReadMode,
+    /// What the warehouse knows of the tables.
+    pub previous: PreviousTables,
+    /// Tables whose vanished records a person confirmed.
+    pub accept_deletes: Vec<String>,
+    /// Where to tell how far it is.
+    pub progress: Progress,
+    /// Cancelled to stop: the run signs out and ends with [`Error::Interrupted`].
+    pub cancel: CancellationToken,
+}
+
+/// What the warehouse knows of a source's tables from earlier runs.
+#[derive(Clone, Debug, Default)]
+pub struct PreviousTables {
+    /// By table.
+    pub tables: BTreeMap<String, PreviousTable>,
+}
+
+/// What the warehouse knows of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreviousTable {
+    /// The value up to which it was read.
+    pub cursor: Option<String>,
+    /// Scopes that have rows.
+    pub scopes: BTreeSet<String>,
+    /// Keys by scope; needed only for [`Manifest::parent_tables`].
+    pub keys: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl PreviousTables {
+    /// Whether the table had rows under the scope.
+    pub fn had_rows(&self, table: &str, scope: &str) -> bool {
+        self.tables.get(table).is_some_and(|table| table.scopes.contains(scope) || table.keys.contains_key(scope))
+    }
+
+    /// The cursor of a table.
+    pub fn cursor(&self, table: &str) -> Option<&str> {
+        self.tables.get(table)?.cursor.as_deref()
+    }
+
+    /// Scope and key of every row that the table had.
+    pub(crate) fn keys(&self, table: &str) -> impl Iterator<Item = (&str, &str)> {
+        let scopes = self.tables.get(table).into_iter().flat_map(|table| &table.keys);
+        scopes.flat_map(|(scope, keys)| keys.iter().map(move |key| (scope.as_str(), key.as_str())))
+    }
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct SourceOutcome {
+    /// The run's part in the commit.
+    pub run: SourceRun,
+    /// One per table, in the manifest's order.
+    pub tables: Vec<TableInput>,
+    /// What the requests cost, per table; sign-in under an empty name.
+    pub requests: Vec<RequestStatistics>,
+}
+
+/// What the requests of one table cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestStatistics {
+    /// The table; empty for sign-in.
+    pub table: String,
+    /// Requests sent, tries included.
+    pub requests: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Seconds waited for rate limits and between tries.
+    pub waited_seconds: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
+}
+
+impl SourceSettings {
+    /// Whether the values fit the manifest's settings, defaults filled in. Call it before a run.
+    pub fn with_defaults(mut self) -> Result<Self, Error> {
+        let declared = &self.manifest.settings;
+        let error = |problem: String, hint: String| Error::Settings { name: self.name.clone(), problem, hint };
+        let known = || declared.required.iter().chain(declared.optional.keys()).map(String::as_str);
+        if let Some(name) = self.values.keys().find(|name| !known().any(|known| known == name.as_str())) {
+            let all = known().collect::<Vec<_>>().join(", ");
+            return Err(error(format!("unknown key `{name}`{}", did_you_mean(name, known())), format!("known are {all}")));
+        }
+        if let Some(name) = declared.required.iter().find(|name| !self.values.contains_key(name.as_str())) {
+            return Err(error(format!("`{name}` is not set"), format!("set it in [sources.{}]", self.name)));
+        }
+        for name in &declared.secret {
+            if let Some(Setting::Plain(_)) = self.values.get(name) {
+                let hint = format!("write {name} = {{ env = \"…\" }} or {{ file = \"…\" }}");
+                return Err(error(format!("`{name}` is a secret and must not stand in the settings"), hint));
+            }
+        }
+        let defaults = declared.optional.iter().filter(|(_, default)| !default.is_empty());
+        let defaults: Vec<(String, String)> = defaults.map(|(name, default)| (name.clone(), default.clone())).collect();
+        for (name, default) in defaults {
+            self.values.entry(name).or_insert(Setting::Plain(default));
+        }
+        Ok(self)
+    }
+}

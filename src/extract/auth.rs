@@ -1,0 +1,201 @@
+//! Signing in: tokens and cookie sessions.
+//!
+//! One sign-in at a time; requests that saw an old token wait for the one that renews it. A token is renewed a minute
+//! before it expires. Secrets are in no error and no `Debug`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+
+use super::client::{Body, Client, Meter, Request, fill_settings};
+use super::failure::{Error, Failure, FailureKind};
+use super::manifest::Auth;
+use super::secrets::Secret;
+use super::SourceSettings;
+
+/// A source's session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    login: Login,
+    logout: Option<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    generation: u64,
+    is_open: bool,
+    token: Option<Secret>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// What is sent to sign in, settings filled in.
+enum Login {
+    /// Nothing: the interface is open.
+    None,
+    /// A form that gives a token.
+    Token { url: String, form: Vec<(String, String)> },
+    /// A document that gives cookies.
+    Cookies { path: String, body: Map<String, Value> },
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+impl Login {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Token { .. } => "token",
+            Self::Cookies { .. } => "cookies",
+        }
+    }
+
+    fn request(&self) -> Option<Request> {
+        Some(match self {
+            Self::None => return None,
+            Self::Token { url, form } => {
+                Request { method: Method::POST, target: url.clone(), query: Vec::new(), body: Body::Form(form.clone()) }
+            }
+            Self::Cookies { path, body } => Request {
+                method: Method::POST,
+                target: path.clone(),
+                query: Vec::new(),
+                body: Body::Json(Value::Object(body.clone())),
+            },
+        })
+    }
+}
+
+impl Session {
+    /// The session by the first way to sign in whose settings are all there.
+    pub(crate) fn new(source: &SourceSettings) -> Result<Self, Error> {
+        let ways = &source.manifest.rest.auth;
+        let is_set = |text: &&str| fill_settings(text, &source.values).is_ok();
+        let way = ways.iter().find(|way| match way {
+            // Fields of the body may be unset: they are left out. But not all of them.
+            Auth::CookieSession { body, .. } => body.values().map(String::as_str).filter(is_set).count() > 1,
+            token => token.templates().iter().all(is_set),
+        });
+        if way.is_none() && !ways.is_empty() {
+            return Err(Error::Settings {
+                name: source.name.clone(),
+                problem: "no way to sign in has all its settings".into(),
+                hint: format!("set the credentials of {}; see the manifest's [rest] auth", source.manifest.system.name),
+            });
+        }
+        let get = |text: &String| fill_settings(text, &source.values).unwrap_or_default();
+        let pairs = |fields: &[(&str, &String)]| -> Vec<(String, String)> {
+            fields.iter().map(|(name, text)| ((*name).to_owned(), get(text))).collect()
+        };
+        let (login, logout) = match way {
+            None => (Login::None, None),
+            Some(Auth::Oauth2ClientCredentials { token_url, client_id, client_secret, scope }) => {
+                let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
+                form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
+                form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
+                (Login::Token { url: get(token_url), form }, None)
+            }
+            Some(Auth::Oauth2Password { token_url, client_id, client_secret, username, password, scope }) => {
+                let mut form = vec![("grant_type".to_owned(), "password".to_owned())];
+                form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
+                form.extend(pairs(&[("username", username), ("password", password)]));
+                form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
+                (Login::Token { url: get(token_url), form }, None)
+            }
+            Some(Auth::CookieSession { login_path, logout_path, body }) => {
+                let filled = body.iter().filter_map(|(name, text)| {
+                    fill_settings(text, &source.values).ok().map(|text| (name.clone(), Value::String(text)))
+                });
+                (Login::Cookies { path: get(login_path), body: filled.collect() }, Some(get(logout_path)))
+            }
+        };
+        Ok(Self { login, logout, state: Mutex::new(State::default()) })
+    }
+
+    /// Signs in unless that is done and still good; gives the session's generation.
+    pub(crate) async fn ensure(&self, client: &Client, meter: &Meter) -> Result<u64, Failure> {
+        let mut state = self.state.lock().await;
+        let is_expired = state.expires_at.is_some_and(|at| at <= client.clock().now());
+        if !state.is_open || is_expired {
+            self.sign_in(&mut state, client, meter).await?;
+        }
+        Ok(state.generation)
+    }
+
+    /// Signs in again after `refused`'s token was refused, unless somebody else has meanwhile.
+    pub(crate) async fn renew(&self, client: &Client, refused: u64, meter: &Meter) -> Result<u64, Failure> {
+        let mut state = self.state.lock().await;
+        if state.generation == refused {
+            self.sign_in(&mut state, client, meter).await?;
+        }
+        Ok(state.generation)
+    }
+
+    /// Whether another sign-in could help.
+    pub(crate) fn can_renew(&self) -> bool {
+        !matches!(self.login, Login::None)
+    }
+
+    /// The bearer token, if this kind of session has one.
+    pub(crate) async fn token(&self) -> Option<Secret> {
+        self.state.lock().await.token.clone()
+    }
+
+    async fn sign_in(&self, state: &mut State, client: &Client, meter: &Meter) -> Result<(), Failure> {
+        if let Some(request) = self.login.request() {
+            // Set before the answer: a sign-in that was cut off may have opened a session, which must be closed.
+            state.is_open = self.logout.is_some() || state.is_open;
+            let answer = client.sign(&request, meter).await.map_err(|failure| denied(failure, self.login.kind()))?;
+            if matches!(self.login, Login::Token { .. }) {
+                let Some(token) = answer.body.get("access_token").and_then(Value::as_str) else {
+                    return Err(Failure {
+                        kind: FailureKind::Denied,
+                        request: answer.request,
+                        what: "the answer holds no access_token".into(),
+                        hint: Some("check token_url or login_url".into()),
+                    });
+                };
+                client.scrubber.add(token);
+                state.token = Some(Secret::new(token));
+                let seconds = answer.body.get("expires_in").and_then(|value| match value {
+                    Value::String(text) => text.parse().ok(),
+                    value => value.as_i64(),
+                });
+                // A minute early, so that no request leaves with a token that dies on the way.
+                state.expires_at = seconds
+                    .map(|seconds| client.clock().now() + TimeDelta::seconds((seconds - 60).max(seconds / 2).clamp(1, 86_400 * 365)));
+            }
+        }
+        state.is_open = true;
+        state.generation += 1;
+        Ok(())
+    }
+
+    /// Ends a cookie session. Tokens just expire. What it answers does not matter to the run.
+    pub(crate) async fn sign_out(&self, client: &Client, meter: &Meter) {
+        let mut state = self.state.lock().await;
+        let is_open = std::mem::take(&mut state.is_open);
+        let Some(path) = self.logout.as_ref().filter(|_| is_open) else { return };
+        let request = Request { method: Method::POST, target: path.clone(), query: Vec::new(), body: Body::Empty };
+        if let Err(failure) = client.sign(&request, meter).await {
+            tracing::warn!(%failure, "sign out; the session stays open until the source ends it");
+        }
+    }
+}
+
+fn denied(failure: Failure, kind: &str) -> Failure {
+    let is_refusal = failure.what.starts_with('4') && !failure.what.starts_with("429") && !failure.what.starts_with("408");
+    if !is_refusal {
+        return failure;
+    }
+    let hint = match kind {
+        "token" => "check client_id, client_secret and login_url of the source",
+        _ => "check the user, the password and the tenant of the source; wrong passwords can lock the account",
+    };
+    Failure { kind: FailureKind::Denied, what: format!("sign in: {}", failure.what), hint: Some(hint.into()), ..failure }
+}

@@ -1,0 +1,93 @@
+//! Trying a source out: one record of each table, and how its fields differ from the manifest. Writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::client::{Client, Meter};
+use super::failure::Error;
+use super::run::order;
+use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::SourceSettings;
+use crate::clock::Clock;
+use crate::warehouse::rows::{CoverageStatus, Drift};
+
+/// How a table answered.
+#[derive(Clone, Debug)]
+pub struct TableCheck {
+    /// The table.
+    pub table: String,
+    /// Whether it could be read; an empty list is `empty_unverified`.
+    pub status: CoverageStatus,
+    /// One record as received, redacted.
+    pub sample: Option<String>,
+    /// Declared fields that the sample lacks, and fields that the manifest does not know.
+    pub drift: Vec<Drift>,
+    /// What went wrong, or why it could not be tried.
+    pub problem: Option<String>,
+}
+
+/// Tries every table with one small request. An error only if signing in fails.
+pub async fn check(source: &SourceSettings, clock: &Clock) -> Result<Vec<TableCheck>, Error> {
+    let client = Client::new(source, clock)?;
+    let meter = Meter::default();
+    let checks = Box::pin(check_all(source, &client, &meter)).await;
+    client.session.sign_out(&client, &meter).await;
+    checks
+}
+
+async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> Result<Vec<TableCheck>, Error> {
+    let name = source.name.clone();
+    client.session.ensure(client, meter).await.map_err(|failure| Error::Denied { name, failure })?;
+    let reader = Reader { source, client, started_at: client.clock().now() };
+    let mut samples: BTreeMap<&str, Arc<ParentRow>> = BTreeMap::new();
+    let mut checks = Vec::new();
+    for (table, _) in order(source, None)? {
+        if table.embedded.is_some() {
+            continue;
+        }
+        let parent = table.parent.iter().find_map(|name| samples.get(name.as_str())).cloned();
+        if parent.is_none() && !table.parent.is_empty() {
+            let problem = Some(format!("not tried: no record of {}", table.parent.join(" or ")));
+            let (table, status) = (table.name.clone(), CoverageStatus::Failed);
+            checks.push(TableCheck { table, status, sample: None, drift: Vec::new(), problem });
+            continue;
+        }
+        let scope = parent.as_ref().map_or_else(|| Arc::from(""), |row| scope_below(&row.scope, &row.key));
+        let job = Job { table, scope, parent, cursor: None, is_probe: true };
+        for read in reader.read(job, meter).await {
+            if let Some(row) = read.rows.first() {
+                samples.insert(read.table.name.as_str(), parent_row(&read, row));
+            }
+            checks.push(TableCheck {
+                table: read.table.name.clone(),
+                status: probed(&read),
+                sample: read.rows.first().map(|row| row.raw.clone()),
+                drift: read.seen.drift(&source.manifest, read.table),
+                problem: read.failure.as_ref().map(ToString::to_string).or_else(|| {
+                    read.rejects.first().map(|reject| format!("a record could not be read: {}", reject.reason))
+                }),
+            });
+        }
+    }
+    Ok(checks)
+}
+
+/// A probe asks for one record, so that a total of more than one says nothing.
+fn probed(read: &ScopeRead<'_>) -> CoverageStatus {
+    let is_read = read.failure.is_none() && read.rejects.is_empty() && !read.rows.is_empty();
+    if is_read { CoverageStatus::Ok } else { read.status }
+}
+
+fn parent_row(read: &ScopeRead<'_>, row: &super::decode::Row) -> Arc<ParentRow> {
+    let above = read.parent.clone();
+    let is_project = read.table.name == "projects";
+    let project = if is_project { Some(row.key.clone()) } else { above.as_ref().and_then(|above| above.project.clone()) };
+    Arc::new(ParentRow {
+        table: read.table.name.clone(),
+        key: row.key.clone(),
+        scope: Arc::clone(&read.scope),
+        cells: row.cells.clone(),
+        project,
+        above,
+    })
+}

@@ -1,0 +1,209 @@
+//! What may be believed of each (table, scope) once the whole run was read.
+//!
+//! An empty list is believed only if something confirms it: the system's own habit (`empty = "verified"`), a witness
+//! (amounts that are all zero), or a companion (records under the same permission). A list that had rows before needs a
+//! witness or a companion, whatever the system's habit. Scopes whose parent could not be read, is hidden, or is gone are
+//! accounted for too: nothing that was known before is passed over in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::manifest::{Empty, Manifest, Table};
+use super::scope::scope_below;
+use super::{PreviousTables, RunOptions};
+use crate::warehouse::rows::{Coverage, CoverageStatus};
+
+/// What the run learnt of one table, for the judgement.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// Coverage by scope.
+    pub coverage: BTreeMap<String, Coverage>,
+    /// Keys by scope.
+    pub keys: BTreeMap<String, BTreeSet<String>>,
+    /// (column, project) where a witness column was not zero.
+    pub amounts: BTreeSet<(String, Option<String>)>,
+}
+
+/// Evidence by table.
+pub(crate) type AllEvidence = BTreeMap<String, Evidence>;
+
+/// Judges every empty list, then accounts for the scopes that were not looked at. `order` lists parents before children.
+pub(crate) fn judge(manifest: &Manifest, order: &[&Table], options: &RunOptions, all: &mut AllEvidence, now: DateTime<Utc>) {
+    // One judgement may rest on another: repeat until none changes. Statuses only rise, so this ends.
+    while order.iter().filter(|table| judge_table(table, &options.previous, all)).count() > 0 {}
+    for table in order {
+        match &table.embedded {
+            Some(embedded) => follow_owner(table, &embedded.table, all),
+            None => account_for_parents(manifest, table, options, all, now),
+        }
+    }
+}
+
+fn judge_table(table: &Table, previous: &PreviousTables, all: &mut AllEvidence) -> bool {
+    let Some(evidence) = all.get(&table.name) else { return false };
+    let mut verdicts = Vec::new();
+    for (scope, coverage) in &evidence.coverage {
+        if coverage.status != CoverageStatus::EmptyUnverified || coverage.rows > 0 {
+            continue;
+        }
+        let verdict = match &table.embedded {
+            // Empty together with the list it is part of.
+            Some(embedded) if coverage.error.is_none() => owner_is_empty(all, &embedded.table, scope),
+            Some(_) => continue,
+            None => empty_verdict(table, scope, coverage, previous, all),
+        };
+        verdicts.push((scope.clone(), verdict));
+    }
+    let mut is_changed = false;
+    for (scope, verdict) in verdicts {
+        let Some(coverage) = all.get_mut(&table.name).and_then(|evidence| evidence.coverage.get_mut(&scope)) else { continue };
+        match verdict {
+            Ok(()) => {
+                coverage.status = CoverageStatus::EmptyVerified;
+                coverage.error = None;
+                is_changed = true;
+            }
+            Err(reason) if table.embedded.is_none() => coverage.error = Some(reason),
+            Err(_) => {}
+        }
+    }
+    is_changed
+}
+
+fn owner_is_empty(all: &AllEvidence, owner: &str, scope: &str) -> Result<(), String> {
+    let status = all.get(owner).and_then(|owner| owner.coverage.get(scope)).map(|coverage| coverage.status);
+    if status == Some(CoverageStatus::EmptyVerified) { Ok(()) } else { Err(String::new()) }
+}
+
+fn empty_verdict(
+    table: &Table,
+    scope: &str,
+    coverage: &Coverage,
+    previous: &PreviousTables,
+    all: &AllEvidence,
+) -> Result<(), String> {
+    match witnessed(table, coverage.project.as_ref(), all) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(witness)) => return Err(format!("an empty list, but {witness} is not zero: a permission may be missing")),
+        None => {}
+    }
+    let has_records = |name: &String| {
+        all.get(name).and_then(|evidence| evidence.coverage.get(scope)).is_some_and(|coverage| coverage.rows > 0)
+    };
+    if table.companions.iter().any(has_records) {
+        return Ok(());
+    }
+    if previous.had_rows(&table.name, scope) {
+        return Err("an empty list where there were records before: a permission may be missing".into());
+    }
+    match table.empty {
+        Empty::Verified => Ok(()),
+        Empty::Unverified => Err("an empty list, which a missing permission would give as well".into()),
+    }
+}
+
+/// Whether all witnesses are zero for the project; none if there are none, or one was not read completely.
+fn witnessed(table: &Table, project: Option<&String>, all: &AllEvidence) -> Option<Result<(), String>> {
+    if table.witness.is_empty() {
+        return None;
+    }
+    let mut verdict = Ok(());
+    for witness in &table.witness {
+        let (name, column) = witness.split_once('.')?;
+        let evidence = all.get(name)?;
+        let of_project = |found: Option<&String>| project.is_none() || found == project;
+        // An amount that is there is evidence even if its list is not complete.
+        if evidence.amounts.iter().any(|(at, found)| at == column && of_project(found.as_ref())) {
+            return Some(Err(witness.clone()));
+        }
+        let mut scopes = evidence.coverage.values().filter(|coverage| of_project(coverage.project.as_ref())).peekable();
+        if scopes.peek().is_none() || scopes.any(|coverage| !coverage.status.is_complete()) {
+            verdict = Err(());
+        }
+    }
+    verdict.ok().map(Ok)
+}
+
+/// An embedded table is believed no more than the table that it is part of.
+fn follow_owner(table: &Table, owner: &str, all: &mut AllEvidence) {
+    let owners: Vec<Coverage> = all.get(owner).map(|owner| owner.coverage.values().cloned().collect()).unwrap_or_default();
+    let Some(evidence) = all.get_mut(&table.name) else { return };
+    for of_owner in owners {
+        let own = evidence.coverage.entry(of_owner.scope.clone()).or_insert_with(|| Coverage { rows: 0, ..of_owner.clone() });
+        own.observed_at = own.observed_at.min(of_owner.observed_at);
+        if !of_owner.status.is_complete() && (own.status.is_complete() || own.rows == 0) {
+            own.status = of_owner.status;
+            own.error = own.error.take().or_else(|| of_owner.error.map(|error| format!("{owner}: {error}")));
+        }
+        if own.rows > 0 && !matches!(own.status, CoverageStatus::Ok | CoverageStatus::Partial) {
+            own.status = CoverageStatus::Partial;
+        }
+    }
+}
+
+/// Scopes that were known before but not listed now, and one line per list of parents: without it nobody could tell
+/// "no parent" from "parents not read".
+fn account_for_parents(
+    manifest: &Manifest,
+    table: &Table,
+    options: &RunOptions,
+    all: &mut AllEvidence,
+    now: DateTime<Utc>,
+) {
+    let mut more: BTreeMap<String, Coverage> = BTreeMap::new();
+    for name in &table.parent {
+        let (Some(parent), Some(evidence)) = (manifest.table(name), all.get(name)) else { continue };
+        for coverage in evidence.coverage.values() {
+            let error = coverage.error.as_ref().map(|error| format!("{name}: {error}"));
+            add(&mut more, Coverage { rows: 0, expected_rows: None, error, ..coverage.clone() });
+        }
+        for (scope, key) in options.previous.keys(name) {
+            if evidence.keys.get(scope).is_some_and(|keys| keys.contains(key)) {
+                continue;
+            }
+            let Some(of_parent) = evidence.coverage.get(scope) else { continue };
+            let (status, error) = absent(parent, table, of_parent.status, key, options);
+            let scope = scope_below(scope, key).to_string();
+            let project = if name == "projects" { Some(key.to_owned()) } else { of_parent.project.clone() };
+            let coverage = Coverage { scope, project, status, rows: 0, expected_rows: None, observed_at: now, error };
+            add(&mut more, coverage);
+        }
+    }
+    let Some(evidence) = all.get_mut(&table.name) else { return };
+    for (scope, coverage) in more {
+        evidence.coverage.entry(scope).or_insert(coverage);
+    }
+}
+
+/// What a parent that is not listed any more says of what hangs on it.
+fn absent(
+    parent: &Table,
+    child: &Table,
+    status: CoverageStatus,
+    key: &str,
+    options: &RunOptions,
+) -> (CoverageStatus, Option<String>) {
+    let name = &parent.name;
+    if !status.is_complete() {
+        let status = if status == CoverageStatus::Partial { CoverageStatus::Failed } else { status };
+        return (status, Some(format!("{name} {key} could not be looked at")));
+    }
+    let is_accepted = options.accept_deletes.contains(name) && options.accept_deletes.contains(&child.name);
+    if parent.may_hide && !is_accepted {
+        return (CoverageStatus::NotFound, Some(format!("{name} {key} is not listed any more: gone, or hidden from us")));
+    }
+    // The parent is gone, so what hung on it is gone too.
+    (CoverageStatus::EmptyVerified, None)
+}
+
+/// Two parent tables may share a scope: the worse word stands.
+fn add(all: &mut BTreeMap<String, Coverage>, coverage: Coverage) {
+    match all.get_mut(&coverage.scope) {
+        Some(before) if before.status.is_complete() && !coverage.status.is_complete() => *before = coverage,
+        Some(_) => {}
+        None => {
+            all.insert(coverage.scope.clone(), coverage);
+        }
+    }
+}

@@ -1,0 +1,568 @@
+//! The manifest of a system, `extractors/<system>/manifest.toml`: how to fetch each of its tables.
+//!
+//! These types are the format. Unknown keys are refused by name, with the nearest known one. What can only be judged
+//! across tables (parents, placeholders, keys) is in [`lint`](super::lint). Leaves out: what to do with any of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::lint;
+use crate::warehouse::rows::ColumnType;
+
+/// A parsed and linted manifest.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Who the system is.
+    pub system: System,
+    /// What a source's section in `tieout.toml` must and may set.
+    #[serde(default)]
+    pub settings: Settings,
+    /// How its interface is spoken to.
+    pub rest: Rest,
+    /// Its tables, in the file's order.
+    #[serde(rename = "table", default)]
+    pub tables: Vec<Table>,
+}
+
+/// Who the system is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// The system's name: the folder's.
+    pub name: String,
+    /// Which side of the reconciliation it is.
+    pub side: Side,
+    /// The protocol that it speaks.
+    pub protocol: Protocol,
+    /// Where the facts come from.
+    #[serde(default)]
+    pub facts: String,
+}
+
+/// A side of the reconciliation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Project management.
+    Pm,
+    /// Accounting.
+    Erp,
+}
+
+/// A protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// JSON over HTTP.
+    Rest,
+}
+
+/// Settings of a source beside `kind` and `base_url`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Names that must be set.
+    pub required: Vec<String>,
+    /// Names that may be set, with their default; an empty default leaves the placeholder unset.
+    pub optional: BTreeMap<String, String>,
+    /// Names that must come from the environment or a file, and are never printed or stored.
+    pub secret: Vec<String>,
+}
+
+/// How the interface is spoken to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    /// Where it is, unless the source says otherwise.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Headers of every request; one whose placeholder is unset is left out.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The field that wraps every value (Acumatica: `value`).
+    #[serde(default)]
+    pub unwrap: Option<String>,
+    /// Ways to sign in; the first whose placeholders are all set is used.
+    #[serde(default)]
+    pub auth: Vec<Auth>,
+    /// How the rate limit is told.
+    #[serde(default)]
+    pub rate: Rate,
+    /// Requests in flight at once.
+    #[serde(default = "Rest::default_concurrency")]
+    pub concurrency: usize,
+    /// How often to try.
+    #[serde(default)]
+    pub retry: Retry,
+    /// An error whose body holds one of these texts is a rate limit, whatever its status.
+    #[serde(default)]
+    pub retry_text: Vec<String>,
+}
+
+impl Rest {
+    const fn default_concurrency() -> usize {
+        4
+    }
+}
+
+/// A way to sign in. Strings may hold `{settings}`; a URL that starts with `/` lies below the base URL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// A token for the application itself.
+    Oauth2ClientCredentials {
+        /// Where tokens are given.
+        token_url: String,
+        /// The application.
+        client_id: String,
+        /// Its secret.
+        client_secret: String,
+        /// What is asked for.
+        #[serde(default)]
+        scope: Option<String>,
+    },
+    /// A token for a user by name and password.
+    Oauth2Password {
+        /// Where tokens are given.
+        token_url: String,
+        /// The application.
+        client_id: String,
+        /// Its secret.
+        client_secret: String,
+        /// The user.
+        username: String,
+        /// The user's password.
+        password: String,
+        /// What is asked for.
+        #[serde(default)]
+        scope: Option<String>,
+    },
+    /// A session kept by cookies; always signed out.
+    CookieSession {
+        /// Where to sign in.
+        login_path: String,
+        /// Where to sign out.
+        logout_path: String,
+        /// What is posted to sign in; a field whose placeholder is unset is left out.
+        body: BTreeMap<String, String>,
+    },
+}
+
+/// How the rate limit is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Rate {
+    /// By headers of every answer.
+    Headers {
+        /// Requests per window.
+        limit: String,
+        /// Requests left in it.
+        remaining: String,
+        /// When it ends, Unix seconds by the server's clock.
+        reset: String,
+        /// A pace never exceeded.
+        #[serde(default)]
+        requests_per_minute: Option<u32>,
+    },
+    /// Not at all.
+    None {
+        /// A pace never exceeded.
+        #[serde(default)]
+        requests_per_minute: Option<u32>,
+    },
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self::None { requests_per_minute: None }
+    }
+}
+
+/// How often to try.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Requests sent before giving up, the first included.
+    pub attempts: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 6 }
+    }
+}
+
+/// One table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Its name in SQL.
+    pub name: String,
+    /// The tables under each of whose records it is listed; none for a company-wide list.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub parent: Vec<String>,
+    /// Where it is listed.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// `GET`, or `PUT` with a body.
+    #[serde(default)]
+    pub method: Method,
+    /// The body of a `PUT`.
+    #[serde(default)]
+    pub body: Option<toml::Value>,
+    /// The query; a parameter whose placeholder is an unset setting is left out.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Where the list is in the answer: absent = the answer itself, `.` = the answer is one record.
+    #[serde(default)]
+    pub records: Option<String>,
+    /// How the list is paged.
+    #[serde(default)]
+    pub paging: Paging,
+    /// The columns that make up the key.
+    pub key: Vec<String>,
+    /// Set when the rows are elements of a list inside another table's records.
+    #[serde(default)]
+    pub embedded: Option<Embedded>,
+    /// What an empty list means.
+    #[serde(default)]
+    pub empty: Empty,
+    /// `table.column`s that are all zero where this list is rightly empty.
+    #[serde(default)]
+    pub witness: Vec<String>,
+    /// Tables under the same permission: records in one of them prove that an empty list is empty.
+    #[serde(default)]
+    pub companions: Vec<String>,
+    /// Vanishing from this list proves nothing.
+    #[serde(default)]
+    pub may_hide: bool,
+    /// How an incremental read asks for what changed.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// Paths that do not count as content.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// Paths redacted before anything reaches disk.
+    #[serde(default)]
+    pub sensitive: BTreeMap<String, Sensitive>,
+    /// The typed columns, in the file's order.
+    #[serde(deserialize_with = "in_file_order")]
+    pub columns: Vec<(String, Column)>,
+}
+
+/// The method of a list request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// `GET`.
+    #[default]
+    Get,
+    /// `PUT` with a body: an inquiry.
+    Put,
+}
+
+/// How a list is paged.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Paging {
+    /// One answer holds everything.
+    #[default]
+    None,
+    /// Pages by number; the next one is named by the `Link` header.
+    LinkHeader {
+        /// The parameter that names the page.
+        #[serde(default = "page")]
+        page_parameter: String,
+        /// The parameter that names the size.
+        #[serde(default = "per_page")]
+        per_page_parameter: String,
+        /// The size asked for; the server may give less.
+        per_page: u64,
+        /// The header that tells the total.
+        #[serde(default)]
+        total_header: Option<String>,
+    },
+    /// Pages by offset, until a short one.
+    Offset {
+        /// The parameter that names the size.
+        top_parameter: String,
+        /// The parameter that names the offset.
+        skip_parameter: String,
+        /// The size.
+        top: u64,
+    },
+}
+
+fn page() -> String {
+    "page".into()
+}
+
+fn per_page() -> String {
+    "per_page".into()
+}
+
+/// Rows that are elements of a list inside another table's records.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedded {
+    /// The other table.
+    pub table: String,
+    /// Where the list is in its records.
+    pub path: String,
+}
+
+/// What an empty list means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Empty {
+    /// The system says so when it may not be looked at: an empty list is empty.
+    Verified,
+    /// A missing permission looks the same.
+    #[default]
+    Unverified,
+}
+
+/// How an incremental read asks for what changed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The source's field.
+    pub field: String,
+    /// The query parameter.
+    pub parameter: String,
+    /// How the moment is written.
+    pub format: CursorFormat,
+    /// How far to reach back behind the last run's start.
+    #[serde(default)]
+    pub overlap_seconds: u32,
+}
+
+/// How a cursor is written into the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CursorFormat {
+    /// `from...to`.
+    Range,
+    /// `field ge datetimeoffset'from'`, joined to an existing filter by `and`.
+    OdataGe,
+}
+
+/// What becomes of a sensitive value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sensitive {
+    /// Replaced by a keyed hash.
+    Hash,
+    /// Removed.
+    Drop,
+}
+
+/// A typed column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its type.
+    pub kind: ColumnKind,
+    /// Where its value comes from.
+    pub from: ColumnFrom,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnFrom {
+    /// A path in the record.
+    Path(String),
+    /// A typed column of the parent row.
+    Parent(String),
+    /// The record's place in its list, from 1.
+    Position,
+}
+
+/// A column's type as manifests name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A type of its own.
+    Plain(ColumnType),
+    /// A subtree, kept as JSON text.
+    Json,
+}
+
+impl ColumnKind {
+    /// The stored type.
+    pub fn column_type(self) -> ColumnType {
+        match self {
+            Self::Plain(kind) => kind,
+            Self::Json => ColumnType::Text,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = match text {
+            "int64" => ColumnType::Int64,
+            "text" => ColumnType::Text,
+            "bool" => ColumnType::Bool,
+            "date" => ColumnType::Date,
+            "timestamp" => ColumnType::Timestamp,
+            "json" => return Ok(Self::Json),
+            other => return decimal(other).map(Self::Plain),
+        };
+        Ok(Self::Plain(plain))
+    }
+}
+
+fn decimal(text: &str) -> Result<ColumnType, String> {
+    let unknown = || {
+        format!("unknown type `{text}`; known are int64, text, bool, decimal(precision,scale), date, timestamp and json")
+    };
+    let inner = text.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
+    let (precision, scale) = inner.split_once(',').ok_or_else(unknown)?;
+    let precision: u8 = precision.trim().parse().map_err(|_| unknown())?;
+    let scale: i8 = scale.trim().parse().map_err(|_| unknown())?;
+    if !(1..=38).contains(&precision) || scale < 0 || scale.unsigned_abs() > precision {
+        return Err(format!("`{text}`: precision must lie in 1..=38 and scale in 0..=precision"));
+    }
+    Ok(ColumnType::Decimal(precision, scale))
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("read manifest {path}: {}", problems.join("; "))]
+pub struct ManifestError {
+    /// The file.
+    pub path: String,
+    /// What is wrong with it, each with its place.
+    pub problems: Vec<String>,
+}
+
+impl Manifest {
+    /// Parses and lints a manifest; `path` is for error messages.
+    pub fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
+        let error = |problems| ManifestError { path: path.to_owned(), problems };
+        let manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
+        let problems = lint::problems(&manifest);
+        if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
+    }
+
+    /// The table called `name`.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// The tables under whose records others are listed: the ones whose earlier keys a run needs to know.
+    pub fn parent_tables(&self) -> Vec<&str> {
+        let is_parent = |name: &str| self.tables.iter().any(|table| table.parent.iter().any(|parent| parent == name));
+        self.tables.iter().map(|table| table.name.as_str()).filter(|name| is_parent(name)).collect()
+    }
+}
+
+impl Table {
+    /// Names and types of the typed columns.
+    pub fn column_types(&self) -> Vec<(String, ColumnType)> {
+        self.columns.iter().map(|(name, column)| (name.clone(), column.kind.column_type())).collect()
+    }
+
+    /// The column called `name`.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|(column, _)| column == name).map(|(_, column)| column)
+    }
+
+    /// The tables whose rows this table's rows hang on: parents, or the table it is embedded in.
+    pub(crate) fn owners(&self) -> Vec<&str> {
+        match &self.embedded {
+            Some(embedded) => vec![embedded.table.as_str()],
+            None => self.parent.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMore;
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table's name or a list of them")
+        }
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(vec![name.to_owned()])
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(name) = names.next_element()? {
+                all.push(name);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(OneOrMore)
+}
+
+/// Columns keep the order of the file, which their spans tell: a TOML table itself has none.
+fn in_file_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Column)>, D::Error> {
+    let columns: BTreeMap<Spanned<String>, WrittenColumn> = BTreeMap::deserialize(deserializer)?;
+    let mut columns: Vec<(Spanned<String>, WrittenColumn)> = columns.into_iter().collect();
+    columns.sort_by_key(|(name, _)| name.span().start);
+    let read = |(name, written): (Spanned<String>, WrittenColumn)| {
+        let name = name.into_inner();
+        written.read(&name).map(|column| (name, column)).map_err(de::Error::custom)
+    };
+    columns.into_iter().map(read).collect()
+}
+
+enum WrittenColumn {
+    Short(String),
+    Long(LongColumn),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LongColumn {
+    #[serde(rename = "type")]
+    kind: String,
+    path: Option<String>,
+    parent: Option<String>,
+    #[serde(default)]
+    position: bool,
+}
+
+impl WrittenColumn {
+    fn read(self, name: &str) -> Result<Column, String> {
+        let in_column = |problem: String| format!("column `{name}`: {problem}");
+        let (kind, from) = match self {
+            Self::Short(kind) => (kind, ColumnFrom::Path(name.to_owned())),
+            Self::Long(long) => {
+                let from = match (long.path, long.parent, long.position) {
+                    (None, None, false) => ColumnFrom::Path(name.to_owned()),
+                    (Some(path), None, false) => ColumnFrom::Path(path),
+                    (None, Some(parent), false) => ColumnFrom::Parent(parent),
+                    (None, None, true) => ColumnFrom::Position,
+                    _ => return Err(in_column("only one of `path`, `parent` and `position` can be given".into())),
+                };
+                (long.kind, from)
+            }
+        };
+        Ok(Column { kind: ColumnKind::parse(&kind).map_err(in_column)?, from })
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ColumnVisitor;
+        impl<'de> Visitor<'de> for ColumnVisitor {
+            type Value = WrittenColumn;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a type such as \"int64\" or { type = …, path = … }")
+            }
+            fn visit_str<E: de::Error>(self, kind: &str) -> Result<Self::Value, E> {
+                Ok(WrittenColumn::Short(kind.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                LongColumn::deserialize(MapAccessDeserializer::new(map)).map(WrittenColumn::Long)
+            }
+        }
+        deserializer.deserialize_any(ColumnVisitor)
+    }
+}

@@ -1,0 +1,280 @@
+//! Paging as a pure function of what was received: which request comes next, and whether the list is complete.
+//!
+//! Invariants: the next request always goes to our base URL (only path and query of a `next` link are used, so a token
+//! never reaches another host); a page that repeats an earlier one ends the loop; a total that is not reached makes the
+//! list partial.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::manifest::Paging;
+
+/// Pages of one list that are read before it is called endless.
+const PAGES_MAX: usize = 20_000;
+
+/// What a page told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page {
+    /// Records in it.
+    pub records: usize,
+    /// A hash of its records, to recognise a repeated page.
+    pub digest: String,
+    /// Whether the answer had a `Link` header.
+    pub has_link: bool,
+    /// Path and query of the link `next`.
+    pub next: Option<String>,
+    /// The total that the source told.
+    pub total: Option<u64>,
+}
+
+/// What to request next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The table's own path and query with these parameters added.
+    Parameters(Vec<(String, String)>),
+    /// This path and query instead.
+    Link(String),
+    /// Nothing: all was read.
+    Complete,
+    /// Nothing: the list cannot be read to its end.
+    Broken(String),
+}
+
+/// The state of reading one list.
+#[derive(Debug)]
+pub(crate) struct Pager<'a> {
+    paging: &'a Paging,
+    pages: usize,
+    records: u64,
+    seen: BTreeSet<String>,
+    total: Option<u64>,
+    is_guess: bool,
+}
+
+impl<'a> Pager<'a> {
+    /// A list not yet begun.
+    pub(crate) fn new(paging: &'a Paging) -> Self {
+        Self { paging, pages: 0, records: 0, seen: BTreeSet::new(), total: None, is_guess: false }
+    }
+
+    /// Parameters of the first request.
+    pub(crate) fn first(&self) -> Vec<(String, String)> {
+        self.parameters(1, None)
+    }
+
+    /// Parameters of a request for one record only.
+    pub(crate) fn probe(&self) -> Vec<(String, String)> {
+        self.parameters(1, Some(1))
+    }
+
+    /// The newest total that the source told.
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// Whether the page just received repeats one; its records add nothing.
+    pub(crate) fn is_repeated(&self, page: &Page) -> bool {
+        page.records > 0 && self.seen.contains(&page.digest)
+    }
+
+    /// Takes a page and says what comes next.
+    pub(crate) fn next(&mut self, page: &Page) -> Next {
+        self.pages += 1;
+        self.total = page.total.or(self.total);
+        if self.is_repeated(page) {
+            return self.repeated();
+        }
+        self.seen.insert(page.digest.clone());
+        self.records += u64::try_from(page.records).unwrap_or(u64::MAX);
+        if self.pages >= PAGES_MAX {
+            return Next::Broken(format!("the list has no end: {PAGES_MAX} pages were read"));
+        }
+        match self.paging {
+            Paging::None => Next::Complete,
+            Paging::Offset { top, .. } => self.after_offset(page, *top),
+            Paging::LinkHeader { per_page, .. } => self.after_link(page, *per_page),
+        }
+    }
+
+    fn repeated(&self) -> Next {
+        let is_ignored = self.pages == 2 && self.is_guess;
+        if is_ignored {
+            // The source knows no pages here and gives the whole list each time; nothing promised a second page.
+            return Next::Complete;
+        }
+        Next::Broken(format!("page {} repeats an earlier one", self.pages))
+    }
+
+    fn after_offset(&mut self, page: &Page, top: u64) -> Next {
+        let received = u64::try_from(page.records).unwrap_or(u64::MAX);
+        // Longer than asked for: the source ignores the size and gave the whole list.
+        if received != top {
+            return Next::Complete;
+        }
+        self.is_guess = false;
+        Next::Parameters(self.parameters(0, None))
+    }
+
+    fn after_link(&mut self, page: &Page, per_page: u64) -> Next {
+        if let Some(next) = &page.next {
+            self.is_guess = false;
+            return Next::Link(next.clone());
+        }
+        let is_full = u64::try_from(page.records).unwrap_or(u64::MAX) >= per_page;
+        let is_short_of_total = self.total.is_some_and(|total| self.records < total) && page.records > 0;
+        // No link at all: many lists page without saying so. A full page, or a total not yet reached, is worth a try.
+        if !page.has_link && (is_short_of_total || (self.total.is_none() && is_full)) {
+            self.is_guess = true;
+            return Next::Parameters(self.parameters(self.pages + 1, None));
+        }
+        Next::Complete
+    }
+
+    fn parameters(&self, page: usize, size: Option<u64>) -> Vec<(String, String)> {
+        match self.paging {
+            Paging::None => Vec::new(),
+            Paging::LinkHeader { page_parameter, per_page_parameter, per_page, .. } => vec![
+                (page_parameter.clone(), page.to_string()),
+                (per_page_parameter.clone(), size.unwrap_or(*per_page).to_string()),
+            ],
+            Paging::Offset { top_parameter, skip_parameter, top } => vec![
+                (top_parameter.clone(), size.unwrap_or(*top).to_string()),
+                (skip_parameter.clone(), self.records.to_string()),
+            ],
+        }
+    }
+}
+
+/// Path and query of the link `next` in a `Link` header, seen from the URL it came with. The host is dropped on purpose.
+pub(crate) fn next_link(header: &str, current: &Url) -> Option<String> {
+    for part in split_links(header) {
+        let (target, attributes) = part.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = attributes.split(';').filter_map(|attribute| attribute.split_once('=')).any(|(name, value)| {
+            let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+            name.trim().eq_ignore_ascii_case("rel") && relations.any(|rel| rel.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            let url = current.join(target).ok()?;
+            return Some(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())));
+        }
+    }
+    None
+}
+
+/// Splits at commas that stand outside `<…>`: queries may hold commas.
+fn split_links(header: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    header
+        .split(|c: char| {
+            match c {
+                '<' => is_inside = true,
+                '>' => is_inside = false,
+                _ => {}
+            }
+            c == ',' && !is_inside
+        })
+        .filter(|part| !part.trim().is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn links(per_page: u64) -> Paging {
+        let total_header = Some("Total".into());
+        Paging::LinkHeader { page_parameter: "page".into(), per_page_parameter: "per_page".into(), per_page, total_header }
+    }
+
+    fn offset(top: u64) -> Paging {
+        Paging::Offset { top_parameter: "$top".into(), skip_parameter: "$skip".into(), top }
+    }
+
+    fn page(records: usize, digest: &str) -> Page {
+        Page { records, digest: digest.into(), ..Page::default() }
+    }
+
+    #[test]
+    fn the_next_link_keeps_only_path_and_query() {
+        let here = Url::parse("http://127.0.0.1:9/rest/v1.0/x?page=1").unwrap();
+        let header = r#"<https://api.procore.com/rest/v1.0/x?page=1>; rel="first", <https://evil.example/rest/v1.0/x?page=2&a=1,2>; rel="next""#;
+        assert_eq!(next_link(header, &here).as_deref(), Some("/rest/v1.0/x?page=2&a=1,2"));
+        assert_eq!(next_link("</y?page=3>; rel=next", &here).as_deref(), Some("/y?page=3"));
+        assert_eq!(next_link(r#"<https://a/b>; rel="last""#, &here), None);
+        assert_eq!(next_link("nonsense", &here), None);
+    }
+
+    #[test]
+    fn a_full_page_without_any_link_is_tried_once_more() {
+        let paging = links(2);
+        let mut pager = Pager::new(&paging);
+        let next = pager.next(&page(2, "a"));
+        assert_eq!(next, Next::Parameters(vec![("page".into(), "2".into()), ("per_page".into(), "2".into())]));
+        assert_eq!(pager.next(&page(2, "a")), Next::Complete, "the source knows no pages");
+    }
+
+    #[test]
+    fn a_linked_page_that_repeats_is_broken() {
+        let paging = links(2);
+        let mut pager = Pager::new(&paging);
+        let linked = Page { has_link: true, next: Some("/x?page=2".into()), ..page(2, "a") };
+        assert_eq!(pager.next(&linked), Next::Link("/x?page=2".into()));
+        assert!(matches!(pager.next(&linked), Next::Broken(_)));
+    }
+
+    #[test]
+    fn a_total_not_reached_asks_on_without_links() {
+        let paging = links(100);
+        let mut pager = Pager::new(&paging);
+        let capped = Page { total: Some(5), ..page(3, "a") };
+        assert!(matches!(pager.next(&capped), Next::Parameters(_)));
+        assert_eq!(pager.next(&Page { total: Some(5), ..page(2, "b") }), Next::Complete);
+    }
+
+    #[test]
+    fn a_source_that_ignores_the_offset_is_broken() {
+        let paging = offset(2);
+        let mut pager = Pager::new(&paging);
+        assert!(matches!(pager.next(&page(2, "a")), Next::Parameters(_)));
+        assert!(matches!(pager.next(&page(2, "a")), Next::Broken(_)));
+    }
+
+    proptest! {
+        /// Any list, any page size: offset paging reads every record once and stops.
+        #[test]
+        fn offset_paging_reads_everything(total in 0_usize..200, top in 1_u64..20) {
+            let paging = offset(top);
+            let mut pager = Pager::new(&paging);
+            let mut parameters = pager.first();
+            let mut read = 0;
+            for _ in 0..300 {
+                let skip: usize = parameters.iter().find(|(name, _)| name == "$skip").unwrap().1.parse().unwrap();
+                prop_assert_eq!(skip, read);
+                let size = total.saturating_sub(skip).min(usize::try_from(top).unwrap());
+                read += size;
+                match pager.next(&page(size, &format!("{skip}"))) {
+                    Next::Parameters(next) => parameters = next,
+                    other => { prop_assert_eq!(other, Next::Complete); break; }
+                }
+            }
+            prop_assert_eq!(read, total);
+        }
+
+        /// Whatever the server answers, the loop ends, and repeats are noticed.
+        #[test]
+        fn every_loop_ends(digests in prop::collection::vec("[a-c]", 8), linked: bool) {
+            let paging = links(1);
+            let mut pager = Pager::new(&paging);
+            let mut ended = false;
+            for digest in digests {
+                let next = linked.then(|| "/x".to_owned());
+                let answer = pager.next(&Page { has_link: linked, next, ..page(1, &digest) });
+                if matches!(answer, Next::Complete | Next::Broken(_)) { ended = true; break; }
+            }
+            prop_assert!(ended, "three digests cannot fill eight pages without a repeat");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! A run over one source: tables in the order of their parents, lists side by side, one outcome.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use chrono::{DateTime, Utc};
+use futures::StreamExt as _;
+
+use super::client::{Client, Meter};
+use super::coverage::{AllEvidence, Evidence, judge};
+use super::decode::{Row, batch, cell_of};
+use super::drift::Seen;
+use super::failure::{Error, Failure, FailureKind};
+use super::manifest::{Manifest, Table};
+use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
+use crate::warehouse::commit::SourceRun;
+use crate::warehouse::rows::{Coverage, ReadMode, Reject, TableInput};
+
+/// Rows per batch.
+const BATCH_ROWS: usize = 8192;
+
+/// Reads a source. An error only when nothing could be read at all; a table that failed says so in its coverage.
+///
+/// Signs out in every case, also when `options.cancel` is cancelled.
+pub async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
+    let client = Client::new(source, &options.clock)?;
+    let meter = Meter::default();
+    let read = Box::pin(read(source, options, &client, &meter));
+    let outcome = tokio::select! {
+        outcome = read => outcome,
+        () = options.cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
+    };
+    client.session.sign_out(&client, &meter).await;
+    outcome
+}
+
+async fn read(
+    source: &SourceSettings,
+    options: &RunOptions,
+    client: &Client,
+    meter: &Meter,
+) -> Result<SourceOutcome, Error> {
+    let began_at = options.clock.now();
+    let order = order(source, options.tables.as_deref())?;
+    client.session.ensure(client, meter).await.map_err(|failure| nothing(source, failure))?;
+    let started_at = client.started_by_server().unwrap_or(began_at);
+    let reader = Reader { source, client, started_at };
+    let mut run = Run::new(source, options, &order);
+    let deepest = order.iter().map(|(_, level)| *level).max().unwrap_or(0);
+    for level in 0..=deepest {
+        let tables: Vec<&Table> = order.iter().filter(|(_, at)| *at == level).map(|(table, _)| *table).collect();
+        run.level(&reader, &tables).await?;
+    }
+    if client.answers.load(Ordering::Relaxed) == 0
+        && let Some(failure) = run.first_failure.take()
+    {
+        return Err(nothing(source, failure));
+    }
+    run.finish(&order, began_at, started_at, meter)
+}
+
+fn nothing(source: &SourceSettings, failure: Failure) -> Error {
+    let name = source.name.clone();
+    match failure.kind {
+        FailureKind::Denied => Error::Denied { name, failure },
+        FailureKind::NotFound | FailureKind::Unreachable | FailureKind::Other => Error::Unavailable { name, failure },
+    }
+}
+
+/// The wanted tables and what they hang on, each with its level: parents before children, an embedded table with its owner.
+pub(crate) fn order<'a>(source: &'a SourceSettings, wanted: Option<&[String]>) -> Result<Vec<(&'a Table, usize)>, Error> {
+    let manifest = &source.manifest;
+    let mut chosen: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&str> = match wanted {
+        None => manifest.tables.iter().map(|table| table.name.as_str()).collect(),
+        Some(names) => names.iter().map(String::as_str).collect(),
+    };
+    while let Some(name) = open.pop() {
+        let Some(table) = manifest.table(name) else {
+            let known = manifest.tables.iter().map(|table| table.name.as_str());
+            return Err(Error::Settings {
+                name: source.name.clone(),
+                problem: format!("unknown table `{name}`{}", did_you_mean(name, known.clone())),
+                hint: format!("known are {}", known.collect::<Vec<_>>().join(", ")),
+            });
+        };
+        if chosen.insert(table.name.as_str()) {
+            open.extend(table.owners());
+        }
+    }
+    let chosen = manifest.tables.iter().filter(|table| chosen.contains(table.name.as_str()));
+    let mut order: Vec<(&Table, usize)> = chosen.map(|table| (table, level(manifest, table))).collect();
+    order.sort_by_key(|(table, level)| (*level, table.embedded.is_some()));
+    Ok(order)
+}
+
+/// The lint has refused cycles, so this ends.
+fn level(manifest: &Manifest, table: &Table) -> usize {
+    let above = table.owners().into_iter().filter_map(|name| manifest.table(name)).map(|owner| level(manifest, owner)).max();
+    match (&table.embedded, above) {
+        (Some(_), Some(level)) => level,
+        (None, Some(level)) => level + 1,
+        (_, None) => 0,
+    }
+}
+
+/// What a run gathers per table.
+#[derive(Default)]
+struct Gathered {
+    pending: Vec<(Arc<str>, Row)>,
+    batches: Vec<RecordBatch>,
+    rejects: Vec<Reject>,
+    parents: Vec<Arc<ParentRow>>,
+    scope_of: HashMap<String, Arc<str>>,
+    seen: Seen,
+    meter: Arc<Meter>,
+    mode: Option<ReadMode>,
+}
+
+struct Run<'a> {
+    source: &'a SourceSettings,
+    options: &'a RunOptions,
+    tables: BTreeMap<&'a str, Gathered>,
+    evidence: AllEvidence,
+    parents: BTreeSet<&'a str>,
+    witnesses: BTreeSet<(&'a str, &'a str)>,
+    first_failure: Option<Failure>,
+}
+
+impl<'a> Run<'a> {
+    fn new(source: &'a SourceSettings, options: &'a RunOptions, order: &[(&'a Table, usize)]) -> Self {
+        let all = order.iter().map(|(table, _)| *table);
+        Self {
+            source,
+            options,
+            tables: all.clone().map(|table| (table.name.as_str(), Gathered::default())).collect(),
+            evidence: all.clone().map(|table| (table.name.clone(), Evidence::default())).collect(),
+            parents: all.clone().flat_map(|table| table.parent.iter().map(String::as_str)).collect(),
+            witnesses: all.flat_map(|table| table.witness.iter().filter_map(|witness| witness.split_once('.'))).collect(),
+            first_failure: None,
+        }
+    }
+
+    /// The cursor to read a table from. Parents are always read in full, because their children hang on every one of them.
+    fn cursor(&self, table: &Table) -> Option<&'a str> {
+        let is_parent = |name: &str| self.parents.contains(name);
+        let embedded = self.source.manifest.tables.iter();
+        let holds_parent = embedded
+            .filter(|inner| inner.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name))
+            .any(|inner| is_parent(&inner.name));
+        let is_incremental = self.options.mode == ReadMode::Incremental && table.cursor.is_some();
+        if !is_incremental || is_parent(&table.name) || holds_parent {
+            return None;
+        }
+        self.options.previous.cursor(&table.name)
+    }
+
+    /// Reads all lists of tables whose parents are read.
+    async fn level(&mut self, reader: &Reader<'a>, tables: &[&'a Table]) -> Result<(), Error> {
+        let mut jobs = Vec::new();
+        let mut progress = BTreeMap::new();
+        for table in tables {
+            let cursor = self.cursor(table);
+            let mode = if cursor.is_some() { ReadMode::Incremental } else { ReadMode::Full };
+            let owner_mode = table.embedded.as_ref().and_then(|embedded| self.tables.get(embedded.table.as_str())?.mode);
+            let Some(gathered) = self.tables.get_mut(table.name.as_str()) else { continue };
+            gathered.mode = owner_mode.or(Some(mode));
+            if table.embedded.is_some() {
+                continue;
+            }
+            let meter = Arc::clone(&gathered.meter);
+            let jobs_before = jobs.len();
+            if table.parent.is_empty() {
+                let job = Job { table, scope: Arc::from(""), parent: None, cursor, is_probe: false };
+                jobs.push((job, Arc::clone(&meter)));
+            }
+            for parent in table.parent.iter().filter_map(|name| self.tables.get(name.as_str())) {
+                for row in &parent.parents {
+                    let scope = scope_below(&row.scope, &row.key);
+                    let job = Job { table, scope, parent: Some(Arc::clone(row)), cursor, is_probe: false };
+                    jobs.push((job, Arc::clone(&meter)));
+                }
+            }
+            let bar = self.options.progress.table(&self.source.name, &table.name, jobs.len() - jobs_before);
+            progress.insert(table.name.as_str(), bar);
+        }
+        let wanted = self.source.quota.concurrency.unwrap_or(usize::MAX);
+        let concurrency = self.source.manifest.rest.concurrency.min(wanted).max(1);
+        let reads = jobs.into_iter().map(|(job, meter)| {
+            let reader = *reader;
+            async move { (job.table, reader.read(job, &meter).await) }
+        });
+        // In order, so that the same answers always give the same outcome.
+        let mut reads = futures::stream::iter(reads).buffered(concurrency);
+        while let Some((table, reads)) = reads.next().await {
+            let rows = reads.iter().map(|read| read.rows.len()).sum();
+            for read in reads {
+                self.take(read)?;
+            }
+            let requests = self.requests(&table.name);
+            if let Some(bar) = progress.get_mut(table.name.as_str()) {
+                bar.scope_done(rows, requests, reader.client.pace.remaining());
+            }
+        }
+        for (name, bar) in progress {
+            bar.finish(self.requests(name));
+        }
+        Ok(())
+    }
+
+    fn requests(&self, table: &str) -> u64 {
+        self.tables.get(table).map_or(0, |gathered| gathered.meter.requests.load(Ordering::Relaxed))
+    }
+
+    /// Takes one scope's rows.
+    fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
+        let table = read.table;
+        let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
+        let (Some(gathered), Some(evidence)) = (self.tables.get_mut(table.name.as_str()), self.evidence.get_mut(&table.name))
+        else {
+            // An embedded table that nobody asked for.
+            return Ok(());
+        };
+        if self.first_failure.is_none() {
+            self.first_failure = read.failure.take();
+        }
+        let keys = evidence.keys.entry(read.scope.to_string()).or_default();
+        let mut count = 0;
+        for row in read.rows {
+            if let Some(other) = gathered.scope_of.get(&row.key).filter(|other| **other != read.scope) {
+                let reason = format!("the key `{}` is listed under scope `{other}` already; keys must be unique in a table", row.key);
+                read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
+                read.status = crate::warehouse::rows::CoverageStatus::Partial;
+                read.error = read.error.or(Some(reason));
+                continue;
+            }
+            count += 1;
+            gathered.scope_of.insert(row.key.clone(), Arc::clone(&read.scope));
+            for (_, column) in self.witnesses.iter().filter(|(name, _)| *name == table.name) {
+                if cell_of(table, &row.cells, column).is_some_and(|cell| !cell.is_nothing()) {
+                    evidence.amounts.insert(((*column).to_owned(), project.clone()));
+                }
+            }
+            if self.parents.contains(table.name.as_str()) {
+                keys.insert(row.key.clone());
+                let is_project = table.name == "projects";
+                gathered.parents.push(Arc::new(ParentRow {
+                    table: table.name.clone(),
+                    key: row.key.clone(),
+                    scope: Arc::clone(&read.scope),
+                    cells: row.cells.clone(),
+                    project: if is_project { Some(row.key.clone()) } else { project.clone() },
+                    above: read.parent.clone(),
+                }));
+            }
+            gathered.pending.push((Arc::clone(&read.scope), row));
+        }
+        gathered.rejects.append(&mut read.rejects);
+        gathered.seen.merge(read.seen);
+        let coverage = Coverage {
+            scope: read.scope.to_string(),
+            project,
+            status: read.status,
+            rows: count,
+            expected_rows: read.expected,
+            observed_at: read.observed_at,
+            error: read.error,
+        };
+        evidence.coverage.insert(coverage.scope.clone(), coverage);
+        if gathered.pending.len() >= BATCH_ROWS {
+            flush(self.source, table, gathered)?;
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        order: &[(&'a Table, usize)],
+        began_at: DateTime<Utc>,
+        started_at: DateTime<Utc>,
+        sign_in: &Meter,
+    ) -> Result<SourceOutcome, Error> {
+        let now = self.options.clock.now();
+        let tables: Vec<&Table> = order.iter().map(|(table, _)| *table).collect();
+        judge(&self.source.manifest, &tables, self.options, &mut self.evidence, now);
+        let mut inputs = Vec::new();
+        let mut requests = vec![statistics("", sign_in)];
+        for table in &self.source.manifest.tables {
+            let Some(mut gathered) = self.tables.remove(table.name.as_str()) else { continue };
+            flush(self.source, table, &mut gathered)?;
+            requests.push(statistics(&table.name, &gathered.meter));
+            let evidence = self.evidence.remove(&table.name).unwrap_or_default();
+            inputs.push(self.input(table, gathered, evidence, started_at));
+        }
+        let coverage = || inputs.iter().flat_map(|input| &input.coverage);
+        let incomplete = inputs.iter().filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
+        let run = SourceRun {
+            source: self.source.name.clone(),
+            system: self.source.manifest.system.name.clone(),
+            started_at: began_at,
+            finished_at: now,
+            observed_at: coverage().map(|scope| scope.observed_at).min().unwrap_or(began_at).max(began_at),
+            requests: requests.iter().map(|table| table.requests).sum(),
+            retries: requests.iter().map(|table| table.retries).sum(),
+            waited_seconds: requests.iter().map(|table| table.waited_seconds).sum(),
+            incomplete_tables: incomplete.map(|input| input.table.clone()).collect(),
+        };
+        Ok(SourceOutcome { run, tables: inputs, requests })
+    }
+
+    fn input(&self, table: &Table, gathered: Gathered, evidence: Evidence, started_at: DateTime<Utc>) -> TableInput {
+        let is_accepted = self.options.accept_deletes.contains(&table.name);
+        let is_listed = |scope: &str, key: &str| evidence.keys.get(scope).is_some_and(|keys| keys.contains(key));
+        let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
+        let mode = match gathered.mode.unwrap_or(ReadMode::Full) {
+            // Absence from a list that may hide proves nothing: that is what an incremental read says.
+            ReadMode::Full if table.may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
+            mode => mode,
+        };
+        let is_complete = evidence.coverage.values().all(|coverage| coverage.status.is_complete());
+        let previous = self.options.previous.cursor(&table.name);
+        let cursor = table.cursor.as_ref().and_then(|_| cursor::next(previous, is_complete, started_at));
+        TableInput {
+            source: self.source.name.clone(),
+            table: table.name.clone(),
+            columns: table.column_types(),
+            mode,
+            batches: gathered.batches,
+            coverage: evidence.coverage.into_values().collect(),
+            rejects: gathered.rejects,
+            drift: gathered.seen.drift(&self.source.manifest, table),
+            cursor,
+            accept_deletes: is_accepted,
+        }
+    }
+}
+
+fn flush(source: &SourceSettings, table: &Table, gathered: &mut Gathered) -> Result<(), Error> {
+    if gathered.pending.is_empty() {
+        return Ok(());
+    }
+    let rows = std::mem::take(&mut gathered.pending);
+    let built = batch(&table.column_types(), &rows).map_err(|reason| Error::Layout {
+        name: source.name.clone(),
+        table: table.name.clone(),
+        reason,
+    })?;
+    gathered.batches.push(built);
+    Ok(())
+}
+
+fn statistics(table: &str, meter: &Meter) -> RequestStatistics {
+    RequestStatistics {
+        table: table.to_owned(),
+        requests: meter.requests.load(Ordering::Relaxed),
+        retries: meter.retries.load(Ordering::Relaxed),
+        waited_seconds: meter.waited_ms.load(Ordering::Relaxed) / 1000,
+        bytes: meter.bytes.load(Ordering::Relaxed),
+    }
+}

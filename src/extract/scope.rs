@@ -1,0 +1,429 @@
+//! One list under one parent, read to its end: pages, records, rows, and the rows embedded in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::client::{Answer, Body, Client, Meter, Request};
+use super::cursor;
+use super::decode::{Decoder, Owner, Row, cell_of};
+use super::drift::Seen;
+use super::failure::{Failure, FailureKind};
+use super::hash::write_canonical;
+use super::manifest::{Manifest, Method, Paging, Table};
+use super::paging::{Next, Page, Pager};
+use super::path::look_up;
+use super::secrets::Setting;
+use super::template::{Piece, Unset, fill, plain, segment};
+use super::value::Cell;
+use super::SourceSettings;
+use crate::warehouse::rows::{CoverageStatus, Reject};
+
+/// A row that others are listed under.
+#[derive(Debug)]
+pub(crate) struct ParentRow {
+    /// Its table.
+    pub table: String,
+    /// Its key.
+    pub key: String,
+    /// The scope that it was listed under.
+    pub scope: Arc<str>,
+    /// Its typed columns.
+    pub cells: Vec<Cell>,
+    /// The project it lies in or is.
+    pub project: Option<String>,
+    /// The row that it was listed under itself.
+    pub above: Option<Arc<ParentRow>>,
+}
+
+/// The scope below a row: its own scope and key.
+pub(crate) fn scope_below(scope: &str, key: &str) -> Arc<str> {
+    if scope.is_empty() { Arc::from(key) } else { Arc::from(format!("{scope}/{key}")) }
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Job<'a> {
+    pub table: &'a Table,
+    pub scope: Arc<str>,
+    pub parent: Option<Arc<ParentRow>>,
+    /// The cursor of an incremental read.
+    pub cursor: Option<&'a str>,
+    /// Only to try out: one page of one record.
+    pub is_probe: bool,
+}
+
+/// How reading one scope of one table ended.
+#[derive(Debug)]
+pub(crate) struct ScopeRead<'a> {
+    pub table: &'a Table,
+    pub scope: Arc<str>,
+    pub parent: Option<Arc<ParentRow>>,
+    pub rows: Vec<Row>,
+    pub rejects: Vec<Reject>,
+    pub status: CoverageStatus,
+    pub expected: Option<u64>,
+    pub observed_at: DateTime<Utc>,
+    pub error: Option<String>,
+    pub failure: Option<Failure>,
+    pub seen: Seen,
+}
+
+/// What all lists of a run share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    pub source: &'a SourceSettings,
+    pub client: &'a Client,
+    pub started_at: DateTime<Utc>,
+}
+
+/// A received record with its page's number and time.
+struct Received {
+    record: Value,
+    page: usize,
+    at: DateTime<Utc>,
+}
+
+/// What came of the requests for one list.
+#[derive(Default)]
+struct Pages {
+    records: Vec<Received>,
+    pages: usize,
+    total: Option<u64>,
+    oldest: Option<DateTime<Utc>>,
+    failure: Option<Failure>,
+    /// Not complete, though no request failed.
+    broken: Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn manifest(&self) -> &'a Manifest {
+        &self.source.manifest
+    }
+
+    /// Reads a list, and everything embedded in its records.
+    pub(crate) async fn read(&self, job: Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
+        let mut pages = match self.request(&job) {
+            Ok(first) => self.pages(&job, first, meter).await,
+            Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
+        };
+        if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
+            // Nothing changed, or nothing may be seen any more? One record without the cursor tells.
+            let probe = Job { cursor: None, is_probe: true, ..job.clone() };
+            if let Ok(first) = self.request(&probe) {
+                let probed = self.pages(&probe, first, meter).await;
+                if !probed.records.is_empty() {
+                    let mut reads = self.decode(&job, pages);
+                    reads.iter_mut().for_each(|read| read.status = CoverageStatus::Ok);
+                    return reads;
+                }
+                pages.failure = probed.failure;
+            }
+        }
+        self.decode(&job, pages)
+    }
+
+    async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
+        let mut pager = Pager::new(&job.table.paging);
+        let mut found = Pages::default();
+        let mut request = first.clone();
+        request.query.extend(if job.is_probe { pager.probe() } else { pager.first() });
+        loop {
+            let page = match self.client.fetch(&request, meter).await.and_then(|answer| self.page(job, answer)) {
+                Ok(page) => page,
+                Err(failure) => {
+                    found.failure = Some(failure);
+                    return found;
+                }
+            };
+            let (page, records, at) = page;
+            found.pages += 1;
+            found.oldest = found.oldest.or(Some(at));
+            if !pager.is_repeated(&page) {
+                let number = found.pages;
+                found.records.extend(records.into_iter().map(|record| Received { record, page: number, at }));
+            }
+            let next = pager.next(&page);
+            found.total = pager.total();
+            request = match next {
+                _ if job.is_probe => return found,
+                Next::Complete => return found,
+                Next::Broken(reason) => {
+                    found.broken = Some(reason);
+                    return found;
+                }
+                Next::Link(link) => self.client.follow(&first, &link),
+                Next::Parameters(parameters) => {
+                    let mut next = first.clone();
+                    next.query.extend(parameters);
+                    next
+                }
+            };
+        }
+    }
+
+    fn page(&self, job: &Job<'a>, answer: Answer) -> Result<(Page, Vec<Value>, DateTime<Utc>), Failure> {
+        let total_header = match &job.table.paging {
+            Paging::LinkHeader { total_header: Some(name), .. } => answer.headers.get(name),
+            _ => None,
+        };
+        let total = total_header.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+        let wrong = |what: String| Failure {
+            kind: FailureKind::Other,
+            request: answer.request.clone(),
+            what,
+            hint: Some("the manifest's `records` or `path` may not fit this version of the interface".into()),
+        };
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let records = match (job.table.records.as_deref(), answer.body) {
+            (Some("."), record @ Value::Object(_)) => vec![record],
+            (None, Value::Array(records)) => records,
+            (Some(path), body) if path != "." => match look_up(&body, path, unwrap) {
+                Ok(Value::Array(records)) => records.clone(),
+                _ => return Err(wrong(format!("the answer has no list at `{path}`"))),
+            },
+            (wanted, body) => {
+                let is = match body {
+                    Value::Object(fields) => {
+                        format!("an object with {}", fields.keys().take(5).cloned().collect::<Vec<_>>().join(", "))
+                    }
+                    Value::Array(_) => "a list".into(),
+                    _ => "a plain value".into(),
+                };
+                let wanted = if wanted.is_some() { "an object" } else { "a list" };
+                return Err(wrong(format!("the answer is {is}, not {wanted}")));
+            }
+        };
+        let mut hasher = Sha256::new();
+        for record in &records {
+            let mut text = String::new();
+            write_canonical(record, &mut text);
+            hasher.update(text.as_bytes());
+        }
+        let digest = hex::encode(hasher.finalize());
+        let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total };
+        Ok((page, records, answer.received_at))
+    }
+
+    /// The first request of a list, without paging parameters.
+    fn request(&self, job: &Job<'a>) -> Result<Request, Failure> {
+        let table = job.table;
+        let path = table.path.as_deref().unwrap_or_default();
+        let value = |piece: &Piece<'_>| self.placeholder(job, piece);
+        let unset = |what: String| Failure {
+            kind: FailureKind::Other,
+            request: format!("{} {path}", if table.method == Method::Put { "PUT" } else { "GET" }),
+            what,
+            hint: None,
+        };
+        let is_unset = |error: Unset| match error {
+            Unset::Setting(name) => unset(format!("setting `{name}` is not set")),
+            Unset::Column(name) => unset(format!("`{name}` of the parent record is null")),
+        };
+        let mut request = Request::get(fill(path, &value, segment).map_err(is_unset)?, Vec::new());
+        for (name, template) in &table.query {
+            match fill(template, &value, plain) {
+                Ok(text) => request.query.push((name.clone(), text)),
+                // An optional setting without a value: the parameter is not sent.
+                Err(Unset::Setting(_)) => {}
+                Err(unset) => return Err(is_unset(unset)),
+            }
+        }
+        if let (Some(wanted), Some(from)) = (&table.cursor, job.cursor) {
+            let text = cursor::parameter(wanted, from, self.started_at)
+                .ok_or_else(|| unset(format!("the stored cursor `{from}` is no moment")))?;
+            match request.query.iter_mut().find(|(name, _)| *name == wanted.parameter) {
+                Some((_, filter)) => *filter = format!("({filter}) and {text}"),
+                None => request.query.push((wanted.parameter.clone(), text)),
+            }
+        }
+        if table.method == Method::Put {
+            request.method = reqwest::Method::PUT;
+            let body = table.body.as_ref().map_or(Ok(Value::Object(serde_json::Map::new())), |body| json(body, &value));
+            request.body = Body::Json(body.map_err(is_unset)?);
+        }
+        Ok(request)
+    }
+
+    fn placeholder(&self, job: &Job<'a>, piece: &Piece<'_>) -> Option<String> {
+        match piece {
+            Piece::Text(_) => None,
+            Piece::Setting(name) => {
+                self.source.values.get(*name).map(Setting::expose).filter(|value| !value.is_empty()).map(str::to_owned)
+            }
+            Piece::Column(table, column) => {
+                let mut row = job.parent.as_ref();
+                while let Some(at) = row {
+                    if *table == "parent" || at.table == *table {
+                        let declared = self.manifest().table(&at.table)?;
+                        return cell_of(declared, &at.cells, column)?.text().filter(|text| !text.is_empty());
+                    }
+                    row = at.above.as_ref();
+                }
+                None
+            }
+        }
+    }
+
+    fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
+        let owner = job.parent.as_ref().and_then(|parent| {
+            self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone()))
+        });
+        let records = pages.records.into_iter().enumerate();
+        let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
+        let mut reads = Vec::new();
+        let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
+        self.decode_table(job.table, job, records, observed_at, &mut reads);
+        if let Some(read) = reads.first_mut() {
+            read.expected = pages.total;
+            let received = u64::try_from(read.rows.len() + read.rejects.len()).unwrap_or(u64::MAX);
+            if let Some(failure) = pages.failure {
+                // With a first page the rest is missing; without one there is nothing at all.
+                read.status = if pages.pages > 0 { CoverageStatus::Partial } else { failure.status() };
+                read.error = Some(failure.to_string());
+                read.failure = Some(failure);
+            } else if let Some(reason) = pages.broken {
+                read.status = CoverageStatus::Partial;
+                read.error = Some(reason);
+            } else if let Some(total) = pages.total.filter(|total| received < *total) {
+                read.status = CoverageStatus::Partial;
+                read.error = Some(format!("the source tells {total} records and gave {received}"));
+            }
+        }
+        reads
+    }
+
+    /// Rows of one table from its records, then of the tables embedded in it.
+    #[expect(clippy::type_complexity, reason = "a record, its place, and the row it hangs on; used here only")]
+    fn decode_table(
+        &self,
+        table: &'a Table,
+        job: &Job<'a>,
+        records: Vec<(Received, usize, Option<(&'a Table, Vec<Cell>)>)>,
+        observed_at: DateTime<Utc>,
+        reads: &mut Vec<ScopeRead<'a>>,
+    ) {
+        let decoder = Decoder::new(self.manifest(), table);
+        let mut read = ScopeRead {
+            table,
+            scope: Arc::clone(&job.scope),
+            parent: job.parent.clone(),
+            rows: Vec::new(),
+            rejects: Vec::new(),
+            status: CoverageStatus::Ok,
+            expected: None,
+            observed_at,
+            error: None,
+            failure: None,
+            seen: Seen::default(),
+        };
+        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
+        for (mut received, position, owner) in records {
+            decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
+            read.seen.record(&decoder, table, &received.record);
+            let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
+            let row = match decoder.row(&received.record, owner, position, received.at) {
+                Ok(row) => row,
+                Err(reason) => {
+                    read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: received.record.to_string() });
+                    continue;
+                }
+            };
+            let page = received.page;
+            owners.push((received, row.cells.clone()));
+            let Some((place, page_before)) = places.get(&row.key).copied() else {
+                places.insert(row.key.clone(), (read.rows.len(), page));
+                read.rows.push(row);
+                continue;
+            };
+            let Some(before) = read.rows.get_mut(place) else { continue };
+            if before.hash != row.hash && page == page_before {
+                let reason = format!("two different records have the key `{}`", row.key);
+                read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
+            } else {
+                // Pages drift while records are added: the same record came again, the later page is newer.
+                *before = row;
+            }
+        }
+        if !read.rejects.is_empty() {
+            read.status = CoverageStatus::Partial;
+            let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
+            read.error = Some(format!("{} records could not be read; the first: {first}", read.rejects.len()));
+        } else if read.rows.is_empty() {
+            // Until something confirms it.
+            read.status = CoverageStatus::EmptyUnverified;
+        }
+        reads.push(read);
+        for inner in &self.manifest().tables {
+            let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else { continue };
+            self.decode_embedded(inner, &embedded.path, table, job, &owners, observed_at, reads);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the owner's side and the embedded side of one step")]
+    fn decode_embedded(
+        &self,
+        inner: &'a Table,
+        path: &str,
+        outer: &'a Table,
+        job: &Job<'a>,
+        owners: &[(Received, Vec<Cell>)],
+        observed_at: DateTime<Utc>,
+        reads: &mut Vec<ScopeRead<'a>>,
+    ) {
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
+        for (received, cells) in owners {
+            match look_up(&received.record, path, unwrap) {
+                Ok(Value::Array(items)) => {
+                    lists += 1;
+                    for (place, item) in items.iter().enumerate() {
+                        let record = Received { record: item.clone(), page: received.page, at: received.at };
+                        records.push((record, place + 1, Some((outer, cells.clone()))));
+                    }
+                }
+                Ok(Value::Null) => {}
+                _ => misshapen += 1,
+            }
+        }
+        let place = reads.len();
+        let count = records.len();
+        self.decode_table(inner, job, records, observed_at, reads);
+        let Some(read) = reads.get_mut(place) else { return };
+        if misshapen > 0 {
+            read.status = CoverageStatus::Partial;
+            read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
+        } else if count == 0 && lists > 0 {
+            read.status = CoverageStatus::EmptyVerified;
+        } else if count == 0 && !owners.is_empty() {
+            read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
+        }
+    }
+}
+
+/// A manifest's body as JSON, placeholders filled in; a field whose setting is unset is left out.
+fn json(value: &toml::Value, fill_in: &dyn Fn(&Piece<'_>) -> Option<String>) -> Result<Value, Unset> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(fill(text, fill_in, plain)?),
+        toml::Value::Integer(number) => Value::from(*number),
+        toml::Value::Boolean(flag) => Value::from(*flag),
+        toml::Value::Array(items) => items.iter().map(|item| json(item, fill_in)).collect::<Result<_, _>>()?,
+        toml::Value::Table(fields) => {
+            let mut object = serde_json::Map::new();
+            for (name, field) in fields {
+                match json(field, fill_in) {
+                    Err(Unset::Setting(_)) => {}
+                    filled => {
+                        object.insert(name.clone(), filled?);
+                    }
+                }
+            }
+            Value::Object(object)
+        }
+        other => Value::String(other.to_string()),
+    })
+}

@@ -1,0 +1,313 @@
+//! One JSON value as one typed cell, exactly: money goes from text to a scaled integer and never meets a float.
+//!
+//! Lenient where systems are sloppy (numbers as strings, `""` for nothing, a date-time for a date), strict where a guess
+//! would change an amount, a key or a day.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde_json::Value;
+
+use super::manifest::ColumnKind;
+use crate::warehouse::rows::ColumnType;
+
+/// A typed value of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// Nothing.
+    Null,
+    /// `int64`.
+    Int64(i64),
+    /// `text` and `json`.
+    Text(String),
+    /// `bool`.
+    Bool(bool),
+    /// `decimal`: the value times ten to the scale.
+    Decimal(i128, i8),
+    /// `date`: days since 1970-01-01.
+    Date(i32),
+    /// `timestamp`: microseconds since 1970-01-01 UTC.
+    Timestamp(i64),
+}
+
+impl Cell {
+    /// The cell as people and URLs write it; none for null.
+    pub(crate) fn text(&self) -> Option<String> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Int64(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Bool(flag) => flag.to_string(),
+            Self::Decimal(units, scale) => decimal_text(*units, *scale),
+            Self::Date(days) => NaiveDate::from_epoch_days(*days).map(|date| date.to_string()).unwrap_or_default(),
+            Self::Timestamp(micros) => DateTime::from_timestamp_micros(*micros)
+                .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Whether it is null or the number zero.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Null | Self::Int64(0) | Self::Decimal(0, _))
+    }
+}
+
+fn decimal_text(units: i128, scale: i8) -> String {
+    let scale = usize::from(scale.unsigned_abs());
+    let sign = if units < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// Reads a value as a column's type; the error says what it is instead.
+pub(crate) fn cell(value: &Value, kind: ColumnKind) -> Result<Cell, String> {
+    let kind = match kind {
+        ColumnKind::Json if value.is_null() => return Ok(Cell::Null),
+        ColumnKind::Json => return Ok(Cell::Text(value.to_string())),
+        ColumnKind::Plain(kind) => kind,
+    };
+    let text = match value {
+        Value::Null => return Ok(Cell::Null),
+        Value::String(text) if kind == ColumnType::Text => return Ok(Cell::Text(text.clone())),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        // Text promised, a structure given: kept as JSON text (and told as drift by the caller), for nothing is lost.
+        Value::Array(_) | Value::Object(_) if kind == ColumnType::Text => return Ok(Cell::Text(value.to_string())),
+        Value::Array(_) => return Err(format!("is a list where {} is declared", word(kind))),
+        Value::Object(_) => return Err(format!("is an object where {} is declared", word(kind))),
+    };
+    if text.is_empty() && kind != ColumnType::Text {
+        return Ok(Cell::Null);
+    }
+    let parsed = match kind {
+        ColumnType::Text => Some(Cell::Text(text.clone())),
+        ColumnType::Int64 if !value.is_boolean() => integer(&text).map(Cell::Int64),
+        ColumnType::Decimal(precision, scale) if !value.is_boolean() => {
+            decimal(&text, precision, scale).map(|units| Cell::Decimal(units, scale))
+        }
+        ColumnType::Bool => flag(&text).map(Cell::Bool),
+        ColumnType::Date if value.is_string() => date(&text).map(Cell::Date),
+        ColumnType::Timestamp if value.is_string() => timestamp(&text).map(Cell::Timestamp),
+        _ => None,
+    };
+    parsed.ok_or_else(|| format!("{} is no {}", shown(value), word(kind)))
+}
+
+fn word(kind: ColumnType) -> String {
+    match kind {
+        ColumnType::Int64 => "int64".into(),
+        ColumnType::Text => "text".into(),
+        ColumnType::Bool => "bool".into(),
+        ColumnType::Decimal(precision, scale) => format!("decimal({precision},{scale})"),
+        ColumnType::Date => "date".into(),
+        ColumnType::Timestamp => "timestamp".into(),
+    }
+}
+
+/// A value in an error message, cut to what is needed to recognise it.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 40 { text } else { text.chars().take(39).chain(['…']).collect() }
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" | "yes" => Some(true),
+        "false" | "f" | "0" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn integer(text: &str) -> Option<i64> {
+    // `5.0` and `1e3` are integers too; `5.5` is none.
+    text.parse().ok().or_else(|| exact(text, 0).and_then(|units| i64::try_from(units).ok()))
+}
+
+/// Decimal text as an integer of units of ten to the minus `scale`. Digits beyond the scale are rounded half away from
+/// zero (floats of the source, `0.1 + 0.2`, leave such tails); the text itself stays in `_raw`.
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let number = Written::parse(text)?;
+    let units = number.scaled(scale)?.0;
+    (units.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(units)
+}
+
+/// As [`decimal`], only if nothing has to be rounded.
+fn exact(text: &str, scale: i8) -> Option<i128> {
+    Written::parse(text)?.scaled(scale).filter(|(_, is_exact)| *is_exact).map(|(units, _)| units)
+}
+
+/// A number as written: sign, digits without the point, and the power of ten of the last digit.
+struct Written<'a> {
+    is_negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: i64,
+}
+
+impl<'a> Written<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (is_negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?),
+            None => (rest, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let has_digits = !(whole.is_empty() && fraction.is_empty());
+        (has_digits && is_digits(whole) && is_digits(fraction)).then_some(Self {
+            is_negative,
+            whole,
+            fraction,
+            exponent: i64::from(exponent),
+        })
+    }
+
+    /// The units at `scale`, and whether nothing was rounded.
+    fn scaled(&self, scale: i8) -> Option<(i128, bool)> {
+        let fraction_digits = i64::try_from(self.fraction.len()).ok()?;
+        // How many digits right of the wanted last one are written (negative: zeros are missing).
+        let surplus = fraction_digits - self.exponent - i64::from(scale);
+        let digits: Vec<u8> = self.whole.bytes().chain(self.fraction.bytes()).map(|byte| byte - b'0').collect();
+        let kept = i64::try_from(digits.len()).ok()? - surplus;
+        let mut units: i128 = 0;
+        let mut rest = digits.iter();
+        for digit in rest.by_ref().take(usize::try_from(kept.max(0)).ok()?) {
+            units = units.checked_mul(10)?.checked_add(i128::from(*digit))?;
+        }
+        if surplus < 0 && units != 0 {
+            units = units.checked_mul(10_i128.checked_pow(u32::try_from(-surplus).ok()?)?)?;
+        }
+        let mut is_exact = true;
+        if kept >= 0 {
+            let first = rest.next().copied().unwrap_or(0);
+            is_exact = first == 0 && rest.all(|digit| *digit == 0);
+            if first >= 5 {
+                units = units.checked_add(1)?;
+            }
+        } else if digits.iter().any(|digit| *digit != 0) {
+            is_exact = false;
+        }
+        Some((if self.is_negative { -units } else { units }, is_exact))
+    }
+}
+
+/// The calendar date as written, never shifted by an offset.
+fn date(text: &str) -> Option<i32> {
+    let day = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
+    let rest = text.get(10..)?;
+    (rest.is_empty() || timestamp(text).is_some()).then(|| day.to_epoch_days())
+}
+
+/// A moment in UTC, microseconds. Without an offset it is UTC already.
+fn timestamp(text: &str) -> Option<i64> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.timestamp_micros());
+    }
+    let offset = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f %#z"];
+    if let Some(at) = offset.iter().find_map(|format| DateTime::parse_from_str(text, format).ok()) {
+        return Some(at.timestamp_micros());
+    }
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+    let at = local.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let at = at.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0)));
+    at.map(|at| at.and_utc().timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const MONEY: ColumnKind = ColumnKind::Plain(ColumnType::Decimal(18, 2));
+
+    fn read(value: &Value, kind: ColumnType) -> Result<Cell, String> {
+        cell(value, ColumnKind::Plain(kind))
+    }
+
+    fn number(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn money_is_exact_from_strings_and_numbers() {
+        for (value, units) in [
+            (json!("1022452.50"), 102_245_250),
+            (json!("250.0"), 25_000),
+            (json!("0"), 0),
+            (json!("-12345.6789"), -1_234_568),
+            (number("0.1"), 10),
+            (number("1e3"), 100_000),
+            (number("1.5E-1"), 15),
+            (number("0.005"), 1),
+            (number("0.0049999999999"), 0),
+            (json!(" 7 "), 700),
+            (json!(".5"), 50),
+            (number("1e-30"), 0),
+            (number("9007199254740993.01"), 900_719_925_474_099_301),
+        ] {
+            assert_eq!(cell(&value, MONEY), Ok(Cell::Decimal(units, 2)), "{value}");
+        }
+        assert_eq!(cell(&json!(""), MONEY), Ok(Cell::Null));
+        assert_eq!(cell(&Value::Null, MONEY), Ok(Cell::Null));
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for text in ["NaN", "Infinity", "-inf", "1,234.50", "$5", "12abc", "-", ".", "1e", "1e999", "96.36%", "١"] {
+            assert!(cell(&json!(text), MONEY).is_err(), "{text}");
+        }
+        assert!(cell(&json!(true), MONEY).is_err());
+        assert!(cell(&json!({"a": 1}), MONEY).is_err());
+        assert!(cell(&json!("99999999999999999.00"), MONEY).is_err(), "19 digits do not fit decimal(18,2)");
+        assert_eq!(cell(&json!("9999999999999999.99"), MONEY), Ok(Cell::Decimal(999_999_999_999_999_999, 2)));
+    }
+
+    #[test]
+    fn integers_are_integers() {
+        assert_eq!(read(&json!("562949953421312"), ColumnType::Int64), Ok(Cell::Int64(562_949_953_421_312)));
+        assert_eq!(read(&number("5.0"), ColumnType::Int64), Ok(Cell::Int64(5)));
+        assert!(read(&json!("5.5"), ColumnType::Int64).is_err());
+        assert!(read(&json!("9223372036854775808"), ColumnType::Int64).is_err());
+        assert!(read(&json!(true), ColumnType::Int64).is_err());
+    }
+
+    #[test]
+    fn dates_stay_as_written_and_moments_become_utc() {
+        let day = Cell::Date(NaiveDate::from_ymd_opt(2024, 1, 15).unwrap().to_epoch_days());
+        for text in ["2024-01-15", "2024-01-15T23:59:59-11:00", "2024-01-15T00:00:00+14:00", "2024-01-15 00:00:00"] {
+            assert_eq!(read(&json!(text), ColumnType::Date), Ok(day.clone()), "{text}");
+        }
+        for text in ["2024-02-30", "15/01/2024", "2024-01-15garbage", "2024-1-5", "2024-01-1é"] {
+            assert!(read(&json!(text), ColumnType::Date).is_err(), "{text}");
+        }
+        let at = |text: &str| read(&json!(text), ColumnType::Timestamp).unwrap().text().unwrap();
+        assert_eq!(at("2024-01-15T10:00:00-07:00"), "2024-01-15T17:00:00Z");
+        assert_eq!(at("2024-01-15T10:00:00.402+0300"), "2024-01-15T07:00:00.402Z");
+        assert_eq!(at("2024-01-15T10:00:00"), "2024-01-15T10:00:00Z");
+        assert_eq!(at("2024-01-15"), "2024-01-15T00:00:00Z");
+        assert!(read(&json!("soon"), ColumnType::Timestamp).is_err());
+        assert!(read(&json!(1_700_000_000), ColumnType::Timestamp).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_survive_the_round_trip(units in -999_999_999_999_999_999_i128..=999_999_999_999_999_999, scale in 0_i8..=6) {
+            let text = decimal_text(units, scale);
+            prop_assert_eq!(decimal(&text, 38, scale), Some(units));
+            prop_assert_eq!(exact(&format!("{text}{}", if scale > 0 { "000" } else { ".000" }), scale), Some(units));
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(text in ".{0,40}") {
+            for kind in [ColumnType::Int64, ColumnType::Decimal(38, 10), ColumnType::Date, ColumnType::Timestamp, ColumnType::Bool] {
+                let _ = read(&json!(text), kind);
+            }
+        }
+    }
+}
