@@ -53,7 +53,7 @@ committed as (
 
 prime as (
 
-    select orders.reference, 'prime' as kind, trim(orders.project_id) as contract_id, cast(null as varchar) as currency,
+    select orders.reference, 'prime' as kind, trim(orders.project_id) as contract_id, arrow_cast(null, 'Utf8') as currency,
         concat(orders.reference, '|prime') as record_id,
         coalesce(revenue.amount, orders.revenue_budget_change_total, cast(0 as decimal(24, 6))) as amount,
         orders.contract_time_change_days as schedule_impact_days
@@ -83,7 +83,7 @@ commitment as (
 
     union all
 
-    select orders.reference, 'commitment' as kind, cast(null as varchar) as contract_id, cast(null as varchar) as currency,
+    select orders.reference, 'commitment' as kind, arrow_cast(null, 'Utf8') as contract_id, arrow_cast(null, 'Utf8') as currency,
         concat(orders.reference, '|commitment|') as record_id,
         orders.commitments_change_total as amount,
         cast(null as bigint) as schedule_impact_days

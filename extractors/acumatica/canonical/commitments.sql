@@ -46,7 +46,7 @@ released_changes as (
 
 orders as (
 
-    select 'subcontract' as kind, trim(subcontract_nbr) as record_id, trim(subcontract_nbr) as number, cast(null as varchar) as project,
+    select 'subcontract' as kind, trim(subcontract_nbr) as record_id, trim(subcontract_nbr) as number, arrow_cast(null, 'Utf8') as project,
         vendor_id, description, status, date, line_total - coalesce(discount_total, 0) as revised_amount, retainage_pct, currency_id,
         last_modified_date_time
     from source.subcontracts

@@ -4,7 +4,7 @@
 select
     trim(cost_code_id) as record_id,
     last_modified_date_time as updated_at,
-    cast(null as varchar) as project_id,
+    arrow_cast(null, 'Utf8') as project_id,
     trim(cost_code_id) as code,
     normalize_number(trim(cost_code_id)) as code_key,
     trim(description) as title

@@ -18,7 +18,7 @@ with invoices as (
         *,
         concat(trim(type), '|', trim(reference_nbr)) as record_id,
         nullif(nullif(trim(project), ''), 'X') as project_id,
-        case when lower(trim(type)) in ('credit memo', 'crm') then -1 else 1 end as sign,
+        case when lower(trim(type)) in ('credit memo', 'crm') then cast(-1 as decimal(1, 0)) else cast(1 as decimal(1, 0)) end as sign,
         coalesce(lower(trim(status)), '') in ('open', 'closed') as is_released
     from source.invoices
 

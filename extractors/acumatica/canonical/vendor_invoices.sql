@@ -18,7 +18,7 @@ with bills as (
     select
         *,
         concat(trim(type), '|', trim(reference_nbr)) as record_id,
-        case when lower(trim(type)) in ('debit adj.', 'debit adjustment', 'adr') then -1 else 1 end as sign,
+        case when lower(trim(type)) in ('debit adj.', 'debit adjustment', 'adr') then cast(-1 as decimal(1, 0)) else cast(1 as decimal(1, 0)) end as sign,
         coalesce(lower(trim(status)), '') in ('open', 'closed', 'under reclassification') as is_released
     from source.bills
 

@@ -79,8 +79,8 @@ third_tier_packages as (
 package_orders as (
 
     select contracts.kind, units._key, units.project_id, units.contract_id, units.number, units.title, units.status, units.grand_total,
-        cast(null as bigint) as schedule_impact_amount, units.currency_iso_code, cast(null as varchar) as created_by,
-        cast(null as varchar) as reviewed_by, units.reviewed_at, units.created_at, units.updated_at, units.origin_id, units.origin_code
+        cast(null as bigint) as schedule_impact_amount, units.currency_iso_code, arrow_cast(null, 'Utf8') as created_by,
+        arrow_cast(null, 'Utf8') as reviewed_by, units.reviewed_at, units.created_at, units.updated_at, units.origin_id, units.origin_code
     from (select * from shared_packages union all select * from third_tier_packages) as units
     left join contracts on units.contract_id = contracts.id
 
