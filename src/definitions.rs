@@ -55,7 +55,9 @@ impl Definitions {
     /// Lays the workspace's own files over these: `extractors/`, `queries/` and `crosswalks/*.csv`. Folders that do not
     /// exist are no error.
     pub fn overlay(mut self, workspace: &Path) -> Result<Self, Error> {
-        for (folder, kinds) in [("extractors", &["toml", "sql"][..]), ("queries", &["toml", "sql"]), ("crosswalks", &["csv"])] {
+        for (folder, kinds) in
+            [("extractors", &["toml", "sql"][..]), ("queries", &["toml", "sql"]), ("crosswalks", &["csv"])]
+        {
             self.overlay_folder(&workspace.join(folder), folder, kinds)?;
         }
         Ok(self)

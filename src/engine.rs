@@ -131,7 +131,8 @@ impl Engine {
     /// A session of its own: what it sets, no other session sees.
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
         self.refresh().await?;
-        let mut config = self.state.config().clone();
+        // The catalog is shared: building a session must not put a new, empty one in its place.
+        let mut config = self.state.config().clone().with_create_default_catalog_and_schema(false);
         let extensions = &mut config.options_mut().extensions;
         extensions.insert(TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads)));
         let given = [

@@ -89,7 +89,8 @@ impl Blueprint {
     pub(crate) fn problems(&self, broken: &Broken) -> Vec<Problem> {
         let mut problems = self.unreadable.clone();
         problems.extend(broken.iter().filter(|(name, _)| !self.unmapped.contains_key(*name)).map(|(name, reason)| {
-            let path = self.queries.get(name).map_or_else(|| format!("{}.{}", name.0, name.1), |query| query.path.clone());
+            let path =
+                self.queries.get(name).map_or_else(|| format!("{}.{}", name.0, name.1), |query| query.path.clone());
             Problem { path, reason: reason.clone() }
         }));
         problems
@@ -116,7 +117,9 @@ impl Blueprint {
         let mut tables = BTreeSet::new();
         let mut waiting: Vec<Name> = self.closure(view).into_iter().collect();
         while let Some((source, table)) = waiting.pop() {
-            let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else { continue };
+            let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else {
+                continue;
+            };
             let Some(raw) = layout.tables.iter().find(|raw| raw.name == table) else { continue };
             if tables.insert((source.clone(), table)) {
                 waiting.extend(raw.parents.iter().map(|parent| (source.clone(), parent.clone())));

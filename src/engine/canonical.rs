@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::ScalarValue;
+use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, col, lit, when};
-use datafusion::common::TableReference;
 use serde::Deserialize;
 
 use crate::definitions::Definitions;
@@ -161,7 +161,8 @@ async fn plan_one(session: &SessionContext, entity: &Entity, mapping: &Mapping) 
     for name in &names {
         if !entity.has(name) {
             let known: Vec<&str> = entity.columns.iter().map(|(name, _)| name.as_str()).collect();
-            let reason = format!("column `{name}` is not in {PATH} [{}]; hint: known are {}", entity.name, known.join(", "));
+            let reason =
+                format!("column `{name}` is not in {PATH} [{}]; hint: known are {}", entity.name, known.join(", "));
             return Err(Error::Manifest { path: mapping.path.clone(), reason });
         }
     }

@@ -13,12 +13,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{CatalogProvider, TableProvider};
+use datafusion::common::TableReference;
 use datafusion::common::internal_datafusion_err;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::common::TableReference;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::header::{Scope, Side};
@@ -135,7 +135,9 @@ impl Registrar<'_> {
         let mut tables: BTreeMap<Name, Vec<(String, ColumnType)>> = BTreeMap::new();
         let newest = head.commits.last().map_or(0, |commit| commit.number);
         for (source, table) in head.tables() {
-            let Some(snapshot) = head.snapshot(newest, &source, &table).filter(|_| source != SYSTEM_SOURCE) else { continue };
+            let Some(snapshot) = head.snapshot(newest, &source, &table).filter(|_| source != SYSTEM_SOURCE) else {
+                continue;
+            };
             let typed = |(name, word): (String, String)| Some((name, column_type(&word)?));
             tables.insert((source, table), snapshot.columns.into_iter().filter_map(typed).collect());
         }
@@ -177,7 +179,9 @@ impl Registrar<'_> {
     fn crosswalks(&self) -> Result<(), Error> {
         let (mut entities, mut pm_ids, mut erp_ids) = (Vec::new(), Vec::new(), Vec::new());
         for (path, text) in &self.blueprint.definitions.files {
-            let Some(entity) = path.strip_prefix("crosswalks/").and_then(|rest| rest.strip_suffix(".csv")) else { continue };
+            let Some(entity) = path.strip_prefix("crosswalks/").and_then(|rest| rest.strip_suffix(".csv")) else {
+                continue;
+            };
             for (pm_id, erp_id) in crosswalk(path, text)? {
                 entities.push(entity.to_owned());
                 pm_ids.push(pm_id);
@@ -286,7 +290,10 @@ impl Registrar<'_> {
             ("view", text(|query| Some(format!("{}.{}", query.name.0, query.name.1)))),
             ("title", text(|query| query.header.title.clone())),
             ("entity", text(|query| query.header.entity.clone())),
-            ("scope", text(|query| Some(if query.header.scope == Scope::Project { "project" } else { "firm" }.to_owned()))),
+            (
+                "scope",
+                text(|query| Some(if query.header.scope == Scope::Project { "project" } else { "firm" }.to_owned())),
+            ),
             ("kind", text(|query| Some(query.header.kind.clone().unwrap_or_else(|| "check".to_owned())))),
             ("fix_side", text(|query| query.header.fix_side.clone())),
             ("record_owner", text(|query| query.header.record_owner.clone())),
@@ -306,24 +313,33 @@ impl Registrar<'_> {
             .iter()
             .flat_map(|(name, view)| view.columns.iter().map(move |column| (name, column)))
             .collect();
-        self.texts("meta", "columns", vec![
-            ("schema_name", described.iter().map(|(name, _)| name.0.clone()).collect()),
-            ("view_name", described.iter().map(|(name, _)| name.1.clone()).collect()),
-            ("column_name", described.iter().map(|(_, (column, _))| (*column).clone()).collect()),
-            ("description", described.iter().map(|(_, (_, text))| (*text).clone()).collect()),
-        ])?;
+        self.texts(
+            "meta",
+            "columns",
+            vec![
+                ("schema_name", described.iter().map(|(name, _)| name.0.clone()).collect()),
+                ("view_name", described.iter().map(|(name, _)| name.1.clone()).collect()),
+                ("column_name", described.iter().map(|(_, (column, _))| (*column).clone()).collect()),
+                ("description", described.iter().map(|(_, (_, text))| (*text).clone()).collect()),
+            ],
+        )?;
         let problems = self.blueprint.problems(broken);
-        self.texts("meta", "problems", vec![
-            ("path", problems.iter().map(|problem| problem.path.clone()).collect()),
-            ("reason", problems.iter().map(|problem| problem.reason.clone()).collect()),
-        ])
+        self.texts(
+            "meta",
+            "problems",
+            vec![
+                ("path", problems.iter().map(|problem| problem.path.clone()).collect()),
+                ("reason", problems.iter().map(|problem| problem.reason.clone()).collect()),
+            ],
+        )
     }
 }
 
 fn crosswalk(path: &str, text: &str) -> Result<Vec<(String, String)>, Error> {
     let failed = |reason: String| Error::Manifest { path: path.to_owned(), reason };
     let text = text.trim_start_matches('\u{feff}');
-    let names: Vec<&str> = text.lines().next().unwrap_or_default().split(',').map(|name| name.trim().trim_matches('"')).collect();
+    let names: Vec<&str> =
+        text.lines().next().unwrap_or_default().split(',').map(|name| name.trim().trim_matches('"')).collect();
     let column = |wanted: &str| names.iter().position(|name| *name == wanted);
     let (Some(pm), Some(erp)) = (column("pm_id"), column("erp_id")) else {
         return Err(failed("its first line must name the columns pm_id and erp_id".to_owned()));
@@ -334,11 +350,15 @@ fn crosswalk(path: &str, text: &str) -> Result<Vec<(String, String)>, Error> {
     for batch in reader.build(Cursor::new(text)).map_err(|error| failed(error.to_string()))? {
         let batch = batch.map_err(|error| failed(error.to_string()))?;
         // The reader gives projected columns in the order of the projection.
-        let texts = |index: usize| batch.columns().get(index).and_then(|column| column.as_any().downcast_ref::<StringArray>());
+        let texts =
+            |index: usize| batch.columns().get(index).and_then(|column| column.as_any().downcast_ref::<StringArray>());
         if let (Some(pm_ids), Some(erp_ids)) = (texts(0), texts(1)) {
-            pairs.extend(pm_ids.iter().zip(erp_ids).filter_map(|(pm_id, erp_id)| {
-                Some((pm_id?.trim().to_owned(), erp_id?.trim().to_owned()))
-            }));
+            pairs.extend(
+                pm_ids
+                    .iter()
+                    .zip(erp_ids)
+                    .filter_map(|(pm_id, erp_id)| Some((pm_id?.trim().to_owned(), erp_id?.trim().to_owned()))),
+            );
         }
     }
     Ok(pairs)

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -186,9 +187,11 @@ fn cells_of(column: &ArrayRef) -> Vec<Cell> {
         DataType::Utf8 => {
             collect(any.downcast_ref::<StringArray>().map(|a| a.iter()), |text| Cell::Text(text.to_owned()))
         }
-        DataType::Timestamp(..) => collect(any.downcast_ref::<TimestampMicrosecondArray>().map(|a| a.iter()), |micros| {
-            DateTime::from_timestamp_micros(micros).map_or(Cell::Null, Cell::Moment)
-        }),
+        DataType::Timestamp(..) => {
+            collect(any.downcast_ref::<TimestampMicrosecondArray>().map(|a| a.iter()), |micros| {
+                DateTime::from_timestamp_micros(micros).map_or(Cell::Null, Cell::Moment)
+            })
+        }
         _ => vec![Cell::Null; column.len()],
     }
 }

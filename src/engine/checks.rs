@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use datafusion::execution::context::SessionContext;
 use datafusion::common::TableReference;
+use datafusion::execution::context::SessionContext;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::catalog::{Broken, Extent};
@@ -288,7 +288,10 @@ impl Evaluator<'_> {
         set("check_id", Cell::text(header.check.as_deref()));
         set("check_version", Cell::Integer(header.version));
         set("first_seen_at", kept("first_seen_at").unwrap_or(Cell::Moment(self.observed_at)));
-        set("opened_commit", kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))));
+        set(
+            "opened_commit",
+            kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
+        );
         set("state", Cell::text(Some(self.state(header, footing, row))));
         for (name, default) in
             [("entity", &header.entity), ("fix_side", &header.fix_side), ("record_owner", &header.record_owner)]

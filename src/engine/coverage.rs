@@ -15,8 +15,8 @@ use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
 use crate::engine::queries::Name;
 use crate::warehouse::commit::Head;
-use crate::warehouse::rows::{CoverageStatus, KEY, SCOPE, SYSTEM_SOURCE};
 use crate::warehouse::rows::ColumnType;
+use crate::warehouse::rows::{CoverageStatus, KEY, SCOPE, SYSTEM_SOURCE};
 use crate::warehouse::{Prepared, Warehouse, coverage_input, drift_input, rejects_input};
 
 /// Adds `coverage`, `rejects` and `drift` of what the prepared commit holds so far.
@@ -98,7 +98,9 @@ impl<'a> Ledger<'a> {
         }
         for (name, parents) in &listings {
             let Some(reads) = self.reads.get_mut(name).filter(|_| !parents.is_empty()) else { continue };
-            reads.retain(|read| parents.iter().any(|parent| listed.get(parent).is_some_and(|keys| keys.contains(&read.scope))));
+            reads.retain(|read| {
+                parents.iter().any(|parent| listed.get(parent).is_some_and(|keys| keys.contains(&read.scope)))
+            });
         }
         Ok(())
     }
@@ -214,7 +216,8 @@ async fn scopes_below(session: &SessionContext, name: &Name) -> Result<HashSet<S
     let batches = table.select_columns(&[SCOPE, KEY])?.collect().await?;
     let columns = [SCOPE, KEY].map(|name| (name.to_owned(), ColumnType::Text));
     let rows = rows_of(&batches, &columns)?;
-    let text = |row: &Row, name: &str| row.get(name).and_then(|cell| cell.as_text().map(str::to_owned)).unwrap_or_default();
+    let text =
+        |row: &Row, name: &str| row.get(name).and_then(|cell| cell.as_text().map(str::to_owned)).unwrap_or_default();
     Ok(rows
         .iter()
         .map(|row| match (text(row, SCOPE), text(row, KEY)) {

@@ -144,7 +144,9 @@ fn setting_name(argument: &ColumnarValue) -> Result<&str> {
 
 fn setting(kind: Kind, argument: &ColumnarValue, options: &TieoutOptions) -> Result<ScalarValue> {
     let name = setting_name(argument)?;
-    let DataType::Decimal128(precision, scale) = AMOUNT.data_type() else { return plan_err!("amounts are no decimals") };
+    let DataType::Decimal128(precision, scale) = AMOUNT.data_type() else {
+        return plan_err!("amounts are no decimals");
+    };
     match (kind, options.settings().values.get(name)) {
         (Kind::SettingInteger, Some(Setting::Integer(_))) => Ok(ScalarValue::Int64(options.integer(name))),
         (Kind::SettingDecimal, Some(Setting::Hundredths(value))) => {
@@ -159,14 +161,22 @@ fn setting(kind: Kind, argument: &ColumnarValue, options: &TieoutOptions) -> Res
     }
 }
 
-fn contains(name: &ColumnarValue, rest: &[ColumnarValue], rows: usize, options: &TieoutOptions) -> Result<ColumnarValue> {
+fn contains(
+    name: &ColumnarValue,
+    rest: &[ColumnarValue],
+    rows: usize,
+    options: &TieoutOptions,
+) -> Result<ColumnarValue> {
     let name = setting_name(name)?;
     let (Some(Setting::List(list)), Some(value)) = (options.settings().values.get(name), rest.first()) else {
         return plan_err!("setting_list_contains('{name}', …): there is no such list");
     };
     let values = value.to_array(rows)?;
-    let found: BooleanArray =
-        values.as_string::<i32>().iter().map(|value| value.map(|value| list.iter().any(|entry| entry == value))).collect();
+    let found: BooleanArray = values
+        .as_string::<i32>()
+        .iter()
+        .map(|value| value.map(|value| list.iter().any(|entry| entry == value)))
+        .collect();
     Ok(ColumnarValue::Array(Arc::new(found)))
 }
 

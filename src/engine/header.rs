@@ -8,8 +8,23 @@ use std::collections::BTreeMap;
 use crate::engine::Error;
 
 const KEYS: [&str; 17] = [
-    "title", "check", "entity", "fix_side", "record_owner", "version", "risk", "question", "grain", "scope", "missing_on",
-    "grace", "parameters", "fix", "columns", "kind", "statuses",
+    "title",
+    "check",
+    "entity",
+    "fix_side",
+    "record_owner",
+    "version",
+    "risk",
+    "question",
+    "grain",
+    "scope",
+    "missing_on",
+    "grace",
+    "parameters",
+    "fix",
+    "columns",
+    "kind",
+    "statuses",
 ];
 
 /// Which systems an exception says something about.
@@ -110,7 +125,12 @@ fn split_parameters(value: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn continue_value(line: &str, current: Option<&str>, values: &mut BTreeMap<&str, String>, columns: &mut Vec<(String, String)>) {
+fn continue_value(
+    line: &str,
+    current: Option<&str>,
+    values: &mut BTreeMap<&str, String>,
+    columns: &mut Vec<(String, String)>,
+) {
     let text = line.trim();
     let Some(key) = current.filter(|_| !text.is_empty()) else { return };
     if key != "columns" {
@@ -220,7 +240,10 @@ select 1
         assert_eq!((header.version, header.scope, header.missing_on), (2, Scope::Project, Some(Side::Erp)));
         assert_eq!((header.grace_hours, header.fix_side.as_deref()), (Some(24), Some("pm")));
         assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
-        assert_eq!(header.fix.as_deref(), Some("Procore: ERP Integrations > Ready to Export; else enter it in the ERP."));
+        assert_eq!(
+            header.fix.as_deref(),
+            Some("Procore: ERP Integrations > Ready to Export; else enter it in the ERP.")
+        );
         let columns: Vec<_> = header.columns.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         assert_eq!(columns, [("pm_id", "PM's record id"), ("approved_at", "when PM approved it, UTC")]);
     }

@@ -4,8 +4,27 @@
 
 /// What a vendor's name means nothing by.
 const NAME_NOISE: [&str; 21] = [
-    "inc", "incorporated", "llc", "ltd", "limited", "co", "corp", "corporation", "company", "lp", "llp", "pllc", "pc", "plc",
-    "gmbh", "dba", "the", "and", "customer", "lllp", "pa",
+    "inc",
+    "incorporated",
+    "llc",
+    "ltd",
+    "limited",
+    "co",
+    "corp",
+    "corporation",
+    "company",
+    "lp",
+    "llp",
+    "pllc",
+    "pc",
+    "plc",
+    "gmbh",
+    "dba",
+    "the",
+    "and",
+    "customer",
+    "lllp",
+    "pa",
 ];
 
 /// A document's number without case, separators next to letters, and leading zeros: `CO #007` and `co-7` are `CO7`.
@@ -130,7 +149,8 @@ mod tests {
 
     #[test]
     fn names_lose_form_accents_and_punctuation_only() {
-        for same in ["The Peña & Sons Co., L.L.C.", "PENA AND SONS", "Pen\u{303}a Sons (Customer)", "Pena + Sons, Inc."] {
+        for same in ["The Peña & Sons Co., L.L.C.", "PENA AND SONS", "Pen\u{303}a Sons (Customer)", "Pena + Sons, Inc."]
+        {
             assert_eq!(normalize_name(same).as_deref(), Some("pena sons"), "{same}");
         }
         assert_eq!(normalize_name("A. Smith d/b/a Smith's").as_deref(), Some("a smith smiths"));

@@ -156,7 +156,8 @@ impl ExtensionOptions for TieoutOptions {
             "definitions" => {
                 return config_err!("tieout.definitions `{value}` cannot be read yet; hint: only `current` is known");
             }
-            limit if matches!(self.settings.values.get(limit), Some(Setting::Integer(_))) => match value.trim().parse() {
+            limit if matches!(self.settings.values.get(limit), Some(Setting::Integer(_))) => match value.trim().parse()
+            {
                 Ok(number) => drop(self.limits.insert(limit.to_owned(), number)),
                 Err(_) => return config_err!("tieout.{limit} `{value}` is no whole number"),
             },
@@ -181,7 +182,11 @@ impl ExtensionOptions for TieoutOptions {
         ];
         let integers = self.settings.values.iter().filter(|(_, setting)| matches!(setting, Setting::Integer(_)));
         entries.extend(integers.map(|(name, _)| {
-            entry(name, self.integer(name).map(|value| value.to_string()), "a limit of the wide views, for this session")
+            entry(
+                name,
+                self.integer(name).map(|value| value.to_string()),
+                "a limit of the wide views, for this session",
+            )
         }));
         entries
     }

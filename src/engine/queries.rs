@@ -47,13 +47,15 @@ pub(crate) fn load(definitions: &Definitions) -> (BTreeMap<Name, QueryFile>, Vec
     for (path, sql) in &definitions.files {
         let Some(stem) = path.strip_prefix("queries/").and_then(|rest| rest.strip_suffix(".sql")) else { continue };
         let Some((schema, view)) = stem.split_once('/').filter(|(_, view)| !view.contains('/')) else {
-            problems.push(Problem { path: path.clone(), reason: "a query lies in queries/<schema>/<view>.sql".to_owned() });
+            problems
+                .push(Problem { path: path.clone(), reason: "a query lies in queries/<schema>/<view>.sql".to_owned() });
             continue;
         };
         match parse(path, sql) {
             Ok((header, statement, reads)) => {
                 let name = (schema.to_owned(), view.to_owned());
-                let query = QueryFile { path: path.clone(), name: name.clone(), sql: sql.clone(), header, statement, reads };
+                let query =
+                    QueryFile { path: path.clone(), name: name.clone(), sql: sql.clone(), header, statement, reads };
                 queries.insert(name, query);
             }
             Err(reason) => problems.push(Problem { path: path.clone(), reason }),

@@ -59,7 +59,8 @@ impl Default for EngineSettings {
             ("severity_high_days", 30),
             ("severity_medium_days", 7),
         ];
-        let amounts = [("amount_tolerance", 1), ("severity_high_amount", 1_000_000), ("severity_medium_amount", 100_000)];
+        let amounts =
+            [("amount_tolerance", 1), ("severity_high_amount", 1_000_000), ("severity_medium_amount", 100_000)];
         let mut values: BTreeMap<String, Setting> =
             integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
         values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));

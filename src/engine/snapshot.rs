@@ -195,5 +195,7 @@ fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn 
 
 /// Readers must bear a null wherever an older file lacks the column.
 fn nullable(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
+    ))
 }

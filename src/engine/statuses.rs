@@ -100,11 +100,14 @@ mod tests {
 
     #[test]
     fn an_approval_is_dated_once_and_anew_after_rework() {
-        let at = |hour| DateTime::from_timestamp(hour * 3600, 0).unwrap();
+        let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).unwrap();
         let pending = next(row("pending"), None, at(1));
         assert_eq!(pending["approved_at"], Cell::Null);
         let approved = next(row("approved"), Some(&pending), at(2));
-        assert_eq!((&approved["approved_at"], approved["approved_at_basis"].as_text()), (&Cell::Moment(at(2)), Some("observed")));
+        assert_eq!(
+            (&approved["approved_at"], approved["approved_at_basis"].as_text()),
+            (&Cell::Moment(at(2)), Some("observed"))
+        );
         let later = next(row("approved"), Some(&approved), at(3));
         assert_eq!((&later["approved_at"], &later["first_seen_at"]), (&Cell::Moment(at(2)), &Cell::Moment(at(1))));
         let rework = next(row("rejected"), Some(&later), at(4));
