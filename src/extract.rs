@@ -171,7 +171,10 @@ impl SourceSettings {
         let known = || declared.required.iter().chain(declared.optional.keys()).map(String::as_str);
         if let Some(name) = self.values.keys().find(|name| !known().any(|known| known == name.as_str())) {
             let all = known().collect::<Vec<_>>().join(", ");
-            return Err(error(format!("unknown key `{name}`{}", did_you_mean(name, known())), format!("known are {all}")));
+            return Err(error(
+                format!("unknown key `{name}`{}", did_you_mean(name, known())),
+                format!("known are {all}"),
+            ));
         }
         if let Some(name) = declared.required.iter().find(|name| !self.values.contains_key(name.as_str())) {
             return Err(error(format!("`{name}` is not set"), format!("set it in [sources.{}]", self.name)));

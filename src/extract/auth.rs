@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use super::SourceSettings;
 use super::client::{Body, Client, Meter, Request, fill_settings};
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Auth;
 use super::secrets::Secret;
-use super::SourceSettings;
 
 /// A source's session.
 #[derive(Debug)]
@@ -167,8 +167,9 @@ impl Session {
                     value => value.as_i64(),
                 });
                 // A minute early, so that no request leaves with a token that dies on the way.
-                state.expires_at = seconds
-                    .map(|seconds| client.clock().now() + TimeDelta::seconds((seconds - 60).max(seconds / 2).clamp(1, 86_400 * 365)));
+                state.expires_at = seconds.map(|seconds| {
+                    client.clock().now() + TimeDelta::seconds((seconds - 60).max(seconds / 2).clamp(1, 86_400 * 365))
+                });
             }
         }
         state.is_open = true;
@@ -189,7 +190,8 @@ impl Session {
 }
 
 fn denied(failure: Failure, kind: &str) -> Failure {
-    let is_refusal = failure.what.starts_with('4') && !failure.what.starts_with("429") && !failure.what.starts_with("408");
+    let is_refusal =
+        failure.what.starts_with('4') && !failure.what.starts_with("429") && !failure.what.starts_with("408");
     if !is_refusal {
         return failure;
     }
@@ -197,5 +199,10 @@ fn denied(failure: Failure, kind: &str) -> Failure {
         "token" => "check client_id, client_secret and login_url of the source",
         _ => "check the user, the password and the tenant of the source; wrong passwords can lock the account",
     };
-    Failure { kind: FailureKind::Denied, what: format!("sign in: {}", failure.what), hint: Some(hint.into()), ..failure }
+    Failure {
+        kind: FailureKind::Denied,
+        what: format!("sign in: {}", failure.what),
+        hint: Some(hint.into()),
+        ..failure
+    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::SourceSettings;
 use super::client::{Client, Meter};
 use super::failure::Error;
 use super::run::order;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
-use super::SourceSettings;
 use crate::clock::Clock;
 use crate::warehouse::rows::{CoverageStatus, Drift};
 
@@ -81,7 +81,8 @@ fn probed(read: &ScopeRead<'_>) -> CoverageStatus {
 fn parent_row(read: &ScopeRead<'_>, row: &super::decode::Row) -> Arc<ParentRow> {
     let above = read.parent.clone();
     let is_project = read.table.name == "projects";
-    let project = if is_project { Some(row.key.clone()) } else { above.as_ref().and_then(|above| above.project.clone()) };
+    let project =
+        if is_project { Some(row.key.clone()) } else { above.as_ref().and_then(|above| above.project.clone()) };
     Arc::new(ParentRow {
         table: read.table.name.clone(),
         key: row.key.clone(),

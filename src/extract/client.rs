@@ -14,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use super::SourceSettings;
 use super::auth::Session;
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Rest;
@@ -21,7 +22,6 @@ use super::pace::{Pace, WAIT_MAX, backoff, server_date};
 use super::paging::next_link;
 use super::secrets::{Scrubber, Setting};
 use super::template::{Piece, Unset, fill, plain};
-use super::SourceSettings;
 use crate::clock::Clock;
 
 /// After so many requests in a row that did not reach the source, the rest are tried only once each.
@@ -113,11 +113,8 @@ impl Client {
     pub(crate) fn new(source: &SourceSettings, clock: &Clock) -> Result<Self, Error> {
         install_crypto();
         let rest = &source.manifest.rest;
-        let settings_error = |problem: String, hint: &str| Error::Settings {
-            name: source.name.clone(),
-            problem,
-            hint: hint.to_owned(),
-        };
+        let settings_error =
+            |problem: String, hint: &str| Error::Settings { name: source.name.clone(), problem, hint: hint.to_owned() };
         let base = base_url(source, rest).map_err(|problem| settings_error(problem, "set base_url of the source"))?;
         let session = Session::new(source)?;
         let mut headers = HeaderMap::new();
@@ -125,14 +122,19 @@ impl Client {
             if let Ok(text) = fill_settings(template, &source.values) {
                 let pair = (HeaderName::try_from(name), HeaderValue::try_from(text));
                 let (Ok(name), Ok(mut value)) = pair else {
-                    return Err(settings_error(format!("header {name} cannot be sent"), "check the settings it is made of"));
+                    return Err(settings_error(
+                        format!("header {name} cannot be sent"),
+                        "check the settings it is made of",
+                    ));
                 };
                 value.set_sensitive(true);
                 headers.insert(name, value);
             }
         }
         Ok(Self {
-            http: http(&base).map_err(|e| settings_error(format!("build the HTTP client: {e}"), "check the machine's root certificates"))?,
+            http: http(&base).map_err(|e| {
+                settings_error(format!("build the HTTP client: {e}"), "check the machine's root certificates")
+            })?,
             base,
             headers,
             retry_text: rest.retry_text.clone(),
@@ -197,8 +199,8 @@ impl Client {
                 Err(trouble) => trouble,
             };
             let Trouble::Again { failure, wait, is_rate_limit } = trouble else { return Err(trouble) };
-            let is_worth_it = failure.kind != FailureKind::Unreachable
-                || self.unreachable.load(Ordering::Relaxed) < UNREACHABLE_MAX;
+            let is_worth_it =
+                failure.kind != FailureKind::Unreachable || self.unreachable.load(Ordering::Relaxed) < UNREACHABLE_MAX;
             let is_left = if is_rate_limit && wait.is_some() {
                 limited += 1;
                 limited < self.attempts * 4
@@ -210,7 +212,11 @@ impl Client {
                 if failure.kind == FailureKind::Unreachable {
                     self.unreachable.fetch_add(1, Ordering::Relaxed);
                 }
-                let what = format!("{} (tried {} times)", failure.what, attempt - u32::from(!is_rate_limit && !is_left) + limited);
+                let what = format!(
+                    "{} (tried {} times)",
+                    failure.what,
+                    attempt - u32::from(!is_rate_limit && !is_left) + limited
+                );
                 return Err(Trouble::Final(Failure { what, ..failure }));
             }
             meter.retries.fetch_add(1, Ordering::Relaxed);
@@ -339,7 +345,8 @@ impl Client {
             error if error.is_connect() => (FailureKind::Unreachable, format!("cannot connect: {why}")),
             _ => (FailureKind::Other, format!("the answer broke off: {why}")),
         };
-        let hint = (kind == FailureKind::Unreachable).then(|| "check base_url, the network and the proxy settings".to_owned());
+        let hint =
+            (kind == FailureKind::Unreachable).then(|| "check base_url, the network and the proxy settings".to_owned());
         let failure = Failure { kind, request: shown.to_owned(), what: self.scrubber.scrub(&what), hint };
         Trouble::Again { failure, wait: None, is_rate_limit: false }
     }
@@ -406,8 +413,8 @@ fn http(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("tieout/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(15))
-        .read_timeout(Duration::from_secs(120))
-        .timeout(Duration::from_secs(600))
+        .read_timeout(Duration::from_mins(2))
+        .timeout(Duration::from_mins(10))
         .gzip(true)
         .cookie_store(true)
         .redirect(reqwest::redirect::Policy::none());

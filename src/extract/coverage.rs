@@ -29,7 +29,13 @@ pub(crate) struct Evidence {
 pub(crate) type AllEvidence = BTreeMap<String, Evidence>;
 
 /// Judges every empty list, then accounts for the scopes that were not looked at. `order` lists parents before children.
-pub(crate) fn judge(manifest: &Manifest, order: &[&Table], options: &RunOptions, all: &mut AllEvidence, now: DateTime<Utc>) {
+pub(crate) fn judge(
+    manifest: &Manifest,
+    order: &[&Table],
+    options: &RunOptions,
+    all: &mut AllEvidence,
+    now: DateTime<Utc>,
+) {
     // One judgement may rest on another: repeat until none changes. Statuses only rise, so this ends.
     while order.iter().filter(|table| judge_table(table, &options.previous, all)).count() > 0 {}
     for table in order {
@@ -57,7 +63,9 @@ fn judge_table(table: &Table, previous: &PreviousTables, all: &mut AllEvidence) 
     }
     let mut is_changed = false;
     for (scope, verdict) in verdicts {
-        let Some(coverage) = all.get_mut(&table.name).and_then(|evidence| evidence.coverage.get_mut(&scope)) else { continue };
+        let Some(coverage) = all.get_mut(&table.name).and_then(|evidence| evidence.coverage.get_mut(&scope)) else {
+            continue;
+        };
         match verdict {
             Ok(()) => {
                 coverage.status = CoverageStatus::EmptyVerified;
@@ -85,7 +93,9 @@ fn empty_verdict(
 ) -> Result<(), String> {
     match witnessed(table, coverage.project.as_ref(), all) {
         Some(Ok(())) => return Ok(()),
-        Some(Err(witness)) => return Err(format!("an empty list, but {witness} is not zero: a permission may be missing")),
+        Some(Err(witness)) => {
+            return Err(format!("an empty list, but {witness} is not zero: a permission may be missing"));
+        }
         None => {}
     }
     let has_records = |name: &String| {
@@ -127,10 +137,12 @@ fn witnessed(table: &Table, project: Option<&String>, all: &AllEvidence) -> Opti
 
 /// An embedded table is believed no more than the table that it is part of.
 fn follow_owner(table: &Table, owner: &str, all: &mut AllEvidence) {
-    let owners: Vec<Coverage> = all.get(owner).map(|owner| owner.coverage.values().cloned().collect()).unwrap_or_default();
+    let owners: Vec<Coverage> =
+        all.get(owner).map(|owner| owner.coverage.values().cloned().collect()).unwrap_or_default();
     let Some(evidence) = all.get_mut(&table.name) else { return };
     for of_owner in owners {
-        let own = evidence.coverage.entry(of_owner.scope.clone()).or_insert_with(|| Coverage { rows: 0, ..of_owner.clone() });
+        let own =
+            evidence.coverage.entry(of_owner.scope.clone()).or_insert_with(|| Coverage { rows: 0, ..of_owner.clone() });
         own.observed_at = own.observed_at.min(of_owner.observed_at);
         if !of_owner.status.is_complete() && (own.status.is_complete() || own.rows == 0) {
             own.status = of_owner.status;
@@ -191,7 +203,10 @@ fn absent(
     }
     let is_accepted = options.accept_deletes.contains(name) && options.accept_deletes.contains(&child.name);
     if parent.may_hide && !is_accepted {
-        return (CoverageStatus::NotFound, Some(format!("{name} {key} is not listed any more: gone, or hidden from us")));
+        return (
+            CoverageStatus::NotFound,
+            Some(format!("{name} {key} is not listed any more: gone, or hidden from us")),
+        );
     }
     // The parent is gone, so what hung on it is gone too.
     (CoverageStatus::EmptyVerified, None)

@@ -88,7 +88,8 @@ impl<'a> Decoder<'a> {
         let mut cells = Vec::with_capacity(self.table.columns.len());
         for (name, column) in &self.table.columns {
             let is_key = self.table.key.contains(name);
-            let cell = self.cell(record, column, owner, position).map_err(|reason| format!("column `{name}`: {reason}"))?;
+            let cell =
+                self.cell(record, column, owner, position).map_err(|reason| format!("column `{name}`: {reason}"))?;
             cells.push(match cell {
                 // Some systems pad keys; a padded key would be another record.
                 Cell::Text(text) if is_key => Cell::Text(text.trim_end().to_owned()),
@@ -102,12 +103,14 @@ impl<'a> Decoder<'a> {
     fn cell(&self, record: &Value, column: &Column, owner: Option<Owner<'_>>, position: usize) -> Result<Cell, String> {
         match &column.from {
             ColumnFrom::Path(path) => {
-                let value = look_up(record, path, self.unwrap).map_err(|_| format!("`{path}` leads through a plain value"))?;
+                let value =
+                    look_up(record, path, self.unwrap).map_err(|_| format!("`{path}` leads through a plain value"))?;
                 cell(value, column.kind)
             }
             ColumnFrom::Position => Ok(Cell::Int64(i64::try_from(position).unwrap_or(i64::MAX))),
             ColumnFrom::Parent(name) => {
-                let value = owner.and_then(|owner| cell_of(owner.table, owner.cells, name)).cloned().unwrap_or(Cell::Null);
+                let value =
+                    owner.and_then(|owner| cell_of(owner.table, owner.cells, name)).cloned().unwrap_or(Cell::Null);
                 converted(value, column.kind)
             }
         }
@@ -162,7 +165,8 @@ pub(crate) fn batch(columns: &[(String, ColumnType)], rows: &[(Arc<str>, Row)]) 
     }
     arrays.push(texts(rows.iter().map(|(_, row)| Some(row.raw.as_str()))));
     arrays.push(texts(rows.iter().map(|(_, row)| Some(row.hash.as_str()))));
-    let received: Vec<Cell> = rows.iter().map(|(_, row)| Cell::Timestamp(row.extracted_at.timestamp_micros())).collect();
+    let received: Vec<Cell> =
+        rows.iter().map(|(_, row)| Cell::Timestamp(row.extracted_at.timestamp_micros())).collect();
     arrays.push(array(ColumnType::Timestamp, received.iter())?);
     RecordBatch::try_new(input_schema(columns), arrays)
 }

@@ -46,7 +46,8 @@ impl Seen {
             return Vec::new();
         }
         let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-        let mut known: Vec<String> = table.ignore.iter().chain(table.sensitive.keys()).map(|path| first(path)).collect();
+        let mut known: Vec<String> =
+            table.ignore.iter().chain(table.sensitive.keys()).map(|path| first(path)).collect();
         let inner = manifest.tables.iter().filter_map(|other| other.embedded.as_ref());
         known.extend(inner.filter(|inner| inner.table == table.name).map(|inner| first(&inner.path)));
         known.extend(table.cursor.iter().map(|cursor| cursor.field.clone()));

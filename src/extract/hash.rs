@@ -102,7 +102,9 @@ mod tests {
 
     fn reversed(value: &Value) -> Value {
         match value {
-            Value::Object(fields) => Value::Object(fields.iter().rev().map(|(k, v)| (k.clone(), reversed(v))).collect()),
+            Value::Object(fields) => {
+                Value::Object(fields.iter().rev().map(|(k, v)| (k.clone(), reversed(v))).collect())
+            }
             Value::Array(items) => items.iter().map(reversed).collect(),
             other => other.clone(),
         }

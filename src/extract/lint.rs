@@ -45,7 +45,10 @@ fn rest(manifest: &Manifest, found: &mut Vec<String>) {
         for piece in pieces(template) {
             match piece {
                 Piece::Setting(name) if !is_setting(manifest, name) => {
-                    found.push(format!("[rest] {place}: unknown placeholder `{{{name}}}`{}", setting_hint(manifest, name)));
+                    found.push(format!(
+                        "[rest] {place}: unknown placeholder `{{{name}}}`{}",
+                        setting_hint(manifest, name)
+                    ));
                 }
                 Piece::Column(table, column) => {
                     found.push(format!("[rest] {place}: `{{{table}.{column}}}` has no meaning outside a table"));
@@ -154,14 +157,13 @@ fn placeholders(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     for template in &templates {
         for piece in pieces(template) {
             match piece {
-                Piece::Text(_) => {}
                 Piece::Setting(name) if !is_setting(manifest, name) => {
                     found.push(format!("unknown placeholder `{{{name}}}`{}", setting_hint(manifest, name)));
                 }
                 Piece::Setting(name) if manifest.settings.secret.iter().any(|secret| secret == name) => {
                     found.push(format!("`{{{name}}}` is a secret: it may stand in auth and headers only"));
                 }
-                Piece::Setting(_) => {}
+                Piece::Text(_) | Piece::Setting(_) => {}
                 Piece::Column(owner, column) => found.extend(column_problem(manifest, table, owner, column)),
             }
         }

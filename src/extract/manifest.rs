@@ -416,7 +416,9 @@ impl ColumnKind {
 
 fn decimal(text: &str) -> Result<ColumnType, String> {
     let unknown = || {
-        format!("unknown type `{text}`; known are int64, text, bool, decimal(precision,scale), date, timestamp and json")
+        format!(
+            "unknown type `{text}`; known are int64, text, bool, decimal(precision,scale), date, timestamp and json"
+        )
     };
     let inner = text.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
     let (precision, scale) = inner.split_once(',').ok_or_else(unknown)?;

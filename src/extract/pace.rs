@@ -14,7 +14,7 @@ use super::manifest::Rate;
 use crate::clock::Clock;
 
 /// The longest wait that a server may ask for; a longer one ends the read.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2 * 3600);
+pub(crate) const WAIT_MAX: Duration = Duration::from_hours(2);
 
 /// The pace of one source, shared by all requests to it.
 #[derive(Debug)]
@@ -187,7 +187,8 @@ mod tests {
         let before = shared.now();
         let pace = Pace::new(&rate(), None);
         pace.enter(&clock).await;
-        let answer = headers(&[("date", "Tue, 14 Nov 2023 22:13:20 GMT"), ("x-reset", "1700000010"), ("x-remaining", "0")]);
+        let answer =
+            headers(&[("date", "Tue, 14 Nov 2023 22:13:20 GMT"), ("x-reset", "1700000010"), ("x-remaining", "0")]);
         pace.leave(Some(&answer), &clock).await;
         assert_eq!(pace.enter(&clock).await, Duration::from_secs(11));
         assert_eq!(shared.now() - before, TimeDelta::seconds(11));

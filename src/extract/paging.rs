@@ -186,7 +186,12 @@ mod tests {
 
     fn links(per_page: u64) -> Paging {
         let total_header = Some("Total".into());
-        Paging::LinkHeader { page_parameter: "page".into(), per_page_parameter: "per_page".into(), per_page, total_header }
+        Paging::LinkHeader {
+            page_parameter: "page".into(),
+            per_page_parameter: "per_page".into(),
+            per_page,
+            total_header,
+        }
     }
 
     fn offset(top: u64) -> Paging {

@@ -56,13 +56,11 @@ fn walk<T: Copy>(value: &mut Value, active: &[(&[String], T)], apply: &mut dyn F
                     rest => next.push((rest, *tag)),
                 });
             }
-            match matched {
-                Some(tag) => apply(field, tag) == Fate::Keep,
-                None => {
-                    walk(field, &next, apply);
-                    true
-                }
+            if let Some(tag) = matched {
+                return apply(field, tag) == Fate::Keep;
             }
+            walk(field, &next, apply);
+            true
         }),
         _ => {}
     }
@@ -144,12 +142,16 @@ mod tests {
 
     #[test]
     fn one_star_is_exactly_one_step() {
-        assert_eq!(without(json!({"id": 1, "a": {"id": 2, "b": {"id": 3}}}), &["*.id"]), json!({"id": 1, "a": {"b": {"id": 3}}}));
+        assert_eq!(
+            without(json!({"id": 1, "a": {"id": 2, "b": {"id": 3}}}), &["*.id"]),
+            json!({"id": 1, "a": {"b": {"id": 3}}})
+        );
     }
 
     #[test]
     fn look_ups_open_wrappers_at_the_end_and_in_between() {
-        let record = json!({"A": {"value": "x"}, "B": {}, "C": {"D": {"value": 5}}, "E": {"value": {"F": {"value": 6}}}});
+        let record =
+            json!({"A": {"value": "x"}, "B": {}, "C": {"D": {"value": 5}}, "E": {"value": {"F": {"value": 6}}}});
         let get = |path| look_up(&record, path, Some("value")).cloned();
         assert_eq!(get("A"), Ok(json!("x")));
         assert_eq!(get("B"), Ok(Value::Null));

@@ -71,7 +71,10 @@ fn nothing(source: &SourceSettings, failure: Failure) -> Error {
 }
 
 /// The wanted tables and what they hang on, each with its level: parents before children, an embedded table with its owner.
-pub(crate) fn order<'a>(source: &'a SourceSettings, wanted: Option<&[String]>) -> Result<Vec<(&'a Table, usize)>, Error> {
+pub(crate) fn order<'a>(
+    source: &'a SourceSettings,
+    wanted: Option<&[String]>,
+) -> Result<Vec<(&'a Table, usize)>, Error> {
     let manifest = &source.manifest;
     let mut chosen: BTreeSet<&str> = BTreeSet::new();
     let mut open: Vec<&str> = match wanted {
@@ -99,7 +102,8 @@ pub(crate) fn order<'a>(source: &'a SourceSettings, wanted: Option<&[String]>) -
 
 /// The lint has refused cycles, so this ends.
 fn level(manifest: &Manifest, table: &Table) -> usize {
-    let above = table.owners().into_iter().filter_map(|name| manifest.table(name)).map(|owner| level(manifest, owner)).max();
+    let above =
+        table.owners().into_iter().filter_map(|name| manifest.table(name)).map(|owner| level(manifest, owner)).max();
     match (&table.embedded, above) {
         (Some(_), Some(level)) => level,
         (None, Some(level)) => level + 1,
@@ -139,7 +143,9 @@ impl<'a> Run<'a> {
             tables: all.clone().map(|table| (table.name.as_str(), Gathered::default())).collect(),
             evidence: all.clone().map(|table| (table.name.clone(), Evidence::default())).collect(),
             parents: all.clone().flat_map(|table| table.parent.iter().map(String::as_str)).collect(),
-            witnesses: all.flat_map(|table| table.witness.iter().filter_map(|witness| witness.split_once('.'))).collect(),
+            witnesses: all
+                .flat_map(|table| table.witness.iter().filter_map(|witness| witness.split_once('.')))
+                .collect(),
             first_failure: None,
         }
     }
@@ -165,7 +171,8 @@ impl<'a> Run<'a> {
         for table in tables {
             let cursor = self.cursor(table);
             let mode = if cursor.is_some() { ReadMode::Incremental } else { ReadMode::Full };
-            let owner_mode = table.embedded.as_ref().and_then(|embedded| self.tables.get(embedded.table.as_str())?.mode);
+            let owner_mode =
+                table.embedded.as_ref().and_then(|embedded| self.tables.get(embedded.table.as_str())?.mode);
             let Some(gathered) = self.tables.get_mut(table.name.as_str()) else { continue };
             gathered.mode = owner_mode.or(Some(mode));
             if table.embedded.is_some() {
@@ -219,7 +226,8 @@ impl<'a> Run<'a> {
     fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
         let table = read.table;
         let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
-        let (Some(gathered), Some(evidence)) = (self.tables.get_mut(table.name.as_str()), self.evidence.get_mut(&table.name))
+        let (Some(gathered), Some(evidence)) =
+            (self.tables.get_mut(table.name.as_str()), self.evidence.get_mut(&table.name))
         else {
             // An embedded table that nobody asked for.
             return Ok(());
@@ -231,7 +239,10 @@ impl<'a> Run<'a> {
         let mut count = 0;
         for row in read.rows {
             if let Some(other) = gathered.scope_of.get(&row.key).filter(|other| **other != read.scope) {
-                let reason = format!("the key `{}` is listed under scope `{other}` already; keys must be unique in a table", row.key);
+                let reason = format!(
+                    "the key `{}` is listed under scope `{other}` already; keys must be unique in a table",
+                    row.key
+                );
                 read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
                 read.status = crate::warehouse::rows::CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));

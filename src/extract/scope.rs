@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::SourceSettings;
 use super::client::{Answer, Body, Client, Meter, Request};
 use super::cursor;
 use super::decode::{Decoder, Owner, Row, cell_of};
@@ -19,7 +20,6 @@ use super::path::look_up;
 use super::secrets::Setting;
 use super::template::{Piece, Unset, fill, plain, segment};
 use super::value::Cell;
-use super::SourceSettings;
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
 /// A row that others are listed under.
@@ -91,7 +91,7 @@ struct Received {
 #[derive(Default)]
 struct Pages {
     records: Vec<Received>,
-    pages: usize,
+    count: usize,
     total: Option<u64>,
     oldest: Option<DateTime<Utc>>,
     failure: Option<Failure>,
@@ -117,7 +117,9 @@ impl<'a> Reader<'a> {
                 let probed = self.pages(&probe, first, meter).await;
                 if !probed.records.is_empty() {
                     let mut reads = self.decode(&job, pages);
-                    reads.iter_mut().for_each(|read| read.status = CoverageStatus::Ok);
+                    for read in &mut reads {
+                        read.status = CoverageStatus::Ok;
+                    }
                     return reads;
                 }
                 pages.failure = probed.failure;
@@ -140,10 +142,10 @@ impl<'a> Reader<'a> {
                 }
             };
             let (page, records, at) = page;
-            found.pages += 1;
+            found.count += 1;
             found.oldest = found.oldest.or(Some(at));
             if !pager.is_repeated(&page) {
-                let number = found.pages;
+                let number = found.count;
                 found.records.extend(records.into_iter().map(|record| Received { record, page: number, at }));
             }
             let next = pager.next(&page);
@@ -269,9 +271,10 @@ impl<'a> Reader<'a> {
     }
 
     fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
-        let owner = job.parent.as_ref().and_then(|parent| {
-            self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone()))
-        });
+        let owner = job
+            .parent
+            .as_ref()
+            .and_then(|parent| self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone())));
         let records = pages.records.into_iter().enumerate();
         let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
         let mut reads = Vec::new();
@@ -282,7 +285,7 @@ impl<'a> Reader<'a> {
             let received = u64::try_from(read.rows.len() + read.rejects.len()).unwrap_or(u64::MAX);
             if let Some(failure) = pages.failure {
                 // With a first page the rest is missing; without one there is nothing at all.
-                read.status = if pages.pages > 0 { CoverageStatus::Partial } else { failure.status() };
+                read.status = if pages.count > 0 { CoverageStatus::Partial } else { failure.status() };
                 read.error = Some(failure.to_string());
                 read.failure = Some(failure);
             } else if let Some(reason) = pages.broken {
@@ -329,7 +332,11 @@ impl<'a> Reader<'a> {
             let row = match decoder.row(&received.record, owner, position, received.at) {
                 Ok(row) => row,
                 Err(reason) => {
-                    read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: received.record.to_string() });
+                    read.rejects.push(Reject {
+                        scope: job.scope.to_string(),
+                        reason,
+                        raw: received.record.to_string(),
+                    });
                     continue;
                 }
             };
@@ -359,7 +366,9 @@ impl<'a> Reader<'a> {
         }
         reads.push(read);
         for inner in &self.manifest().tables {
-            let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else { continue };
+            let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else {
+                continue;
+            };
             self.decode_embedded(inner, &embedded.path, table, job, &owners, observed_at, reads);
         }
     }

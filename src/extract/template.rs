@@ -24,7 +24,9 @@ pub(crate) fn pieces(template: &str) -> Vec<Piece<'_>> {
             if !text.is_empty() {
                 found.push(Piece::Text(text));
             }
-            found.push(name.split_once('.').map_or(Piece::Setting(name), |(table, column)| Piece::Column(table, column)));
+            found.push(
+                name.split_once('.').map_or(Piece::Setting(name), |(table, column)| Piece::Column(table, column)),
+            );
             rest = after.get(name.len() + 1..).unwrap_or_default();
             text_from = rest;
         } else {
@@ -101,13 +103,16 @@ mod tests {
 
     #[test]
     fn splits_names_and_leaves_other_braces() {
-        assert_eq!(pieces("/a/{company_id}/{projects.id}/b"), vec![
-            Piece::Text("/a/"),
-            Piece::Setting("company_id"),
-            Piece::Text("/"),
-            Piece::Column("projects", "id"),
-            Piece::Text("/b"),
-        ]);
+        assert_eq!(
+            pieces("/a/{company_id}/{projects.id}/b"),
+            vec![
+                Piece::Text("/a/"),
+                Piece::Setting("company_id"),
+                Piece::Text("/"),
+                Piece::Column("projects", "id"),
+                Piece::Text("/b"),
+            ]
+        );
         assert_eq!(pieces("{not a name} {x}"), vec![Piece::Text("{not a name} "), Piece::Setting("x")]);
         assert_eq!(pieces("{a.b.c}{"), vec![Piece::Text("{a.b.c}{")]);
     }
