@@ -21,44 +21,8 @@
 --   reason             in_use or recently_created
 --   created_by         who entered it, where PM tells
 
-with commitment_use as (
-
-    select
-        vendor_id,
-        count(*) as commitment_count,
-        min(created_at) as first_used_at,
-        min(currency) as currency,
-        sum(
-            case
-                when approval_status = 'closed' then cast(0 as decimal(18,2))
-                else greatest(
-                    coalesce(revised_amount, original_amount, cast(0 as decimal(18,2))) - coalesce(invoiced_amount, cast(0 as decimal(18,2))),
-                    cast(0 as decimal(18,2))
-                )
-            end
-        ) as open_amount
-    from pm.commitments
-    where coalesce(approval_status, 'pending') not in ('void', 'rejected')
-    group by vendor_id
-
-),
-
-invoice_use as (
-
-    select
-        vendor_id,
-        count(*) as invoice_count,
-        min(created_at) as first_used_at,
-        min(currency) as currency,
-        sum(coalesce(open_balance, net_amount - coalesce(paid_amount, cast(0 as decimal(18,2))), cast(0 as decimal(18,2)))) as open_amount
-    from pm.vendor_invoices
-    where coalesce(approval_status, 'pending') not in ('void', 'rejected')
-    group by vendor_id
-
-),
-
 -- A Procore directory also holds architects and owners: one that is neither used nor new is only counted (V0).
-unlinked as (
+with unlinked as (
 
     select
         vendors.record_id,
@@ -70,16 +34,14 @@ unlinked as (
         vendors.created_by,
         vendors.sync_status,
         vendors.sync_error,
-        coalesce(commitment_use.commitment_count, 0) as commitment_count,
-        coalesce(invoice_use.invoice_count, 0) as invoice_count,
-        coalesce(vendors.created_at, commitment_use.first_used_at, invoice_use.first_used_at) as occurred_at,
-        coalesce(commitment_use.open_amount, cast(0 as decimal(18,2))) +
-            coalesce(invoice_use.open_amount, cast(0 as decimal(18,2))) as open_amount,
-        coalesce(commitment_use.currency, invoice_use.currency, setting_text('currency')) as currency
+        coalesce(vendor_use.commitment_count, 0) as commitment_count,
+        coalesce(vendor_use.invoice_count, 0) as invoice_count,
+        coalesce(vendors.created_at, vendor_use.first_used_at) as occurred_at,
+        coalesce(vendor_use.open_amount, 0) as open_amount,
+        coalesce(vendor_use.currency, setting_text('currency')) as currency
     from pm.vendors
     left anti join link.vendors as links on links.pm_id = vendors.record_id
-    left join commitment_use on commitment_use.vendor_id = vendors.record_id
-    left join invoice_use on invoice_use.vendor_id = vendors.record_id
+    left join link.vendor_use on vendor_use.vendor_id = vendors.record_id
 
 )
 

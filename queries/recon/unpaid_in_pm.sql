@@ -1,0 +1,107 @@
+-- title:    Vendor invoices unpaid in PM for too long
+-- check:    P0
+-- entity:   vendor_invoices
+-- scope:    project
+-- record_owner: erp
+-- fix_side: erp
+-- version:  1
+-- risk:     what PM shows as unpaid
+-- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
+-- grain:    one row per PM vendor invoice
+-- parameters: unpaid_days = 60, amount_tolerance = 0.01
+-- fix:      erp_verdict paid or partly: see P1. unpaid: ask accounts payable. no_record: send the invoice to the ERP.
+-- columns:
+--   number             number in PM
+--   vendor_id          PM's record id of the vendor
+--   vendor_name        its name
+--   commitment_id      PM's record id of the commitment
+--   invoice_date       its date; else the end of its period, else the day of its approval or entry
+--   days_unpaid        from that date to the accounting date
+--   payable_amount     net and tax
+--   pm_paid_amount     paid in PM
+--   unpaid_amount      the rest
+--   erp_paid_amount    paid in the ERP
+--   erp_paid_at        the ERP's last payment
+--   erp_verdict        paid, partly, unpaid or no_record
+
+with dated as (
+
+    select
+        vendor_invoices.*,
+        coalesce(
+            vendor_invoices.invoice_date,
+            vendor_invoices.period_end,
+            cast(vendor_invoices.approved_at as date),
+            cast(vendor_invoices.created_at as date)
+        ) as counted_from
+    from pm.vendor_invoices as vendor_invoices
+    where vendor_invoices.approval_status in ('approved', 'closed')
+
+),
+
+unpaid as (
+
+    select
+        dated.*,
+        cast(clock.accounting_date as int) - cast(dated.counted_from as int) as days_unpaid,
+        settlements.group_id,
+        settlements.payable_amount,
+        settlements.paid_amount + settlements.allocated_amount as pm_paid_amount,
+        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount as unpaid_amount,
+        settlements.erp_paid_amount,
+        settlements.erp_paid_at,
+        settlements.erp_verdict
+    from dated
+    inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = dated.record_id
+    cross join meta.clock
+    where
+        cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days') and
+        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount > setting_decimal('amount_tolerance')
+
+),
+
+bills as (
+
+    select pm_id, min(erp_id) as erp_id
+    from link.vendor_invoices
+    group by pm_id
+
+)
+
+select
+    'P0:' || unpaid.record_id as exception_key,
+    unpaid.project_id,
+    projects.number as project_number,
+    unpaid.record_id as pm_id,
+    bills.erp_id,
+    coalesce(unpaid.number, unpaid.record_id) as label,
+    'vendor invoice ' || coalesce(unpaid.number, unpaid.record_id) || ' is unpaid in PM after ' ||
+        cast(unpaid.days_unpaid as varchar) || ' days with ' || cast(unpaid.unpaid_amount as varchar) || ' open; the ERP says ' ||
+        replace(unpaid.erp_verdict, '_', ' ') as detail,
+    cast(unpaid.pm_paid_amount as varchar) as pm_value,
+    cast(unpaid.erp_paid_amount as varchar) as erp_value,
+    cast(unpaid.unpaid_amount as decimal(18,2)) as amount_at_risk,
+    coalesce(unpaid.currency, setting_text('currency')) as currency,
+    end_of_day(unpaid.counted_from) as occurred_at,
+    'unknown' as cause,
+    unreflected.exception_key as explained_by,
+    unpaid.number,
+    unpaid.vendor_id,
+    vendors.name as vendor_name,
+    unpaid.commitment_id,
+    unpaid.counted_from as invoice_date,
+    unpaid.days_unpaid,
+    unpaid.payable_amount,
+    cast(unpaid.pm_paid_amount as decimal(18,2)) as pm_paid_amount,
+    cast(unpaid.unpaid_amount as decimal(18,2)) as unpaid_amount,
+    unpaid.erp_paid_amount,
+    unpaid.erp_paid_at,
+    unpaid.erp_verdict
+from unpaid
+left join bills on bills.pm_id = unpaid.record_id
+left join pm.projects on projects.record_id = unpaid.project_id
+left join pm.vendors on vendors.record_id = unpaid.vendor_id
+-- Only a bill paid in full makes the missing payment the whole story; of one paid in part, the rest is unpaid in truth.
+left join recon.payment_not_flowing_back as unreflected on
+    unreflected.group_id = unpaid.group_id and
+    unpaid.erp_verdict = 'paid'
