@@ -1,1 +1,3 @@
 //! A firm that lives day by day.
+
+pub mod firm;
