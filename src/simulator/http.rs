@@ -128,7 +128,11 @@ impl Reply {
     }
 
     fn into_response(self, date: &str) -> Response<Body> {
-        let cut = if self.truncated { (0..=self.body.len() / 2).rev().find(|&at| self.body.is_char_boundary(at)) } else { None };
+        let cut = if self.truncated {
+            (0..=self.body.len() / 2).rev().find(|&at| self.body.is_char_boundary(at))
+        } else {
+            None
+        };
         let mut body = self.body;
         if let Some(cut) = cut {
             body.truncate(cut);
@@ -215,7 +219,9 @@ mod tests {
     #[test]
     fn bodies_are_json_or_forms() {
         let uri: Uri = "/oauth/token".parse().unwrap();
-        let of = |body: &'static str| Request::new(Method::POST, &uri, HeaderMap::new(), Bytes::from_static(body.as_bytes()));
+        let of = |body: &'static str| {
+            Request::new(Method::POST, &uri, HeaderMap::new(), Bytes::from_static(body.as_bytes()))
+        };
         let expected = vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x y".to_owned())];
         assert_eq!(of(r#"{"a":1,"b":"x y"}"#).fields(), expected);
         assert_eq!(of("a=1&b=x+y").fields(), expected);

@@ -117,17 +117,22 @@ impl Interference {
 
     /// What befalls a request: the oldest matching rule that is no mid-scan rule. Counts.
     pub(super) fn strike(&self, system: System, table: &str, project: Option<&str>) -> Option<Trouble> {
-        self.take(system, table, project, |trouble| {
-            !matches!(trouble, Trouble::MidScanInsert | Trouble::MidScanDelete)
-        })
+        self.take(system, table, project, |trouble| !matches!(trouble, Trouble::MidScanInsert | Trouble::MidScanDelete))
     }
 
     /// What befalls page `page` of a list: the first page only looks, a later one counts the rule down.
-    pub(super) fn strike_scan(&self, system: System, table: &str, project: Option<&str>, page: usize) -> Option<Trouble> {
+    pub(super) fn strike_scan(
+        &self,
+        system: System,
+        table: &str,
+        project: Option<&str>,
+        page: usize,
+    ) -> Option<Trouble> {
         let mid_scan = |trouble: Trouble| matches!(trouble, Trouble::MidScanInsert | Trouble::MidScanDelete);
         if page <= 1 {
             let rules = self.lock();
-            let rule = rules.active.iter().find(|(_, rule)| rule.matches(system, table, project) && mid_scan(rule.trouble));
+            let rule =
+                rules.active.iter().find(|(_, rule)| rule.matches(system, table, project) && mid_scan(rule.trouble));
             return rule.map(|(_, rule)| rule.trouble);
         }
         self.take(system, table, project, mid_scan)

@@ -87,8 +87,7 @@ impl<F: AsRef<ProcoreDatabase>> Server<F> {
             return reply;
         }
         let client = (self.settings.client_id.as_str(), self.settings.client_secret.as_str());
-        let mut reply =
-            self.callers.lock().unwrap_or_else(PoisonError::into_inner).tokens.answer(request, client, now);
+        let mut reply = self.callers.lock().unwrap_or_else(PoisonError::into_inner).tokens.answer(request, client, now);
         travel(&mut reply, trouble);
         reply
     }

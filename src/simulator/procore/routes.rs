@@ -131,9 +131,7 @@ fn company_table(version: &str, path: &[&str], in_company_path: bool) -> Option<
         ("v1.0", ["vendors", _]) => ("vendors/show", PLAIN, directory::vendor),
         ("v1.0", ["projects"]) if in_company_path => ("companies/projects", PLAIN, directory::company_projects),
         ("v1.0", ["projects"]) => ("projects", PLAIN.updated_at().origin_id(), directory::projects),
-        ("v1.1", ["projects"]) => {
-            ("projects", PLAIN.paged(100, 300).updated_at().origin_id(), directory::projects)
-        }
+        ("v1.1", ["projects"]) => ("projects", PLAIN.paged(100, 300).updated_at().origin_id(), directory::projects),
         ("v1.0", ["projects", _]) => ("projects/show", PLAIN, directory::project),
         ("v1.0", ["standard_cost_codes"]) => ("standard_cost_codes", PLAIN.origin_id(), directory::standard_cost_codes),
         ("v1.0", ["line_item_types"]) => ("line_item_types", PLAIN.origin_id(), directory::line_item_types),
@@ -207,8 +205,13 @@ fn project_table(version: &str, path: &[&str]) -> Option<Table> {
 
 /// The list, one record and the lines of a kind of commitment.
 fn contract_table(table: &'static str, path: &[&str], list: Fetch) -> Option<Table> {
-    let lines = if table == "work_order_contracts" { "work_order_contracts/line_items" } else { "purchase_order_contracts/line_items" };
-    let show = if table == "work_order_contracts" { "work_order_contracts/show" } else { "purchase_order_contracts/show" };
+    let lines = if table == "work_order_contracts" {
+        "work_order_contracts/line_items"
+    } else {
+        "purchase_order_contracts/line_items"
+    };
+    let show =
+        if table == "work_order_contracts" { "work_order_contracts/show" } else { "purchase_order_contracts/show" };
     match path {
         [_] => Some((table, CONTRACTS, list)),
         [_, _] => Some((show, PLAIN, contracts::commitment)),

@@ -11,7 +11,8 @@ pub(in crate::simulator::procore) fn change_orders(
     scope: &Scope,
     kind: ChangeOrderKind,
 ) -> Found {
-    let chosen = database.change_orders.values().filter(|one| one.kind == kind && Some(one.project_id) == scope.project);
+    let chosen =
+        database.change_orders.values().filter(|one| one.kind == kind && Some(one.project_id) == scope.project);
     Found::Records(chosen.map(|one| change_order_record(one, scope)).collect())
 }
 

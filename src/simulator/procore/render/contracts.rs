@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{billing, currency, date, directory, merged, moment, moment_or_null, money, percent};
-use crate::simulator::firm::model::{Commitment, CommitmentKind, ContractLine, PrimeContract, ProcoreDatabase, ProcoreId};
+use crate::simulator::firm::model::{
+    Commitment, CommitmentKind, ContractLine, PrimeContract, ProcoreDatabase, ProcoreId,
+};
 
 pub(in crate::simulator::procore) fn commitments(
     database: &ProcoreDatabase,
