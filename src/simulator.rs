@@ -1,1 +1,253 @@
-//! A firm that lives day by day.
+//! A firm that lives day by day, and the interfaces of both its systems in front of it.
+//!
+//! Owns the two HTTP servers and the clock that they share with the firm. Invariants: only
+//! [`advance_to`](Simulator::advance_to) makes the firm live on, so what a reader sees between two calls stands still even
+//! while its waiting moves the clock; the servers listen on this machine only and stop with the simulator. It knows the
+//! systems' fact sheets, not tieout: nothing here uses the extractor, the warehouse or the checks.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::clock::SharedClock;
+
+mod acumatica;
+pub mod firm;
+mod http;
+mod interference;
+mod procore;
+
+pub use firm::{Fault, FaultRates, Firm, FirmOptions};
+pub use interference::{Interference, Rule, System, Trouble};
+pub use procore::RateLimits;
+
+use firm::model::{AcumaticaDatabase, ProcoreDatabase};
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct SimulatorOptions {
+    /// The same seed gives the same life.
+    pub seed: u64,
+    /// The firm.
+    pub firm: FirmOptions,
+    /// The clock that the firm, both servers and the reader share.
+    pub clock: SharedClock,
+    /// How many requests Procore allows.
+    pub procore_limits: RateLimits,
+    /// What Acumatica's licence allows.
+    pub acumatica_licence: AcumaticaLicence,
+    /// Where Procore listens; `None` for any free port.
+    pub procore_listen: Option<SocketAddr>,
+    /// Where Acumatica listens; `None` for any free port.
+    pub acumatica_listen: Option<SocketAddr>,
+}
+
+/// What Acumatica's licence allows, and what its endpoint cannot do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcumaticaLicence {
+    /// How many sessions may be open.
+    pub max_sessions: usize,
+    /// How a login beyond them is answered: 429, or 500 as some builds do.
+    pub login_limit_status: u16,
+    /// Requests in a trailing minute; `None` for no limit.
+    pub requests_per_minute: Option<usize>,
+    /// (entity, field) pairs whose list fails with a `CannotOptimizeException`; an empty field stands for the entity.
+    pub not_optimizable: Vec<(String, String)>,
+}
+
+/// How to reach the simulated Procore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcoreEndpoint {
+    /// The interface.
+    pub base_url: String,
+    /// Where `/oauth/token` is.
+    pub login_url: String,
+    /// The company.
+    pub company_id: String,
+    /// The service account.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
+/// How to reach the simulated Acumatica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcumaticaEndpoint {
+    /// The instance.
+    pub base_url: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The API user.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// The connected application (`GUID@tenant`).
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
+/// A firm behind the interfaces of its systems.
+pub struct Simulator {
+    firm: Arc<RwLock<Firm>>,
+    clock: SharedClock,
+    interference: Arc<Interference>,
+    procore: Arc<procore::Server<Firm>>,
+    acumatica: Arc<acumatica::Server<Firm>>,
+    procore_endpoint: ProcoreEndpoint,
+    acumatica_endpoint: AcumaticaEndpoint,
+    _shutdown: DropGuard,
+}
+
+impl SimulatorOptions {
+    /// A firm of the default size on free ports.
+    pub fn new(seed: u64, clock: SharedClock) -> Self {
+        Self {
+            seed,
+            firm: FirmOptions::default(),
+            clock,
+            procore_limits: RateLimits::default(),
+            acumatica_licence: AcumaticaLicence::default(),
+            procore_listen: None,
+            acumatica_listen: None,
+        }
+    }
+}
+
+impl Default for AcumaticaLicence {
+    fn default() -> Self {
+        Self { max_sessions: 3, login_limit_status: 429, requests_per_minute: Some(600), not_optimizable: Vec::new() }
+    }
+}
+
+impl Simulator {
+    /// Sets the firm up, lets it live until the clock's moment and starts both servers.
+    pub async fn start(options: SimulatorOptions) -> anyhow::Result<Self> {
+        let SimulatorOptions { seed, clock, .. } = options;
+        let mut firm = Firm::new(seed, options.firm);
+        clock.advance_to(firm.now());
+        firm.live_until(clock.now());
+        let (company_id, tenant) = (firm.procore.company.id.to_string(), firm.acumatica.tenant.clone());
+        let firm = Arc::new(RwLock::new(firm));
+        let interference = Arc::new(Interference::default());
+        let shutdown = CancellationToken::new();
+
+        let settings = procore::Settings {
+            client_id: format!("procore-client-{seed}"),
+            client_secret: format!("procore-secret-{seed}"),
+            limits: options.procore_limits,
+        };
+        let (client_id, client_secret) = (settings.client_id.clone(), settings.client_secret.clone());
+        let procore =
+            Arc::new(procore::Server::new(settings, clock.clone(), Arc::clone(&interference), Arc::clone(&firm)));
+        let server = Arc::clone(&procore);
+        let listen = options.procore_listen.unwrap_or_else(http::any_port);
+        let answer: http::Answer = Arc::new(move |request| server.answer(request));
+        let bound = http::serve(listen, answer, clock.clone(), shutdown.clone()).await?;
+        let base_url = format!("http://{bound}");
+        let login_url = base_url.clone();
+        let procore_endpoint = ProcoreEndpoint { base_url, login_url, company_id, client_id, client_secret };
+
+        let licence = options.acumatica_licence;
+        let settings = acumatica::Settings {
+            client_id: format!("7A5C1E0B-0000-4000-8000-000000000001@{tenant}"),
+            client_secret: format!("acumatica-secret-{seed}"),
+            username: "api-reader".to_owned(),
+            password: format!("acumatica-password-{seed}"),
+            tenant,
+            max_sessions: licence.max_sessions,
+            login_limit_status: licence.login_limit_status,
+            requests_per_minute: licence.requests_per_minute,
+            not_optimizable: licence.not_optimizable,
+        };
+        let acumatica = acumatica::Server::new(settings.clone(), clock.clone(), Arc::clone(&interference), Arc::clone(&firm));
+        let acumatica = Arc::new(acumatica);
+        let server = Arc::clone(&acumatica);
+        let listen = options.acumatica_listen.unwrap_or_else(http::any_port);
+        let answer: http::Answer = Arc::new(move |request| server.answer(request));
+        let bound = http::serve(listen, answer, clock.clone(), shutdown.clone()).await?;
+        let acumatica_endpoint = AcumaticaEndpoint {
+            base_url: format!("http://{bound}"),
+            tenant: settings.tenant,
+            username: settings.username,
+            password: settings.password,
+            client_id: settings.client_id,
+            client_secret: settings.client_secret,
+        };
+        let _shutdown = shutdown.drop_guard();
+        Ok(Self { firm, clock, interference, procore, acumatica, procore_endpoint, acumatica_endpoint, _shutdown })
+    }
+
+    /// How to reach Procore.
+    pub fn procore(&self) -> ProcoreEndpoint {
+        self.procore_endpoint.clone()
+    }
+
+    /// How to reach Acumatica.
+    pub fn acumatica(&self) -> AcumaticaEndpoint {
+        self.acumatica_endpoint.clone()
+    }
+
+    /// Lives the firm's days up to and including `at` and moves the clock there; never back.
+    pub fn advance_to(&self, at: DateTime<Utc>) {
+        self.firm_mut().live_until(at);
+        self.clock.advance_to(at);
+    }
+
+    /// Everything that has gone wrong so far, healed or not, oldest first.
+    pub fn truth(&self) -> Vec<Fault> {
+        self.firm().truth()
+    }
+
+    /// Trouble on the way to a reader.
+    pub fn interference(&self) -> &Interference {
+        &self.interference
+    }
+
+    /// The clock that everything shares.
+    pub fn clock(&self) -> SharedClock {
+        self.clock.clone()
+    }
+
+    /// The firm as it stands. Requests wait while it is held.
+    pub fn firm(&self) -> RwLockReadGuard<'_, Firm> {
+        self.firm.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The firm, to change records by hand. Requests wait while it is held.
+    pub fn firm_mut(&self) -> RwLockWriteGuard<'_, Firm> {
+        self.firm.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes every token and session of both systems invalid: the next request of each reader is answered 401.
+    pub fn sign_everybody_out(&self) {
+        self.procore.revoke_tokens();
+        self.acumatica.end_sessions();
+    }
+
+    /// How many sessions Acumatica holds open; none once a reader has signed out.
+    pub fn acumatica_sessions(&self) -> usize {
+        self.acumatica.open_sessions()
+    }
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (procore, acumatica) = (&self.procore_endpoint.base_url, &self.acumatica_endpoint.base_url);
+        f.debug_struct("Simulator").field("procore", procore).field("acumatica", acumatica).finish_non_exhaustive()
+    }
+}
+
+impl AsRef<ProcoreDatabase> for Firm {
+    fn as_ref(&self) -> &ProcoreDatabase {
+        &self.procore
+    }
+}
+
+impl AsRef<AcumaticaDatabase> for Firm {
+    fn as_ref(&self) -> &AcumaticaDatabase {
+        &self.acumatica
+    }
+}
