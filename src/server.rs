@@ -43,6 +43,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use catalog::Descriptions;
 use connection::Connection;
 use failure::Failure;
 use login::Users;
@@ -104,6 +105,8 @@ pub struct ServerOptions {
     pub statement_timeout: Option<Duration>,
     /// Makes the sessions.
     pub sessions: SessionFactory,
+    /// Comments on relations and their columns, for `\d+` and `pg_description`.
+    pub descriptions: Option<Descriptions>,
 }
 
 impl fmt::Debug for ServerOptions {
@@ -145,6 +148,7 @@ pub(crate) struct Shared {
     pub(crate) cancels: Arc<ConnectionManager>,
     pub(crate) keys: Arc<RandomPidSecretKeyGenerator>,
     pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) descriptions: Option<Descriptions>,
 }
 
 /// Binds and serves until `shutdown`.
@@ -158,6 +162,7 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         cancels: Arc::new(ConnectionManager::new()),
         keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         statement_timeout: options.statement_timeout,
+        descriptions: options.descriptions,
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));

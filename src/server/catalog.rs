@@ -1,7 +1,211 @@
-//! stub
-use super::settings::Settings;
+//! `pg_catalog` as clients expect it, made of the session's own tables at the moment of asking.
+//!
+//! Invariants: a relation's oid is a hash of its name, the same in every process; views are of kind `v`, tables `r`;
+//! the session's own catalogue is never changed, only wrapped.
+
+mod functions;
+mod rows;
+mod tables;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
-use std::sync::{Arc, Mutex};
-pub(crate) fn attach(made: &SessionContext, _user: &str, _database: &str, _settings: Arc<Mutex<Settings>>) -> SessionContext {
-    made.clone()
+
+use super::settings::Settings;
+
+pub(crate) const SCHEMA: &str = "pg_catalog";
+/// Functions of ours behind casts to `regclass`, `regtype`, `regnamespace`.
+pub(crate) const RELATION_NAME: &str = "tieout_relation_name";
+pub(crate) const TYPE_NAME: &str = "tieout_type_name";
+pub(crate) const SCHEMA_NAME: &str = "tieout_schema_name";
+
+/// Whether an unqualified name means a table of `pg_catalog`.
+pub(crate) fn is_catalog_table(name: &str) -> bool {
+    tables::FILLED.iter().chain(tables::EMPTY).any(|table| table.0.eq_ignore_ascii_case(name))
+}
+
+/// Whether a catalogue table never has rows.
+pub(crate) fn is_empty_table(name: &str) -> bool {
+    tables::EMPTY.iter().any(|table| table.0.eq_ignore_ascii_case(name))
+}
+
+/// What a relation or one of its columns is about.
+pub type Descriptions = Arc<dyn Fn(&str, &str, Option<&str>) -> Option<String> + Send + Sync>;
+
+/// Who asks, and what the answers are made of.
+pub(crate) struct Asker {
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) settings: Arc<Mutex<Settings>>,
+    pub(crate) descriptions: Option<Descriptions>,
+    inner: Arc<dyn CatalogProvider>,
+    /// The relations as last listed: functions are asked after the tables of the same statement.
+    relations: RwLock<Arc<Vec<Relation>>>,
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// A table or view.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) is_view: bool,
+    pub(crate) columns: SchemaRef,
+    pub(crate) definition: Option<String>,
+}
+
+impl Relation {
+    pub(crate) fn oid(&self) -> i64 {
+        oid(&format!("{}.{}", self.schema, self.name))
+    }
+}
+
+/// A number for a name, above those that Postgres itself uses (FNV-1a).
+pub(crate) fn oid(name: &str) -> i64 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    16_384 + i64::from(hash % 2_000_000_000)
+}
+
+/// The oid of a schema; `pg_catalog` has Postgres' own.
+pub(crate) fn schema_oid(name: &str) -> i64 {
+    if name == SCHEMA { 11 } else { oid(name) }
+}
+
+impl Asker {
+    /// The relations as last listed.
+    pub(crate) fn relations(&self) -> Arc<Vec<Relation>> {
+        Arc::clone(&self.relations.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn schemas(&self) -> Vec<String> {
+        let mut names = self.inner.schema_names();
+        names.retain(|name| name != SCHEMA && name != "information_schema");
+        names.sort();
+        names
+    }
+
+    /// The schemas that a name without one is looked for in.
+    pub(crate) fn search_path(&self) -> Vec<String> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = settings.get("search_path").unwrap_or_default();
+        path.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
+    }
+
+    async fn list(&self) -> Result<Arc<Vec<Relation>>> {
+        let mut relations = Vec::new();
+        for schema in self.schemas() {
+            let Some(provider) = self.inner.schema(&schema) else { continue };
+            let mut names = provider.table_names();
+            names.sort();
+            for name in names {
+                let Some(table) = provider.table(&name).await? else { continue };
+                relations.push(Relation {
+                    schema: schema.clone(),
+                    name,
+                    is_view: table.table_type() == TableType::View,
+                    columns: table.schema(),
+                    definition: table.get_table_definition().map(str::to_owned),
+                });
+            }
+        }
+        let relations = Arc::new(relations);
+        *self.relations.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&relations);
+        Ok(relations)
+    }
+}
+
+/// The session with `pg_catalog` and its functions.
+pub(crate) fn attach(
+    made: &SessionContext,
+    user: &str,
+    database: &str,
+    settings: Arc<Mutex<Settings>>,
+    descriptions: Option<Descriptions>,
+) -> SessionContext {
+    let state = made.state();
+    let name = state.config_options().catalog.default_catalog.clone();
+    let Some(inner) = state.catalog_list().catalog(&name) else { return made.clone() };
+    let asker = Arc::new(Asker {
+        user: user.to_owned(),
+        database: database.to_owned(),
+        settings,
+        descriptions,
+        inner,
+        relations: RwLock::default(),
+    });
+    let catalogs = MemoryCatalogProviderList::new();
+    catalogs.register_catalog(name, Arc::new(Wrapped(Arc::clone(&asker))));
+    let config = state.config().clone().with_information_schema(true);
+    let state =
+        SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
+    let context = SessionContext::new_with_state(state);
+    functions::all(&asker).into_iter().for_each(|function| context.register_udf(function));
+    context
+}
+
+/// The session's catalogue with one schema more.
+#[derive(Debug)]
+struct Wrapped(Arc<Asker>);
+
+impl CatalogProvider for Wrapped {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names = self.0.schemas();
+        names.push(SCHEMA.to_owned());
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == SCHEMA { Some(Arc::new(PgCatalog(Arc::clone(&self.0)))) } else { self.0.inner.schema(name) }
+    }
+}
+
+/// The schema `pg_catalog`.
+#[derive(Debug)]
+struct PgCatalog(Arc<Asker>);
+
+#[async_trait]
+impl SchemaProvider for PgCatalog {
+    fn table_names(&self) -> Vec<String> {
+        tables::FILLED.iter().chain(tables::EMPTY).map(|table| table.0.to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some((name, columns)) = tables::FILLED.iter().chain(tables::EMPTY).find(|table| table.0 == name) else {
+            return Ok(None);
+        };
+        // Also for an empty table: the statement's functions look names up in the list.
+        self.0.list().await?;
+        let batch = rows::batch(&self.0, name, columns)?;
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        is_catalog_table(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oids_are_stable_and_apart() {
+        assert_eq!(oid("recon.vendors"), oid("recon.vendors"));
+        assert_ne!(oid("recon.vendors"), oid("recon.vendor"));
+        assert!(oid("x") >= 16_384 && oid("x") < i64::from(i32::MAX));
+        assert_eq!(schema_oid("pg_catalog"), 11);
+    }
 }

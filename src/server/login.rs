@@ -14,7 +14,7 @@ use pgwire::api::auth::{
     save_startup_parameters_to_metadata,
 };
 use pgwire::api::{ClientInfo, METADATA_DATABASE, METADATA_USER};
-use pgwire::error::PgWireResult;
+use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireFrontendMessage as Message;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Startup;
@@ -91,6 +91,7 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
         .with_connection_manager(Arc::clone(&shared.cancels));
     let scram = ScramAuth::new(Arc::clone(&shared.users) as Arc<dyn AuthSource>);
     let mechanism = SaslMechanisms::new(vec![Arc::new(scram)]).create();
+    let user = startup.parameters.get(METADATA_USER).cloned().unwrap_or_default();
     let mut outcome = driver.begin_authentication(socket, mechanism).await?;
     let last = loop {
         match outcome {
@@ -99,7 +100,10 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
                 let Message::PasswordMessageFamily(message) = next(socket).await? else {
                     return Err(Failure::new(PROTOCOL, "expected a password message").fatal());
                 };
-                outcome = driver.advance_authentication(socket, message).await?;
+                outcome = driver.advance_authentication(socket, message).await.map_err(|error| match error {
+                    PgWireError::InvalidPassword(_) => PgWireError::InvalidPassword(user.clone()),
+                    other => other,
+                })?;
             }
         }
     };
@@ -185,7 +189,7 @@ async fn session(
     let schema = made.state().config_options().catalog.default_schema.clone();
     let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
     let database = startup.parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
-    let context = catalog::attach(&made, user, database, Arc::clone(&settings));
+    let context = catalog::attach(&made, user, database, Arc::clone(&settings), shared.descriptions.clone());
     let options = context.state().config_options().entries().into_iter();
     let options = options.filter(|entry| entry.key.starts_with("tieout."));
     let options = options.map(|entry| (entry.key, entry.value.unwrap_or_default())).collect();

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{Cells, field_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
+use super::rewrite::UNIQUE;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 32 << 20;
@@ -224,7 +225,7 @@ pub(crate) fn describe(schema: &SchemaRef, formats: &Formats) -> Vec<FieldDescri
     let field = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| {
         let of = field_type(field.data_type());
         FieldDescription::new(
-            field.name().clone(),
+            field.name().split(UNIQUE).next().unwrap_or_default().to_owned(),
             0,
             0,
             of.oid(),

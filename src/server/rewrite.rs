@@ -1,3 +1,295 @@
-//! stub
-use datafusion::sql::sqlparser::ast::Statement;
-pub(crate) fn rewrite(statement: Statement) -> Statement { statement }
+//! What Postgres clients write and DataFusion reads otherwise, by the statement's tree.
+//!
+//! Invariant: a rule looks at one expression, name or projection, never at a statement's text. Each keeps the meaning:
+//! a subquery over a catalogue table that is empty by construction is the null that Postgres would answer.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Value, VisitMut as _, VisitorMut,
+};
+
+use super::catalog;
+
+/// Parts a column's name from what makes it unique; clients do not see what follows.
+pub(crate) const UNIQUE: char = '\u{1}';
+
+/// The statement as DataFusion reads it.
+pub(crate) fn rewrite(mut statement: Statement) -> Statement {
+    // The rules never break.
+    let _ = statement.visit(&mut Rules);
+    statement
+}
+
+struct Rules;
+
+impl VisitorMut for Rules {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        if let [ObjectNamePart::Identifier(name)] = relation.0.as_slice()
+            && catalog::is_catalog_table(&name.value)
+        {
+            relation.0.insert(0, ObjectNamePart::Identifier(Ident::new(catalog::SCHEMA)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_columns(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // `x::regclass::oid` is the object's number: without the outer cast the inner one would show its name.
+        if let Expr::Cast { expr: inner, data_type, .. } = expr
+            && type_name(data_type).as_deref() == Some("oid")
+            && let Expr::Cast { expr: named, data_type, .. } = inner.as_ref()
+            && is_reg_type(data_type)
+            && !is_text(named)
+        {
+            *expr = named.as_ref().clone();
+        }
+        if let Some(folded) = over_empty(expr) {
+            *expr = folded;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                    && let Some(plain) = parts.last().and_then(|name| operator(name))
+                {
+                    *op = plain;
+                }
+            }
+            Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
+            Expr::Function(function) => unqualify(&mut function.name),
+            Expr::Cast { .. } => cast(expr),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// An operator that was written `OPERATOR(pg_catalog.…)`.
+fn operator(name: &str) -> Option<BinaryOperator> {
+    Some(match name {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+/// `pg_catalog.version()` is `version()`: DataFusion's functions have no schema.
+fn unqualify(name: &mut ObjectName) {
+    if let [ObjectNamePart::Identifier(schema), _] = name.0.as_slice()
+        && schema.value.eq_ignore_ascii_case(catalog::SCHEMA)
+    {
+        name.0.remove(0);
+    }
+}
+
+/// The last part of a type that is no plain SQL type: `pg_catalog.regtype`, `"char"`, `name`.
+fn type_name(data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Regclass => Some("regclass".to_owned()),
+        DataType::Custom(name, arguments) if arguments.is_empty() => {
+            name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_ascii_lowercase())
+        }
+        _ => None,
+    }
+}
+
+fn is_reg_type(data_type: &DataType) -> bool {
+    type_name(data_type).is_some_and(|name| name.starts_with("reg"))
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value.clone().into_string().is_some())
+}
+
+/// Casts to Postgres' own types: names of objects become their numbers and back, the text-like ones text.
+fn cast(expr: &mut Expr) {
+    let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+    let Some(name) = type_name(data_type) else { return };
+    let plain = |data_type| Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: inner.clone(),
+        data_type,
+        array: false,
+        format: None,
+    };
+    let lookup = |to_number: &str, to_name: &str| {
+        call(if is_text(inner) { to_number } else { to_name }, inner.as_ref().clone())
+    };
+    *expr = match name.as_str() {
+        "regclass" => lookup("to_regclass", catalog::RELATION_NAME),
+        "regtype" => lookup("to_regtype", catalog::TYPE_NAME),
+        "regnamespace" => lookup("to_regnamespace", catalog::SCHEMA_NAME),
+        "regproc" | "regprocedure" | "regoper" | "regrole" | "regconfig" | "name" | "char" | "text" | "cstring"
+        | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => plain(DataType::Text),
+        "oid" | "xid" | "cid" | "cardinal_number" => plain(DataType::BigInt(None)),
+        "int4" => plain(DataType::Int(None)),
+        "int8" => plain(DataType::BigInt(None)),
+        "int2" => plain(DataType::SmallInt(None)),
+        "bool" => plain(DataType::Boolean),
+        _ => return,
+    };
+}
+
+fn call(name: &str, argument: Expr) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// The value of a subquery that has no rows because a catalogue table that it joins has none.
+fn over_empty(expr: &Expr) -> Option<Expr> {
+    let constant = |value: Value| Expr::Value(value.into());
+    match expr {
+        Expr::Subquery(query) if is_empty(query) => Some(constant(Value::Null)),
+        Expr::Exists { subquery, negated } if is_empty(subquery) => Some(constant(Value::Boolean(*negated))),
+        Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
+            if name.to_string().eq_ignore_ascii_case("array") && is_empty(query) =>
+        {
+            Some(constant(Value::Null))
+        }
+        _ => None,
+    }
+}
+
+fn is_empty(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let empty = |table: &TableFactor| match table {
+        TableFactor::Table { name, .. } => {
+            name.0.last().and_then(ObjectNamePart::as_ident).is_some_and(|name| catalog::is_empty_table(&name.value))
+        }
+        _ => false,
+    };
+    // An aggregate has a row even over nothing.
+    let aggregates = |item: &SelectItem| item.to_string().contains("agg(") || item.to_string().contains("count(");
+    let inner = |join: &JoinOperator| matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_));
+    !select.projection.iter().any(aggregates)
+        && select.from.iter().any(|from| {
+            empty(&from.relation) || from.joins.iter().any(|join| inner(&join.join_operator) && empty(&join.relation))
+        })
+}
+
+/// Names result columns as Postgres does: a function by its name, a cast by what it casts, else `?column?`.
+fn name_columns(select: &mut Select) {
+    let mut taken = HashSet::new();
+    for item in &mut select.projection {
+        match item {
+            SelectItem::ExprWithAlias { alias, .. } => {
+                taken.insert(alias.value.clone());
+            }
+            SelectItem::UnnamedExpr(expr) => {
+                let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let name = column_name(expr).unwrap_or_else(|| "?column?".to_owned());
+                // The same name from two tables is no conflict: DataFusion tells them apart by their tables.
+                let key = if plain { expr.to_string() } else { name.clone() };
+                let is_new = taken.insert(key);
+                if plain && is_new {
+                    continue;
+                }
+                let name = if is_new { name } else { format!("{name}{UNIQUE}{}", taken.len()) };
+                taken.insert(name.clone());
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+            }
+            _ => {}
+        }
+    }
+}
+
+fn column_name(expr: &Expr) -> Option<String> {
+    let folded = |ident: &Ident| {
+        if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+    };
+    match expr {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        Expr::Function(function) => function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded),
+        Expr::Cast { expr, data_type, .. } => column_name(expr).or_else(|| Some(sql_type_name(data_type))),
+        Expr::Nested(inner) => column_name(inner),
+        Expr::Case { else_result, .. } => {
+            Some(else_result.as_deref().and_then(column_name).unwrap_or_else(|| "case".to_owned()))
+        }
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::Substring { .. } => Some("substring".to_owned()),
+        Expr::Trim { .. } => Some("btrim".to_owned()),
+        _ => None,
+    }
+}
+
+fn sql_type_name(data_type: &DataType) -> String {
+    let text = data_type.to_string().to_ascii_lowercase();
+    let word = text.split(['(', ' ']).next().unwrap_or(&text);
+    match word {
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "boolean" => "bool",
+        "double" => "float8",
+        "decimal" => "numeric",
+        other => other,
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn rewritten(text: &str) -> String {
+        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).to_string()
+    }
+
+    #[test]
+    fn postgres_spellings_become_plain() {
+        let text = "select relname from pg_class where relname operator(pg_catalog.~) '^(a)$' collate pg_catalog.default";
+        assert_eq!(rewritten(text), "SELECT relname FROM pg_catalog.pg_class WHERE relname ~ '^(a)$'");
+        assert_eq!(rewritten("select pg_catalog.version()"), "SELECT version() AS \"version\"");
+        assert!(rewritten("select 'a'::regclass").contains("to_regclass('a')"));
+        assert!(rewritten("select oid::regclass::oid from x").starts_with("SELECT oid"));
+    }
+
+    #[test]
+    fn columns_are_named_as_postgres_names_them() {
+        assert_eq!(rewritten("select 1"), "SELECT 1 AS \"?column?\"");
+        assert_eq!(rewritten("select count(*), a, a::text from t"), "SELECT count(*) AS \"count\", a, a::TEXT AS \"a\"");
+    }
+}

@@ -1,0 +1,296 @@
+//! The functions that clients call on their catalogue.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, PoisonError};
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{ScalarValue, exec_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+use pgwire::api::Type;
+
+use super::rows::OWNER;
+use super::{Asker, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, TYPE_NAME, schema_oid};
+use crate::server::settings::SERVER_VERSION;
+
+/// What a function answers for one row's arguments.
+type Body = fn(&Asker, &[ScalarValue]) -> Result<ScalarValue>;
+
+/// One function.
+struct CatalogFunction {
+    name: &'static str,
+    returns: DataType,
+    body: Body,
+    signature: Signature,
+    asker: Arc<Asker>,
+}
+
+/// All functions of a session.
+pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
+    let texts = || DataType::new_list(DataType::Utf8, true);
+    let (text, bool, int) = (DataType::Utf8, DataType::Boolean, DataType::Int64);
+    let mut list: Vec<(&'static str, DataType, Body)> = vec![
+        ("version", text.clone(), |_, _| Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))),
+        ("current_database", text.clone(), |asker, _| Ok(string(&asker.database))),
+        ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.database))),
+        ("current_schema", text.clone(), |asker, _| Ok(ScalarValue::Utf8(asker.search_path().into_iter().next()))),
+        ("current_schemas", texts(), |asker, arguments| {
+            let own = (arguments.first() == Some(&ScalarValue::Boolean(Some(true)))).then(|| SCHEMA.to_owned());
+            let names: Vec<ScalarValue> = own.into_iter().chain(asker.search_path()).map(string).collect();
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
+        }),
+        ("format_type", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, number(arguments, 1)))))),
+        ("pg_get_userbyid", text.clone(), |_, _| Ok(string(OWNER))),
+        ("pg_table_is_visible", bool.clone(), |asker, arguments| {
+            let path = asker.search_path();
+            Ok(flag(relation(asker, arguments, |relation| path.contains(&relation.schema)).unwrap_or(false)))
+        }),
+        ("pg_get_viewdef", text.clone(), |asker, arguments| {
+            Ok(ScalarValue::Utf8(relation(asker, arguments, |relation| relation.definition.clone()).flatten()))
+        }),
+        ("obj_description", text.clone(), |asker, arguments| {
+            let describe = |relation: &Relation| asker.descriptions.as_ref()?(&relation.schema, &relation.name, None);
+            Ok(ScalarValue::Utf8(relation(asker, arguments, describe).flatten()))
+        }),
+        ("col_description", text.clone(), |asker, arguments| {
+            let place = number(arguments, 1).and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
+            let describe = |relation: &Relation| {
+                let column = relation.columns.fields().get(place?)?.name();
+                asker.descriptions.as_ref()?(&relation.schema, &relation.name, Some(column))
+            };
+            Ok(ScalarValue::Utf8(relation(asker, arguments, describe).flatten()))
+        }),
+        ("pg_encoding_to_char", text.clone(), |_, _| Ok(string("UTF8"))),
+        ("pg_size_pretty", text.clone(), |_, arguments| Ok(string(format!("{} bytes", number(arguments, 0).unwrap_or(0))))),
+        ("quote_ident", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(letters(arguments, 0).map(|name| quoted(&name))))),
+        ("quote_literal", text.clone(), |_, arguments| {
+            Ok(ScalarValue::Utf8(letters(arguments, 0).map(|text| format!("'{}'", text.replace('\'', "''")))))
+        }),
+        ("current_setting", text.clone(), |asker, arguments| {
+            let name = letters(arguments, 0).unwrap_or_default();
+            let settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            match settings.get(&name) {
+                None if arguments.len() < 2 => exec_err!("unrecognized configuration parameter \"{name}\""),
+                value => Ok(ScalarValue::Utf8(value.map(str::to_owned))),
+            }
+        }),
+        ("to_regclass", int.clone(), |asker, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))),
+        ("to_regtype", int.clone(), |_, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| type_oid(&name))))),
+        ("to_regnamespace", int.clone(), |_, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).map(|name| schema_oid(&name))))),
+        (RELATION_NAME, text.clone(), |asker, arguments| {
+            let path = asker.search_path();
+            let name = |relation: &Relation| {
+                if path.contains(&relation.schema) { quoted(&relation.name) } else { format!("{}.{}", quoted(&relation.schema), quoted(&relation.name)) }
+            };
+            Ok(ScalarValue::Utf8(relation(asker, arguments, name).or_else(|| letters(arguments, 0))))
+        }),
+        (TYPE_NAME, text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, None))))),
+        (SCHEMA_NAME, text.clone(), |asker, arguments| {
+            let oid = number(arguments, 0);
+            let found = asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| Some(schema_oid(name)) == oid);
+            Ok(ScalarValue::Utf8(found.or_else(|| letters(arguments, 0))))
+        }),
+    ];
+    for name in ["current_user", "session_user", "user", "current_role"] {
+        list.push((name, text.clone(), |asker, _| Ok(string(&asker.user))));
+    }
+    for name in NULL_TEXTS {
+        list.push((name, text.clone(), |_, _| Ok(ScalarValue::Utf8(None))));
+    }
+    for name in ["pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_database_size", "pg_backend_pid", "pg_my_temp_schema", "txid_current"] {
+        list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(Some(0)))));
+    }
+    for name in ["pg_function_is_visible", "pg_type_is_visible", "pg_operator_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible", "pg_statistics_obj_is_visible"] {
+        list.push((name, bool.clone(), |_, _| Ok(flag(true))));
+    }
+    for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
+        list.push((name, bool.clone(), |_, _| Ok(flag(false))));
+    }
+    for name in ["has_table_privilege", "has_schema_privilege", "has_database_privilege", "has_column_privilege", "has_any_column_privilege", "has_function_privilege", "has_sequence_privilege", "pg_has_role"] {
+        list.push((name, bool.clone(), |_, arguments| Ok(flag(reads(&letters(arguments, arguments.len().saturating_sub(1)).unwrap_or_default())))));
+    }
+    let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
+    let function = |(name, returns, body)| {
+        ScalarUDF::from(CatalogFunction { name, returns, body, signature: signature.clone(), asker: Arc::clone(asker) })
+    };
+    list.into_iter().map(function).collect()
+}
+
+/// What the server has nothing to say about.
+const NULL_TEXTS: &[&str] = &[
+    "pg_get_expr", "pg_get_indexdef", "pg_get_constraintdef", "pg_get_triggerdef", "pg_get_ruledef",
+    "pg_get_partkeydef", "pg_get_statisticsobjdef_columns", "pg_get_function_result", "pg_get_function_arguments",
+    "pg_get_function_identity_arguments", "pg_get_functiondef", "pg_get_serial_sequence", "shobj_description",
+    "pg_tablespace_location", "inet_server_addr", "inet_client_addr",
+];
+
+impl fmt::Debug for CatalogFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatalogFunction").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for CatalogFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.asker, &other.asker)
+    }
+}
+
+impl Eq for CatalogFunction {}
+
+impl Hash for CatalogFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for CatalogFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let row = |row: usize| -> Result<ScalarValue> {
+            let value = |argument: &ColumnarValue| match argument {
+                ColumnarValue::Scalar(scalar) => Ok(scalar.clone()),
+                ColumnarValue::Array(array) => ScalarValue::try_from_array(array, row),
+            };
+            let values = arguments.args.iter().map(value).collect::<Result<Vec<_>>>()?;
+            (self.body)(&self.asker, &values)
+        };
+        if constant || arguments.number_rows == 0 {
+            return Ok(ColumnarValue::Scalar(if constant { row(0)? } else { ScalarValue::try_from(&self.returns)? }));
+        }
+        let values = (0..arguments.number_rows).map(row).collect::<Result<Vec<_>>>()?;
+        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
+    }
+}
+
+fn string(text: impl Into<String>) -> ScalarValue {
+    ScalarValue::Utf8(Some(text.into()))
+}
+
+fn flag(value: bool) -> ScalarValue {
+    ScalarValue::Boolean(Some(value))
+}
+
+fn number(arguments: &[ScalarValue], place: usize) -> Option<i64> {
+    match arguments.get(place)?.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) => number,
+        _ => None,
+    }
+}
+
+fn letters(arguments: &[ScalarValue], place: usize) -> Option<String> {
+    match arguments.get(place)?.cast_to(&DataType::Utf8) {
+        Ok(ScalarValue::Utf8(text)) => text,
+        _ => None,
+    }
+}
+
+/// What is asked of the relation whose oid is the first argument.
+fn relation<T>(asker: &Asker, arguments: &[ScalarValue], ask: impl Fn(&Relation) -> T) -> Option<T> {
+    let oid = number(arguments, 0)?;
+    asker.relations().iter().find(|relation| relation.oid() == oid).map(ask)
+}
+
+fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
+    if let Ok(oid) = name.parse() {
+        return Some(oid);
+    }
+    let name = name.replace('"', "");
+    let path = asker.search_path();
+    let relations = asker.relations();
+    let found = relations.iter().find(|relation| match name.split_once('.') {
+        Some((schema, table)) => relation.schema == schema && relation.name == table,
+        None => path.contains(&relation.schema) && relation.name == name,
+    });
+    let catalog = || {
+        let table = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+        super::is_catalog_table(table).then(|| if table == "pg_class" { 1259 } else { super::oid(table) })
+    };
+    found.map(Relation::oid).or_else(catalog)
+}
+
+/// The names that SQL has for Postgres' own.
+const SQL_NAMES: &[(Type, &str)] = &[
+    (Type::BOOL, "boolean"),
+    (Type::INT2, "smallint"),
+    (Type::INT4, "integer"),
+    (Type::INT8, "bigint"),
+    (Type::FLOAT4, "real"),
+    (Type::FLOAT8, "double precision"),
+    (Type::TIMESTAMP, "timestamp without time zone"),
+    (Type::TIMESTAMPTZ, "timestamp with time zone"),
+    (Type::TIME, "time without time zone"),
+    (Type::VARCHAR, "character varying"),
+    (Type::BPCHAR, "character"),
+];
+
+/// A type as `\d` shows it.
+fn type_text(oid: i64, modifier: Option<i64>) -> String {
+    let Some(of) = u32::try_from(oid).ok().and_then(Type::from_oid) else { return "???".to_owned() };
+    let (name, array) = of.name().strip_prefix('_').map_or((of.name(), ""), |name| (name, "[]"));
+    let name = SQL_NAMES.iter().find(|known| known.0.name() == name).map_or(name, |known| known.1);
+    match modifier.filter(|modifier| *modifier >= 4 && of == Type::NUMERIC) {
+        Some(modifier) => format!("{name}({},{}){array}", (modifier - 4) >> 16, (modifier - 4) & 0xffff),
+        None => format!("{name}{array}"),
+    }
+}
+
+fn type_oid(name: &str) -> Option<i64> {
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let (name, array) = name.strip_suffix("[]").map_or((name, false), |name| (name, true));
+    let name = SQL_NAMES.iter().find(|known| known.1 == name).map_or(name, |known| known.0.name());
+    let name = if array { format!("_{name}") } else { name.to_owned() };
+    (16..6000).filter_map(Type::from_oid).find(|of| of.name() == name).map(|of| of.oid().into())
+}
+
+/// A name as it must be written.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// Everybody may read, nobody may more.
+fn reads(privilege: &str) -> bool {
+    let reading = ["select", "usage", "connect", "execute", "member", "references"];
+    privilege.split(',').all(|word| reading.contains(&word.trim().to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_their_sql_names() {
+        assert_eq!(type_text(1700, Some(((18 << 16) | 2) + 4)), "numeric(18,2)");
+        assert_eq!(type_text(1184, Some(-1)), "timestamp with time zone");
+        assert_eq!(type_text(1009, None), "text[]");
+        assert_eq!(type_oid("integer"), Some(23));
+        assert_eq!(type_oid("text[]"), Some(1009));
+    }
+
+    #[test]
+    fn names_are_quoted_when_they_must() {
+        assert_eq!(quoted("plain_1"), "plain_1");
+        assert_eq!(quoted("Mixed \"x\""), "\"Mixed \"\"x\"\"\"");
+        assert!(reads("SELECT") && !reads("SELECT, INSERT"));
+    }
+}

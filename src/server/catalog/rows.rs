@@ -1,0 +1,287 @@
+//! The rows of the `pg_catalog` tables that have any.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use pgwire::api::Type;
+
+use super::{Asker, Relation, SCHEMA, oid, schema_oid};
+use crate::server::encode::{field_type, type_modifier, type_size};
+
+/// The owner of everything, as clients see it.
+pub(super) const OWNER: &str = "tieout";
+pub(super) const OWNER_OID: i64 = 10;
+
+/// A row: the columns that are not null.
+type Row = HashMap<&'static str, ScalarValue>;
+
+/// A catalogue table's rows now.
+pub(super) fn batch(asker: &Asker, table: &str, columns: &str) -> Result<RecordBatch> {
+    let fields: Vec<Field> = columns.split_whitespace().filter_map(field).collect();
+    let rows = rows(asker, table);
+    let schema = Arc::new(Schema::new(fields));
+    let column = |field: &Arc<Field>| -> Result<ArrayRef> {
+        if rows.is_empty() {
+            return Ok(new_empty_array(field.data_type()));
+        }
+        let null = ScalarValue::try_from(field.data_type())?;
+        let value = |row: &Row| {
+            let value = row.get(field.name().as_str()).cloned().unwrap_or_else(|| null.clone());
+            value.cast_to(field.data_type()).unwrap_or_else(|_| null.clone())
+        };
+        ScalarValue::iter_to_array(rows.iter().map(value))
+    };
+    let arrays = schema.fields().iter().map(column).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+}
+
+fn field(column: &str) -> Option<Field> {
+    let (name, of) = column.split_once(':')?;
+    let data_type = match of {
+        "i" => DataType::Int64,
+        "s" => DataType::Int16,
+        "b" => DataType::Boolean,
+        "f" => DataType::Float32,
+        "l" => DataType::new_list(DataType::Utf8, true),
+        _ => DataType::Utf8,
+    };
+    Some(Field::new(name, data_type, true))
+}
+
+fn text(value: impl Into<String>) -> ScalarValue {
+    ScalarValue::Utf8(Some(value.into()))
+}
+
+fn int(value: i64) -> ScalarValue {
+    ScalarValue::Int64(Some(value))
+}
+
+fn yes() -> ScalarValue {
+    ScalarValue::Boolean(Some(true))
+}
+
+fn no() -> ScalarValue {
+    ScalarValue::Boolean(Some(false))
+}
+
+fn rows(asker: &Asker, table: &str) -> Vec<Row> {
+    let relations = asker.relations();
+    match table {
+        "pg_am" => {
+            vec![Row::from([("oid", int(2)), ("amname", text("heap")), ("amhandler", text("-")), ("amtype", text("t"))])]
+        }
+        "pg_attribute" => relations.iter().flat_map(attributes).collect(),
+        "pg_class" => relations.iter().map(class).collect(),
+        "pg_database" => vec![Row::from([
+            ("oid", int(oid(&asker.database))),
+            ("datname", text(asker.database.clone())),
+            ("datdba", int(OWNER_OID)),
+            ("encoding", int(6)),
+            ("datlocprovider", text("c")),
+            ("datistemplate", no()),
+            ("datallowconn", yes()),
+            ("datconnlimit", int(-1)),
+            ("dattablespace", int(1663)),
+            ("datcollate", text("C")),
+            ("datctype", text("C")),
+        ])],
+        "pg_description" => relations.iter().flat_map(|relation| descriptions(asker, relation)).collect(),
+        "pg_namespace" => {
+            let own = [SCHEMA.to_owned(), "information_schema".to_owned()];
+            let row = |name: String| {
+                let oid = schema_oid(&name);
+                Row::from([("oid", int(oid)), ("nspname", text(name)), ("nspowner", int(OWNER_OID))])
+            };
+            asker.schemas().into_iter().chain(own).map(row).collect()
+        }
+        "pg_roles" => [(OWNER, OWNER_OID), (asker.user.as_str(), oid(&asker.user))].map(role).into(),
+        "pg_settings" => {
+            let settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            let row = |(name, value): (&str, &str)| {
+                Row::from([
+                    ("name", text(name)),
+                    ("setting", text(value)),
+                    ("boot_val", text(value)),
+                    ("reset_val", text(value)),
+                    ("context", text("user")),
+                    ("vartype", text("string")),
+                    ("source", text("default")),
+                    ("category", text("Session")),
+                    ("short_desc", text("")),
+                    ("pending_restart", no()),
+                ])
+            };
+            settings.all().map(row).collect()
+        }
+        "pg_tables" => relations.iter().filter(|relation| !relation.is_view).map(listed).collect(),
+        "pg_views" => relations.iter().filter(|relation| relation.is_view).map(listed).collect(),
+        "pg_type" => TYPES.iter().map(|of| type_row(of)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn role((name, number): (&str, i64)) -> Row {
+    Row::from([
+        ("oid", int(number)),
+        ("rolname", text(name)),
+        ("rolsuper", no()),
+        ("rolinherit", yes()),
+        ("rolcreaterole", no()),
+        ("rolcreatedb", no()),
+        ("rolcanlogin", yes()),
+        ("rolreplication", no()),
+        ("rolconnlimit", int(-1)),
+        ("rolbypassrls", no()),
+    ])
+}
+
+fn listed(relation: &Relation) -> Row {
+    Row::from([
+        ("schemaname", text(relation.schema.clone())),
+        ("tablename", text(relation.name.clone())),
+        ("viewname", text(relation.name.clone())),
+        ("tableowner", text(OWNER)),
+        ("viewowner", text(OWNER)),
+        ("definition", ScalarValue::Utf8(relation.definition.clone())),
+        ("hasindexes", no()),
+        ("hasrules", no()),
+        ("hastriggers", no()),
+    ])
+}
+
+fn class(relation: &Relation) -> Row {
+    Row::from([
+        ("oid", int(relation.oid())),
+        ("relname", text(relation.name.clone())),
+        ("relnamespace", int(schema_oid(&relation.schema))),
+        ("reltype", int(0)),
+        ("reloftype", int(0)),
+        ("relowner", int(OWNER_OID)),
+        ("relam", int(if relation.is_view { 0 } else { 2 })),
+        ("relfilenode", int(0)),
+        ("reltablespace", int(0)),
+        ("relpages", int(0)),
+        ("reltuples", int(-1)),
+        ("relallvisible", int(0)),
+        ("reltoastrelid", int(0)),
+        ("relhasindex", no()),
+        ("relisshared", no()),
+        ("relpersistence", text("p")),
+        ("relkind", text(if relation.is_view { "v" } else { "r" })),
+        ("relnatts", int(i64::try_from(relation.columns.fields().len()).unwrap_or(0))),
+        ("relchecks", int(0)),
+        ("relhasrules", no()),
+        ("relhastriggers", no()),
+        ("relhassubclass", no()),
+        ("relrowsecurity", no()),
+        ("relforcerowsecurity", no()),
+        ("relispopulated", yes()),
+        ("relreplident", text("n")),
+        ("relispartition", no()),
+        ("relrewrite", int(0)),
+    ])
+}
+
+fn attributes(relation: &Relation) -> Vec<Row> {
+    let relation_oid = relation.oid();
+    let row = |(place, field): (usize, &Arc<Field>)| {
+        let of = field_type(field.data_type());
+        Row::from([
+            ("attrelid", int(relation_oid)),
+            ("attname", text(field.name().clone())),
+            ("atttypid", int(of.oid().into())),
+            ("attlen", int(type_size(&of).into())),
+            ("attnum", int(i64::try_from(place + 1).unwrap_or(0))),
+            ("atttypmod", int(type_modifier(field.data_type()).into())),
+            ("attndims", int(0)),
+            ("attbyval", no()),
+            ("attalign", text("i")),
+            ("attstorage", text("p")),
+            ("attcompression", text("")),
+            ("attnotnull", ScalarValue::Boolean(Some(!field.is_nullable()))),
+            ("atthasdef", no()),
+            ("atthasmissing", no()),
+            ("attidentity", text("")),
+            ("attgenerated", text("")),
+            ("attisdropped", no()),
+            ("attislocal", yes()),
+            ("attinhcount", int(0)),
+            ("attcollation", int(0)),
+            ("attstattarget", int(-1)),
+        ])
+    };
+    relation.columns.fields().iter().enumerate().map(row).collect()
+}
+
+fn descriptions(asker: &Asker, relation: &Relation) -> Vec<Row> {
+    let Some(descriptions) = &asker.descriptions else { return Vec::new() };
+    let number = relation.oid();
+    let row = |place: usize, description: String| {
+        Row::from([
+            ("objoid", int(number)),
+            ("classoid", int(1259)),
+            ("objsubid", int(i64::try_from(place).unwrap_or(0))),
+            ("description", text(description)),
+        ])
+    };
+    let columns = relation.columns.fields().iter().enumerate().filter_map(|(place, field)| {
+        Some(row(place + 1, descriptions(&relation.schema, &relation.name, Some(field.name()))?))
+    });
+    descriptions(&relation.schema, &relation.name, None).map(|text| row(0, text)).into_iter().chain(columns).collect()
+}
+
+/// The types that results have, and those that parameters are sent as.
+const TYPES: &[Type] = &[
+    Type::BOOL, Type::BYTEA, Type::NAME, Type::INT8, Type::INT2, Type::INT4, Type::TEXT, Type::OID, Type::FLOAT4,
+    Type::FLOAT8, Type::NUMERIC, Type::DATE, Type::TIME, Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::INTERVAL,
+    Type::VARCHAR, Type::BPCHAR, Type::UUID, Type::JSON, Type::JSONB, Type::UNKNOWN, Type::BOOL_ARRAY,
+    Type::BYTEA_ARRAY, Type::INT2_ARRAY, Type::INT4_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::FLOAT4_ARRAY,
+    Type::FLOAT8_ARRAY, Type::NUMERIC_ARRAY, Type::DATE_ARRAY, Type::TIME_ARRAY, Type::TIMESTAMP_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
+
+fn type_row(of: &Type) -> Row {
+    let element = of.name().strip_prefix('_').and_then(|name| TYPES.iter().find(|of| of.name() == name));
+    let array = TYPES.iter().find(|array| array.name().strip_prefix('_') == Some(of.name()));
+    let number = |of: Option<&Type>| int(of.map_or(0, |of| of.oid().into()));
+    let category = match *of {
+        _ if element.is_some() => "A",
+        Type::BOOL => "B",
+        Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC | Type::OID => "N",
+        Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ => "D",
+        Type::INTERVAL => "T",
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => "S",
+        _ => "U",
+    };
+    let function = |suffix: &str| text(if element.is_some() { format!("array_{suffix}") } else { format!("{}{suffix}", of.name()) });
+    Row::from([
+        ("oid", int(of.oid().into())),
+        ("typname", text(of.name())),
+        ("typnamespace", int(11)),
+        ("typowner", int(OWNER_OID)),
+        ("typlen", int(type_size(of).into())),
+        ("typbyval", no()),
+        ("typtype", text("b")),
+        ("typcategory", text(category)),
+        ("typispreferred", no()),
+        ("typisdefined", yes()),
+        ("typdelim", text(",")),
+        ("typrelid", int(0)),
+        ("typelem", number(element)),
+        ("typarray", number(array)),
+        ("typinput", function("in")),
+        ("typoutput", function("out")),
+        ("typreceive", function("recv")),
+        ("typsend", function("send")),
+        ("typnotnull", no()),
+        ("typbasetype", int(0)),
+        ("typtypmod", int(-1)),
+        ("typndims", int(0)),
+        ("typcollation", int(0)),
+    ])
+}

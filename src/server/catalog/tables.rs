@@ -1,0 +1,111 @@
+//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `l` list.
+
+/// Tables that have rows.
+pub(super) const FILLED: &[(&str, &str)] = &[
+    ("pg_am", "oid:i amname:t amhandler:t amtype:t"),
+    (
+        "pg_attribute",
+        "attrelid:i attname:t atttypid:i attlen:s attnum:s atttypmod:i attndims:s attbyval:b attalign:t attstorage:t \
+         attcompression:t attnotnull:b atthasdef:b atthasmissing:b attidentity:t attgenerated:t attisdropped:b \
+         attislocal:b attinhcount:i attcollation:i attstattarget:i attacl:l attoptions:l attfdwoptions:l",
+    ),
+    (
+        "pg_class",
+        "oid:i relname:t relnamespace:i reltype:i reloftype:i relowner:i relam:i relfilenode:i reltablespace:i \
+         relpages:i reltuples:f relallvisible:i reltoastrelid:i relhasindex:b relisshared:b relpersistence:t \
+         relkind:t relnatts:s relchecks:s relhasrules:b relhastriggers:b relhassubclass:b relrowsecurity:b \
+         relforcerowsecurity:b relispopulated:b relreplident:t relispartition:b relrewrite:i relacl:l reloptions:l \
+         relpartbound:t",
+    ),
+    (
+        "pg_database",
+        "oid:i datname:t datdba:i encoding:i datlocprovider:t datistemplate:b datallowconn:b datconnlimit:i \
+         dattablespace:i datcollate:t datctype:t daticulocale:t daticurules:t datcollversion:t datacl:l",
+    ),
+    ("pg_description", "objoid:i classoid:i objsubid:i description:t"),
+    ("pg_namespace", "oid:i nspname:t nspowner:i nspacl:l"),
+    (
+        "pg_roles",
+        "oid:i rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
+         rolconnlimit:i rolpassword:t rolvaliduntil:t rolbypassrls:b rolconfig:l",
+    ),
+    (
+        "pg_settings",
+        "name:t setting:t unit:t category:t short_desc:t extra_desc:t context:t vartype:t source:t min_val:t \
+         max_val:t enumvals:l boot_val:t reset_val:t pending_restart:b",
+    ),
+    ("pg_tables", "schemaname:t tablename:t tableowner:t tablespace:t hasindexes:b hasrules:b hastriggers:b"),
+    (
+        "pg_type",
+        "oid:i typname:t typnamespace:i typowner:i typlen:s typbyval:b typtype:t typcategory:t typispreferred:b \
+         typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:t typoutput:t typreceive:t typsend:t \
+         typnotnull:b typbasetype:i typtypmod:i typndims:i typcollation:i typdefault:t typacl:l",
+    ),
+    ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
+];
+
+/// Tables that are empty because the server has nothing of their kind.
+pub(super) const EMPTY: &[(&str, &str)] = &[
+    ("pg_attrdef", "oid:i adrelid:i adnum:s adbin:t"),
+    ("pg_auth_members", "oid:i roleid:i member:i grantor:i admin_option:b"),
+    ("pg_cast", "oid:i castsource:i casttarget:i castfunc:i castcontext:t castmethod:t"),
+    ("pg_collation", "oid:i collname:t collnamespace:i collowner:i collprovider:t collencoding:i"),
+    (
+        "pg_constraint",
+        "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
+         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
+         connoinherit:b conkey:l confkey:l conbin:t",
+    ),
+    ("pg_depend", "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t"),
+    ("pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
+    ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtenabled:t"),
+    ("pg_extension", "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t"),
+    ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i"),
+    ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvoptions:l"),
+    ("pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
+    (
+        "pg_index",
+        "indexrelid:i indrelid:i indnatts:s indnkeyatts:s indisunique:b indisprimary:b indisexclusion:b \
+         indimmediate:b indisclustered:b indisvalid:b indcheckxmin:b indisready:b indislive:b indisreplident:b \
+         indnullsnotdistinct:b indkey:l indcollation:l indclass:l indoption:l indexprs:t indpred:t",
+    ),
+    ("pg_indexes", "schemaname:t tablename:t indexname:t tablespace:t indexdef:t"),
+    ("pg_inherits", "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b"),
+    ("pg_language", "oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b"),
+    ("pg_locks", "locktype:t database:i relation:i pid:i mode:t granted:b"),
+    ("pg_matviews", "schemaname:t matviewname:t matviewowner:t definition:t"),
+    ("pg_opclass", "oid:i opcmethod:i opcname:t opcnamespace:i opcdefault:b"),
+    ("pg_operator", "oid:i oprname:t oprnamespace:i oprleft:i oprright:i oprresult:i oprcode:t"),
+    ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
+    ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:l polqual:t polwithcheck:t"),
+    (
+        "pg_proc",
+        "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prosecdef:b proleakproof:b proisstrict:b \
+         proretset:b provolatile:t proparallel:t pronargs:s prorettype:i proargtypes:l proargmodes:l proargnames:l \
+         prosrc:t proacl:l",
+    ),
+    ("pg_publication", "oid:i pubname:t pubowner:i puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b"),
+    ("pg_publication_namespace", "oid:i pnpubid:i pnnspid:i"),
+    ("pg_publication_rel", "oid:i prpubid:i prrelid:i prqual:t prattrs:l"),
+    ("pg_range", "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t"),
+    ("pg_rewrite", "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
+    ("pg_rules", "schemaname:t tablename:t rulename:t definition:t"),
+    ("pg_seclabel", "objoid:i classoid:i objsubid:i provider:t label:t"),
+    ("pg_sequence", "seqrelid:i seqtypid:i seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b"),
+    ("pg_sequences", "schemaname:t sequencename:t sequenceowner:t"),
+    ("pg_shdescription", "objoid:i classoid:i description:t"),
+    ("pg_stat_activity", "datid:i datname:t pid:i usename:t application_name:t state:t query:t"),
+    ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:i"),
+    (
+        "pg_statistic_ext",
+        "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:i stxkeys:l stxkind:l stxexprs:t",
+    ),
+    ("pg_subscription", "oid:i subdbid:i subname:t subowner:i subenabled:b"),
+    ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
+    (
+        "pg_trigger",
+        "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
+         tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
+    ),
+    ("pg_user_mapping", "oid:i umuser:i umserver:i umoptions:l"),
+];
