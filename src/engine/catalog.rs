@@ -78,6 +78,7 @@ pub(crate) async fn register(
     registrar.system().await?;
     registrar.raw(head).await?;
     registrar.crosswalks()?;
+    registrar.checks()?;
     let needed = (extent == Extent::Materialized).then(|| needed_by_checks(blueprint));
     let mut broken = Broken::new();
     registrar.canonical(needed.as_ref(), &mut broken).await?;
@@ -87,7 +88,7 @@ pub(crate) async fn register(
     for schema in SCRATCH {
         registrar.catalog.deregister_schema(schema, true)?;
     }
-    registrar.static_tables(&broken)?;
+    registrar.problems(&broken)?;
     Ok(broken)
 }
 
@@ -275,8 +276,8 @@ impl Registrar<'_> {
         }
     }
 
-    /// What the definitions say of themselves: `meta.checks`, `meta.columns`, `meta.problems`.
-    fn static_tables(&self, broken: &Broken) -> Result<(), Error> {
+    /// What the definitions say of themselves: `meta.checks`, `meta.columns`.
+    fn checks(&self) -> Result<(), Error> {
         let checks: Vec<_> = self.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
         let text = |value: fn(&queries::QueryFile) -> Option<String>| -> ArrayRef {
             Arc::new(checks.iter().map(|query| value(query)).collect::<StringArray>())
@@ -322,7 +323,11 @@ impl Registrar<'_> {
                 ("column_name", described.iter().map(|(_, (column, _))| (*column).clone()).collect()),
                 ("description", described.iter().map(|(_, (_, text))| (*text).clone()).collect()),
             ],
-        )?;
+        )
+    }
+
+    /// `meta.problems`: files that could not be used.
+    fn problems(&self, broken: &Broken) -> Result<(), Error> {
         let problems = self.blueprint.problems(broken);
         self.texts(
             "meta",

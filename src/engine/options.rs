@@ -67,6 +67,9 @@ impl Heads {
     }
 }
 
+/// A running query by its start, and what it reads.
+type Started = (DateTime<Utc>, Arc<Moment>);
+
 /// The extension behind `SET tieout.…`. Options live in the session, so two connections never see each other's.
 #[derive(Clone, Debug)]
 pub struct TieoutOptions {
@@ -75,7 +78,7 @@ pub struct TieoutOptions {
     limits: BTreeMap<String, i64>,
     settings: Arc<EngineSettings>,
     heads: Arc<Heads>,
-    moments: Arc<Mutex<Vec<(DateTime<Utc>, Arc<Moment>)>>>,
+    moments: Arc<Mutex<Vec<Started>>>,
 }
 
 impl TieoutOptions {
