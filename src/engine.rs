@@ -11,6 +11,7 @@
 //! Leaves out: who may read what, and how it travels (`server`); where rows come from (`extract`).
 
 mod blueprint;
+mod cached;
 mod canonical;
 mod catalog;
 mod cells;

@@ -21,6 +21,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::engine::blueprint::Blueprint;
+use crate::engine::cached::CachedView;
 use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
 use crate::engine::moments::MomentTable;
@@ -260,6 +261,9 @@ impl Registrar<'_> {
         once: bool,
         broken: &mut Broken,
     ) -> Result<(), Error> {
+        if !once && name.0 == "link" {
+            return self.add(&name.0, &name.1, Arc::new(CachedView::new(plan, sql)));
+        }
         if !once {
             return self.add(&name.0, &name.1, Arc::new(ViewTable::new(plan, sql)));
         }
@@ -288,7 +292,7 @@ impl Registrar<'_> {
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("check_id", text(|query| query.header.check.clone())),
             ("check_version", Arc::new(checks.iter().map(|query| query.header.version).collect::<Int64Array>())),
-            ("view", text(|query| Some(format!("{}.{}", query.name.0, query.name.1)))),
+            ("view_name", text(|query| Some(query.name.1.clone()))),
             ("title", text(|query| query.header.title.clone())),
             ("entity", text(|query| query.header.entity.clone())),
             (
