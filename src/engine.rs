@@ -1,16 +1,17 @@
-//! DataFusion over a warehouse.
+//! `DataFusion` over a warehouse.
 //!
 //! Owns sessions (`SET tieout.as_of`), the catalog (raw tables, `system`, `history`, `meta`, the canonical `pm` and `erp`,
 //! the views of `queries/`), the functions that SQL may use, and the evaluation of the checks.
 //!
 //! Invariants:
-//! - Nothing but this module builds a DataFusion session; a session reads one commit per query and never writes.
+//! - Nothing but this module builds a `DataFusion` session; a session reads one commit per query and never writes.
 //! - Money is exact: decimal literals, decimal columns, no float.
 //! - A check speaks only of what was read completely and recently; elsewhere its earlier exceptions are carried on.
 //!
 //! Leaves out: who may read what, and how it travels (`server`); where rows come from (`extract`).
 
 mod blueprint;
+mod cached;
 mod canonical;
 mod catalog;
 mod cells;
@@ -78,7 +79,7 @@ pub enum Error {
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),
-    /// DataFusion failed.
+    /// `DataFusion` failed.
     #[error(transparent)]
     DataFusion(#[from] DataFusionError),
     /// Rows could not be put together.

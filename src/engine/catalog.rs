@@ -21,6 +21,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::engine::blueprint::Blueprint;
+use crate::engine::cached::CachedView;
 use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
 use crate::engine::moments::MomentTable;
@@ -78,6 +79,7 @@ pub(crate) async fn register(
     registrar.system().await?;
     registrar.raw(head).await?;
     registrar.crosswalks()?;
+    registrar.checks()?;
     let needed = (extent == Extent::Materialized).then(|| needed_by_checks(blueprint));
     let mut broken = Broken::new();
     registrar.canonical(needed.as_ref(), &mut broken).await?;
@@ -87,7 +89,7 @@ pub(crate) async fn register(
     for schema in SCRATCH {
         registrar.catalog.deregister_schema(schema, true)?;
     }
-    registrar.static_tables(&broken)?;
+    registrar.problems(&broken)?;
     Ok(broken)
 }
 
@@ -259,6 +261,9 @@ impl Registrar<'_> {
         once: bool,
         broken: &mut Broken,
     ) -> Result<(), Error> {
+        if !once && name.0 == "link" {
+            return self.add(&name.0, &name.1, Arc::new(CachedView::new(plan, sql)));
+        }
         if !once {
             return self.add(&name.0, &name.1, Arc::new(ViewTable::new(plan, sql)));
         }
@@ -275,8 +280,8 @@ impl Registrar<'_> {
         }
     }
 
-    /// What the definitions say of themselves: `meta.checks`, `meta.columns`, `meta.problems`.
-    fn static_tables(&self, broken: &Broken) -> Result<(), Error> {
+    /// What the definitions say of themselves: `meta.checks`, `meta.columns`.
+    fn checks(&self) -> Result<(), Error> {
         let checks: Vec<_> = self.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
         let text = |value: fn(&queries::QueryFile) -> Option<String>| -> ArrayRef {
             Arc::new(checks.iter().map(|query| value(query)).collect::<StringArray>())
@@ -287,7 +292,7 @@ impl Registrar<'_> {
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("check_id", text(|query| query.header.check.clone())),
             ("check_version", Arc::new(checks.iter().map(|query| query.header.version).collect::<Int64Array>())),
-            ("view", text(|query| Some(format!("{}.{}", query.name.0, query.name.1)))),
+            ("view_name", text(|query| Some(query.name.1.clone()))),
             ("title", text(|query| query.header.title.clone())),
             ("entity", text(|query| query.header.entity.clone())),
             (
@@ -322,7 +327,11 @@ impl Registrar<'_> {
                 ("column_name", described.iter().map(|(_, (column, _))| (*column).clone()).collect()),
                 ("description", described.iter().map(|(_, (_, text))| (*text).clone()).collect()),
             ],
-        )?;
+        )
+    }
+
+    /// `meta.problems`: files that could not be used.
+    fn problems(&self, broken: &Broken) -> Result<(), Error> {
         let problems = self.blueprint.problems(broken);
         self.texts(
             "meta",

@@ -96,9 +96,11 @@ pub(crate) fn system_input(table: &str, key: &[&str], rows: &[Row], at: DateTime
     let mut keys = Vec::with_capacity(rows.len());
     let mut hashes = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let mut hasher = Sha256::new();
-        columns.iter().for_each(|(name, _)| row.get(name).unwrap_or(&Cell::Null).hash_into(&mut hasher));
-        hashes.push(hex::encode(hasher.finalize()));
+        let mut digest = Sha256::new();
+        for (name, _) in &columns {
+            row.get(name).unwrap_or(&Cell::Null).hash_into(&mut digest);
+        }
+        hashes.push(hex::encode(digest.finalize()));
         let parts: Vec<String> = key.iter().map(|name| key_text(row.get(*name).unwrap_or(&Cell::Null))).collect();
         keys.push(if key.is_empty() { format!("{index:08}") } else { join_key(parts.iter().map(String::as_str)) });
     }
@@ -182,13 +184,15 @@ pub(crate) fn rows_of(batches: &[RecordBatch], columns: &[(String, ColumnType)])
 fn cells_of(column: &ArrayRef) -> Vec<Cell> {
     let any = column.as_any();
     match column.data_type() {
-        DataType::Int64 => collect(any.downcast_ref::<Int64Array>().map(|a| a.iter()), Cell::Integer),
-        DataType::Decimal128(..) => collect(any.downcast_ref::<Decimal128Array>().map(|a| a.iter()), Cell::Amount),
+        DataType::Int64 => collect(any.downcast_ref::<Int64Array>().map(Int64Array::iter), Cell::Integer),
+        DataType::Decimal128(..) => {
+            collect(any.downcast_ref::<Decimal128Array>().map(Decimal128Array::iter), Cell::Amount)
+        }
         DataType::Utf8 => {
-            collect(any.downcast_ref::<StringArray>().map(|a| a.iter()), |text| Cell::Text(text.to_owned()))
+            collect(any.downcast_ref::<StringArray>().map(StringArray::iter), |text| Cell::Text(text.to_owned()))
         }
         DataType::Timestamp(..) => {
-            collect(any.downcast_ref::<TimestampMicrosecondArray>().map(|a| a.iter()), |micros| {
+            collect(any.downcast_ref::<TimestampMicrosecondArray>().map(TimestampMicrosecondArray::iter), |micros| {
                 DateTime::from_timestamp_micros(micros).map_or(Cell::Null, Cell::Moment)
             })
         }

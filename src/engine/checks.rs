@@ -380,9 +380,8 @@ impl Evaluator<'_> {
                 let tally = Tally::of(by_project.get(project.id.as_str()).into_iter().flatten().copied());
                 let gap = footing.and_then(|footing| footing.project_gaps.get(&project.id));
                 let (verdict, reason) = match (verdict, gap) {
-                    (Verdict::NotApplicable, _) => (verdict, reason.as_deref()),
+                    (Verdict::NotApplicable, _) | (Verdict::NotEvaluated, None) => (verdict, reason.as_deref()),
                     (_, Some(gap)) => (Verdict::NotEvaluated, Some(gap.as_str())),
-                    (Verdict::NotEvaluated, None) => (verdict, reason.as_deref()),
                     _ if tally.open > 0 => (Verdict::Exceptions, None),
                     _ => (Verdict::Clean, None),
                 };

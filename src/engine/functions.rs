@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Date32Type};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
@@ -121,9 +121,9 @@ impl ScalarUDFImpl for Function {
         let [first, rest @ ..] = arguments.args.as_slice() else {
             return plan_err!("{}: an argument is missing", self.name());
         };
-        let options = || match arguments.config_options.extensions.get::<TieoutOptions>() {
-            Some(options) => Ok(options),
-            None => exec_err!("{}: this session was not opened by the engine", self.name()),
+        let options = || {
+            let found = arguments.config_options.extensions.get::<TieoutOptions>();
+            found.ok_or_else(|| exec_datafusion_err!("{}: this session was not opened by the engine", self.name()))
         };
         match self.kind {
             Kind::NormalizeNumber => map_text(first, arguments.number_rows, normalize_number),
@@ -136,10 +136,10 @@ impl ScalarUDFImpl for Function {
 }
 
 fn setting_name(argument: &ColumnarValue) -> Result<&str> {
-    match argument {
-        ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))) => Ok(name),
-        _ => plan_err!("a setting's name must be a text literal, such as setting_integer('change_order_days')"),
+    if let ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))) = argument {
+        return Ok(name);
     }
+    plan_err!("a setting's name must be a text literal, such as setting_integer('change_order_days')")
 }
 
 fn setting(kind: Kind, argument: &ColumnarValue, options: &TieoutOptions) -> Result<ScalarValue> {

@@ -151,120 +151,57 @@ pub struct SystemTable {
     pub append: bool,
 }
 
+/// Name, whether commits only ever add rows, columns.
+const SYSTEM_TABLES: [(&str, bool, &str); 7] = [
+    (
+        "coverage",
+        false,
+        "source text, table_name text, scope text, project text, status text, mode text, row_count int64, \
+         expected_row_count int64, observed_at timestamp, complete_at timestamp, error text",
+    ),
+    (
+        "record_statuses",
+        false,
+        "entity text, source text, record_id text, approval_status text, approved_at timestamp, approved_at_basis text, \
+         first_seen_at timestamp",
+    ),
+    (
+        "exceptions",
+        false,
+        "check_id text, check_version int64, exception_key text, entity text, project_id text, project_number text, \
+         pm_id text, erp_id text, label text, detail text, pm_value text, erp_value text, amount_at_risk amount, \
+         currency text, occurred_at timestamp, first_seen_at timestamp, record_owner text, fix_side text, cause text, \
+         explained_by text, state text, opened_commit int64",
+    ),
+    (
+        "check_runs",
+        true,
+        "commit_number int64, check_id text, check_version int64, project_id text, project_number text, verdict text, \
+         reason text, pm_observed_at timestamp, erp_observed_at timestamp, rows_read int64, exception_count int64, \
+         in_flight_count int64, amount_at_risk amount, error text",
+    ),
+    ("rejects", true, "source text, table_name text, scope text, reason text, raw text"),
+    ("drift", true, "source text, table_name text, field text, kind text, detail text"),
+    (
+        "requests",
+        true,
+        "source text, table_name text, requests int64, retries int64, rate_limited int64, rows int64, bytes int64, \
+         waited_seconds int64, started_at timestamp, finished_at timestamp",
+    ),
+];
+
 /// All tables of our own results, whether or not a commit has written them yet.
 pub fn system_tables() -> Vec<SystemTable> {
-    use ColumnType::{Int64, Text, Timestamp};
-    let table = |name, append, columns: &[(&str, ColumnType)]| SystemTable {
+    let column = |declared: &str| {
+        let (name, word) = declared.trim().split_once(' ')?;
+        Some((name.to_owned(), if word == "amount" { AMOUNT } else { column_type(word)? }))
+    };
+    let table = |(name, append, columns): (&'static str, bool, &str)| SystemTable {
         name,
         append,
-        columns: columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect(),
+        columns: columns.split(',').filter_map(column).collect(),
     };
-    vec![
-        table(
-            "coverage",
-            false,
-            &[
-                ("source", Text),
-                ("table_name", Text),
-                ("scope", Text),
-                ("project", Text),
-                ("status", Text),
-                ("mode", Text),
-                ("row_count", Int64),
-                ("expected_row_count", Int64),
-                ("observed_at", Timestamp),
-                ("complete_at", Timestamp),
-                ("error", Text),
-            ],
-        ),
-        table(
-            "record_statuses",
-            false,
-            &[
-                ("entity", Text),
-                ("source", Text),
-                ("record_id", Text),
-                ("approval_status", Text),
-                ("approved_at", Timestamp),
-                ("approved_at_basis", Text),
-                ("first_seen_at", Timestamp),
-            ],
-        ),
-        table(
-            "exceptions",
-            false,
-            &[
-                ("check_id", Text),
-                ("check_version", Int64),
-                ("exception_key", Text),
-                ("entity", Text),
-                ("project_id", Text),
-                ("project_number", Text),
-                ("pm_id", Text),
-                ("erp_id", Text),
-                ("label", Text),
-                ("detail", Text),
-                ("pm_value", Text),
-                ("erp_value", Text),
-                ("amount_at_risk", AMOUNT),
-                ("currency", Text),
-                ("occurred_at", Timestamp),
-                ("first_seen_at", Timestamp),
-                ("record_owner", Text),
-                ("fix_side", Text),
-                ("cause", Text),
-                ("explained_by", Text),
-                ("state", Text),
-                ("opened_commit", Int64),
-            ],
-        ),
-        table(
-            "check_runs",
-            true,
-            &[
-                ("commit_number", Int64),
-                ("check_id", Text),
-                ("check_version", Int64),
-                ("project_id", Text),
-                ("project_number", Text),
-                ("verdict", Text),
-                ("reason", Text),
-                ("pm_observed_at", Timestamp),
-                ("erp_observed_at", Timestamp),
-                ("rows_read", Int64),
-                ("exception_count", Int64),
-                ("in_flight_count", Int64),
-                ("amount_at_risk", AMOUNT),
-                ("error", Text),
-            ],
-        ),
-        table(
-            "rejects",
-            true,
-            &[("source", Text), ("table_name", Text), ("scope", Text), ("reason", Text), ("raw", Text)],
-        ),
-        table(
-            "drift",
-            true,
-            &[("source", Text), ("table_name", Text), ("field", Text), ("kind", Text), ("detail", Text)],
-        ),
-        table(
-            "requests",
-            true,
-            &[
-                ("source", Text),
-                ("table_name", Text),
-                ("requests", Int64),
-                ("retries", Int64),
-                ("rate_limited", Int64),
-                ("rows", Int64),
-                ("bytes", Int64),
-                ("waited_seconds", Int64),
-                ("started_at", Timestamp),
-                ("finished_at", Timestamp),
-            ],
-        ),
-    ]
+    SYSTEM_TABLES.into_iter().map(table).collect()
 }
 
 /// The columns of one table of our own.
@@ -278,4 +215,18 @@ pub(crate) fn layouts(
     sources: &[crate::engine::settings::SourceBinding],
 ) -> Result<BTreeMap<String, SystemLayout>, Error> {
     sources.iter().map(|source| Ok((source.name.clone(), system_layout(definitions, &source.system)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_column_has_a_type() {
+        for ((name, _, declared), table) in SYSTEM_TABLES.into_iter().zip(system_tables()) {
+            assert_eq!(declared.split(',').count(), table.columns.len(), "{name}");
+        }
+        assert_eq!(column_type("decimal(24, 6)"), Some(ColumnType::Decimal(24, 6)));
+        assert_eq!(column_type("decimal(39,6)"), None);
+    }
 }

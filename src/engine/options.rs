@@ -35,6 +35,9 @@ pub struct Moment {
     pub accounting_date: Option<NaiveDate>,
 }
 
+/// Commit, accounting date, the session's own limits.
+pub(crate) type MomentKey = (u64, Option<NaiveDate>, BTreeMap<String, i64>);
+
 /// Where a session takes the chain from.
 #[derive(Debug)]
 pub(crate) enum Heads {
@@ -67,6 +70,9 @@ impl Heads {
     }
 }
 
+/// A running query by its start, and what it reads.
+type Started = (DateTime<Utc>, Arc<Moment>);
+
 /// The extension behind `SET tieout.…`. Options live in the session, so two connections never see each other's.
 #[derive(Clone, Debug)]
 pub struct TieoutOptions {
@@ -75,7 +81,7 @@ pub struct TieoutOptions {
     limits: BTreeMap<String, i64>,
     settings: Arc<EngineSettings>,
     heads: Arc<Heads>,
-    moments: Arc<Mutex<Vec<(DateTime<Utc>, Arc<Moment>)>>>,
+    moments: Arc<Mutex<Vec<Started>>>,
 }
 
 impl TieoutOptions {
@@ -112,6 +118,14 @@ impl TieoutOptions {
             moments.push((started, Arc::clone(&moment)));
         }
         Ok(moment)
+    }
+
+    /// Everything that the rows of a view depend on, in the session's next query.
+    pub(crate) async fn key(session: &dyn Session) -> Result<MomentKey> {
+        let moment = Self::moment(session).await?;
+        let options = session.config_options().extensions.get::<Self>();
+        let limits = options.map(|options| options.limits.clone()).unwrap_or_default();
+        Ok((moment.commit.as_ref().map_or(0, |commit| commit.number), moment.accounting_date, limits))
     }
 
     async fn resolve(&self) -> Result<Moment> {

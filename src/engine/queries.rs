@@ -126,11 +126,11 @@ pub(crate) fn ordered(reads: &BTreeMap<Name, BTreeSet<Name>>) -> (Vec<Name>, Vec
     let mut done: BTreeSet<&Name> = BTreeSet::new();
     let mut waiting: Vec<&Name> = reads.keys().collect();
     loop {
-        let ready = |name: &&Name| {
+        let is_free = |name: &&Name| {
             let needs = reads.get(*name).into_iter().flatten();
             needs.filter(|need| reads.contains_key(*need)).all(|need| done.contains(need))
         };
-        let (now, later): (Vec<&Name>, Vec<&Name>) = waiting.iter().partition(|name| ready(name));
+        let (now, later): (Vec<&Name>, Vec<&Name>) = waiting.iter().partition(|name| is_free(name));
         if now.is_empty() {
             let names: Vec<String> = later.iter().map(|(schema, view)| format!("{schema}.{view}")).collect();
             let reason = format!("it reads itself through a circle among {}", names.join(", "));

@@ -52,7 +52,7 @@ impl Default for EngineSettings {
             ("change_order_pending_days", 30),
             ("change_order_window_days", 30),
             ("unpaid_days", 60),
-            ("vendor_new_days", 90),
+            ("vendor_created_days", 90),
             ("approver_days", 2),
             ("default_terms_days", 30),
             ("import_stale_hours", 36),
@@ -65,7 +65,7 @@ impl Default for EngineSettings {
             integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
         values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));
         values.insert("default_codes".to_owned(), Setting::List(Vec::new()));
-        values.insert("home_currency".to_owned(), Setting::Text("USD".to_owned()));
+        values.insert("currency".to_owned(), Setting::Text("USD".to_owned()));
         Self {
             sources: Vec::new(),
             time_zone: Tz::UTC,

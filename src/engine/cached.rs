@@ -1,0 +1,80 @@
+//! Views whose rows are computed once per moment and shared by all sessions.
+//!
+//! For `link.*`: every check reads them, several times over, and a planner that copies their text into each reader takes
+//! minutes where the rows are a few thousand pairs of ids. Invariant: the key is everything that the rows depend on: the
+//! commit, the accounting date, the session's limits.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use tokio::sync::Mutex;
+
+use crate::engine::options::{MomentKey, TieoutOptions};
+use crate::engine::snapshot::memory;
+
+/// How many moments are kept: the present, the commit before it, and a report or two about the past.
+const MOMENTS_MAX: usize = 4;
+
+/// A view that is executed once per moment.
+#[derive(Debug)]
+pub(crate) struct CachedView {
+    plan: LogicalPlan,
+    sql: Option<String>,
+    schema: SchemaRef,
+    rows: Mutex<Vec<(MomentKey, Arc<Vec<RecordBatch>>)>>,
+}
+
+impl CachedView {
+    pub(crate) fn new(plan: LogicalPlan, sql: Option<String>) -> Self {
+        let schema = Arc::clone(plan.schema().inner());
+        Self { plan, sql, schema, rows: Mutex::new(Vec::new()) }
+    }
+
+    async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
+        let key = TieoutOptions::key(session).await?;
+        // Held while the view runs: a second reader waits for the same rows instead of computing them too.
+        let mut rows = self.rows.lock().await;
+        if let Some((_, found)) = rows.iter().find(|(known, _)| *known == key) {
+            return Ok(Arc::clone(found));
+        }
+        let physical = session.create_physical_plan(&self.plan).await?;
+        let found = Arc::new(collect(physical, session.task_ctx()).await?);
+        if rows.len() >= MOMENTS_MAX {
+            rows.remove(0);
+        }
+        rows.push((key, Arc::clone(&found)));
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl TableProvider for CachedView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.sql.as_deref()
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        memory(&self.schema, &self.rows(session).await?, projection, limit)
+    }
+}
