@@ -419,8 +419,13 @@ fn http(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
         .cookie_store(true)
         .redirect(reqwest::redirect::Policy::none());
     let is_local = base.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-    // A proxy cannot reach this machine's own ports.
-    if is_local { builder.no_proxy().build() } else { builder.build() }
+    if !is_local {
+        return builder.build();
+    }
+    // A proxy cannot reach this machine's own ports. Without TLS no root certificates are needed, which a bare machine
+    // may not even have.
+    let builder = builder.no_proxy();
+    if base.scheme() == "http" { builder.tls_certs_only([]).build() } else { builder.build() }
 }
 
 /// The TLS back end, chosen in code: the same ring for every part of the program.
