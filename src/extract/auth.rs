@@ -3,6 +3,8 @@
 //! One sign-in at a time; requests that saw an old token wait for the one that renews it. A token is renewed a minute
 //! before it expires. Secrets are in no error and no `Debug`.
 
+use std::sync::atomic::Ordering;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -183,7 +185,8 @@ impl Session {
         let is_open = std::mem::take(&mut state.is_open);
         let Some(path) = self.logout.as_ref().filter(|_| is_open) else { return };
         let request = Request { method: Method::POST, target: path.clone(), query: Vec::new(), body: Body::Empty };
-        if let Err(failure) = client.sign(&request, meter).await {
+        meter.requests.fetch_add(1, Ordering::Relaxed);
+        if let Err(failure) = client.send_now(&request).await {
             tracing::warn!(%failure, "sign out; the session stays open until the source ends it");
         }
     }
