@@ -185,6 +185,21 @@ async fn a_second_page_that_repeats_the_first_ends_the_list() {
 }
 
 #[tokio::test]
+async fn a_source_that_ignores_the_offset_is_noticed_in_spite_of_volatile_ids() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/login" | "/logout" => answer(204, &[], ""),
+        _ => ok(&format!(
+            r#"[{{"id":"{0}","Type":{{"value":"Bill"}},"ReferenceNbr":{{"value":"1"}}}},{{"id":"x{0}","Type":{{"value":"Bill"}},"ReferenceNbr":{{"value":"2"}}}}]"#,
+            seen.query.len() + seen.count
+        )),
+    })
+    .await;
+    let outcome = extract(&server, COOKIES).await;
+    assert_eq!((rows(&outcome, "bills"), coverage(&outcome, "bills", "").status), (2, CoverageStatus::Partial));
+    assert_eq!(server.log.lock().unwrap().len(), 4, "sign in, two pages, sign out");
+}
+
+#[tokio::test]
 async fn an_expired_token_is_renewed_once() {
     let server = serve(|seen| match seen.path.as_str() {
         "/oauth/token" => token(seen).unwrap(),
