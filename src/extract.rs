@@ -6,7 +6,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `manifest`, `lint`, `template` | the manifest's format, its errors, its placeholders |
+//! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
 //! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
 //! | `decode`, `value`, `path`, `redact`, `hash` | pure: a JSON record as a typed row |
@@ -23,6 +23,7 @@ pub mod progress;
 
 mod auth;
 mod client;
+mod column;
 mod coverage;
 mod cursor;
 mod decode;

@@ -3,6 +3,9 @@
 //! One sign-in at a time; requests that saw an old token wait for the one that renews it. A token is renewed a minute
 //! before it expires. Secrets are in no error and no `Debug`.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -13,6 +16,9 @@ use super::client::{Body, Client, Meter, Request, fill_settings};
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Auth;
 use super::secrets::Secret;
+
+/// How long a sign-out may hold up the end of a run.
+const SIGN_OUT_MAX: Duration = Duration::from_secs(15);
 
 /// A source's session.
 #[derive(Debug)]
@@ -183,7 +189,9 @@ impl Session {
         let is_open = std::mem::take(&mut state.is_open);
         let Some(path) = self.logout.as_ref().filter(|_| is_open) else { return };
         let request = Request { method: Method::POST, target: path.clone(), query: Vec::new(), body: Body::Empty };
-        if let Err(failure) = client.sign(&request, meter).await {
+        meter.requests.fetch_add(1, Ordering::Relaxed);
+        let sent = tokio::time::timeout(SIGN_OUT_MAX, client.send_now(&request)).await;
+        if let Ok(Err(failure)) = sent {
             tracing::warn!(%failure, "sign out; the session stays open until the source ends it");
         }
     }

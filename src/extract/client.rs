@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -101,7 +101,7 @@ pub(crate) struct Client {
 /// How one try ended otherwise than well.
 enum Trouble {
     /// Worth another try, after the wait that was asked for.
-    Again { failure: Failure, wait: Option<Duration>, is_rate_limit: bool },
+    Again { failure: Failure, wait: Option<Duration>, is_rate_limit: bool, at: DateTime<Utc> },
     /// The token was refused.
     Unauthorized(Failure),
     /// Final.
@@ -186,6 +186,24 @@ impl Client {
         })
     }
 
+    /// Sends a request at once, whatever the pace, and once only: a sign-out must not queue behind what it ends.
+    pub(crate) async fn send_now(&self, request: &Request) -> Result<(), Failure> {
+        let url = self.url(request)?;
+        let shown = self.scrubber.scrub(&format!("{} {url}", request.method));
+        match self.send(request, url, false).await {
+            Ok((status, ..)) if status.is_success() => Ok(()),
+            Ok((status, _, body)) => Err(Failure {
+                kind: FailureKind::Other,
+                request: shown,
+                what: format!("{status}: {}", self.scrubber.excerpt(&body)),
+                hint: None,
+            }),
+            Err(error) => Err(match self.not_sent(&error, &shown) {
+                Trouble::Again { failure, .. } | Trouble::Unauthorized(failure) | Trouble::Final(failure) => failure,
+            }),
+        }
+    }
+
     /// Tries until it works, is final, or the tries are used up. Waits that a rate limit asks for have a budget of their
     /// own: a quota shared with other applications may be spent again before we come back.
     async fn with_retries(&self, request: &Request, is_signed: bool, meter: &Meter) -> Result<Answer, Trouble> {
@@ -198,7 +216,7 @@ impl Client {
                 }
                 Err(trouble) => trouble,
             };
-            let Trouble::Again { failure, wait, is_rate_limit } = trouble else { return Err(trouble) };
+            let Trouble::Again { failure, wait, is_rate_limit, at } = trouble else { return Err(trouble) };
             let is_worth_it =
                 failure.kind != FailureKind::Unreachable || self.unreachable.load(Ordering::Relaxed) < UNREACHABLE_MAX;
             let is_left = if is_rate_limit && wait.is_some() {
@@ -226,8 +244,8 @@ impl Client {
                 return Err(Trouble::Final(Failure { what, ..failure }));
             }
             if is_rate_limit {
-                // All requests share the quota: all wait.
-                self.pace.close(wait, &self.clock).await;
+                // All requests share the quota: all wait, from when the answer came.
+                self.pace.close(at + TimeDelta::from_std(wait).unwrap_or_default()).await;
             } else {
                 meter.waited(wait);
                 self.clock.sleep(wait).await;
@@ -269,7 +287,7 @@ impl Client {
             // No excerpt: a cut-off list may hold what redaction would have removed.
             let what = format!("{status}, but the answer is no valid JSON ({} bytes): {error}", body.len());
             let failure = failure(what, "the connection may have been cut; try again later");
-            Trouble::Again { failure, wait: None, is_rate_limit: false }
+            self.again(failure)
         })?;
         let link = headers.get(LINK).and_then(|value| value.to_str().ok());
         Ok(Answer {
@@ -332,6 +350,10 @@ impl Client {
         Request { target: target.to_owned(), query: Vec::new(), ..first.clone() }
     }
 
+    fn again(&self, failure: Failure) -> Trouble {
+        Trouble::Again { failure, wait: None, is_rate_limit: false, at: self.clock.now() }
+    }
+
     fn not_sent(&self, error: &reqwest::Error, shown: &str) -> Trouble {
         let mut reasons = vec![error.to_string()];
         let mut source = std::error::Error::source(error);
@@ -348,7 +370,7 @@ impl Client {
         let hint =
             (kind == FailureKind::Unreachable).then(|| "check base_url, the network and the proxy settings".to_owned());
         let failure = Failure { kind, request: shown.to_owned(), what: self.scrubber.scrub(&what), hint };
-        Trouble::Again { failure, wait: None, is_rate_limit: false }
+        self.again(failure)
     }
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], request: String) -> Trouble {
@@ -375,7 +397,7 @@ impl Client {
             status == StatusCode::TOO_MANY_REQUESTS || self.retry_text.iter().any(|word| text.contains(word.as_str()));
         if is_rate_limit || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
             let wait = self.pace.asked_wait(headers, is_rate_limit, &self.clock);
-            return Trouble::Again { failure, wait, is_rate_limit };
+            return Trouble::Again { failure, wait, is_rate_limit, at: self.clock.now() };
         }
         Trouble::Final(failure)
     }
@@ -419,8 +441,13 @@ fn http(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
         .cookie_store(true)
         .redirect(reqwest::redirect::Policy::none());
     let is_local = base.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-    // A proxy cannot reach this machine's own ports.
-    if is_local { builder.no_proxy().build() } else { builder.build() }
+    if !is_local {
+        return builder.build();
+    }
+    // A proxy cannot reach this machine's own ports. Without TLS no root certificates are needed, which a bare machine
+    // may not even have.
+    let builder = builder.no_proxy();
+    if base.scheme() == "http" { builder.tls_certs_only([]).build() } else { builder.build() }
 }
 
 /// The TLS back end, chosen in code: the same ring for every part of the program.

@@ -22,6 +22,9 @@ pub(crate) struct Pace {
     rate: Rate,
     per_minute: Option<u32>,
     state: Mutex<State>,
+    /// Held while waiting, so that on a virtual clock one wait moves the time, not one per request. Answers never take it:
+    /// they must be noted while others wait.
+    gate: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -42,34 +45,36 @@ impl Pace {
     pub(crate) fn new(rate: &Rate, per_minute: Option<u32>) -> Self {
         let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute }) = rate;
         let per_minute = per_minute.or(*requests_per_minute).filter(|pace| *pace > 0);
-        Self { rate: rate.clone(), per_minute, state: Mutex::new(State::default()) }
+        Self { rate: rate.clone(), per_minute, state: Mutex::default(), gate: Mutex::default() }
     }
 
     /// Waits for the right to send one request; says how long. Whoever waits holds the others back: one queue.
     pub(crate) async fn enter(&self, clock: &Clock) -> Duration {
-        let mut state = self.state.lock().await;
+        let _gate = self.gate.lock().await;
         let mut waited = Duration::ZERO;
-        if state.remaining.is_some_and(|remaining| remaining <= 0) {
-            let reset_at = state.reset_at.take();
-            state.closed_until = state.closed_until.max(reset_at);
-            state.remaining = None;
-        }
-        if let Some(pace) = self.per_minute {
-            let slot = state.next_slot.unwrap_or_default().max(clock.now());
-            state.next_slot = Some(slot + TimeDelta::milliseconds(60_000 / i64::from(pace)));
-            state.closed_until = state.closed_until.max(Some(slot));
-        }
-        while let Some(wait) = state.closed_until.and_then(|until| (until - clock.now()).to_std().ok()) {
-            if wait.is_zero() {
-                break;
+        let mut slot = None;
+        loop {
+            let mut state = self.state.lock().await;
+            if state.remaining.is_some_and(|remaining| remaining <= 0) {
+                state.closed_until = state.closed_until.max(state.reset_at.take());
+                state.remaining = None;
             }
+            if let (Some(pace), None) = (self.per_minute, slot) {
+                let at = state.next_slot.unwrap_or_default().max(clock.now());
+                state.next_slot = Some(at + TimeDelta::milliseconds(60_000 / i64::from(pace)));
+                slot = Some(at);
+            }
+            let until = state.closed_until.max(slot);
+            let wait = until.and_then(|until| (until - clock.now()).to_std().ok()).filter(|wait| !wait.is_zero());
+            let Some(wait) = wait else {
+                state.remaining = state.remaining.map(|remaining| remaining - 1);
+                state.in_flight += 1;
+                return waited;
+            };
+            drop(state);
             waited += wait;
             clock.sleep(wait).await;
         }
-        state.closed_until = None;
-        state.remaining = state.remaining.map(|remaining| remaining - 1);
-        state.in_flight += 1;
-        waited
     }
 
     /// Takes note of an answer (or of none).
@@ -83,11 +88,10 @@ impl Pace {
         }
     }
 
-    /// Lets nobody send for `wait`.
-    pub(crate) async fn close(&self, wait: Duration, clock: &Clock) {
-        let until = TimeDelta::from_std(wait).ok().map(|wait| clock.now() + wait);
+    /// Lets nobody send before `until`.
+    pub(crate) async fn close(&self, until: DateTime<Utc>) {
         let mut state = self.state.lock().await;
-        state.closed_until = state.closed_until.max(until);
+        state.closed_until = state.closed_until.max(Some(until));
     }
 
     /// The wait that a refusal asks for: `Retry-After`, else the end of the rate window.
@@ -193,6 +197,18 @@ mod tests {
         assert_eq!(pace.enter(&clock).await, Duration::from_secs(11));
         assert_eq!(shared.now() - before, TimeDelta::seconds(11));
         assert_eq!(pace.enter(&clock).await, Duration::ZERO, "a new window");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_arrives_while_others_wait_does_not_wait_twice() {
+        let (shared, clock) = clock();
+        let before = shared.now();
+        let pace = Pace::new(&rate(), None);
+        pace.close(before + TimeDelta::seconds(3600)).await;
+        pace.enter(&clock).await;
+        pace.close(before + TimeDelta::seconds(3600)).await;
+        assert_eq!(pace.enter(&clock).await, Duration::ZERO);
+        assert_eq!(shared.now() - before, TimeDelta::seconds(3600));
     }
 
     #[tokio::test]

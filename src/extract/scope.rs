@@ -14,7 +14,7 @@ use super::decode::{Decoder, Owner, Row, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::hash::write_canonical;
-use super::manifest::{Manifest, Method, Paging, Table};
+use super::manifest::{ColumnFrom, Manifest, Method, Paging, Table};
 use super::paging::{Next, Page, Pager};
 use super::path::look_up;
 use super::secrets::Setting;
@@ -199,13 +199,7 @@ impl<'a> Reader<'a> {
                 return Err(wrong(format!("the answer is {is}, not {wanted}")));
             }
         };
-        let mut hasher = Sha256::new();
-        for record in &records {
-            let mut text = String::new();
-            write_canonical(record, &mut text);
-            hasher.update(text.as_bytes());
-        }
-        let digest = hex::encode(hasher.finalize());
+        let digest = digest(job.table, &records, unwrap);
         let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total };
         Ok((page, records, answer.received_at))
     }
@@ -412,6 +406,30 @@ impl<'a> Reader<'a> {
             read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
         }
     }
+}
+
+/// A page's identity: the keys of its records. Not their text, which some systems fill with ids new at every read.
+fn digest(table: &Table, records: &[Value], unwrap: Option<&str>) -> String {
+    let paths = table.key.iter().filter_map(|key| match &table.column(key)?.from {
+        ColumnFrom::Path(path) => Some(path.as_str()),
+        ColumnFrom::Parent(_) | ColumnFrom::Position => None,
+    });
+    let paths: Vec<&str> = paths.collect();
+    let mut hasher = Sha256::new();
+    for record in records {
+        let keys: Vec<&Value> = paths.iter().filter_map(|path| look_up(record, path, unwrap).ok()).collect();
+        let mut text = String::new();
+        if keys.is_empty() || keys.iter().any(|key| key.is_null()) {
+            write_canonical(record, &mut text);
+        } else {
+            for key in keys {
+                write_canonical(key, &mut text);
+            }
+        }
+        text.push('\n');
+        hasher.update(text.as_bytes());
+    }
+    hex::encode(hasher.finalize())
 }
 
 /// A manifest's body as JSON, placeholders filled in; a field whose setting is unset is left out.

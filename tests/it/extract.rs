@@ -1,164 +1,19 @@
 //! The extractor against a small server over real HTTP: what goes wrong in the field, once each.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod server;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
-use chrono::{DateTime, Utc};
-use tieout::clock::{Clock, SharedClock};
-use tieout::extract::{
-    Error, Manifest, PreviousTable, PreviousTables, Progress, Quota, RunOptions, Secret, Setting, SourceOutcome,
-    SourceSettings, check, run,
-};
-use tieout::warehouse::rows::{Coverage, CoverageStatus, ReadMode, TableInput};
+use tieout::clock::Clock;
+use tieout::extract::{Error, Manifest, PreviousTable, SourceOutcome, check, run};
+use tieout::warehouse::rows::{CoverageStatus, ReadMode};
 
-const SECRET: &str = "s3cr3t/+value";
-
-/// One request as the server saw it, and how many it has seen of that path and query.
-struct Seen {
-    path: String,
-    query: String,
-    token: String,
-    count: usize,
-    body: String,
-}
-
-type Script = dyn Fn(&Seen) -> Response + Send + Sync;
-
-struct Server {
-    url: String,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-async fn serve(script: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Server {
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
-    let state: (Arc<Script>, Arc<Mutex<Vec<String>>>) = (Arc::new(script), Arc::clone(&log));
-    let handler = |State((script, log)): State<(Arc<Script>, Arc<Mutex<Vec<String>>>)>, request: Request| async move {
-        let path = request.uri().path().to_owned();
-        let query = request.uri().query().unwrap_or_default().to_owned();
-        let token = request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
-        let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
-        let line = format!("{path}?{query}");
-        let count = {
-            let mut log = log.lock().unwrap();
-            log.push(line.clone());
-            log.iter().filter(|seen| **seen == line).count()
-        };
-        script(&Seen { path, query, token, count, body: String::from_utf8_lossy(&body).into_owned() })
-    };
-    let router = Router::new().fallback(handler).with_state(state);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Server { url, log }
-}
-
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
-    let mut response = Response::builder().status(status).header("content-type", "application/json");
-    for (name, value) in headers {
-        response = response.header(*name, *value);
-    }
-    response.body(Body::from(body.to_owned())).unwrap()
-}
-
-fn ok(body: &str) -> Response {
-    answer(200, &[], body)
-}
-
-fn token(seen: &Seen) -> Option<Response> {
-    (seen.path == "/oauth/token").then(|| {
-        assert!(seen.body.contains("grant_type=client_credentials"), "{}", seen.body);
-        ok(&format!(r#"{{"access_token":"tok{}","token_type":"bearer","expires_in":5400}}"#, seen.count))
-    })
-}
-
-const SYSTEM: &str = r#"
-[system]
-name = "toy"
-side = "pm"
-protocol = "rest"
-[settings]
-required = ["client_id", "client_secret"]
-secret = ["client_id", "client_secret"]
-[rest]
-auth = [ { kind = "oauth2_client_credentials", token_url = "/oauth/token", client_id = "{client_id}", client_secret = "{client_secret}" } ]
-rate = { kind = "headers", limit = "X-Rate-Limit-Limit", remaining = "X-Rate-Limit-Remaining", reset = "X-Rate-Limit-Reset" }
-[[table]]
-name = "projects"
-path = "/projects"
-key = ["id"]
-may_hide = true
-paging = { kind = "link_header", per_page = 100, total_header = "Total" }
-[table.columns]
-id = "int64"
-"#;
-
-const CONTRACTS: &str = r#"
-[[table]]
-name = "contracts"
-parent = "projects"
-path = "/contracts"
-query = { project_id = "{parent.id}" }
-key = ["id"]
-paging = { kind = "link_header", per_page = 100, total_header = "Total" }
-[table.columns]
-id = "int64"
-total = "decimal(18,2)"
-project_id = { type = "int64", parent = "id" }
-"#;
-
-fn source(server: &Server, manifest: &str) -> SourceSettings {
-    let secret = |text: &str| Setting::Secret(Secret::new(text));
-    let source = SourceSettings {
-        name: "toy".into(),
-        manifest: Manifest::parse("toy.toml", manifest).unwrap(),
-        base_url: Some(server.url.clone()),
-        values: BTreeMap::from([
-            ("client_id".to_owned(), secret("the-client")),
-            ("client_secret".to_owned(), secret(SECRET)),
-        ]),
-        redaction_key: None,
-        quota: Quota::default(),
-    };
-    source.with_defaults().unwrap()
-}
-
-fn options(clock: &SharedClock) -> RunOptions {
-    RunOptions {
-        clock: Clock::Shared(clock.clone()),
-        tables: None,
-        mode: ReadMode::Full,
-        previous: PreviousTables::default(),
-        accept_deletes: Vec::new(),
-        progress: Progress::silent(),
-        cancel: tokio_util::sync::CancellationToken::new(),
-    }
-}
-
-fn clock() -> SharedClock {
-    SharedClock::new(DateTime::parse_from_rfc3339("2026-01-31T22:00:00Z").unwrap().with_timezone(&Utc))
-}
-
-async fn extract(server: &Server, manifest: &str) -> SourceOutcome {
-    run(&source(server, manifest), &options(&clock())).await.unwrap()
-}
-
-fn table<'a>(outcome: &'a SourceOutcome, name: &str) -> &'a TableInput {
-    outcome.tables.iter().find(|table| table.table == name).unwrap()
-}
-
-fn rows(outcome: &SourceOutcome, name: &str) -> usize {
-    table(outcome, name).batches.iter().map(|batch| batch.num_rows()).sum()
-}
-
-fn coverage<'a>(outcome: &'a SourceOutcome, name: &str, scope: &str) -> &'a Coverage {
-    table(outcome, name).coverage.iter().find(|coverage| coverage.scope == scope).unwrap()
-}
+use self::server::*;
 
 #[tokio::test]
 async fn a_rate_limit_in_the_middle_costs_virtual_time_only() {
@@ -330,6 +185,21 @@ async fn a_second_page_that_repeats_the_first_ends_the_list() {
 }
 
 #[tokio::test]
+async fn a_source_that_ignores_the_offset_is_noticed_in_spite_of_volatile_ids() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/login" | "/logout" => answer(204, &[], ""),
+        _ => ok(&format!(
+            r#"[{{"id":"{0}","Type":{{"value":"Bill"}},"ReferenceNbr":{{"value":"1"}}}},{{"id":"x{0}","Type":{{"value":"Bill"}},"ReferenceNbr":{{"value":"2"}}}}]"#,
+            seen.query.len() + seen.count
+        )),
+    })
+    .await;
+    let outcome = extract(&server, COOKIES).await;
+    assert_eq!((rows(&outcome, "bills"), coverage(&outcome, "bills", "").status), (2, CoverageStatus::Partial));
+    assert_eq!(server.log.lock().unwrap().len(), 4, "sign in, two pages, sign out");
+}
+
+#[tokio::test]
 async fn an_expired_token_is_renewed_once() {
     let server = serve(|seen| match seen.path.as_str() {
         "/oauth/token" => token(seen).unwrap(),
@@ -360,39 +230,6 @@ async fn an_unreachable_host_is_an_error_that_names_it() {
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("http://127.0.0.1:9/oauth/token: cannot connect"), "{error}");
 }
-
-const COOKIES: &str = r#"
-[system]
-name = "toy"
-side = "erp"
-protocol = "rest"
-[settings]
-required = ["client_id", "client_secret"]
-secret = ["client_id", "client_secret"]
-[rest]
-unwrap = "value"
-auth = [ { kind = "cookie_session", login_path = "/login", logout_path = "/logout", body = { name = "{client_id}", password = "{client_secret}" } } ]
-retry_text = ["API Login Limit"]
-[[table]]
-name = "bills"
-path = "/bills"
-key = ["type", "number"]
-ignore = ["**.id", "Details"]
-sensitive = { "Tax" = "drop" }
-paging = { kind = "offset", top_parameter = "$top", skip_parameter = "$skip", top = 2 }
-[table.columns]
-type = { type = "text", path = "Type" }
-number = { type = "text", path = "ReferenceNbr" }
-day = { type = "date", path = "Date" }
-[[table]]
-name = "bill_lines"
-embedded = { table = "bills", path = "Details" }
-key = ["number", "line"]
-[table.columns]
-number = { type = "text", parent = "number" }
-line = { type = "int64", position = true }
-amount = { type = "decimal(18,2)", path = "Amount" }
-"#;
 
 #[tokio::test]
 async fn a_cookie_session_pages_by_offset_and_always_signs_out() {
@@ -553,4 +390,15 @@ fn a_bad_manifest_says_where_and_what_was_meant() {
     assert!(leak.contains("is a secret"), "{leak}");
     let cycle = error(&SYSTEM.replace("may_hide = true", "parent = \"projects\""));
     assert!(cycle.contains("cycle"), "{cycle}");
+}
+
+#[test]
+fn every_shipped_manifest_is_sound() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("extractors");
+    for system in std::fs::read_dir(folder).unwrap() {
+        let path = system.unwrap().path().join("manifest.toml");
+        if let Ok(text) = std::fs::read_to_string(&path) {
+            Manifest::parse(&path.display().to_string(), &text).unwrap();
+        }
+    }
 }
