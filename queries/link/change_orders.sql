@@ -104,7 +104,11 @@ stored as (
         erp_names.erp_id,
         'pm' as stored_by,
         pm_records.pm_id as holder,
-        case when erp_names.preference = 1 then 1 when pm_records.project_id = erp_names.project_id then 2 else 3 end as preference
+        case
+            when erp_names.preference = 1 then 1
+            when pm_records.project_id = erp_names.project_id then 2
+            else 3
+        end as preference
     from pm_records
     inner join erp_names on erp_names.called = pm_records.stored_id
 
@@ -115,7 +119,11 @@ stored as (
         erp_records.erp_id,
         'erp' as stored_by,
         erp_records.erp_id as holder,
-        case when pm_names.preference = 1 then 1 when pm_names.project_id = erp_records.project_id then 2 else 3 end as preference
+        case
+            when pm_names.preference = 1 then 1
+            when pm_names.project_id = erp_records.project_id then 2
+            else 3
+        end as preference
     from erp_records
     inner join pm_names on pm_names.called = erp_records.stored_id
 

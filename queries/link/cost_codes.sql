@@ -85,7 +85,11 @@ stored as (
         erp_names.erp_id,
         'pm' as stored_by,
         pm_records.pm_id as holder,
-        case when erp_names.preference = 1 then 1 when pm_records.parent = erp_names.parent then 2 else 3 end as preference
+        case
+            when erp_names.preference = 1 then 1
+            when pm_records.parent = erp_names.parent then 2
+            else 3
+        end as preference
     from pm_records
     inner join erp_names on erp_names.called = pm_records.stored_id
 
@@ -96,7 +100,11 @@ stored as (
         erp_records.erp_id,
         'erp' as stored_by,
         erp_records.erp_id as holder,
-        case when pm_names.preference = 1 then 1 when pm_names.parent = erp_records.parent then 2 else 3 end as preference
+        case
+            when pm_names.preference = 1 then 1
+            when pm_names.parent = erp_records.parent then 2
+            else 3
+        end as preference
     from erp_records
     inner join pm_names on pm_names.called = erp_records.stored_id
 
@@ -146,7 +154,8 @@ number_pairs as (
         on pm_guessable.parent = erp_guessable.parent and
         pm_guessable.code_key = erp_guessable.code_key
     where
-        (pm_guessable.cost_type = erp_guessable.cost_type or pm_guessable.cost_type is null or erp_guessable.cost_type is null)
+        (pm_guessable.cost_type = erp_guessable.cost_type or
+            pm_guessable.cost_type is null or erp_guessable.cost_type is null)
 
 ),
 
@@ -178,7 +187,8 @@ counted as (
         count(*) over (partition by first_steps.pm_id) as erp_count,
         count(*) over (partition by first_steps.erp_id, pm_records.pm_project_id) as pm_count
     from first_steps
-    inner join (select distinct pm_id, pm_project_id from pm_records) as pm_records on pm_records.pm_id = first_steps.pm_id
+    inner join (select distinct pm_id, pm_project_id from pm_records) as pm_records
+        on pm_records.pm_id = first_steps.pm_id
     where
         step = pm_first and
         step = erp_first

@@ -14,7 +14,10 @@ with pm_records as (
         vendor_invoices.record_id as pm_id,
         vendor_invoices.kind,
         vendor_links.erp_id as vendor_id,
-        coalesce(commitment_links.erp_id, case when vendor_invoices.commitment_id is not null then '?' end) as commitment_id,
+        coalesce(
+            commitment_links.erp_id,
+            case when vendor_invoices.commitment_id is not null then '?' end
+        ) as commitment_id,
         vendor_invoices.number_key,
         rank() over (
             partition by vendor_invoices.vendor_id, vendor_invoices.commitment_id, vendor_invoices.kind,
@@ -92,7 +95,11 @@ stored as (
         erp_names.erp_id,
         'pm' as stored_by,
         pm_records.pm_id as holder,
-        case when erp_names.preference = 1 then 1 when pm_records.vendor_id = erp_names.vendor_id then 2 else 3 end as preference
+        case
+            when erp_names.preference = 1 then 1
+            when pm_records.vendor_id = erp_names.vendor_id then 2
+            else 3
+        end as preference
     from pm_records
     inner join erp_names on erp_names.called = pm_records.stored_id
 
@@ -103,7 +110,11 @@ stored as (
         erp_records.erp_id,
         'erp' as stored_by,
         erp_records.erp_id as holder,
-        case when pm_names.preference = 1 then 1 when pm_names.vendor_id = erp_records.vendor_id then 2 else 3 end as preference
+        case
+            when pm_names.preference = 1 then 1
+            when pm_names.vendor_id = erp_records.vendor_id then 2
+            else 3
+        end as preference
     from erp_records
     inner join pm_names on pm_names.called = erp_records.stored_id
 
@@ -158,7 +169,8 @@ number_pairs as (
     where
         pm_guessable.standing = 1 and
         erp_guessable.standing = 1 and
-        (pm_guessable.kind = erp_guessable.kind or pm_guessable.kind is null or erp_guessable.kind is null) and
+        (pm_guessable.kind = erp_guessable.kind or
+            pm_guessable.kind is null or erp_guessable.kind is null) and
         (pm_guessable.commitment_id = erp_guessable.commitment_id or
             pm_guessable.commitment_id is null or erp_guessable.commitment_id is null)
 

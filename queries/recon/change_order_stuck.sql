@@ -100,7 +100,8 @@ select
     explained.approved_at,
     explained.approved_at_basis,
     case
-        when to_unixtime(clock.observed_at) - to_unixtime(coalesce(explained.approved_at, explained.updated_at, explained.created_at))
+        when to_unixtime(clock.observed_at) -
+            to_unixtime(coalesce(explained.approved_at, explained.updated_at, explained.created_at))
             <= setting_integer('change_order_days') * 86400 then
             'last ' || cast(setting_integer('change_order_days') as varchar) || ' days'
         else 'older'
