@@ -55,7 +55,8 @@ pub(super) fn shape(record: &Value, type_name: &str, wanted: &Wanted, row_number
     let mut shaped = entity(record, type_name, wanted, "", row_number);
     if let Value::Object(object) = &mut shaped {
         let id = object.get("id").and_then(Value::as_str).unwrap_or_default();
-        let links = json!({"self": format!("{address}/{id}"), "files:put": format!("{address}/{id}/files/{{filename}}")});
+        let links =
+            json!({"self": format!("{address}/{id}"), "files:put": format!("{address}/{id}/files/{{filename}}")});
         object.insert("_links".to_owned(), links);
     }
     shaped

@@ -9,8 +9,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
 use crate::simulator::firm::model::{
-    Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, Company, ContractPayment, Project, ProcoreId, Rate,
-    Vendor,
+    Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, Company, ContractPayment, ProcoreId, Project,
+    Rate, Vendor,
 };
 use crate::simulator::http;
 
@@ -91,7 +91,8 @@ fn moment() -> DateTime<Utc> {
 }
 
 fn database() -> ProcoreDatabase {
-    let mut database = ProcoreDatabase { company: Company { id: COMPANY, name: "Firm".to_owned() }, ..Default::default() };
+    let mut database =
+        ProcoreDatabase { company: Company { id: COMPANY, name: "Firm".to_owned() }, ..Default::default() };
     for number in 0..250 {
         let id = BASE + 1_000 + number;
         database.vendors.insert(id, vendor(id, number));
