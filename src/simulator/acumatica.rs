@@ -24,7 +24,7 @@ mod shape;
 use entities::Row;
 use expression::Expression;
 use sessions::Sessions;
-use shape::Wanted;
+use shape::{Plan, Wanted};
 
 /// The contract versions, oldest first. Subcontracts came with the third.
 const VERSIONS: [&str; 5] = ["20.200.001", "22.200.001", "23.200.001", "24.200.001", "25.200.001"];
@@ -171,12 +171,9 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
             rows.remove(0);
         }
         let chosen = choose(&rows, filter.as_ref(), skip, top.unwrap_or(usize::MAX));
-        let shaped: Vec<Value> = chosen
-            .iter()
-            .zip(1..)
-            .map(|(record, number)| shape::shape(record, entity, &wanted, number, address))
-            .collect();
-        Reply::json(200, &Value::Array(shaped))
+        let mut text = String::new();
+        Plan::new(entity, &wanted).write_list(&mut text, &chosen, Some(address));
+        Reply::json_text(200, text)
     }
 
     /// Why a list cannot be asked for like this.
@@ -253,7 +250,11 @@ fn one(request: &Request, entity: &str, rows: &[Row<'_>], key: &[&str], address:
     };
     let found = rows.iter().find(|row| row.key == joined).map(Row::render).or_else(by_id);
     match found {
-        Some(record) => Reply::json(200, &shape::shape(&record, entity, &wanted, 1, address)),
+        Some(record) => {
+            let mut text = String::new();
+            Plan::new(entity, &wanted).write(&mut text, &record, 1, Some(address));
+            Reply::json_text(200, text)
+        }
         None => http_error(
             404,
             "PX.Api.ContractBased.NoEntitySatisfiesTheConditionException",

@@ -188,7 +188,7 @@ async fn only_advancing_makes_the_firm_live_on() {
     let reader = Reader::new().await;
     let before = reader.simulator.firm().procore.clone();
     let clock = reader.simulator.clock();
-    clock.advance(std::time::Duration::from_secs(86_400));
+    clock.advance(std::time::Duration::from_hours(24));
     assert!(before == reader.simulator.firm().procore);
     reader.simulator.advance_to("2024-07-01T06:00:00Z".parse().unwrap());
     assert!(before != reader.simulator.firm().procore);

@@ -214,6 +214,24 @@ async fn lists_are_cut_and_filtered() {
 }
 
 #[tokio::test]
+async fn a_record_that_comes_into_being_mid_scan_shifts_the_pages() {
+    let reader = Reader::signed_in(|_| {}).await;
+    reader.interference.burst(System::Acumatica, "Vendor", Trouble::MidScanInsert, 1);
+    let first = reader.vendors("$top=20").await;
+    let second = reader.vendors("$top=20&$skip=20").await;
+    assert_eq!(
+        (first.first(), first.last(), second.first()),
+        (Some(&"V00001".to_owned()), second.first(), first.last())
+    );
+    assert_eq!(reader.vendors("$top=20").await.first(), Some(&"V00000".to_owned()));
+    reader.interference.burst(System::Acumatica, "Vendor", Trouble::SilentEmpty, 1);
+    assert!(reader.vendors("").await.is_empty());
+    let server = &reader.server;
+    server.end_sessions();
+    assert_eq!(reader.get("Vendor").await.status(), 401);
+}
+
+#[tokio::test]
 async fn sessions_are_scarce_until_somebody_signs_out() {
     let reader = Reader::new(|_| {}).await;
     assert_eq!(reader.get("Vendor").await.status(), 401);
@@ -227,7 +245,7 @@ async fn sessions_are_scarce_until_somebody_signs_out() {
     let logout = others[0].post(format!("{}/entity/auth/logout", reader.base)).send().await.unwrap();
     assert_eq!((logout.status().as_u16(), reader.server.open_sessions()), (204, 1));
     assert_eq!(reader.login(&others[2], "password").await.status(), 204);
-    reader.clock.advance(Duration::from_secs(20 * 60));
+    reader.clock.advance(Duration::from_mins(20));
     assert_eq!(reader.server.open_sessions(), 0);
 }
 
@@ -257,7 +275,7 @@ async fn tokens_take_a_seat_when_used() {
     let get = |token: &str| reader.client.get(&url).bearer_auth(token).send();
     assert_eq!(get(&tokens[0]).await.unwrap().status(), 200);
     assert_eq!(get(&tokens[1]).await.unwrap().status(), 429);
-    reader.clock.advance(Duration::from_secs(3_600));
+    reader.clock.advance(Duration::from_hours(1));
     assert_eq!(get(&tokens[0]).await.unwrap().status(), 401);
 }
 
@@ -278,7 +296,7 @@ async fn what_the_server_cannot_do_fails_loudly() {
     assert_eq!(reader.get("Vendor?$select=VendorID").await.status(), 200);
     assert_eq!(reader.get("Subcontract").await.status(), 200);
     assert_eq!(reader.get("Subcontract").await.status(), 429);
-    reader.clock.advance(Duration::from_secs(60));
+    reader.clock.advance(Duration::from_mins(1));
     reader.interference.burst(System::Acumatica, "Subcontract", Trouble::Forbidden, 1);
     assert_eq!(reader.get("Subcontract").await.status(), 403);
     assert_eq!(reader.get("Subcontract").await.status(), 200);
@@ -325,7 +343,9 @@ pub(in crate::simulator) fn unknown_names(database: &AcumaticaDatabase) -> BTree
         "JournalTransaction",
     ] {
         let rows = entities::rows(database, entity).unwrap();
-        rows.iter().for_each(|row| collect(&row.render(), entity, &mut unknown));
+        for row in rows {
+            collect(&row.render(), entity, &mut unknown);
+        }
     }
     unknown
 }

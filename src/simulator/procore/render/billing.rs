@@ -177,6 +177,7 @@ fn item(line: &G703Line) -> Value {
     };
     let more = json!({
         "cost_code_id": line.cost_code_id, "materials_moved": money(line.materials_moved),
+        "materials_presently_stored_from_previous_progress": money(line.materials_previously_stored),
         "subcontractor_claimed_amount": money(claimed), "ssr_manual_override": false, "status": "approved",
         "comment": null, "position": line.item_number, "line_number": line.item_number, "taxes": [], "uom": null,
     });
