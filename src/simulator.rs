@@ -5,6 +5,7 @@
 //! while its waiting moves the clock; the servers listen on this machine only and stop with the simulator. It knows the
 //! systems' fact sheets, not tieout: nothing here uses the extractor, the warehouse or the checks.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -162,7 +163,8 @@ impl Simulator {
             requests_per_minute: licence.requests_per_minute,
             not_optimizable: licence.not_optimizable,
         };
-        let acumatica = acumatica::Server::new(settings.clone(), clock.clone(), Arc::clone(&interference), Arc::clone(&firm));
+        let acumatica =
+            acumatica::Server::new(settings.clone(), clock.clone(), Arc::clone(&interference), Arc::clone(&firm));
         let acumatica = Arc::new(acumatica);
         let server = Arc::clone(&acumatica);
         let listen = options.acumatica_listen.unwrap_or_else(http::any_port);
@@ -176,8 +178,16 @@ impl Simulator {
             client_id: settings.client_id,
             client_secret: settings.client_secret,
         };
-        let _shutdown = shutdown.drop_guard();
-        Ok(Self { firm, clock, interference, procore, acumatica, procore_endpoint, acumatica_endpoint, _shutdown })
+        Ok(Self {
+            firm,
+            clock,
+            interference,
+            procore,
+            acumatica,
+            procore_endpoint,
+            acumatica_endpoint,
+            _shutdown: shutdown.drop_guard(),
+        })
     }
 
     /// How to reach Procore.
@@ -233,8 +243,8 @@ impl Simulator {
     }
 }
 
-impl std::fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (procore, acumatica) = (&self.procore_endpoint.base_url, &self.acumatica_endpoint.base_url);
         f.debug_struct("Simulator").field("procore", procore).field("acumatica", acumatica).finish_non_exhaustive()
     }
@@ -251,3 +261,6 @@ impl AsRef<AcumaticaDatabase> for Firm {
         &self.acumatica
     }
 }
+
+#[cfg(test)]
+mod tests;

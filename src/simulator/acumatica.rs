@@ -2,7 +2,7 @@
 //!
 //! Owns: sessions and tokens, `$filter`/`$select`/`$expand`/`$custom`/`$top`/`$skip`, the wrapped shape, the error bodies.
 //! Invariants: nothing expands unless asked, a field of the contract is always there though it may be `{}`, and keys order
-//! every list. Leaves out: writing, actions, inquiries, files and the OData feeds.
+//! every list. Leaves out: writing, actions, inquiries, files and the `OData` feeds.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -24,7 +24,7 @@ mod shape;
 use entities::Row;
 use expression::Expression;
 use sessions::Sessions;
-use shape::Wanted;
+use shape::{Plan, Wanted};
 
 /// The contract versions, oldest first. Subcontracts came with the third.
 const VERSIONS: [&str; 5] = ["20.200.001", "22.200.001", "23.200.001", "24.200.001", "25.200.001"];
@@ -123,7 +123,11 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
         }
         drop(callers);
         if request.method != Method::GET {
-            return http_error(405, "System.NotSupportedException", "The requested resource does not support this method.");
+            return http_error(
+                405,
+                "System.NotSupportedException",
+                "The requested resource does not support this method.",
+            );
         }
         match segments {
             ["entity"] => Reply::json(200, &endpoints()),
@@ -135,7 +139,11 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
                 let Some(rows) = entities::rows(firm.as_ref(), entity) else { return no_entity(entity) };
                 let address = format!("/entity/Default/{version}/{entity}");
                 let rows = if trouble == Some(Trouble::SilentEmpty) { Vec::new() } else { rows };
-                if key.is_empty() { self.list(request, entity, rows, &address) } else { one(request, entity, &rows, key, &address) }
+                if key.is_empty() {
+                    self.list(request, entity, rows, &address)
+                } else {
+                    one(request, entity, &rows, key, &address)
+                }
             }
             _ => Reply::html(404, "404 - File or directory not found."),
         }
@@ -157,16 +165,15 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
         let skip = skip.unwrap_or(0);
         let page = if skip == 0 { 1 } else { 2 };
         let scan = self.interference.strike_scan(System::Acumatica, entity, None, page);
-        if !rows.is_empty() && matches!((scan, page), (Some(Trouble::MidScanInsert), 1) | (Some(Trouble::MidScanDelete), 2)) {
+        if !rows.is_empty()
+            && matches!((scan, page), (Some(Trouble::MidScanInsert), 1) | (Some(Trouble::MidScanDelete), 2))
+        {
             rows.remove(0);
         }
         let chosen = choose(&rows, filter.as_ref(), skip, top.unwrap_or(usize::MAX));
-        let shaped: Vec<Value> = chosen
-            .iter()
-            .zip(1..)
-            .map(|(record, number)| shape::shape(record, entity, &wanted, number, address))
-            .collect();
-        Reply::json(200, &Value::Array(shaped))
+        let mut text = String::new();
+        Plan::new(entity, &wanted).write_list(&mut text, &chosen, Some(address));
+        Reply::json_text(200, text)
     }
 
     /// Why a list cannot be asked for like this.
@@ -184,8 +191,11 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
             let scalar = shape::field_type(entity, field).is_some_and(shape::is_scalar);
             of == entity && (field.is_empty() || wanted.expand.contains(field) || (scalar && shown()))
         })?;
-        let text = format!("Optimization cannot be performed. The following fields cause the error: {}.{}: There is a \
-                            BqlDelegate in view {}", bound.0, bound.1, bound.1);
+        let text = format!(
+            "Optimization cannot be performed. The following fields cause the error: {}.{}: There is a \
+                            BqlDelegate in view {}",
+            bound.0, bound.1, bound.1
+        );
         Some(http_error(500, "PX.Api.ContractBased.OptimizedExport.CannotOptimizeException", &text))
     }
 }
@@ -240,7 +250,11 @@ fn one(request: &Request, entity: &str, rows: &[Row<'_>], key: &[&str], address:
     };
     let found = rows.iter().find(|row| row.key == joined).map(Row::render).or_else(by_id);
     match found {
-        Some(record) => Reply::json(200, &shape::shape(&record, entity, &wanted, 1, address)),
+        Some(record) => {
+            let mut text = String::new();
+            Plan::new(entity, &wanted).write(&mut text, &record, 1, Some(address));
+            Reply::json_text(200, text)
+        }
         None => http_error(
             404,
             "PX.Api.ContractBased.NoEntitySatisfiesTheConditionException",
@@ -258,7 +272,8 @@ fn wanted(request: &Request) -> Wanted {
 }
 
 fn endpoints() -> Value {
-    let of = |version: &&str| json!({"name": "Default", "version": version, "href": format!("/entity/Default/{version}/")});
+    let of =
+        |version: &&str| json!({"name": "Default", "version": version, "href": format!("/entity/Default/{version}/")});
     let endpoints: Vec<Value> = VERSIONS.iter().map(of).collect();
     json!({
         "version": {"acumaticaBuildVersion": "24.215.0011", "databaseVersion": "24.215.0011"}, "endpoints": endpoints,
@@ -276,9 +291,7 @@ fn troubled(trouble: Trouble) -> Option<Reply> {
         }
         Trouble::BadGateway => Reply::html(502, "502 - Web server received an invalid response"),
         Trouble::Timeout => Reply::html(408, "408 - Request Timeout"),
-        Trouble::Unauthorized => {
-            http_error(401, "PX.Data.PXNotLoggedInException", "You are not currently logged in.")
-        }
+        Trouble::Unauthorized => http_error(401, "PX.Data.PXNotLoggedInException", "You are not currently logged in."),
         Trouble::SilentEmpty
         | Trouble::Truncated
         | Trouble::Slow { .. }
@@ -303,6 +316,9 @@ fn http_error(status: u16, kind: &str, text: &str) -> Reply {
     });
     Reply::json(status, &body)
 }
+
+#[cfg(test)]
+pub(super) use tests::unknown_names;
 
 #[cfg(test)]
 mod tests;

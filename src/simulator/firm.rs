@@ -10,11 +10,11 @@
 //! | [`model`] | the shapes of both databases |
 //! | [`truth`] | what went wrong, since when, healed when |
 //! | `setup`, `names` | the firm before its first day |
-//! | `life` | the calendar's events; projects, commitments, change orders in Procore |
+//! | `life`, `changes`, `invoices` | the calendar's events; commitments, change orders, invoices in Procore |
 //! | `jobs` | how a project starts in both systems |
 //! | `billing` | G702 and G703 |
 //! | `connector` | exports from Procore, payments back to it |
-//! | `books` | the ERP's ledgers; `cash`: its checks and receipts |
+//! | `documents`, `books`, `cash` | the ERP's bills and invoices, its ledgers, its checks and receipts |
 //! | `faults` | how often what goes wrong, and how it heals |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +26,11 @@ use rand_chacha::ChaCha8Rng;
 mod billing;
 mod books;
 mod cash;
+mod changes;
 mod connector;
+mod documents;
 mod faults;
+mod invoices;
 mod jobs;
 mod life;
 pub mod model;
@@ -212,8 +215,8 @@ impl Firm {
     }
 
     fn pick<'list, T>(&mut self, list: &'list [T]) -> Option<&'list T> {
-        let last = i64::try_from(list.len()).unwrap_or_default() - 1;
-        let index = self.between(0, last);
+        let greatest = i64::try_from(list.len()).unwrap_or_default() - 1;
+        let index = self.between(0, greatest);
         list.get(usize::try_from(index).unwrap_or_default())
     }
 

@@ -100,6 +100,11 @@ impl Reply {
         Self::new(status, "application/json; charset=utf-8", body.to_string())
     }
 
+    /// A JSON reply whose text is written already.
+    pub(super) fn json_text(status: u16, body: String) -> Self {
+        Self::new(status, "application/json; charset=utf-8", body)
+    }
+
     /// A plain-text reply.
     pub(super) fn text(status: u16, body: &str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", body.to_owned())

@@ -134,11 +134,11 @@ impl<F: AsRef<ProcoreDatabase>> Server<F> {
         let page = lists::paginate(records, request, route.rules);
         let reply = Reply::json(200, &route.envelope(Value::Array(page.records)))
             .with("Total", page.total.to_string())
-            .with("Per-Page", page.per_page.to_string());
+            .with("Per-Page", page.size.to_string());
         let links: Vec<String> = page
             .links
             .iter()
-            .map(|(rel, number)| format!("<{}>; rel=\"{rel}\"", page_url(request, *number, page.per_page)))
+            .map(|(rel, number)| format!("<{}>; rel=\"{rel}\"", page_url(request, *number, page.size)))
             .collect();
         if links.is_empty() { reply } else { reply.with("Link", links.join(", ")) }
     }

@@ -1,4 +1,4 @@
-//! `$filter`: the part of OData 3 that Acumatica's contract interface understands. Pure.
+//! `$filter`: the part of `OData` 3 that Acumatica's contract interface understands. Pure.
 
 use std::cmp::Ordering;
 
@@ -303,9 +303,8 @@ mod tests {
             "Name": "O'Brien", "LastModifiedDateTime": "2024-07-15T07:31:28.402+00:00",
             "MainContact": {"Email": "a@b.c"}, "Document.UsrX": "y",
         });
-        let field = |name: &str| {
-            record.get(name).or_else(|| record.pointer(&format!("/{name}"))).cloned().unwrap_or_default()
-        };
+        let field =
+            |name: &str| record.get(name).or_else(|| record.pointer(&format!("/{name}"))).cloned().unwrap_or_default();
         Expression::parse(filter).unwrap().holds(&field)
     }
 
@@ -327,7 +326,9 @@ mod tests {
 
     #[test]
     fn malformed_filters_are_refused() {
-        for filter in ["", "Type", "Type is 'x'", "Type eq", "(Type eq 'x'", "Type eq 'x", "Type eq 'x' Hold eq true", "a eq b"] {
+        for filter in
+            ["", "Type", "Type is 'x'", "Type eq", "(Type eq 'x'", "Type eq 'x", "Type eq 'x' Hold eq true", "a eq b"]
+        {
             assert!(Expression::parse(filter).is_err(), "{filter}");
         }
     }

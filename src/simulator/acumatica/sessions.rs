@@ -48,7 +48,7 @@ impl Sessions {
         let session = uuid::Uuid::new_v4().simple().to_string();
         let cookies = [
             format!("{COOKIE}={session}; path=/; HttpOnly; SameSite=Lax"),
-            format!("UserBranch=16; path=/"),
+            "UserBranch=16; path=/".to_owned(),
             "Locale=Culture=en-US&TimeZone=GMTE0000U; path=/".to_owned(),
             format!("CompanyID={}; path=/", settings.tenant),
         ];

@@ -50,67 +50,137 @@ pub(super) fn read(record: &Value, path: &str) -> Value {
     at.cloned().unwrap_or_default()
 }
 
-/// A record in contract shape. `address` is the entity's own, without the record.
-pub(super) fn shape(record: &Value, type_name: &str, wanted: &Wanted, row_number: usize, address: &str) -> Value {
-    let mut shaped = entity(record, type_name, wanted, "", row_number);
-    if let Value::Object(object) = &mut shaped {
-        let id = object.get("id").and_then(Value::as_str).unwrap_or_default();
-        let links = json!({"self": format!("{address}/{id}"), "files:put": format!("{address}/{id}/files/{{filename}}")});
-        object.insert("_links".to_owned(), links);
-    }
-    shaped
+/// Which fields of a type a request gets: worked out once, applied to every record.
+#[derive(Debug)]
+pub(super) struct Plan {
+    scalars: Vec<&'static str>,
+    linked: Vec<(&'static str, Plan)>,
+    details: Vec<(&'static str, Plan)>,
+    /// View, then its fields with their `View.Field`.
+    custom: Vec<(String, Vec<(String, String)>)>,
 }
 
-fn entity(record: &Value, type_name: &str, wanted: &Wanted, prefix: &str, row_number: usize) -> Value {
-    let guid = record.get(GUID).and_then(Value::as_str).map(str::to_owned);
-    let id = guid.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let mut shaped = Map::new();
-    shaped.insert("id".to_owned(), Value::String(id));
-    shaped.insert("rowNumber".to_owned(), json!(row_number));
-    shaped.insert("note".to_owned(), json!({"value": ""}));
-    for (name, field_type) in fields(type_name).into_iter().flatten() {
-        let path = format!("{prefix}{name}");
-        let value = record.get(name).unwrap_or(&Value::Null);
-        if is_scalar(field_type) {
-            if wanted.selects(&path) {
-                shaped.insert(name.clone(), wrap(value));
+impl Plan {
+    /// The plan for records of `type_name`.
+    pub(super) fn new(type_name: &str, wanted: &Wanted) -> Self {
+        Self::under(type_name, wanted, "")
+    }
+
+    fn under(type_name: &str, wanted: &Wanted, prefix: &str) -> Self {
+        let mut plan = Self { scalars: Vec::new(), linked: Vec::new(), details: Vec::new(), custom: Vec::new() };
+        for (name, field_type) in fields(type_name).into_iter().flatten() {
+            let path = format!("{prefix}{name}");
+            if is_scalar(field_type) {
+                if wanted.selects(&path) {
+                    plan.scalars.push(name);
+                }
+            } else if wanted.expand.contains(&path) {
+                let inner = Self::under(field_type.trim_end_matches("[]"), wanted, &format!("{path}/"));
+                let list = if field_type.ends_with("[]") { &mut plan.details } else { &mut plan.linked };
+                list.push((name, inner));
             }
-            continue;
         }
-        if !wanted.expand.contains(&path) {
-            continue;
+        for path in &wanted.custom {
+            let Some((view, field)) = path.split_once('.') else { continue };
+            let field = (field.to_owned(), path.clone());
+            match plan.custom.iter_mut().find(|(other, _)| other == view) {
+                Some((_, fields)) => fields.push(field),
+                None => plan.custom.push((view.to_owned(), vec![field])),
+            }
         }
-        let (inner, prefix) = (field_type.trim_end_matches("[]"), format!("{path}/"));
-        let value = if field_type.ends_with("[]") {
-            let rows = value.as_array().into_iter().flatten().zip(1..);
-            rows.map(|(row, number)| entity(row, inner, wanted, &prefix, number)).collect()
-        } else {
-            entity(value, inner, wanted, &prefix, row_number)
-        };
-        shaped.insert(name.clone(), value);
+        plan
     }
-    shaped.insert("custom".to_owned(), custom(record, wanted));
-    Value::Object(shaped)
+
+    /// Writes a record as JSON text. `address` is its entity's own, for a record that has one.
+    ///
+    /// Text, not a tree: long lists are most of what a simulated run costs.
+    pub(super) fn write(&self, out: &mut String, record: &Value, row_number: usize, address: Option<&str>) {
+        let own = record.get(GUID).and_then(Value::as_str).map(str::to_owned);
+        let id = own.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        out.push_str("{\"id\":\"");
+        out.push_str(&id);
+        out.push_str("\",\"rowNumber\":");
+        out.push_str(&row_number.to_string());
+        out.push_str(",\"note\":{\"value\":\"\"}");
+        for name in &self.scalars {
+            push_key(out, name);
+            match record.get(name) {
+                None | Some(Value::Null) => out.push_str("{}"),
+                Some(value) => {
+                    out.push_str("{\"value\":");
+                    push_scalar(out, value);
+                    out.push('}');
+                }
+            }
+        }
+        for (name, plan) in &self.linked {
+            push_key(out, name);
+            plan.write(out, record.get(name).unwrap_or(&Value::Null), row_number, None);
+        }
+        for (name, plan) in &self.details {
+            push_key(out, name);
+            let rows = record.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            plan.write_list(out, rows, None);
+        }
+        self.write_custom(out, record);
+        if let Some(address) = address {
+            let links =
+                json!({"self": format!("{address}/{id}"), "files:put": format!("{address}/{id}/files/{{filename}}")});
+            push_key(out, "_links");
+            out.push_str(&links.to_string());
+        }
+        out.push('}');
+    }
+
+    /// Writes records as a JSON array, numbered from 1.
+    pub(super) fn write_list(&self, out: &mut String, records: &[Value], address: Option<&str>) {
+        out.push('[');
+        for (record, number) in records.iter().zip(1..) {
+            if number > 1 {
+                out.push(',');
+            }
+            self.write(out, record, number, address);
+        }
+        out.push(']');
+    }
+
+    /// Writes the named fields outside the contract under their views, if the record has them.
+    fn write_custom(&self, out: &mut String, record: &Value) {
+        let all = record.get(CUSTOM);
+        let mut views = Map::new();
+        for (view, fields) in &self.custom {
+            let mut blocks = Map::new();
+            for (field, path) in fields {
+                let Some(value) = all.and_then(|all| all.get(path)) else { continue };
+                let kind = custom_type(field, value);
+                let block = if value.is_null() { json!({"type": kind}) } else { json!({"type": kind, "value": value}) };
+                blocks.insert(field.clone(), block);
+            }
+            if !blocks.is_empty() {
+                views.insert(view.clone(), Value::Object(blocks));
+            }
+        }
+        push_key(out, "custom");
+        if views.is_empty() { out.push_str("{}") } else { out.push_str(&Value::Object(views).to_string()) }
+    }
 }
 
-fn wrap(value: &Value) -> Value {
-    if value.is_null() { json!({}) } else { json!({"value": value}) }
+fn push_key(out: &mut String, name: &str) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":");
 }
 
-/// The named fields outside the contract, under their view.
-fn custom(record: &Value, wanted: &Wanted) -> Value {
-    let mut views = Map::new();
-    for path in &wanted.custom {
-        let Some((view, field)) = path.split_once('.') else { continue };
-        let Some(value) = record.get(CUSTOM).and_then(|all| all.get(path)) else { continue };
-        let Value::Object(view) = views.entry(view).or_insert_with(|| json!({})) else { continue };
-        let mut block = json!({"type": custom_type(field, value)});
-        if let (Value::Object(block), false) = (&mut block, value.is_null()) {
-            block.insert("value".to_owned(), value.clone());
+fn push_scalar(out: &mut String, value: &Value) {
+    match value {
+        Value::String(text) if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
         }
-        view.insert(field.to_owned(), block);
+        Value::Number(number) => out.push_str(number.as_str()),
+        other => out.push_str(&other.to_string()),
     }
-    Value::Object(views)
 }
 
 fn custom_type(field: &str, value: &Value) -> &'static str {

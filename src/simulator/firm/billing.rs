@@ -31,8 +31,8 @@ impl Firm {
             let before = previous.iter().find(|line| line.origin_id == billable.origin_id);
             let (start, end) = self.windows.get(&billable.origin_id).copied().unwrap_or((0, 10_000));
             let done = ((progress - start) * 10_000 / (end - start).max(1)).clamp(0, 10_000);
-            let stores = stores_material && billable.line.cost_type == "M" && done > 0 && done < 8_000;
-            let stored = if stores { billable.line.amount.share(self.between(1, 8), 100) } else { Cents::ZERO };
+            let has_material = stores_material && billable.line.cost_type == "M" && done > 0 && done < 8_000;
+            let stored = if has_material { billable.line.amount.share(self.between(1, 8), 100) } else { Cents::ZERO };
             lines.push(self.bill_line(item_number, billable, before, done, stored));
         }
         lines

@@ -92,7 +92,7 @@ impl Firm {
 
     /// Applies a payment or credit to a bill.
     fn apply(&mut self, bill: &str, doc_type: &'static str, reference: &str, amount: Cents) -> Option<ErpCheckHistory> {
-        let (now, today) = (self.now, self.today());
+        let today = self.today();
         let record = self.acumatica.bills.get_mut(bill)?;
         record.applications.push(ErpApplication {
             doc_type,
@@ -102,9 +102,8 @@ impl Firm {
             status: "Closed",
             date: today,
         });
-        // Acumatica moves the balance without touching the document's own last-modified time; the record is re-read whole.
+        // An application moves the balance and leaves the document's own last-modified time alone.
         record.total();
-        record.last_modified_at = now;
         let history = ErpCheckHistory {
             doc_type: record.doc_type,
             reference_nbr: record.reference_nbr.clone(),
@@ -172,7 +171,6 @@ impl Firm {
             date: today,
         });
         invoice.total();
-        invoice.last_modified_at = now;
         let (customer_id, adjusted) = (invoice.customer.clone(), invoice.reference_nbr.clone());
         let batch_nbr = self.post_pair("AR", today, &reference, CASH, RECEIVABLE, amount);
         let payment = ErpPayment {
@@ -246,7 +244,7 @@ impl Firm {
         let amount = Cents(self.between(1_000, 9_000));
         let mut credit = self.bill_record(&reference, vendor, date, vec![overhead_line("60100", amount)]);
         credit.doc_type = "Debit Adj.";
-        credit.description = "Credit".to_owned();
+        credit.description = String::from("Credit");
         credit.apply_retainage = false;
         credit.balance = Cents::ZERO;
         credit.status = "Closed";
@@ -270,7 +268,7 @@ impl Firm {
         let amount = Cents(self.between(5_000, 50_000));
         let mut memo = self.invoice_record(&reference, &customer, NO_PROJECT, date, vec![memo_line(amount)]);
         memo.doc_type = "Credit Memo";
-        memo.description = "Goodwill, warranty call".to_owned();
+        memo.description = String::from("Goodwill, warranty call");
         memo.apply_retainage = false;
         self.post_invoice(&memo, -1);
         self.acumatica.invoices.insert(format!("Credit Memo|{reference}"), memo);
@@ -315,7 +313,7 @@ impl Firm {
         release.apply_retainage = false;
         release.default_retainage_pct = Rate(0);
         release.orig_ref_nbr = Some(original.reference_nbr);
-        release.description = "Retainage release".to_owned();
+        release.description = String::from("Retainage release");
         let key = format!("Bill|{reference}");
         self.file_document(&key, contract);
         self.release_bill(release);
@@ -332,7 +330,9 @@ impl Firm {
         invoice.retainage_unreleased = Cents::ZERO;
         let original = invoice.clone();
         let mut line = memo_line(amount);
-        line.account = RETAINAGE_RECEIVABLE.to_owned();
+        line.account = String::from(RETAINAGE_RECEIVABLE);
+        line.cost_code = original.details.first().and_then(|line| line.cost_code.clone());
+        line.project_task = original.details.first().and_then(|line| line.project_task.clone());
         line.description = format!("Retainage of {}", original.reference_nbr);
         let reference = self.reference("receivable");
         let project = original.project.clone().unwrap_or_default();
@@ -341,7 +341,7 @@ impl Firm {
         release.apply_retainage = false;
         release.default_retainage_pct = Rate(0);
         release.orig_ref_nbr = Some(original.reference_nbr);
-        release.description = "Retainage release".to_owned();
+        release.description = String::from("Retainage release");
         release.due_date = today + Days::new(30);
         let key = format!("Invoice|{reference}");
         self.file_document(&key, contract);

@@ -75,11 +75,12 @@ impl Firm {
         let fault = self.fault(check, entity, Some(id), None);
         self.backdate(fault, at.unwrap_or(self.now));
         self.describe(fault, None, amount, format!("follows from V1 {vendor}: the ERP does not know the vendor"));
-        if let (Export::Requisition(id), Some(now)) = (export, Some(self.now))
+        let now = self.now;
+        if let Export::Requisition(id) = export
             && let Some(record) = self.procore.requisitions.get_mut(&id)
         {
             record.erp_status = "failed_to_export";
-            record.updated_at = at.unwrap_or(now);
+            record.updated_at = now;
         }
         self.blocked.push((vendor, export, fault));
     }

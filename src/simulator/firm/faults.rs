@@ -52,11 +52,11 @@ pub(super) enum Heal {
 impl Default for FaultRates {
     fn default() -> Self {
         Self {
-            vendor_missing: 40,
-            vendor_field: 12,
+            vendor_missing: 50,
+            vendor_field: 15,
             default_code: 12,
             change_order_stuck: 60,
-            owner_invoice_amount: 50,
+            owner_invoice_amount: 80,
             vendor_invoice_amount: 25,
             payment_lost: 30,
             healed: 600,

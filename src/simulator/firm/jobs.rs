@@ -140,7 +140,7 @@ impl Firm {
         let row = self.budget_row(number, cell.cost_type, cell.cost_code);
         row.original_budgeted_amount = cell.budget;
         row.revised_budgeted_amount = cell.budget;
-        row.description = cell.title.to_owned();
+        row.description = String::from(cell.title);
     }
 
     /// The ERP's budget row, made when first touched.

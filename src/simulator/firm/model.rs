@@ -10,10 +10,14 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
 mod acumatica;
+mod acumatica_documents;
 mod procore;
+mod procore_billing;
 
 pub use acumatica::*;
+pub use acumatica_documents::*;
 pub use procore::*;
+pub use procore_billing::*;
 
 /// A Procore id: 15 digits, greater than 2^49.
 pub type ProcoreId = i64;

@@ -125,8 +125,11 @@ pub(super) const COST_TYPES: [(&str, &str, &str, &str); 5] = [
     ("E", "Equipment", "equipment", "50400"),
     ("O", "Other", "other", "50500"),
 ];
+/// A row of the chart of accounts.
+type Account = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, bool);
+
 /// The chart of accounts: code, name, type, class, account group, whether it is cash.
-pub(super) const ACCOUNTS: [(&str, &str, &str, &str, Option<&str>, bool); 14] = [
+pub(super) const ACCOUNTS: [Account; 14] = [
     ("10100", "Operating cash", "Asset", "CASH", None, true),
     ("11000", "Accounts receivable", "Asset", "AR", None, false),
     ("11100", "Retainage receivable", "Asset", "AR", None, false),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::simulator::http::Request;
 
 /// What a list understands. The defaults are those of a v1 list with declared paging and no filters.
+#[expect(clippy::struct_excessive_bools, reason = "each is one filter that a list has or has not, in any combination")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ListRules {
     /// Records on a page when the caller does not say.
@@ -27,8 +28,8 @@ pub(super) struct ListRules {
 pub(super) struct Page {
     pub(super) records: Vec<Value>,
     pub(super) total: usize,
-    pub(super) per_page: usize,
-    pub(super) number: usize,
+    /// How many records the server puts on a page, whatever was asked.
+    pub(super) size: usize,
     /// `first`, `prev`, `last`, `next` with the page each leads to; none when everything fits one page.
     pub(super) links: Vec<(&'static str, usize)>,
 }
@@ -107,7 +108,7 @@ pub(super) fn paginate(mut records: Vec<Value>, request: &Request, rules: ListRu
             links.push(("next", page + 1));
         }
     }
-    Page { records, total, per_page, number: page, links }
+    Page { records, total, size: per_page, links }
 }
 
 /// The page asked for, from 1.
@@ -207,7 +208,7 @@ mod tests {
         let records: Vec<Value> = (0..250).map(|id| json!({"id": id})).collect();
         let page = |query: &[(&str, &str)]| paginate(records.clone(), &request(query), ListRules::UNDECLARED);
         let first = page(&[("per_page", "2000")]);
-        assert_eq!((first.records.len(), first.per_page, first.total), (100, 100, 250));
+        assert_eq!((first.records.len(), first.size, first.total), (100, 100, 250));
         assert_eq!(first.links, [("last", 3), ("next", 2)]);
         assert_eq!(page(&[("page", "2")]).links, [("first", 1), ("prev", 1), ("last", 3), ("next", 3)]);
         let last = page(&[("page", "3")]);

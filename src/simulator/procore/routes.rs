@@ -184,6 +184,7 @@ fn project_table(version: &str, path: &[&str]) -> Option<Table> {
         ("v1.0", ["change_order_packages"]) => {
             ("change_order_packages", PLAIN.updated_at().deleted().status(), changes::packages)
         }
+        ("v1.0", ["change_order_packages", _]) => ("change_order_packages/show", PLAIN, changes::package),
         ("v1.0" | "v1.1", ["requisitions"]) => ("requisitions", REQUISITIONS, billing::requisitions),
         ("v1.0" | "v1.1", ["requisitions", _]) => ("requisitions/show", PLAIN, billing::requisition),
         ("v1.0", ["requisitions", _, "detail"]) => ("requisitions/detail", PLAIN, billing::requisition_detail),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, custom, day, guid, moment, money, quantity, rate};
 use crate::simulator::firm::model::{
-    ErpApplication, ErpBill, ErpBillLine, ErpCheck, ErpInvoice, ErpInvoiceLine, ErpPayment, ErpPaymentHistory,
+    Cents, ErpApplication, ErpBill, ErpBillLine, ErpCheck, ErpInvoice, ErpInvoiceLine, ErpPayment, ErpPaymentHistory,
     ErpProForma, ErpProgressLine,
 };
 
@@ -91,8 +91,8 @@ pub(super) fn invoice(one: &ErpInvoice) -> Value {
         "Hold": one.hold, "Date": day(one.date), "PostPeriod": one.post_period, "DueDate": day(one.due_date),
         "Customer": one.customer, "LocationID": "MAIN", "CustomerOrder": one.customer_order,
         "Project": one.project, "Description": one.description, "Amount": money(one.amount),
-        "Balance": money(one.balance), "TaxTotal": money(one.tax_total), "Currency": one.currency_id,
-        "Terms": one.terms, "Details": details, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
+        "Balance": money(one.balance), "TaxTotal": money(one.tax_total), "Terms": one.terms,
+        "Details": details, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
         "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
         CUSTOM: custom(&DOCUMENT, [
             ("RetainageApply", json!(one.apply_retainage)), ("DefRetainagePct", rate(one.default_retainage_pct)),
@@ -101,7 +101,7 @@ pub(super) fn invoice(one: &ErpInvoice) -> Value {
             ("CuryRetainageReleased", money(one.retainage_released)),
             ("CuryOrigDocAmtWithRetainageTotal", money(one.amount_with_retainage)),
             ("IsRetainageDocument", json!(one.is_retainage_document)), ("OrigRefNbr", json!(one.orig_ref_nbr)),
-            ("NoteID", guid(&one.note_id)),
+            ("CuryID", json!(one.currency_id)), ("NoteID", guid(&one.note_id)),
         ]),
     })
 }
@@ -164,7 +164,7 @@ pub(super) fn pro_forma(one: &ErpProForma) -> Value {
         "InvoiceDate": day(one.invoice_date), "PostPeriod": one.post_period, "Description": one.description,
         "ExternalRefNbr": one.external_ref_nbr, "CurrencyID": one.currency_id,
         "InvoiceTotal": money(one.invoice_total), "ProgressBillingTotal": money(one.progress_billing_total),
-        "TimeAndMaterialTotal": money(Default::default()), "TaxTotal": money(one.tax_total),
+        "TimeAndMaterialTotal": money(Cents::ZERO), "TaxTotal": money(one.tax_total),
         "RetainageTotal": money(one.retainage_total), "AmountDue": money(one.amount_due),
         "FinancialDetails": {"ARDocType": one.ar_doc_type, "ARRefNbr": one.ar_ref_nbr},
         "ProgressBilling": lines, "TimeAndMaterial": [], "LastModifiedDateTime": moment(one.last_modified_at),

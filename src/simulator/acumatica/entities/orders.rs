@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::{CUSTOM, GUID, custom, day, day_or_null, guid, moment, money, quantity, rate};
 use crate::simulator::firm::model::{
-    ErpChangeOrder, ErpChangeOrderBudget, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
+    Cents, ErpChangeOrder, ErpChangeOrderBudget, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
 };
 
 pub(super) fn subcontract(one: &ErpCommitment) -> Value {
     let lines: Vec<Value> = one.details.iter().map(|line| subcontract_line(one, line)).collect();
     let own = json!({
-        "SubcontractNbr": one.order_nbr, "StartDate": day(one.date), "DiscountTotal": money(Default::default()),
+        "SubcontractNbr": one.order_nbr, "StartDate": day(one.date), "DiscountTotal": money(Cents::ZERO),
         "RetainageTotal": money(one.retainage_total), "SubcontractTotal": money(one.order_total),
         "ApplyRetainage": one.apply_retainage, "RetainagePct": rate(one.retainage_pct), "Details": lines,
     });

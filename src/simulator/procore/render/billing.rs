@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::contracts::{holder, live_prime};
-use super::{currency, date, merged, moment, moment_or_null, money, percent};
+use super::{currency, date, merged, moment, money, percent};
 use crate::simulator::firm::model::{
     BillingPeriod, ContractPayment, G702, G703Line, LineOrigin, PaymentApplication, ProcoreDatabase, ProcoreId,
     Requisition,
@@ -115,7 +115,8 @@ fn g703_row(line: &G703Line) -> Value {
 }
 
 pub(in crate::simulator::procore) fn requisitions(database: &ProcoreDatabase, scope: &Scope) -> Found {
-    let chosen = database.requisitions.values().filter(|one| Some(one.project_id) == scope.project);
+    let live = |one: &&Requisition| Some(one.project_id) == scope.project && one.deleted_at.is_none();
+    let chosen = database.requisitions.values().filter(live);
     let with_items = scope.version == "v1.1" && matches!(scope.view.as_deref(), Some("extended" | "items"));
     Found::Records(chosen.map(|one| requisition_record(one, scope, with_items)).collect())
 }
@@ -155,7 +156,6 @@ fn requisition_record(one: &Requisition, scope: &Scope, with_items: bool) -> Val
         "created_by": {"name": one.created_by},
         "currency_configuration": {"currency_iso_code": "USD", "currency_exchange_rate": 1, "base_currency_iso_code": "USD"},
         "created_at": moment(one.created_at), "updated_at": moment(one.updated_at),
-        "deleted_at": moment_or_null(one.deleted_at),
     });
     let record = merged(head, rest);
     if !with_items {
@@ -177,6 +177,7 @@ fn item(line: &G703Line) -> Value {
     };
     let more = json!({
         "cost_code_id": line.cost_code_id, "materials_moved": money(line.materials_moved),
+        "materials_presently_stored_from_previous_progress": money(line.materials_previously_stored),
         "subcontractor_claimed_amount": money(claimed), "ssr_manual_override": false, "status": "approved",
         "comment": null, "position": line.item_number, "line_number": line.item_number, "taxes": [], "uom": null,
     });

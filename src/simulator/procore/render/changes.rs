@@ -62,14 +62,21 @@ pub(in crate::simulator::procore) fn packages(database: &ProcoreDatabase, scope:
     Found::Records(chosen.map(package_record).collect())
 }
 
-fn package_record(one: &ChangeOrderPackage) -> Value {
+/// One package; only here does the interface say whose contract it changes.
+pub(in crate::simulator::procore) fn package(database: &ProcoreDatabase, scope: &Scope) -> Found {
+    let one = scope.id.and_then(|id| database.change_order_packages.get(&id));
+    let live = one.filter(|one| Some(one.project_id) == scope.project && one.deleted_at.is_none());
+    let Some(one) = live else { return Found::Missing };
     let kind = match one.kind {
         ChangeOrderKind::Commitment => "CommitmentContractChangeOrder",
         ChangeOrderKind::Prime => "PrimeContractChangeOrder",
     };
+    Found::One(merged(package_record(one), json!({"type": kind})))
+}
+
+fn package_record(one: &ChangeOrderPackage) -> Value {
     json!({
-        "id": one.id, "type": kind, "contract_id": one.contract_id, "project_id": one.project_id,
-        "number": one.number, "title": one.title, "status": one.status, "executed": one.executed,
+        "id": one.id, "contract_id": one.contract_id, "number": one.number, "title": one.title, "status": one.status, "executed": one.executed,
         "grand_total": money(one.grand_total), "origin_id": one.origin_id, "origin_code": one.origin_code,
         "origin_data": null, "invoiced_date": date(one.invoiced_date), "paid_date": date(one.paid_date),
         "reviewed_at": moment_or_null(one.reviewed_at), "revision": one.revision,

@@ -140,7 +140,7 @@ fn prime_record(database: &ProcoreDatabase, one: &PrimeContract) -> Value {
     let owner = directory::vendor_name(database, one.vendor_id);
     let head = json!({
         "id": one.id, "number": one.number, "title": one.title, "status": one.status, "executed": one.executed,
-        "project_id": one.project_id, "project": {"id": one.project_id}, "accounting_method": "amount",
+        "accounting_method": "amount",
         "vendor": owner.map(|owner| json!({"id": owner.id, "name": owner.name, "company": owner.name,
             "origin_id": owner.origin_id, "origin_code": owner.origin_code})),
         "contractor": {"name": database.company.name}, "architect": null, "description": null, "private": true,
