@@ -1,8 +1,181 @@
 //! The command line: arguments, one file per command, exit codes.
+//!
+//! stdout is data, stderr is talk; a closed pipe is success. Exit codes: 0 done · 1 exceptions at or above `--fail-on` ·
+//! 2 usage or configuration · 3 a source failed · 4 the warehouse failed or does not verify · 5 committed but incomplete ·
+//! 6 another run holds the source.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod check;
+mod demo;
+mod extract;
+mod init;
+mod serve;
+mod simulate;
+mod sql;
+mod summary;
+mod workspace;
+
+/// Stack of every thread that plans or runs SQL: an unoptimised build of the planner recurses deeply.
+const THREAD_STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// A queryable reconciliation warehouse for construction firms.
+#[derive(Debug, Parser)]
+#[command(name = "tieout", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+struct Global {
+    /// The settings file
+    #[arg(long, global = true, value_name = "FILE", default_value = "tieout.toml")]
+    config: PathBuf,
+    /// Another warehouse than the settings name
+    #[arg(long, global = true, value_name = "URL")]
+    warehouse: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Say more (-v, -vv)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// No progress bars
+    #[arg(long, global = true)]
+    no_progress: bool,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented tieout.toml and the folders beside it
+    Init(init::InitArguments),
+    /// Try every source and table: reachable, authorised, sample row, fields missing or new
+    Check(check::CheckArguments),
+    /// Snapshot the sources, run the checks, commit
+    Extract(extract::ExtractArguments),
+    /// Serve the warehouse over the Postgres protocol
+    Serve(serve::ServeArguments),
+    /// Run one query
+    Sql(sql::SqlArguments),
+    /// A simulated firm with Procore and Acumatica: 24 month ends, the summary, a SQL server on it
+    Demo(demo::DemoArguments),
+    /// Serve the simulated systems alone
+    Simulate(simulate::SimulateArguments),
+}
+
+/// What a command ends with when it does not simply succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code of the table above.
+    code: u8,
+    /// What, where, why, what to try.
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// Usage or configuration: 2.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 2, error: error.into() }
+    }
+
+    /// A source failed: 3.
+    pub(crate) fn source(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 3, error: error.into() }
+    }
+
+    /// The warehouse failed: 4.
+    pub(crate) fn warehouse(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 4, error: error.into() }
+    }
+
+    /// Another run holds the source: 6.
+    pub(crate) fn locked(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 6, error: error.into() }
+    }
+}
+
+/// Committed, but a table is partial or a check not evaluated.
+pub(crate) const INCOMPLETE: u8 = 5;
 
 /// Parses the arguments, runs the command, prints its error.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = Arguments::parse();
+    start_log(&arguments.global);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::usage(error)),
+    };
+    // On a thread of its own, because the main thread's stack is the shell's to choose.
+    let command = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(move || {
+        let result = runtime.block_on(run(arguments));
+        runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        result
+    });
+    let result = command.map_err(Failure::usage).and_then(|thread| {
+        thread.join().unwrap_or_else(|_| Err(Failure::usage(anyhow::anyhow!("tieout ended by a bug: see the message above"))))
+    });
+    result.map_or_else(|failure| report(&failure), ExitCode::from)
+}
+
+async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Init(command) => init::run(&command),
+        Command::Check(command) => Box::pin(check::run(&global, &command)).await,
+        Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
+        Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
+        Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
+        Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
+        Command::Simulate(command) => Box::pin(simulate::run(&command)).await,
+    }
+}
+
+/// Prints the error with its causes; a pipe closed by the reader is no error.
+fn report(failure: &Failure) -> ExitCode {
+    let broken_pipe = failure.error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    if broken_pipe {
+        return ExitCode::SUCCESS;
+    }
+    let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+    ExitCode::from(failure.code)
+}
+
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "tieout=info,warn",
+        (false, _) => "tieout=debug,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TIEOUT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is no failure.
+    let _ = match global.log_format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
 }

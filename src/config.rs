@@ -5,11 +5,12 @@
 //! never prints.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::extract::Secret;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 14] = [
@@ -145,23 +146,6 @@ pub struct SecretReference {
     pub file: Option<PathBuf>,
 }
 
-/// A secret in memory: never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself, for the one call that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(…)")
-    }
-}
-
 impl SecretReference {
     /// Reads the secret. `key` names the setting in messages.
     ///
@@ -182,7 +166,7 @@ impl SecretReference {
         if value.is_empty() {
             bail!("read secret {key}: it is empty");
         }
-        Ok(Secret(value))
+        Ok(Secret::new(value))
     }
 }
 

@@ -21,8 +21,19 @@ pub(crate) struct Evidence {
     pub coverage: BTreeMap<String, Coverage>,
     /// Keys by scope.
     pub keys: BTreeMap<String, BTreeSet<String>>,
-    /// (column, project) where a witness column was not zero.
-    pub amounts: BTreeSet<(String, Option<String>)>,
+    /// Where a witness column was not zero.
+    pub amounts: BTreeSet<Amount>,
+}
+
+/// A record whose witness column is not zero.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Amount {
+    /// The column.
+    pub column: String,
+    /// The project that the record lies in.
+    pub project: Option<String>,
+    /// The scope of what hangs on the record.
+    pub below: String,
 }
 
 /// Evidence by table.
@@ -91,7 +102,7 @@ fn empty_verdict(
     previous: &PreviousTables,
     all: &AllEvidence,
 ) -> Result<(), String> {
-    match witnessed(table, coverage.project.as_ref(), all) {
+    match witnessed(table, coverage, all) {
         Some(Ok(())) => return Ok(()),
         Some(Err(witness)) => {
             return Err(format!("an empty list, but {witness} is not zero: a permission may be missing"));
@@ -113,8 +124,11 @@ fn empty_verdict(
     }
 }
 
-/// Whether all witnesses are zero for the project; none if there are none, or one was not read completely.
-fn witnessed(table: &Table, project: Option<&String>, all: &AllEvidence) -> Option<Result<(), String>> {
+/// Whether all witnesses are zero; none if there are none, or one was not read completely.
+///
+/// A witness among the table's own parents speaks only for the record that the scope hangs on: contract 5 was paid
+/// nothing, so its empty list of payments is believed, whatever contract 6 was paid. Any other speaks for the project.
+fn witnessed(table: &Table, coverage: &Coverage, all: &AllEvidence) -> Option<Result<(), String>> {
     if table.witness.is_empty() {
         return None;
     }
@@ -122,13 +136,17 @@ fn witnessed(table: &Table, project: Option<&String>, all: &AllEvidence) -> Opti
     for witness in &table.witness {
         let (name, column) = witness.split_once('.')?;
         let evidence = all.get(name)?;
-        let of_project = |found: Option<&String>| project.is_none() || found == project;
+        let is_parent = table.parent.iter().any(|parent| parent == name);
+        let of_project = |found: Option<&String>| coverage.project.is_none() || found == coverage.project.as_ref();
+        let speaks = |amount: &Amount| {
+            if is_parent { amount.below == coverage.scope } else { of_project(amount.project.as_ref()) }
+        };
         // An amount that is there is evidence even if its list is not complete.
-        if evidence.amounts.iter().any(|(at, found)| at == column && of_project(found.as_ref())) {
+        if evidence.amounts.iter().any(|amount| amount.column == column && speaks(amount)) {
             return Some(Err(witness.clone()));
         }
-        let mut scopes = evidence.coverage.values().filter(|coverage| of_project(coverage.project.as_ref())).peekable();
-        if scopes.peek().is_none() || scopes.any(|coverage| !coverage.status.is_complete()) {
+        let mut scopes = evidence.coverage.values().filter(|other| of_project(other.project.as_ref())).peekable();
+        if !is_parent && (scopes.peek().is_none() || scopes.any(|other| !other.status.is_complete())) {
             verdict = Err(());
         }
     }

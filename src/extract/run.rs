@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 
 use super::client::{Client, Meter};
-use super::coverage::{AllEvidence, Evidence, judge};
+use super::coverage::{Amount, AllEvidence, Evidence, judge};
 use super::decode::{Row, batch, cell_of};
 use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};
@@ -252,7 +252,11 @@ impl<'a> Run<'a> {
             gathered.scope_of.insert(row.key.clone(), Arc::clone(&read.scope));
             for (_, column) in self.witnesses.iter().filter(|(name, _)| *name == table.name) {
                 if cell_of(table, &row.cells, column).is_some_and(|cell| !cell.is_nothing()) {
-                    evidence.amounts.insert(((*column).to_owned(), project.clone()));
+                    evidence.amounts.insert(Amount {
+                        column: (*column).to_owned(),
+                        project: project.clone(),
+                        below: scope_below(&read.scope, &row.key).to_string(),
+                    });
                 }
             }
             if self.parents.contains(table.name.as_str()) {

@@ -1,0 +1,301 @@
+//! `tieout extract`: extract, prepare, check, publish. The one place where sources, warehouse and engine meet.
+//!
+//! Invariant: nothing is visible until the checks have run on the prepared commit and the manifest is put. If another run
+//! committed in between, this one is prepared again on the new head and its checks run again; no rows are lost.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::workspace::Workspace;
+use super::{Failure, Global, INCOMPLETE};
+use crate::clock::Clock;
+use crate::engine::{Engine, Evaluation, Verdict};
+use crate::extract::{
+    PreviousTable, PreviousTables, Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
+};
+use crate::warehouse::commit::{Commit, CommitKind, Head};
+use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
+use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
+
+/// How often a run is prepared again because another one committed first.
+const REBASE_ATTEMPTS: usize = 5;
+
+/// Arguments of `extract`.
+#[derive(Args, Debug)]
+pub(super) struct ExtractArguments {
+    /// Only these sources
+    #[arg(long = "source", value_name = "S")]
+    sources: Vec<String>,
+    /// Only these tables (their parents are read too)
+    #[arg(long = "table", value_name = "T")]
+    tables: Vec<String>,
+    /// Read every record: the default
+    #[arg(long, conflicts_with = "incremental")]
+    full: bool,
+    /// Read what changed since the last run, where a table has a cursor
+    #[arg(long)]
+    incremental: bool,
+    /// Confirm that this table's mass deletion is real
+    #[arg(long = "accept-deletes", value_name = "T")]
+    accept_deletes: Vec<String>,
+    /// The run's moment, for simulations: recorded for ever in the commit
+    #[arg(long, value_name = "T")]
+    now: Option<DateTime<Utc>>,
+}
+
+/// One run over some sources.
+#[derive(Clone)]
+pub(super) struct RunRequest {
+    /// The run's clock.
+    pub(super) clock: Clock,
+    /// Tables to read; all if empty.
+    pub(super) tables: Vec<String>,
+    /// Full or incremental.
+    pub(super) mode: ReadMode,
+    /// Tables whose mass deletion was confirmed.
+    pub(super) accept_deletes: Vec<String>,
+    /// Where progress shows.
+    pub(super) progress: Progress,
+}
+
+/// What a run ended in.
+pub(super) struct RunReport {
+    /// The commit that made it visible.
+    pub(super) commit: Arc<Commit>,
+    /// What the checks said.
+    pub(super) evaluation: Evaluation,
+    /// Sources that could not be read at all, each with its reason.
+    pub(super) failures: Vec<(String, String)>,
+    /// Tables that ended otherwise than complete, as `source.table`.
+    pub(super) incomplete: BTreeSet<String>,
+}
+
+pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result<u8, Failure> {
+    let workspace = Workspace::open(global).await?;
+    let sources = workspace.sources(&arguments.sources)?;
+    for table in &arguments.tables {
+        if !sources.iter().any(|source| source.manifest.tables.iter().any(|known| known.name == *table)) {
+            return Err(Failure::usage(anyhow!("no source has a table {table}\nhint: `tieout check` lists them")));
+        }
+    }
+    let engine = workspace.engine().await?;
+    let request = RunRequest {
+        clock: arguments.now.map_or(Clock::Machine, Clock::given),
+        tables: arguments.tables.clone(),
+        mode: if arguments.incremental { ReadMode::Incremental } else { ReadMode::Full },
+        accept_deletes: arguments.accept_deletes.clone(),
+        progress: if global.no_progress || global.quiet { Progress::silent() } else { Progress::stderr() },
+    };
+    let report = run_once(&workspace, &engine, &sources, request).await?;
+    tell(&report).map_err(Failure::usage)?;
+    if let Some((source, reason)) = report.failures.first() {
+        return Err(Failure::source(anyhow!("source {source} could not be read: {reason}")));
+    }
+    let is_complete = report.incomplete.is_empty() && report.not_evaluated().is_empty();
+    Ok(if is_complete { 0 } else { INCOMPLETE })
+}
+
+/// Extracts, checks and commits once.
+///
+/// # Errors
+/// No source could be read (nothing is committed), a source held by another run, a warehouse that fails.
+pub(super) async fn run_once(
+    workspace: &Workspace,
+    engine: &Engine,
+    sources: &[SourceSettings],
+    request: RunRequest,
+) -> Result<RunReport, Failure> {
+    let mut locks = Vec::new();
+    for source in sources {
+        locks.push(workspace.warehouse.lock_source(&source.name).map_err(locked)?);
+    }
+    let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
+    let definitions = workspace.definitions.to_json();
+    let definitions = workspace.warehouse.put_definitions(&definitions).await.map_err(Failure::warehouse)?;
+    for _ in 0..REBASE_ATTEMPTS {
+        let observed_at = outcomes.iter().map(|outcome| outcome.run.observed_at).min();
+        let header = CommitHeader {
+            kind: CommitKind::Extract,
+            clock: &request.clock,
+            definitions: definitions.clone(),
+            runs: outcomes.iter().map(|outcome| outcome.run.clone()).collect(),
+            observed_at: observed_at.unwrap_or_else(|| request.clock.now()),
+        };
+        let mut prepared = workspace.warehouse.prepare(header).await.map_err(Failure::warehouse)?;
+        for table in outcomes.iter().flat_map(|outcome| &outcome.tables) {
+            prepared.add(table.clone()).await.map_err(Failure::warehouse)?;
+        }
+        let incomplete = incomplete_tables(&prepared);
+        engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
+        prepared.add(requests_table(&outcomes, &request.clock).map_err(Failure::warehouse)?).await.map_err(Failure::warehouse)?;
+        let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
+        match workspace.warehouse.publish(prepared).await {
+            Ok(head) => {
+                let commit = head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
+                return Ok(RunReport { commit, evaluation, failures, incomplete });
+            }
+            Err(WarehouseError::Conflict { .. }) => tracing::info!("another run committed first: preparing again on its head"),
+            Err(error) => return Err(Failure::warehouse(error)),
+        }
+    }
+    Err(Failure::warehouse(anyhow!(
+        "other runs committed first {REBASE_ATTEMPTS} times: nothing was committed\nhint: run again when they are done"
+    )))
+}
+
+fn locked(error: WarehouseError) -> Failure {
+    match error {
+        WarehouseError::Locked { .. } => Failure::locked(error),
+        other => Failure::warehouse(other),
+    }
+}
+
+/// Reads all sources side by side. One that cannot be read at all does not stop the others; if none can, nothing is committed.
+async fn read_sources(
+    workspace: &Workspace,
+    sources: &[SourceSettings],
+    request: &RunRequest,
+) -> Result<(Vec<SourceOutcome>, Vec<(String, String)>), Failure> {
+    let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
+    let cancel = CancellationToken::new();
+    let mut runs = Vec::new();
+    for source in sources {
+        let options = RunOptions {
+            clock: request.clock.clone(),
+            tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
+            mode: request.mode,
+            previous: previous_tables(&workspace.warehouse, &head, &source.name).await.map_err(Failure::warehouse)?,
+            accept_deletes: request.accept_deletes.clone(),
+            progress: request.progress.clone(),
+            cancel: cancel.clone(),
+        };
+        runs.push(async move { (source.name.clone(), crate::extract::run(source, &options).await) });
+    }
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
+        cancel.cancel();
+        std::future::pending::<()>().await;
+    };
+    let results = tokio::select! {
+        results = join_all(runs) => results,
+        () = interrupted => Vec::new(),
+    };
+    let mut outcomes = Vec::new();
+    let mut failures = Vec::new();
+    for (name, result) in results {
+        match result {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => failures.push((name, format!("{:#}", anyhow::Error::from(error)))),
+        }
+    }
+    if outcomes.is_empty() {
+        let reasons: Vec<String> = failures.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        return Err(Failure::source(anyhow!("no source could be read, nothing was committed\n{}", reasons.join("\n"))));
+    }
+    Ok((outcomes, failures))
+}
+
+/// The tables among those asked for that a source has.
+fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
+    let known = source.manifest.tables.iter().map(|table| table.name.clone());
+    known.filter(|name| wanted.contains(name)).collect()
+}
+
+/// What the warehouse knows of a source's tables: cursors, and the scopes and keys that have rows.
+async fn previous_tables(warehouse: &Warehouse, head: &Head, source: &str) -> Result<PreviousTables, WarehouseError> {
+    let mut previous = PreviousTables::default();
+    for (_, table) in head.tables().into_iter().filter(|(name, _)| name == source) {
+        let mut known = PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
+        for batch in warehouse.read_state(head, head.number(), source, &table).await? {
+            let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+            let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
+            for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
+                known.scopes.insert(scope.to_owned());
+                known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
+            }
+        }
+        previous.tables.insert(table, known);
+    }
+    Ok(previous)
+}
+
+/// Tables with a scope that may not be believed, as `source.table`.
+fn incomplete_tables(prepared: &Prepared) -> BTreeSet<String> {
+    let inputs = prepared.inputs().iter();
+    let incomplete = inputs.filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
+    incomplete.map(|input| format!("{}.{}", input.source, input.table)).collect()
+}
+
+/// What the run's requests cost, as rows to append.
+fn requests_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInput, WarehouseError> {
+    let requests: Vec<(&str, &RequestStatistics)> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.requests.iter().map(|statistics| (outcome.run.source.as_str(), statistics)))
+        .collect();
+    let text = |get: fn(&(&str, &RequestStatistics)) -> String| -> ArrayRef {
+        Arc::new(requests.iter().map(|row| Some(get(row))).collect::<StringArray>())
+    };
+    let count = |get: fn(&RequestStatistics) -> u64| -> ArrayRef {
+        Arc::new(requests.iter().map(|(_, row)| i64::try_from(get(row)).ok()).collect::<Int64Array>())
+    };
+    SystemTable {
+        table: "requests",
+        mode: ReadMode::Append,
+        keys: requests.iter().map(|(source, row)| rows::join_key([*source, row.table.as_str()])).collect(),
+        scopes: None,
+        extracted_at: vec![clock.now(); requests.len()],
+        columns: vec![
+            ("source", ColumnType::Text, text(|(source, _)| (*source).to_owned())),
+            ("table_name", ColumnType::Text, text(|(_, row)| row.table.clone())),
+            ("requests", ColumnType::Int64, count(|row| row.requests)),
+            ("retries", ColumnType::Int64, count(|row| row.retries)),
+            ("waited_seconds", ColumnType::Int64, count(|row| row.waited_seconds)),
+            ("bytes", ColumnType::Int64, count(|row| row.bytes)),
+        ],
+    }
+    .into_input()
+}
+
+/// Says what was committed and what is missing.
+fn tell(report: &RunReport) -> std::io::Result<()> {
+    let mut out = std::io::stderr().lock();
+    let commit = &report.commit;
+    let changed: u64 = commit
+        .tables
+        .iter()
+        .filter(|table| table.source != rows::SYSTEM_SOURCE)
+        .map(|table| table.inserted + table.updated + table.deleted)
+        .sum();
+    let requests: u64 = commit.runs.iter().map(|run| run.requests).sum();
+    writeln!(out, "commit {}: {changed} records changed, {requests} requests", commit.number)?;
+    for table in commit.tables.iter().filter(|table| table.held_back.is_some()) {
+        let reason = table.held_back.as_deref().unwrap_or_default();
+        writeln!(out, "held back {}.{}: {reason}", table.source, table.table)?;
+    }
+    for table in &report.incomplete {
+        writeln!(out, "incomplete: {table}, see meta.coverage")?;
+    }
+    for check in report.not_evaluated() {
+        writeln!(out, "not evaluated: {check}")?;
+    }
+    for (source, reason) in &report.failures {
+        writeln!(out, "failed: {source}: {reason}")?;
+    }
+    Ok(())
+}
+
+impl RunReport {
+    /// Checks that could not look, or not everywhere, each with its reason.
+    fn not_evaluated(&self) -> Vec<String> {
+        let silent = self.evaluation.checks.iter().filter(|check| matches!(check.verdict, Verdict::NotEvaluated | Verdict::Partial));
+        silent.map(|check| format!("{} {}", check.check, check.reason.clone().unwrap_or_default())).collect()
+    }
+}
