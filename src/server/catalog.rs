@@ -148,7 +148,7 @@ pub(crate) fn attach(
     });
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(name, Arc::new(Wrapped(Arc::clone(&asker))));
-    let config = state.config().clone().with_information_schema(true);
+    let config = state.config().clone().with_information_schema(true).with_create_default_catalog_and_schema(false);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
     let context = SessionContext::new_with_state(state);

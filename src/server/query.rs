@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -28,7 +28,7 @@ use super::failure::{CANCELED, Failure};
 use super::rewrite::UNIQUE;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
-const STACK_BYTES: usize = 32 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// The threads that plan and run queries.
 #[derive(Debug)]
@@ -222,7 +222,7 @@ impl Formats {
 
 /// The description of a result's columns.
 pub(crate) fn describe(schema: &SchemaRef, formats: &Formats) -> Vec<FieldDescription> {
-    let field = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| {
+    let field = |(place, field): (usize, &Arc<Field>)| {
         let of = field_type(field.data_type());
         FieldDescription::new(
             field.name().split(UNIQUE).next().unwrap_or_default().to_owned(),

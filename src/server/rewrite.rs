@@ -9,8 +9,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, Value, VisitMut as _, VisitorMut,
+    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions, visit_expressions_mut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 
@@ -34,6 +36,21 @@ impl VisitorMut for Rules {
             && catalog::is_catalog_table(&name.value)
         {
             relation.0.insert(0, ObjectNamePart::Identifier(Ident::new(catalog::SCHEMA)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if reads_empty(select) && !aggregates(select) {
+            // No row will ever ask for the value of these.
+            for item in &mut select.projection {
+                let _ = visit_expressions_mut(item, |expr| {
+                    if is_subquery(expr) {
+                        *expr = Expr::Value(Value::Null.into());
+                    }
+                    ControlFlow::<()>::Continue(())
+                });
+            }
         }
         ControlFlow::Continue(())
     }
@@ -69,11 +86,27 @@ impl VisitorMut for Rules {
                 }
             }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
+            Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
+                if name.to_string().eq_ignore_ascii_case("array") =>
+            {
+                if let Some(gathered) = gathered(query) {
+                    *expr = gathered;
+                }
+            }
             Expr::Function(function) => unqualify(&mut function.name),
             Expr::Cast { .. } => cast(expr),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `ARRAY(query)` as an aggregate over the query.
+fn gathered(query: &Query) -> Option<Expr> {
+    let text = format!("SELECT array_agg(gathered.value) FROM ({query}) AS gathered (value)");
+    match Parser::parse_sql(&PostgreSqlDialect {}, &text).ok()?.pop()? {
+        Statement::Query(query) => Some(Expr::Subquery(query)),
+        _ => None,
     }
 }
 
@@ -189,21 +222,49 @@ fn over_empty(expr: &Expr) -> Option<Expr> {
     }
 }
 
+fn is_subquery(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery(_) => true,
+        Expr::Function(Function { name, args: FunctionArguments::Subquery(_), .. }) => {
+            name.to_string().eq_ignore_ascii_case("array")
+        }
+        _ => false,
+    }
+}
+
 fn is_empty(query: &Query) -> bool {
-    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    match query.body.as_ref() {
+        SetExpr::Select(select) => reads_empty(select) && !aggregates(select),
+        _ => false,
+    }
+}
+
+/// An aggregate has a row even over nothing.
+fn aggregates(select: &Select) -> bool {
+    const NAMES: &[&str] = &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or"];
+    let is_aggregate = |expr: &Expr| match expr {
+        Expr::Function(function) if NAMES.contains(&function.name.to_string().to_ascii_lowercase().as_str()) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    visit_expressions(&select.projection, is_aggregate).is_break()
+}
+
+/// Whether a select joins a catalogue table that has no rows, so that it has none.
+fn reads_empty(select: &Select) -> bool {
     let empty = |table: &TableFactor| match table {
         TableFactor::Table { name, .. } => {
             name.0.last().and_then(ObjectNamePart::as_ident).is_some_and(|name| catalog::is_empty_table(&name.value))
         }
         _ => false,
     };
-    // An aggregate has a row even over nothing.
-    let aggregates = |item: &SelectItem| item.to_string().contains("agg(") || item.to_string().contains("count(");
     let inner = |join: &JoinOperator| matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_));
-    !select.projection.iter().any(aggregates)
-        && select.from.iter().any(|from| {
-            empty(&from.relation) || from.joins.iter().any(|join| inner(&join.join_operator) && empty(&join.relation))
-        })
+    select.from.iter().any(|from| {
+        let outer = from.joins.iter().any(|join| !inner(&join.join_operator));
+        (!outer && empty(&from.relation))
+            || from.joins.iter().any(|join| !outer && inner(&join.join_operator) && empty(&join.relation))
+    })
 }
 
 /// Names result columns as Postgres does: a function by its name, a cast by what it casts, else `?column?`.
@@ -271,8 +332,6 @@ fn sql_type_name(data_type: &DataType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
 
     fn rewritten(text: &str) -> String {
         rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).to_string()
@@ -290,6 +349,8 @@ mod tests {
     #[test]
     fn columns_are_named_as_postgres_names_them() {
         assert_eq!(rewritten("select 1"), "SELECT 1 AS \"?column?\"");
-        assert_eq!(rewritten("select count(*), a, a::text from t"), "SELECT count(*) AS \"count\", a, a::TEXT AS \"a\"");
+        assert_eq!(
+            rewritten("select count(*), a, a::text from t"), "SELECT count(*) AS \"count\", a, a::TEXT AS \"a\u{1}2\" FROM t"
+        );
     }
 }

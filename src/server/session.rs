@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -50,7 +51,7 @@ pub(crate) struct Prepared {
 /// What a placeholder takes.
 pub(crate) struct Parameter {
     pub(crate) of: pgwire::api::Type,
-    pub(crate) wanted: Option<datafusion::arrow::datatypes::DataType>,
+    pub(crate) wanted: Option<DataType>,
 }
 
 /// A statement with its parameters, on its way to the client.
@@ -67,7 +68,7 @@ pub(crate) enum Body {
     Command(Command),
     Planned(Box<LogicalPlan>, &'static str),
     Running(Rows, &'static str),
-    Finished(datafusion::arrow::datatypes::SchemaRef, &'static str),
+    Finished(SchemaRef, &'static str),
 }
 
 impl Session {

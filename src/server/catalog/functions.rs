@@ -106,6 +106,9 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in ["pg_function_is_visible", "pg_type_is_visible", "pg_operator_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible", "pg_statistics_obj_is_visible"] {
         list.push((name, bool.clone(), |_, _| Ok(flag(true))));
     }
+    for name in ["array_upper", "array_lower"] {
+        list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(None))));
+    }
     for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push((name, bool.clone(), |_, _| Ok(flag(false))));
     }

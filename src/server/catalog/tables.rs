@@ -77,7 +77,7 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_opclass", "oid:i opcmethod:i opcname:t opcnamespace:i opcdefault:b"),
     ("pg_operator", "oid:i oprname:t oprnamespace:i oprleft:i oprright:i oprresult:i oprcode:t"),
     ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
-    ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:l polqual:t polwithcheck:t"),
+    ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t"),
     (
         "pg_proc",
         "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prosecdef:b proleakproof:b proisstrict:b \
