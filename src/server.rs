@@ -31,12 +31,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use datafusion::prelude::SessionContext;
+use futures::SinkExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use pgwire::api::{ClientInfo as _, ConnectionHandle, ConnectionManager, RandomPidSecretKeyGenerator};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::tokio::server::negotiate_tls;
-use futures::SinkExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;

@@ -123,7 +123,9 @@ impl Cells {
         let to = |to: &DataType| cast(array, to);
         Ok(match array.data_type() {
             DataType::Boolean => Self::Bool(array.as_boolean().clone()),
-            DataType::Int8 | DataType::UInt8 | DataType::Int16 => Self::Int2(to(&DataType::Int16)?.as_primitive().clone()),
+            DataType::Int8 | DataType::UInt8 | DataType::Int16 => {
+                Self::Int2(to(&DataType::Int16)?.as_primitive().clone())
+            }
             DataType::UInt16 | DataType::Int32 => Self::Int4(to(&DataType::Int32)?.as_primitive().clone()),
             DataType::UInt32 | DataType::Int64 => Self::Int8(to(&DataType::Int64)?.as_primitive().clone()),
             DataType::UInt64 => Self::Numeric(to(&DataType::Decimal128(20, 0))?.as_primitive().clone()),
@@ -295,7 +297,8 @@ impl Cells {
 
 /// The places of a row's elements among all elements.
 fn range(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
-    let offset = |at: usize| lists.value_offsets().get(at).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+    let offset =
+        |at: usize| lists.value_offsets().get(at).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
     offset(row)..offset(row + 1)
 }
 
@@ -353,9 +356,10 @@ mod tests {
             .unwrap();
         assert_eq!(text(widest.clone(), 0), "999999999999999999999999999999999999.99");
         assert_eq!(text(widest, 1), "-0.05");
-        let wide = Decimal256Array::from(vec![i256::from_string("1234567890123456789012345678901234567890123").unwrap()])
-            .with_precision_and_scale(76, 3)
-            .unwrap();
+        let wide =
+            Decimal256Array::from(vec![i256::from_string("1234567890123456789012345678901234567890123").unwrap()])
+                .with_precision_and_scale(76, 3)
+                .unwrap();
         assert_eq!(text(wide, 0), "1234567890123456789012345678901234567890.123");
     }
 

@@ -172,11 +172,7 @@ impl Connection {
         }
         let zone = self.session.settings().zone();
         let (sent, last) = self.wire.rows(&mut rows, count, &formats, zone, interrupt).await?;
-        portal.body = if last {
-            Body::Finished(rows.schema().clone(), "FETCH")
-        } else {
-            Body::Running(rows, "FETCH")
-        };
+        portal.body = if last { Body::Finished(rows.schema().clone(), "FETCH") } else { Body::Running(rows, "FETCH") };
         self.session.portals.insert(name, portal);
         self.wire.complete(format!("FETCH {sent}")).await
     }

@@ -105,8 +105,11 @@ pub(crate) fn numeric_binary(out: &mut BytesMut, text: &str) {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let padded = format!("{}{whole}{part}{}", "0".repeat(padding(whole.len())), "0".repeat(padding(part.len())));
-    let groups: Vec<i16> =
-        padded.as_bytes().chunks(4).map(|four| four.iter().fold(0, |sum, digit| sum * 10 + i16::from(digit - b'0'))).collect();
+    let groups: Vec<i16> = padded
+        .as_bytes()
+        .chunks(4)
+        .map(|four| four.iter().fold(0, |sum, digit| sum * 10 + i16::from(digit - b'0')))
+        .collect();
     let leading = groups.iter().take_while(|group| **group == 0).count();
     let trailing = groups.iter().rev().take_while(|group| **group == 0).count();
     let kept = groups.get(leading..groups.len().saturating_sub(trailing)).unwrap_or_default();

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
+use pgwire::api::auth::mechanism::AuthMechanismFactory as _;
 use pgwire::api::auth::sasl::SaslMechanisms;
 use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
-use pgwire::api::auth::mechanism::AuthMechanismFactory as _;
 use pgwire::api::auth::{
     AuthDriver, AuthOutcome, AuthSource, LoginInfo, Password, ServerParameterProvider, protocol_negotiation,
     save_startup_parameters_to_metadata,

@@ -11,8 +11,11 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Field, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::channel::oneshot;
@@ -197,13 +200,27 @@ async fn pump(
     plan: LogicalPlan,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
-    let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
+    let plan = context.state().create_physical_plan(&plan).await?;
+    let mut stream = execute_stream(cooperative(plan)?, context.task_ctx())?;
     while let Some(batch) = stream.next().await {
         if sender.send(Ok(Some(batch?))).await.is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// The plan with every join giving way now and then: a join over rows in memory never waits for anything, and what
+/// never waits cannot be stopped and keeps others from their turn.
+fn cooperative(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let wrapped = plan.transform_up(|node| {
+        Ok(if node.children().len() > 1 {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    })?;
+    Ok(wrapped.data)
 }
 
 /// Which result columns go in binary: none given is text, one is for all.

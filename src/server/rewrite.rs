@@ -172,9 +172,8 @@ fn cast(expr: &mut Expr) {
         array: false,
         format: None,
     };
-    let lookup = |to_number: &str, to_name: &str| {
-        call(if is_text(inner) { to_number } else { to_name }, inner.as_ref().clone())
-    };
+    let lookup =
+        |to_number: &str, to_name: &str| call(if is_text(inner) { to_number } else { to_name }, inner.as_ref().clone());
     *expr = match name.as_str() {
         "regclass" => lookup("to_regclass", catalog::RELATION_NAME),
         "regtype" => lookup("to_regtype", catalog::TYPE_NAME),
@@ -339,7 +338,8 @@ mod tests {
 
     #[test]
     fn postgres_spellings_become_plain() {
-        let text = "select relname from pg_class where relname operator(pg_catalog.~) '^(a)$' collate pg_catalog.default";
+        let text =
+            "select relname from pg_class where relname operator(pg_catalog.~) '^(a)$' collate pg_catalog.default";
         assert_eq!(rewritten(text), "SELECT relname FROM pg_catalog.pg_class WHERE relname ~ '^(a)$'");
         assert_eq!(rewritten("select pg_catalog.version()"), "SELECT version() AS \"version\"");
         assert!(rewritten("select 'a'::regclass").contains("to_regclass('a')"));
@@ -350,7 +350,8 @@ mod tests {
     fn columns_are_named_as_postgres_names_them() {
         assert_eq!(rewritten("select 1"), "SELECT 1 AS \"?column?\"");
         assert_eq!(
-            rewritten("select count(*), a, a::text from t"), "SELECT count(*) AS \"count\", a, a::TEXT AS \"a\u{1}2\" FROM t"
+            rewritten("select count(*), a, a::text from t"),
+            "SELECT count(*) AS \"count\", a, a::TEXT AS \"a\u{1}2\" FROM t"
         );
     }
 }

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -137,8 +138,7 @@ impl Session {
             (None, _) => Body::Empty,
             (Some(Command::Query(_)), Some(plan)) => {
                 let plan = plan.clone();
-                let plan =
-                    if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? };
+                let plan = if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? };
                 Body::Planned(Box::new(plan), "SELECT")
             }
             (Some(command), _) => Body::Command(command.clone()),
@@ -276,7 +276,21 @@ fn first_schema(path: &str) -> Option<String> {
 
 /// What the placeholders of a plan take: the client's word first, then the plan's, else text.
 fn parameters_of(plan: &LogicalPlan, oids: &[u32]) -> Result<Vec<Parameter>, Failure> {
-    let types = plan.get_parameter_types()?;
+    let mut types = plan.get_parameter_types()?;
+    // DataFusion does not say what LIMIT and OFFSET take.
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for expr in limit.skip.iter().chain(&limit.fetch) {
+                expr.apply(|expr| {
+                    if let datafusion::logical_expr::Expr::Placeholder(placeholder) = expr {
+                        types.entry(placeholder.id.clone()).or_default().get_or_insert(DataType::Int64);
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
     let places = types.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
     let count = places.max().unwrap_or(0).max(oids.len());
     let parameter = |place: usize| {

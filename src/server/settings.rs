@@ -173,7 +173,8 @@ pub(crate) fn unknown(name: &str) -> Failure {
 
 /// A zone by its name or offset; `LOCAL` and `DEFAULT` are UTC.
 fn zone(value: &str) -> Option<Tz> {
-    let value = if value.eq_ignore_ascii_case("local") || value.eq_ignore_ascii_case("default") { "UTC" } else { value };
+    let value =
+        if value.eq_ignore_ascii_case("local") || value.eq_ignore_ascii_case("default") { "UTC" } else { value };
     Tz::from_str(value).ok().or_else(|| {
         let hours: i32 = value.parse().ok()?;
         if hours.abs() > 15 {

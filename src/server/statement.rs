@@ -235,7 +235,8 @@ fn values_text(values: &[Expr]) -> Option<String> {
 fn show(variable: &[Ident]) -> Command {
     let words: Vec<&str> = variable.iter().map(|ident| ident.value.as_str()).collect();
     let is = |expected: &[&str]| {
-        words.len() == expected.len() && words.iter().zip(expected).all(|(word, other)| word.eq_ignore_ascii_case(other))
+        words.len() == expected.len()
+            && words.iter().zip(expected).all(|(word, other)| word.eq_ignore_ascii_case(other))
     };
     if is(&["all"]) {
         Command::ShowAll

@@ -21,9 +21,8 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
     let sessions: SessionFactory = Arc::new(|request| {
         Box::pin(async move {
             anyhow::ensure!(request.as_of.as_deref() != Some("never"), "no such moment `never`");
-            let config = SessionConfig::new()
-                .with_default_catalog_and_schema("tieout", "recon")
-                .with_target_partitions(2);
+            let config =
+                SessionConfig::new().with_default_catalog_and_schema("tieout", "recon").with_target_partitions(2);
             let context = SessionContext::new_with_config(config);
             context.register_batch("every_type", every_type()?)?;
             let numbers = Int64Array::from_iter_values(0..100_000);
@@ -127,7 +126,8 @@ async fn logins_are_checked() {
     let error = connect(config(&server).dbname("tieout@never")).await.err().unwrap();
     assert_eq!(code(&error), "22023");
 
-    let client = connect(config(&server).dbname("tieout@2025-12-31").options("-c statement_timeout=77s")).await.unwrap();
+    let client =
+        connect(config(&server).dbname("tieout@2025-12-31").options("-c statement_timeout=77s")).await.unwrap();
     assert_eq!(one(&client, "select as_of from clock").await, "2025-12-31");
     assert_eq!(one(&client, "show statement_timeout").await, "77s");
     let _second = connect(&config(&server)).await.unwrap();
@@ -142,8 +142,21 @@ async fn every_type_in_text_and_binary() {
     client.simple_query("set time zone 'America/Chicago'").await.unwrap();
     let rows = simple(&client, "select * from every_type").await.unwrap();
     let expected = [
-        "1", "255", "-2", "-3", "9223372036854775807", "t", "1.5", "-0.25", "184467440737095516.15", "Zoë, \"x\"",
-        "2000-01-01", "2024-01-01 00:00:00.12", "2023-12-31 18:00:00.12-06", "\\x00ff", "{1,NULL,3}",
+        "1",
+        "255",
+        "-2",
+        "-3",
+        "9223372036854775807",
+        "t",
+        "1.5",
+        "-0.25",
+        "184467440737095516.15",
+        "Zoë, \"x\"",
+        "2000-01-01",
+        "2024-01-01 00:00:00.12",
+        "2023-12-31 18:00:00.12-06",
+        "\\x00ff",
+        "{1,NULL,3}",
     ];
     assert_eq!(rows[0], expected.map(|text| Some(text.to_owned())));
     assert!(rows[1].iter().all(Option::is_none));

@@ -33,7 +33,9 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     let texts = || DataType::new_list(DataType::Utf8, true);
     let (text, bool, int) = (DataType::Utf8, DataType::Boolean, DataType::Int64);
     let mut list: Vec<(&'static str, DataType, Body)> = vec![
-        ("version", text.clone(), |_, _| Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))),
+        ("version", text.clone(), |_, _| {
+            Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))
+        }),
         ("current_database", text.clone(), |asker, _| Ok(string(&asker.database))),
         ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.database))),
         ("current_schema", text.clone(), |asker, _| Ok(ScalarValue::Utf8(asker.search_path().into_iter().next()))),
@@ -42,7 +44,9 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             let names: Vec<ScalarValue> = own.into_iter().chain(asker.search_path()).map(string).collect();
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
         }),
-        ("format_type", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, number(arguments, 1)))))),
+        ("format_type", text.clone(), |_, arguments| {
+            Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, number(arguments, 1)))))
+        }),
         ("pg_get_userbyid", text.clone(), |_, _| Ok(string(OWNER))),
         ("pg_table_is_visible", bool.clone(), |asker, arguments| {
             let path = asker.search_path();
@@ -64,8 +68,12 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(relation(asker, arguments, describe).flatten()))
         }),
         ("pg_encoding_to_char", text.clone(), |_, _| Ok(string("UTF8"))),
-        ("pg_size_pretty", text.clone(), |_, arguments| Ok(string(format!("{} bytes", number(arguments, 0).unwrap_or(0))))),
-        ("quote_ident", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(letters(arguments, 0).map(|name| quoted(&name))))),
+        ("pg_size_pretty", text.clone(), |_, arguments| {
+            Ok(string(format!("{} bytes", number(arguments, 0).unwrap_or(0))))
+        }),
+        ("quote_ident", text.clone(), |_, arguments| {
+            Ok(ScalarValue::Utf8(letters(arguments, 0).map(|name| quoted(&name))))
+        }),
         ("quote_literal", text.clone(), |_, arguments| {
             Ok(ScalarValue::Utf8(letters(arguments, 0).map(|text| format!("'{}'", text.replace('\'', "''")))))
         }),
@@ -77,20 +85,33 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
                 value => Ok(ScalarValue::Utf8(value.map(str::to_owned))),
             }
         }),
-        ("to_regclass", int.clone(), |asker, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))),
-        ("to_regtype", int.clone(), |_, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| type_oid(&name))))),
-        ("to_regnamespace", int.clone(), |_, arguments| Ok(ScalarValue::Int64(letters(arguments, 0).map(|name| schema_oid(&name))))),
+        ("to_regclass", int.clone(), |asker, arguments| {
+            Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))
+        }),
+        ("to_regtype", int.clone(), |_, arguments| {
+            Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| type_oid(&name))))
+        }),
+        ("to_regnamespace", int.clone(), |_, arguments| {
+            Ok(ScalarValue::Int64(letters(arguments, 0).map(|name| schema_oid(&name))))
+        }),
         (RELATION_NAME, text.clone(), |asker, arguments| {
             let path = asker.search_path();
             let name = |relation: &Relation| {
-                if path.contains(&relation.schema) { quoted(&relation.name) } else { format!("{}.{}", quoted(&relation.schema), quoted(&relation.name)) }
+                if path.contains(&relation.schema) {
+                    quoted(&relation.name)
+                } else {
+                    format!("{}.{}", quoted(&relation.schema), quoted(&relation.name))
+                }
             };
             Ok(ScalarValue::Utf8(relation(asker, arguments, name).or_else(|| letters(arguments, 0))))
         }),
-        (TYPE_NAME, text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, None))))),
+        (TYPE_NAME, text.clone(), |_, arguments| {
+            Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, None))))
+        }),
         (SCHEMA_NAME, text.clone(), |asker, arguments| {
             let oid = number(arguments, 0);
-            let found = asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| Some(schema_oid(name)) == oid);
+            let found =
+                asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| Some(schema_oid(name)) == oid);
             Ok(ScalarValue::Utf8(found.or_else(|| letters(arguments, 0))))
         }),
     ];
@@ -100,10 +121,25 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in NULL_TEXTS {
         list.push((name, text.clone(), |_, _| Ok(ScalarValue::Utf8(None))));
     }
-    for name in ["pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_database_size", "pg_backend_pid", "pg_my_temp_schema", "txid_current"] {
+    for name in [
+        "pg_relation_size",
+        "pg_total_relation_size",
+        "pg_table_size",
+        "pg_database_size",
+        "pg_backend_pid",
+        "pg_my_temp_schema",
+        "txid_current",
+    ] {
         list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(Some(0)))));
     }
-    for name in ["pg_function_is_visible", "pg_type_is_visible", "pg_operator_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible", "pg_statistics_obj_is_visible"] {
+    for name in [
+        "pg_function_is_visible",
+        "pg_type_is_visible",
+        "pg_operator_is_visible",
+        "pg_collation_is_visible",
+        "pg_opclass_is_visible",
+        "pg_statistics_obj_is_visible",
+    ] {
         list.push((name, bool.clone(), |_, _| Ok(flag(true))));
     }
     for name in ["array_upper", "array_lower"] {
@@ -112,8 +148,19 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push((name, bool.clone(), |_, _| Ok(flag(false))));
     }
-    for name in ["has_table_privilege", "has_schema_privilege", "has_database_privilege", "has_column_privilege", "has_any_column_privilege", "has_function_privilege", "has_sequence_privilege", "pg_has_role"] {
-        list.push((name, bool.clone(), |_, arguments| Ok(flag(reads(&letters(arguments, arguments.len().saturating_sub(1)).unwrap_or_default())))));
+    for name in [
+        "has_table_privilege",
+        "has_schema_privilege",
+        "has_database_privilege",
+        "has_column_privilege",
+        "has_any_column_privilege",
+        "has_function_privilege",
+        "has_sequence_privilege",
+        "pg_has_role",
+    ] {
+        list.push((name, bool.clone(), |_, arguments| {
+            Ok(flag(reads(&letters(arguments, arguments.len().saturating_sub(1)).unwrap_or_default())))
+        }));
     }
     let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
     let function = |(name, returns, body)| {
@@ -124,10 +171,22 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
 
 /// What the server has nothing to say about.
 const NULL_TEXTS: &[&str] = &[
-    "pg_get_expr", "pg_get_indexdef", "pg_get_constraintdef", "pg_get_triggerdef", "pg_get_ruledef",
-    "pg_get_partkeydef", "pg_get_statisticsobjdef_columns", "pg_get_function_result", "pg_get_function_arguments",
-    "pg_get_function_identity_arguments", "pg_get_functiondef", "pg_get_serial_sequence", "shobj_description",
-    "pg_tablespace_location", "inet_server_addr", "inet_client_addr",
+    "pg_get_expr",
+    "pg_get_indexdef",
+    "pg_get_constraintdef",
+    "pg_get_triggerdef",
+    "pg_get_ruledef",
+    "pg_get_partkeydef",
+    "pg_get_statisticsobjdef_columns",
+    "pg_get_function_result",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_functiondef",
+    "pg_get_serial_sequence",
+    "shobj_description",
+    "pg_tablespace_location",
+    "inet_server_addr",
+    "inet_client_addr",
 ];
 
 impl fmt::Debug for CatalogFunction {

@@ -73,7 +73,12 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
     let relations = asker.relations();
     match table {
         "pg_am" => {
-            vec![Row::from([("oid", int(2)), ("amname", text("heap")), ("amhandler", text("-")), ("amtype", text("t"))])]
+            vec![Row::from([
+                ("oid", int(2)),
+                ("amname", text("heap")),
+                ("amhandler", text("-")),
+                ("amtype", text("t")),
+            ])]
         }
         "pg_attribute" => relations.iter().flat_map(attributes).collect(),
         "pg_class" => relations.iter().map(class).collect(),
@@ -237,11 +242,40 @@ fn descriptions(asker: &Asker, relation: &Relation) -> Vec<Row> {
 
 /// The types that results have, and those that parameters are sent as.
 const TYPES: &[Type] = &[
-    Type::BOOL, Type::BYTEA, Type::NAME, Type::INT8, Type::INT2, Type::INT4, Type::TEXT, Type::OID, Type::FLOAT4,
-    Type::FLOAT8, Type::NUMERIC, Type::DATE, Type::TIME, Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::INTERVAL,
-    Type::VARCHAR, Type::BPCHAR, Type::UUID, Type::JSON, Type::JSONB, Type::UNKNOWN, Type::BOOL_ARRAY,
-    Type::BYTEA_ARRAY, Type::INT2_ARRAY, Type::INT4_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::FLOAT4_ARRAY,
-    Type::FLOAT8_ARRAY, Type::NUMERIC_ARRAY, Type::DATE_ARRAY, Type::TIME_ARRAY, Type::TIMESTAMP_ARRAY,
+    Type::BOOL,
+    Type::BYTEA,
+    Type::NAME,
+    Type::INT8,
+    Type::INT2,
+    Type::INT4,
+    Type::TEXT,
+    Type::OID,
+    Type::FLOAT4,
+    Type::FLOAT8,
+    Type::NUMERIC,
+    Type::DATE,
+    Type::TIME,
+    Type::TIMESTAMP,
+    Type::TIMESTAMPTZ,
+    Type::INTERVAL,
+    Type::VARCHAR,
+    Type::BPCHAR,
+    Type::UUID,
+    Type::JSON,
+    Type::JSONB,
+    Type::UNKNOWN,
+    Type::BOOL_ARRAY,
+    Type::BYTEA_ARRAY,
+    Type::INT2_ARRAY,
+    Type::INT4_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::FLOAT4_ARRAY,
+    Type::FLOAT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::DATE_ARRAY,
+    Type::TIME_ARRAY,
+    Type::TIMESTAMP_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
 ];
 
@@ -258,7 +292,9 @@ fn type_row(of: &Type) -> Row {
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => "S",
         _ => "U",
     };
-    let function = |suffix: &str| text(if element.is_some() { format!("array_{suffix}") } else { format!("{}{suffix}", of.name()) });
+    let function = |suffix: &str| {
+        text(if element.is_some() { format!("array_{suffix}") } else { format!("{}{suffix}", of.name()) })
+    };
     Row::from([
         ("oid", int(of.oid().into())),
         ("typname", text(of.name())),
