@@ -121,7 +121,8 @@ pub(crate) const INCOMPLETE: u8 = 5;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(&arguments.global);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::usage(error)),
@@ -133,7 +134,9 @@ pub fn main() -> ExitCode {
         result
     });
     let result = command.map_err(Failure::usage).and_then(|thread| {
-        thread.join().unwrap_or_else(|_| Err(Failure::usage(anyhow::anyhow!("tieout ended by a bug: see the message above"))))
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(Failure::usage(anyhow::anyhow!("tieout ended by a bug: see the message above"))))
     });
     result.map_or_else(|failure| report(&failure), ExitCode::from)
 }

@@ -27,13 +27,20 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["table", "result", "fields missing", "fields new", "detail"]);
         for check in checks {
-            failed |= matches!(check.status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed);
+            failed |=
+                matches!(check.status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed);
             let fields = |kind: &str| {
                 let found = check.drift.iter().filter(|drift| drift.kind == kind);
                 found.map(|drift| drift.field.as_str()).collect::<Vec<_>>().join(", ")
             };
             let (missing, new) = (fields("missing"), fields("new"));
-            table.add_row([&check.table, check.status.as_str(), &missing, &new, check.problem.as_deref().unwrap_or_default()]);
+            table.add_row([
+                &check.table,
+                check.status.as_str(),
+                &missing,
+                &new,
+                check.problem.as_deref().unwrap_or_default(),
+            ]);
         }
         writeln!(std::io::stdout(), "{}\n{table}", source.name).map_err(Failure::usage)?;
     }

@@ -135,14 +135,20 @@ pub(super) async fn run_once(
         }
         let incomplete = incomplete_tables(&prepared);
         engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
-        prepared.add(requests_table(&outcomes, &request.clock).map_err(Failure::warehouse)?).await.map_err(Failure::warehouse)?;
+        prepared
+            .add(requests_table(&outcomes, &request.clock).map_err(Failure::warehouse)?)
+            .await
+            .map_err(Failure::warehouse)?;
         let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
         match workspace.warehouse.publish(prepared).await {
             Ok(head) => {
-                let commit = head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
+                let commit =
+                    head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
                 return Ok(RunReport { commit, evaluation, failures, incomplete });
             }
-            Err(WarehouseError::Conflict { .. }) => tracing::info!("another run committed first: preparing again on its head"),
+            Err(WarehouseError::Conflict { .. }) => {
+                tracing::info!("another run committed first: preparing again on its head")
+            }
             Err(error) => return Err(Failure::warehouse(error)),
         }
     }
@@ -213,7 +219,8 @@ fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
 async fn previous_tables(warehouse: &Warehouse, head: &Head, source: &str) -> Result<PreviousTables, WarehouseError> {
     let mut previous = PreviousTables::default();
     for (_, table) in head.tables().into_iter().filter(|(name, _)| name == source) {
-        let mut known = PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
+        let mut known =
+            PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
         for batch in warehouse.read_state(head, head.number(), source, &table).await? {
             let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
             let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
@@ -295,7 +302,11 @@ fn tell(report: &RunReport) -> std::io::Result<()> {
 impl RunReport {
     /// Checks that could not look, or not everywhere, each with its reason.
     fn not_evaluated(&self) -> Vec<String> {
-        let silent = self.evaluation.checks.iter().filter(|check| matches!(check.verdict, Verdict::NotEvaluated | Verdict::Partial));
+        let silent = self
+            .evaluation
+            .checks
+            .iter()
+            .filter(|check| matches!(check.verdict, Verdict::NotEvaluated | Verdict::Partial));
         silent.map(|check| format!("{} {}", check.check, check.reason.clone().unwrap_or_default())).collect()
     }
 }

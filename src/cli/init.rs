@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &InitArguments) -> Result<u8, Failure> {
     }
     write_workspace(directory).map_err(Failure::usage)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "wrote {}\nnext: fill in [sources…], then `tieout check`", settings.display()).map_err(Failure::usage)?;
+    writeln!(out, "wrote {}\nnext: fill in [sources…], then `tieout check`", settings.display())
+        .map_err(Failure::usage)?;
     Ok(0)
 }
 

@@ -58,9 +58,9 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
 
 /// `host:port`, with a name looked up.
 pub(super) fn address(text: &str) -> anyhow::Result<SocketAddr> {
-    let mut found = text.to_socket_addrs().with_context(|| {
-        format!("listen on {text}: not an address\nhint: host:port, such as 127.0.0.1:5433")
-    })?;
+    let mut found = text
+        .to_socket_addrs()
+        .with_context(|| format!("listen on {text}: not an address\nhint: host:port, such as 127.0.0.1:5433"))?;
     found.next().with_context(|| format!("listen on {text}: the name has no address"))
 }
 

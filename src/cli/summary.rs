@@ -55,10 +55,11 @@ async fn trend(session: &SessionContext) -> Result<Option<String>> {
     if open.len() < 2 {
         return Ok(None);
     }
-    let config = rasciigraph::Config::default()
-        .with_height(8)
-        .with_width(72)
-        .with_caption(format!("open exceptions at each month's end, {} to {}", month(first), month(last)));
+    let config = rasciigraph::Config::default().with_height(8).with_width(72).with_caption(format!(
+        "open exceptions at each month's end, {} to {}",
+        month(first),
+        month(last)
+    ));
     Ok(Some(rasciigraph::plot(open, config)))
 }
 
@@ -103,8 +104,11 @@ async fn query(session: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>> 
 
 fn text_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default();
-    let columns: Vec<ArrayFormatter<'_>> =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect::<Result<_, _>>()?;
+    let columns: Vec<ArrayFormatter<'_>> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+        .collect::<Result<_, _>>()?;
     let row = |index: usize| {
         let cell = |(column, formatter): (&std::sync::Arc<dyn Array>, &ArrayFormatter<'_>)| {
             if column.is_null(index) { String::new() } else { formatter.value(index).to_string() }

@@ -42,12 +42,17 @@ impl Workspace {
     /// The sources, all or those named, with their secrets read.
     pub(super) fn sources(&self, only: &[String]) -> Result<Vec<SourceSettings>, Failure> {
         if self.config.sources.is_empty() {
-            return Err(Failure::usage(anyhow!("no [sources.<name>] in tieout.toml\nhint: `tieout init` writes an example")));
+            return Err(Failure::usage(anyhow!(
+                "no [sources.<name>] in tieout.toml\nhint: `tieout init` writes an example"
+            )));
         }
         for name in only {
             if !self.config.sources.contains_key(name) {
                 let known: Vec<&str> = self.config.sources.keys().map(String::as_str).collect();
-                return Err(Failure::usage(anyhow!("no source named {name}\nhint: tieout.toml has {}", known.join(", "))));
+                return Err(Failure::usage(anyhow!(
+                    "no source named {name}\nhint: tieout.toml has {}",
+                    known.join(", ")
+                )));
             }
         }
         let wanted = self.config.sources.iter().filter(|(name, _)| only.is_empty() || only.contains(name));
@@ -57,9 +62,11 @@ impl Workspace {
     fn source(&self, name: &str, source: &SourceConfig) -> anyhow::Result<SourceSettings> {
         let path = format!("extractors/{}/manifest.toml", source.kind);
         let text = self.definitions.files.get(&path).with_context(|| {
-            let manifests = self.definitions.files.keys().filter_map(|path| {
-                path.strip_prefix("extractors/")?.strip_suffix("/manifest.toml")
-            });
+            let manifests = self
+                .definitions
+                .files
+                .keys()
+                .filter_map(|path| path.strip_prefix("extractors/")?.strip_suffix("/manifest.toml"));
             let known: Vec<&str> = manifests.collect();
             format!("[sources.{name}] kind = \"{}\": no such system\nhint: known are {}", source.kind, known.join(", "))
         })?;

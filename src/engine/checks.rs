@@ -203,6 +203,10 @@ impl Evaluator<'_> {
             return self.carried(query, &footing, gap, None);
         }
         match self.run(query, &footing).await {
+            Ok(_) if self.is_blind(&footing) => {
+                let gap = footing.project_gaps.values().next().cloned().unwrap_or_default();
+                self.carried(query, &footing, format!("no project was read completely, such as: {gap}"), None)
+            }
             Ok(rows) => self.judged(query, &footing, rows),
             Err(error) => self.carried(query, &footing, "the check failed".to_owned(), Some(error)),
         }
@@ -231,11 +235,10 @@ impl Evaluator<'_> {
     fn footing(&self, query: &QueryFile) -> Footing {
         let pm = self.blueprint.raw_tables(&query.name, Side::Pm);
         let erp = self.blueprint.raw_tables(&query.name, Side::Erp);
-        let part = if query.header.scope == Scope::Project { Part::Company } else { Part::All };
-        let firm_gap =
-            self.ledger.first_gap(&erp, Side::Erp, Part::All).or_else(|| self.ledger.first_gap(&pm, Side::Pm, part));
+        let company_gap = self.ledger.first_gap(&pm, Side::Pm, Part::Company);
+        let firm_gap = self.ledger.first_gap(&erp, Side::Erp, Part::All).or(company_gap);
         let mut project_gaps = BTreeMap::new();
-        if query.header.scope == Scope::Project && firm_gap.is_none() {
+        if firm_gap.is_none() {
             for project in &self.projects {
                 if let Some(gap) = self.ledger.first_gap(&pm, Side::Pm, Part::Project(&project.id)) {
                     project_gaps.insert(project.id.clone(), gap);
@@ -243,6 +246,11 @@ impl Evaluator<'_> {
             }
         }
         Footing { pm, erp, firm_gap, project_gaps }
+    }
+
+    /// Whether no project at all can be believed.
+    fn is_blind(&self, footing: &Footing) -> bool {
+        !footing.project_gaps.is_empty() && footing.project_gaps.len() >= self.projects.len()
     }
 
     /// Runs the view and checks what every check promises: keys that are there and unique.
@@ -329,8 +337,12 @@ impl Evaluator<'_> {
     }
 
     /// The view ran. Rows of projects that may not be judged give way to their earlier exceptions.
+    ///
+    /// A check of the whole firm looks at records that no project owns: what an unread project held stays in its tables as
+    /// it was last read, so such a check may open and close, and is only partial.
     fn judged(&self, query: &QueryFile, footing: &Footing, rows: Vec<Row>) -> Outcome {
         let frozen = |row: &Row| match row.get("project_id").and_then(Cell::as_text) {
+            _ if query.header.scope == Scope::Firm => false,
             Some(project) => footing.project_gaps.contains_key(project),
             // A record without a project may belong to one that was not read.
             None => !footing.project_gaps.is_empty(),
@@ -346,7 +358,6 @@ impl Evaluator<'_> {
         kept.extend(carried);
         let gaps = footing.project_gaps.len();
         let verdict = match (gaps, Tally::of(&kept).open) {
-            (gaps, _) if gaps > 0 && gaps >= self.projects.len() => Verdict::NotEvaluated,
             (gaps, _) if gaps > 0 => Verdict::Partial,
             (_, 0) => Verdict::Clean,
             _ => Verdict::Exceptions,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 
 use super::client::{Client, Meter};
-use super::coverage::{Amount, AllEvidence, Evidence, judge};
+use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::{Row, batch, cell_of};
 use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};

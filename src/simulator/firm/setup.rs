@@ -257,7 +257,9 @@ impl Firm {
         let id = project.id;
         self.procore.projects.insert(id, Project { is_demo: true, ..project });
         let template = self.project_record("TEMPLATE", "Template: multifamily", date, date, at);
-        self.procore.projects.insert(template.id, Project { is_template: true, active: false, ..template });
+        self.procore
+            .projects
+            .insert(template.id, Project { is_template: true, is_demo: true, active: false, ..template });
         let vendor = self.procore.vendors.keys().next().copied();
         let Some(vendor) = vendor else { return };
         let demo = self.commitment_record(id, vendor, CommitmentKind::WorkOrder, "SC-DEMO-001", Vec::new(), at);
