@@ -193,8 +193,7 @@ impl Connection {
         let prepared = self.session.prepared.get(&statement).ok_or_else(|| no_statement(&statement))?;
         let prepared = Arc::clone(prepared);
         let formats = Formats(bind.parameter_format_codes);
-        let portal =
-            self.session.bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
+        let portal = Session::bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
         self.session.keep(bind.portal_name.unwrap_or_default(), portal)?;
         self.wire.feed(Answer::BindComplete(BindComplete::new())).await
     }

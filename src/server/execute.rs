@@ -95,7 +95,7 @@ impl Connection {
                 self.wire.complete("PREPARE").await
             }
             Command::Execute { name, arguments } => {
-                let command = self.session.executed(&name, arguments)?;
+                let command = self.session.executed(&name, &arguments)?;
                 Box::pin(self.command(command, formats, described, interrupt)).await
             }
             Command::Deallocate(name) => {

@@ -25,7 +25,7 @@ use futures::{Stream, StreamExt as _};
 
 /// How long a query works before others have their turn.
 const TURN: Duration = Duration::from_millis(20);
-const PIECE_MIN: usize = 16;
+const PIECE_MIN: usize = 1;
 const PIECE_MAX: usize = 8_192;
 
 /// The plan with every join giving way.

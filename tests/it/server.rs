@@ -240,6 +240,7 @@ async fn a_runaway_query_can_be_stopped() {
     assert_eq!(code(&client.batch_execute(RUNAWAY).await.unwrap_err()), "57014");
     client.batch_execute("set statement_timeout = '200ms'").await.unwrap();
     assert_eq!(code(&client.query(RUNAWAY, &[]).await.unwrap_err()), "57014");
+    client.batch_execute("set statement_timeout = 0").await.unwrap();
     assert_eq!(one(&client, "select 1").await, "1");
 
     // Two more that nobody waits for must not keep others out.
