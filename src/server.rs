@@ -15,6 +15,7 @@ mod encode;
 mod execute;
 mod failure;
 mod format;
+mod giveway;
 mod login;
 mod parameters;
 mod query;
@@ -247,7 +248,7 @@ async fn converse(
     let gone = shutdown.child_token();
     let (sink, source) = socket.split();
     let connection = Connection { session, wire: Wire::new(sink), cancel, gone };
-    let end = connection.run(source, shutdown).await;
+    let end = Box::pin(connection.run(source, shutdown)).await;
     drop(permit);
     end
 }

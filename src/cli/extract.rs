@@ -147,7 +147,7 @@ pub(super) async fn run_once(
                 return Ok(RunReport { commit, evaluation, failures, incomplete });
             }
             Err(WarehouseError::Conflict { .. }) => {
-                tracing::info!("another run committed first: preparing again on its head")
+                tracing::info!("another run committed first: preparing again on its head");
             }
             Err(error) => return Err(Failure::warehouse(error)),
         }

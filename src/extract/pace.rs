@@ -226,7 +226,7 @@ mod tests {
     fn backoff_grows_and_is_bounded() {
         for attempt in 1..40 {
             let wait = backoff(attempt);
-            assert!(wait >= Duration::from_millis(500) && wait <= Duration::from_secs(60), "{wait:?}");
+            assert!(wait >= Duration::from_millis(500) && wait <= Duration::from_mins(1), "{wait:?}");
         }
     }
 }

@@ -152,7 +152,9 @@ pub(crate) fn attach(
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
     let context = SessionContext::new_with_state(state);
-    functions::all(&asker).into_iter().for_each(|function| context.register_udf(function));
+    for function in functions::all(&asker) {
+        context.register_udf(function);
+    }
     context
 }
 

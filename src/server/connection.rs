@@ -40,7 +40,7 @@ impl Connection {
     pub(crate) async fn run(mut self, source: SplitStream<Socket>, stop: CancellationToken) -> Result<(), Failure> {
         let (sender, mut inbox) = mpsc::channel(AHEAD_MAX);
         let reader = tokio::spawn(read(source, sender, self.gone.clone()));
-        let end = self.answer(&mut inbox, &stop).await;
+        let end = Box::pin(self.answer(&mut inbox, &stop)).await;
         reader.abort();
         match end {
             Err(failure) if failure.code == "57P01" && !stop.is_cancelled() => Ok(()),
@@ -71,13 +71,13 @@ impl Connection {
                 }
                 Some(Message::Query(query)) => {
                     skipping = false;
-                    self.simple(&query.query).await
+                    Box::pin(self.simple(&query.query)).await
                 }
                 // What was sent ahead of an error, and copy data after a refused copy.
                 Some(_) if skipping => Ok(()),
                 Some(Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_)) => Ok(()),
                 Some(Message::Flush(_)) => self.wire.flush().await,
-                Some(message) => match self.extended(message).await {
+                Some(message) => match Box::pin(self.extended(message)).await {
                     Err(failure) if !failure.fatal => {
                         skipping = true;
                         self.failed();
@@ -98,7 +98,7 @@ impl Connection {
 
     /// The simple protocol: every statement of the text, until one fails.
     async fn simple(&mut self, text: &str) -> Result<(), Failure> {
-        match self.statements(text).await {
+        match Box::pin(self.statements(text)).await {
             Err(failure) if failure.fatal => return Err(failure),
             Err(failure) => {
                 self.failed();
@@ -122,7 +122,7 @@ impl Connection {
             self.allowed(&command)?;
             let body = match command {
                 Command::Query(statement) => {
-                    let plan = interrupt.guard(self.session.plan(*statement)).await??;
+                    let plan = Box::pin(interrupt.guard(self.session.plan(*statement))).await??;
                     Body::Planned(Box::new(plan), "SELECT")
                 }
                 other => Body::Command(other),
@@ -162,7 +162,7 @@ impl Connection {
 
     async fn extended(&mut self, message: Message) -> Result<(), Failure> {
         match message {
-            Message::Parse(parse) => self.parse(parse).await,
+            Message::Parse(parse) => Box::pin(self.parse(parse)).await,
             Message::Bind(bind) => self.bind(bind).await,
             Message::Describe(describe) => self.describe(describe).await,
             Message::Execute(execute) => self.execute_portal(execute).await,
@@ -173,7 +173,7 @@ impl Connection {
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
         let mut interrupt = self.interrupt().await;
-        let mut commands = self.parsed(&parse.query).await?;
+        let mut commands = interrupt.guard(self.parsed(&parse.query)).await??;
         if commands.len() > 1 {
             return Err(Failure::new("42601", "cannot insert multiple commands into a prepared statement"));
         }
@@ -183,7 +183,7 @@ impl Connection {
         if !name.is_empty() && self.session.prepared.contains_key(&name) {
             return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        let prepared = interrupt.guard(self.session.prepare(command, &parse.type_oids)).await??;
+        let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids))).await??;
         self.session.prepared.insert(name, Arc::new(prepared));
         self.wire.feed(Answer::ParseComplete(ParseComplete::new())).await
     }
@@ -193,8 +193,7 @@ impl Connection {
         let prepared = self.session.prepared.get(&statement).ok_or_else(|| no_statement(&statement))?;
         let prepared = Arc::clone(prepared);
         let formats = Formats(bind.parameter_format_codes);
-        let portal =
-            self.session.bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
+        let portal = Session::bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
         self.session.keep(bind.portal_name.unwrap_or_default(), portal)?;
         self.wire.feed(Answer::BindComplete(BindComplete::new())).await
     }

@@ -142,9 +142,8 @@ mod tests {
     use super::*;
 
     fn line(options: &CopyOptions, values: &[Option<&str>]) -> String {
-        let cells =
-            |value: &Option<&str>| Cells::new(&(Arc::new(StringArray::from(vec![*value])) as ArrayRef)).unwrap();
-        let columns: Vec<Cells> = values.iter().map(cells).collect();
+        let cells = |value: Option<&str>| Cells::new(&(Arc::new(StringArray::from(vec![value])) as ArrayRef)).unwrap();
+        let columns: Vec<Cells> = values.iter().copied().map(cells).collect();
         let names = vec!["c".to_owned(); values.len()];
         let mut out = BytesMut::new();
         options.line(&columns, &names, 0, "UTC".parse().unwrap(), &mut out);

@@ -258,7 +258,7 @@ impl Cells {
         }
     }
 
-    /// Appends a value with its length in front, as a DataRow has it; null is the length -1.
+    /// Appends a value with its length in front, as a `DataRow` has it; null is the length -1.
     pub(crate) fn field(&self, row: usize, binary: bool, zone: Tz, out: &mut BytesMut) {
         self.framed(row, out, |out| {
             if binary {

@@ -1,5 +1,7 @@
 //! Carrying out portals and commands.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use pgwire::messages::PgWireBackendMessage as Answer;
 use pgwire::messages::data::FieldDescription;
@@ -48,7 +50,7 @@ impl Connection {
         let (sent, last) = self.wire.rows(&mut rows, max, &formats, zone, interrupt).await?;
         let body = if last {
             self.wire.complete(format!("{tag} {sent}")).await?;
-            Body::Finished(rows.schema().clone(), tag)
+            Body::Finished(Arc::clone(rows.schema()), tag)
         } else {
             self.wire.feed(Answer::PortalSuspended(PortalSuspended::new())).await?;
             Body::Running(rows, tag)
@@ -65,7 +67,7 @@ impl Connection {
     ) -> Result<(), Failure> {
         match command {
             Command::Query(statement) => {
-                let plan = interrupt.guard(self.session.plan(*statement)).await??;
+                let plan = Box::pin(interrupt.guard(self.session.plan(*statement))).await??;
                 let body = Body::Planned(Box::new(plan), "SELECT");
                 let portal = Portal { body, formats: formats.clone(), held: false };
                 Box::pin(self.execute(portal, None, described, interrupt)).await?;
@@ -88,12 +90,12 @@ impl Connection {
                 if self.session.prepared.contains_key(&name) {
                     return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
                 }
-                let prepared = interrupt.guard(self.session.prepare(Some(*command), &[])).await??;
+                let prepared = Box::pin(interrupt.guard(self.session.prepare(Some(*command), &[]))).await??;
                 self.session.prepared.insert(name, prepared.into());
                 self.wire.complete("PREPARE").await
             }
             Command::Execute { name, arguments } => {
-                let command = self.session.executed(&name, arguments)?;
+                let command = self.session.executed(&name, &arguments)?;
                 Box::pin(self.command(command, formats, described, interrupt)).await
             }
             Command::Deallocate(name) => {
@@ -109,7 +111,7 @@ impl Connection {
                 if self.session.portals.contains_key(&name) {
                     return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")));
                 }
-                let plan = interrupt.guard(self.session.plan(*query)).await??;
+                let plan = Box::pin(interrupt.guard(self.session.plan(*query))).await??;
                 let formats = Formats(if binary { vec![1] } else { Vec::new() });
                 // Outside of a transaction a cursor has nothing to end with but itself.
                 let held = hold || self.session.status == TransactionStatus::Idle;
@@ -127,7 +129,7 @@ impl Connection {
                 self.wire.complete("CLOSE CURSOR").await
             }
             Command::CopyOut { query, options } => {
-                let plan = interrupt.guard(self.session.plan(*query)).await??;
+                let plan = Box::pin(interrupt.guard(self.session.plan(*query))).await??;
                 let mut rows = self.session.start(plan)?;
                 let zone = self.session.settings().zone();
                 let sent = self.wire.copy(&mut rows, &options, zone, interrupt).await?;
@@ -172,7 +174,8 @@ impl Connection {
         }
         let zone = self.session.settings().zone();
         let (sent, last) = self.wire.rows(&mut rows, count, &formats, zone, interrupt).await?;
-        portal.body = if last { Body::Finished(rows.schema().clone(), "FETCH") } else { Body::Running(rows, "FETCH") };
+        portal.body =
+            if last { Body::Finished(Arc::clone(rows.schema()), "FETCH") } else { Body::Running(rows, "FETCH") };
         self.session.portals.insert(name, portal);
         self.wire.complete(format!("FETCH {sent}")).await
     }

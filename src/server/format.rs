@@ -119,7 +119,9 @@ pub(crate) fn numeric_binary(out: &mut BytesMut, text: &str) {
     out.put_i16(weight);
     out.put_u16(if negative && !kept.is_empty() { 0x4000 } else { 0 });
     out.put_i16(narrow(part.len()));
-    kept.iter().for_each(|group| out.put_i16(*group));
+    for group in kept {
+        out.put_i16(*group);
+    }
 }
 
 /// How many digits are missing to a multiple of four.

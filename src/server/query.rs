@@ -11,11 +11,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Field, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::channel::oneshot;
@@ -28,38 +26,40 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{Cells, field_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
+use super::giveway::giving_way;
 use super::rewrite::UNIQUE;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 64 << 20;
 
-/// The threads that plan and run queries.
+/// The threads that plan queries and those that run them, apart: planning never gives way.
 #[derive(Debug)]
-pub(crate) struct QueryThreads(Option<Runtime>);
+pub(crate) struct QueryThreads {
+    planning: Option<Runtime>,
+    running: Option<Runtime>,
+}
 
 impl QueryThreads {
     pub(crate) fn start() -> std::io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("query")
-            .thread_stack_size(STACK_BYTES)
-            .enable_all()
-            .build()?;
-        Ok(Self(Some(runtime)))
+        let runtime = |name: &str| {
+            Builder::new_multi_thread()
+                .worker_threads(threads)
+                .thread_name(name)
+                .thread_stack_size(STACK_BYTES)
+                .enable_all()
+                .build()
+        };
+        Ok(Self { planning: Some(runtime("plan")?), running: Some(runtime("query")?) })
     }
 
-    fn handle(&self) -> Option<&Handle> {
-        self.0.as_ref().map(Runtime::handle)
-    }
-
-    /// Runs work there; dropping the future stops it.
+    /// Plans there; dropping the future stops it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
-        let handle = self.handle().ok_or_else(stopped)?;
-        let mut task = AbortOnDrop(handle.spawn(work));
+        let runtime = self.planning.as_ref().ok_or_else(stopped)?;
+        let mut task = AbortOnDrop(runtime.spawn(work));
         (&mut task.0).await.map_err(|_| stopped())?
     }
 }
@@ -67,9 +67,7 @@ impl QueryThreads {
 impl Drop for QueryThreads {
     fn drop(&mut self) {
         // A runtime that is dropped inside another one must not wait for its threads.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+        [self.planning.take(), self.running.take()].into_iter().flatten().for_each(Runtime::shutdown_background);
     }
 }
 
@@ -136,12 +134,13 @@ impl Rows {
     pub(crate) fn start(threads: &QueryThreads, context: SessionContext, plan: LogicalPlan) -> Result<Self, Failure> {
         let schema = Arc::clone(plan.schema().inner());
         let (sender, receiver) = mpsc::channel(1);
-        let task = threads.handle().ok_or_else(stopped)?.spawn(async move {
-            let end = pump(context, plan, &sender).await.map(|()| None);
+        let planning = threads.planning.as_ref().ok_or_else(stopped)?.handle().clone();
+        let running = threads.running.as_ref().ok_or_else(stopped)?;
+        let task = AbortOnDrop(running.spawn(async move {
+            let end = pump(context, plan, &planning, &sender).await.map(|()| None);
             // A reader who has left needs no answer.
             let _ = sender.send(end).await;
-        });
-        let task = AbortOnDrop(task);
+        }));
         Ok(Self { schema, receiver, _task: task, columns: Vec::new(), next: 0, count: 0, finished: false })
     }
 
@@ -198,29 +197,21 @@ impl Rows {
 async fn pump(
     context: SessionContext,
     plan: LogicalPlan,
+    planning: &Handle,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
-    let plan = context.state().create_physical_plan(&plan).await?;
-    let mut stream = execute_stream(cooperative(plan)?, context.task_ctx())?;
+    let tasks = context.task_ctx();
+    let planned = planning.spawn(async move { giving_way(context.state().create_physical_plan(&plan).await?) });
+    let mut planned = AbortOnDrop(planned);
+    let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
+    let plan = (&mut planned.0).await.map_err(ended)??;
+    let mut stream = execute_stream(plan, tasks)?;
     while let Some(batch) = stream.next().await {
         if sender.send(Ok(Some(batch?))).await.is_err() {
             break;
         }
     }
     Ok(())
-}
-
-/// The plan with every join giving way now and then: a join over rows in memory never waits for anything, and what
-/// never waits cannot be stopped and keeps others from their turn.
-fn cooperative(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let wrapped = plan.transform_up(|node| {
-        Ok(if node.children().len() > 1 {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    })?;
-    Ok(wrapped.data)
 }
 
 /// Which result columns go in binary: none given is text, one is for all.

@@ -180,9 +180,8 @@ fn cast(expr: &mut Expr) {
         "regnamespace" => lookup("to_regnamespace", catalog::SCHEMA_NAME),
         "regproc" | "regprocedure" | "regoper" | "regrole" | "regconfig" | "name" | "char" | "text" | "cstring"
         | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => plain(DataType::Text),
-        "oid" | "xid" | "cid" | "cardinal_number" => plain(DataType::BigInt(None)),
+        "oid" | "xid" | "cid" | "cardinal_number" | "int8" => plain(DataType::BigInt(None)),
         "int4" => plain(DataType::Int(None)),
-        "int8" => plain(DataType::BigInt(None)),
         "int2" => plain(DataType::SmallInt(None)),
         "bool" => plain(DataType::Boolean),
         _ => return,

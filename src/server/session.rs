@@ -117,7 +117,6 @@ impl Session {
 
     /// A portal over a prepared statement.
     pub(crate) fn bind(
-        &self,
         prepared: &Prepared,
         values: &[Option<bytes::Bytes>],
         formats: &Formats,
@@ -162,11 +161,11 @@ impl Session {
     }
 
     /// The command that `EXECUTE name(arguments)` stands for.
-    pub(crate) fn executed(&self, name: &str, arguments: Vec<Expr>) -> Result<Command, Failure> {
+    pub(crate) fn executed(&self, name: &str, arguments: &[Expr]) -> Result<Command, Failure> {
         let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
         let mut command = prepared.command.clone().ok_or_else(|| no_statement(name))?;
         if let Command::Query(statement) | Command::CopyOut { query: statement, .. } = &mut command
-            && statement.visit(&mut Substitute(&arguments)).is_break()
+            && statement.visit(&mut Substitute(arguments)).is_break()
         {
             return Err(Failure::new("42601", format!("wrong number of parameters for prepared statement \"{name}\"")));
         }

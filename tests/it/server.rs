@@ -240,6 +240,7 @@ async fn a_runaway_query_can_be_stopped() {
     assert_eq!(code(&client.batch_execute(RUNAWAY).await.unwrap_err()), "57014");
     client.batch_execute("set statement_timeout = '200ms'").await.unwrap();
     assert_eq!(code(&client.query(RUNAWAY, &[]).await.unwrap_err()), "57014");
+    client.batch_execute("set statement_timeout = 0").await.unwrap();
     assert_eq!(one(&client, "select 1").await, "1");
 
     // Two more that nobody waits for must not keep others out.
@@ -343,6 +344,14 @@ async fn a_deep_expression_does_not_end_the_server() {
         // Refused or answered, but the server lives.
         let _ = client.batch_execute(&chain).await;
         assert_eq!(one(&client, "select 1").await, "1");
+    }
+    // As deep as it may be.
+    for chain in [
+        format!("select 1{}", "+1".repeat(490)),
+        format!("select true{}", " or n = 1".repeat(240)) + " from numbers",
+        format!("select 1{}", " union all select 1".repeat(140)),
+    ] {
+        client.batch_execute(&chain).await.unwrap();
     }
     let huge = format!("select 1{}", "+1".repeat(100_000));
     assert_eq!(code(&client.batch_execute(&huge).await.unwrap_err()), "54000");

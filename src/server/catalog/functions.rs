@@ -29,6 +29,7 @@ struct CatalogFunction {
 }
 
 /// All functions of a session.
+#[expect(clippy::too_many_lines, reason = "a list, one entry a function")]
 pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     let texts = || DataType::new_list(DataType::Utf8, true);
     let (text, bool, int) = (DataType::Utf8, DataType::Boolean, DataType::Int64);
