@@ -29,6 +29,7 @@ mod snapshot;
 mod statuses;
 #[cfg(test)]
 mod tests;
+pub mod workbench;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
+pub use workbench::Workbench;
 
 /// The catalog's name, which clients see as the database.
 pub const CATALOG: &str = "tieout";
@@ -188,6 +190,11 @@ impl Engine {
     /// The warehouse it reads.
     pub fn warehouse(&self) -> &Warehouse {
         &self.warehouse
+    }
+
+    /// Empty tables in memory under the shipped views, to try these on rows of one's own.
+    pub async fn workbench(&self) -> Result<Workbench<'_>, Error> {
+        Workbench::open(self).await
     }
 
     /// A session that sees a commit which nobody else can see yet, with a catalog of its own.

@@ -261,11 +261,8 @@ impl Registrar<'_> {
         once: bool,
         broken: &mut Broken,
     ) -> Result<(), Error> {
-        if !once && name.0 == "link" {
-            return self.add(&name.0, &name.1, Arc::new(CachedView::new(plan, sql)));
-        }
         if !once {
-            return self.add(&name.0, &name.1, Arc::new(ViewTable::new(plan, sql)));
+            return self.add(&name.0, &name.1, view(name, plan, sql));
         }
         let schema = Arc::new(plan.schema().as_arrow().clone());
         match DataFrame::new(self.session.state(), plan).collect_partitioned().await {
@@ -342,6 +339,11 @@ impl Registrar<'_> {
             ],
         )
     }
+}
+
+/// A planned view: those of `link` keep their rows, all others are read anew by every query.
+pub(crate) fn view(name: &Name, plan: LogicalPlan, sql: Option<String>) -> Arc<dyn TableProvider> {
+    if name.0 == "link" { Arc::new(CachedView::new(plan, sql)) } else { Arc::new(ViewTable::new(plan, sql)) }
 }
 
 fn crosswalk(path: &str, text: &str) -> Result<Vec<(String, String)>, Error> {

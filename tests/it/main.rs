@@ -3,4 +3,5 @@
 
 mod extract;
 mod server;
+mod sql;
 mod tidy;

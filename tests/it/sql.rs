@@ -1,0 +1,158 @@
+//! `tests/sql/**/*.slt`: the shipped views over rows that a file inserts.
+//!
+//! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use async_trait::async_trait;
+use sqllogictest::{AsyncDB, ColumnType, DBOutput, Runner};
+use tieout::definitions::Definitions;
+use tieout::engine::{self, Engine, EngineSettings, Workbench};
+use tieout::warehouse::Warehouse;
+
+const ROOT: &str = "tests/sql";
+/// Planning a check in a debug build needs more stack than a test thread has.
+const STACK_BYTES: usize = 64 << 20;
+const THREADS: usize = 2;
+
+#[test]
+fn every_file_of_tests_sql_passes() {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(ROOT), &mut files);
+    files.sort();
+    assert!(!files.is_empty(), "no .slt file below {ROOT}");
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, || work(&files, &next, &failures))
+                .unwrap();
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    assert!(failures.is_empty(), "{} of {} files failed:\n\n{}", failures.len(), files.len(), failures.join("\n\n"));
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "slt") {
+            files.push(path);
+        }
+    }
+}
+
+/// Takes files until there are none left. Both threads stand on an empty warehouse of their own.
+fn work(files: &[PathBuf], next: &AtomicUsize, failures: &Mutex<Vec<String>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let engine = runtime.block_on(engine(folder.path()));
+    while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let shown = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap();
+        let script = std::fs::read_to_string(file).unwrap();
+        let mut runner = Runner::new(|| async { Ok(Connection(engine.workbench().await?)) });
+        runner.with_column_validator(kinds_match);
+        if let Err(error) = runtime.block_on(runner.run_script_with_name_async(&script, shown)) {
+            failures.lock().unwrap().push(error.to_string());
+        }
+    }
+}
+
+async fn engine(folder: &Path) -> Arc<Engine> {
+    let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
+    let engine = Engine::open(warehouse, Definitions::shipped(), EngineSettings::default()).await.unwrap();
+    assert!(engine.problems().is_empty(), "shipped files that cannot be used: {:#?}", engine.problems());
+    engine
+}
+
+struct Connection<'a>(Workbench<'a>);
+
+#[async_trait]
+impl AsyncDB for Connection<'_> {
+    type Error = engine::Error;
+    type ColumnType = Kind;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<Kind>, engine::Error> {
+        let (schema, batches) = self.0.run(sql).await?;
+        if sql.trim_start().to_lowercase().starts_with("insert") {
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        Ok(DBOutput::Rows { types: kinds(&schema), rows: batches.iter().flat_map(rows).collect() })
+    }
+
+    async fn shutdown(&mut self) {}
+}
+
+/// What a file's `query` line says of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Integer,
+    Decimal,
+    Boolean,
+}
+
+impl ColumnType for Kind {
+    fn from_char(value: char) -> Option<Self> {
+        match value {
+            'T' => Some(Self::Text),
+            'I' => Some(Self::Integer),
+            'R' => Some(Self::Decimal),
+            'B' => Some(Self::Boolean),
+            _ => None,
+        }
+    }
+
+    fn to_char(&self) -> char {
+        match self {
+            Self::Text => 'T',
+            Self::Integer => 'I',
+            Self::Decimal => 'R',
+            Self::Boolean => 'B',
+        }
+    }
+}
+
+fn kinds(schema: &Schema) -> Vec<Kind> {
+    let kind = |kind: &DataType| match kind {
+        DataType::Boolean => Kind::Boolean,
+        DataType::Decimal128(..) => Kind::Decimal,
+        kind if kind.is_integer() => Kind::Integer,
+        _ => Kind::Text,
+    };
+    schema.fields().iter().map(|field| kind(field.data_type())).collect()
+}
+
+/// As many columns as declared, each of its kind; `T` only says that the text is compared.
+#[expect(clippy::ptr_arg, reason = "the runner's signature")]
+fn kinds_match(actual: &Vec<Kind>, declared: &Vec<Kind>) -> bool {
+    let is_one = |(actual, declared): (&Kind, &Kind)| *declared == Kind::Text || actual == declared;
+    actual.len() == declared.len() && actual.iter().zip(declared).all(is_one)
+}
+
+fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let options = FormatOptions::default().with_null("NULL");
+    let columns: Vec<ArrayFormatter<'_>> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    (0..batch.num_rows())
+        .map(|row| columns.iter().map(|column| shown(column.value(row).to_string())).collect())
+        .collect()
+}
+
+/// The runner ignores white space; a text that has nothing else would leave no trace in its line.
+fn shown(text: String) -> String {
+    match (text.is_empty(), text.trim().is_empty()) {
+        (true, _) => "(empty)".to_owned(),
+        (_, true) => "(blank)".to_owned(),
+        _ => text,
+    }
+}
