@@ -102,15 +102,17 @@ impl Workspace {
 
 /// What the engine needs to know of the settings.
 fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
-    let mut settings = EngineSettings::default();
-    settings.sources = config
-        .sources
-        .iter()
-        .map(|(name, source)| SourceBinding { name: name.clone(), system: source.kind.clone() })
-        .collect();
-    settings.time_zone = config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?;
-    settings.disabled.clone_from(&config.connector.disabled);
-    settings.stale_hours = config.checks.freshness_hours;
+    let binding = |(name, source): (&String, &SourceConfig)| SourceBinding {
+        name: name.clone(),
+        system: source.kind.clone(),
+    };
+    let mut settings = EngineSettings {
+        sources: config.sources.iter().map(binding).collect(),
+        time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,
+        disabled: config.connector.disabled.clone(),
+        stale_hours: config.checks.freshness_hours,
+        ..EngineSettings::default()
+    };
     let values = [
         ("unpaid_days", EngineSetting::Integer(config.checks.unpaid_days)),
         ("change_order_days", EngineSetting::Integer(config.checks.change_order_days)),
