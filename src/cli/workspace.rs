@@ -102,10 +102,8 @@ impl Workspace {
 
 /// What the engine needs to know of the settings.
 fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
-    let binding = |(name, source): (&String, &SourceConfig)| SourceBinding {
-        name: name.clone(),
-        system: source.kind.clone(),
-    };
+    let binding =
+        |(name, source): (&String, &SourceConfig)| SourceBinding { name: name.clone(), system: source.kind.clone() };
     let mut settings = EngineSettings {
         sources: config.sources.iter().map(binding).collect(),
         time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,

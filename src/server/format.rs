@@ -139,13 +139,20 @@ pub(crate) fn numeric_text(bytes: &[u8]) -> Option<String> {
     let weight = i32::from(weight.cast_signed());
     let group = |at: i32| usize::try_from(at).ok().and_then(|at| groups.get(at)).copied().unwrap_or(0);
     let mut text = if *sign == 0 { String::new() } else { "-".to_owned() };
-    let whole: String = (0..=weight).map(|at| format!("{:04}", group(at))).collect();
+    let digits = |places: std::ops::Range<i32>| {
+        places.fold(String::new(), |mut digits, at| {
+            // Writing to a String cannot fail.
+            let _ = write!(digits, "{:04}", group(at));
+            digits
+        })
+    };
+    let whole = digits(0..weight + 1);
     let whole = whole.trim_start_matches('0');
     text.push_str(if whole.is_empty() { "0" } else { whole });
     let scale = usize::from(*scale);
     if scale > 0 {
         let last = weight + 1 + i32::try_from(scale.div_ceil(4)).ok()?;
-        let part: String = (weight + 1..last).map(|at| format!("{:04}", group(at))).collect();
+        let part = digits(weight + 1..last);
         text.push('.');
         text.push_str(part.get(..scale)?);
     }

@@ -252,7 +252,7 @@ async fn a_runaway_query_can_be_stopped() {
     }
     let other = connect(&config(&server)).await.unwrap();
     assert_eq!(one(&other, "select count(*) from numbers").await, "100000");
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,7 +314,7 @@ async fn copy_out_and_settings() {
     let mut stream = Box::pin(client.copy_out("copy numbers to stdout").await.unwrap());
     let mut lines = 0;
     while let Some(piece) = stream.next().await {
-        lines += piece.unwrap().iter().filter(|byte| **byte == b'\n').count();
+        lines += piece.unwrap().split(|byte| *byte == b'\n').count() - 1;
     }
     assert_eq!(lines, 100_000);
 
