@@ -4,3 +4,4 @@
 mod extract;
 mod server;
 mod tidy;
+mod truth;
