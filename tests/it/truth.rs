@@ -24,7 +24,6 @@ struct Found {
     check: String,
     id: String,
     is_open: bool,
-    is_explained: bool,
     verdict: String,
 }
 
@@ -89,10 +88,9 @@ fn compare(
     };
     let seen: BTreeSet<String> = of_check().map(ids).collect();
     let open: BTreeSet<String> = of_check().filter(|row| row.is_open).map(ids).collect();
-    let primary: BTreeSet<String> = of_check().filter(|row| row.is_open && !row.is_explained).map(ids).collect();
-    // A row that says which other it follows from is no finding of its own, but in these checks its cause is injected too.
-    let extra = if check == "P0" { &open - all } else { &primary - all };
-    for (word, list) in [("missed", all - &seen), ("late yet in flight", &(late & &seen) - &open), ("extra", extra)] {
+    for (word, list) in
+        [("missed", all - &seen), ("late yet in flight", &(late & &seen) - &open), ("extra", &open - all)]
+    {
         if !list.is_empty() {
             writeln!(differences, "{moment} {check} {word} ({} of {}): {list:?}", list.len(), all.len()).unwrap();
         }
@@ -121,8 +119,7 @@ fn word(verdict: PaymentVerdict) -> &'static str {
 }
 
 fn found(folder: &Path) -> Vec<Found> {
-    let query =
-        "select check_id, exception_key, pm_id, erp_id, state, explained_by, detail, is_carried from recon.exceptions";
+    let query = "select check_id, exception_key, pm_id, erp_id, state, detail, is_carried from recon.exceptions";
     let rows: Vec<Value> = serde_json::from_slice(&tieout(folder, &["sql", "--format", "json", query])).unwrap();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     rows.iter()
@@ -136,8 +133,8 @@ fn found(folder: &Path) -> Vec<Found> {
                 _ => text(row, "pm_id"),
             };
             let verdict = text(row, "detail").rsplit("the ERP says ").next().unwrap_or_default().to_owned();
-            let (is_open, is_explained) = (text(row, "state") == "open", !row["explained_by"].is_null());
-            Found { check, id, is_open, is_explained, verdict }
+            let is_open = text(row, "state") == "open";
+            Found { check, id, is_open, verdict }
         })
         .collect()
 }
