@@ -5,3 +5,4 @@ mod extract;
 mod server;
 mod sql;
 mod tidy;
+mod truth;

@@ -6,6 +6,20 @@ with accounts as (
 
     select trim(account_cd) as account, nullif(trim(account_group), '') as account_group from source.accounts
 
+),
+
+-- Cost entered in the project ledger (payroll, equipment) has no document: its journal line names the project transaction.
+-- It counts as that transaction's document here as in job_costs.sql, or one cost would look like two.
+costs as (
+
+    select
+        lines.transaction_id,
+        min(coalesce(nullif(trim(headers.original_doc_nbr), ''), trim(lines.reference_nbr))) as document_id
+    from source.project_transaction_lines as lines
+    inner join source.project_transactions as headers on lines.module = headers.module and lines.reference_nbr = headers.reference_nbr
+    where lines.transaction_id is not null
+    group by lines.transaction_id
+
 )
 
 select
@@ -21,9 +35,10 @@ select
     lines.debit_amount as debit,
     lines.credit_amount as credit,
     trim(lines.module) as document_type,
-    nullif(trim(lines.reference_nbr), '') as document_id,
+    coalesce(nullif(trim(lines.reference_nbr), ''), costs.document_id) as document_id,
     nullif(trim(batches.currency_id), '') as currency
 from source.journal_lines as lines
 inner join source.journal_transactions as batches on lines.module = batches.module and lines.batch_nbr = batches.batch_nbr
 left join accounts on trim(lines.account) = accounts.account
+left join costs on lines.project_transaction_id = costs.transaction_id
 where lower(trim(batches.status)) in ('posted', 'completed')
