@@ -17,6 +17,7 @@ mod failure;
 mod format;
 mod giveway;
 mod login;
+mod nesting;
 mod parameters;
 mod query;
 mod rewrite;
