@@ -52,6 +52,8 @@ use login::Users;
 use query::QueryThreads;
 use wire::Wire;
 
+pub use crate::engine::SessionRequest;
+
 /// The name of the database that clients connect to.
 pub const DATABASE: &str = "tieout";
 
@@ -61,17 +63,6 @@ const PORTS_TRIED: u16 = 50;
 const STARTUP_LIMIT: Duration = Duration::from_secs(30);
 /// How long open connections get to say goodbye when the server stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
-
-/// What a connection asks of its session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SessionRequest {
-    /// The moment to read as of: what follows the `@` in the database name, or the startup option `tieout.as_of`.
-    pub as_of: Option<String>,
-    /// The startup option `tieout.accounting_date`.
-    pub accounting_date: Option<String>,
-    /// The client's time zone.
-    pub time_zone: Option<String>,
-}
 
 /// Makes the DataFusion session of a connection.
 pub type SessionFactory =

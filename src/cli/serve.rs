@@ -66,17 +66,9 @@ pub(super) fn address(text: &str) -> anyhow::Result<SocketAddr> {
 
 /// A session of the engine for each connection.
 pub(super) fn sessions(engine: Arc<Engine>) -> SessionFactory {
-    Arc::new(move |request: crate::server::SessionRequest| {
+    Arc::new(move |request: SessionRequest| {
         let engine = Arc::clone(&engine);
-        async move {
-            let request = SessionRequest {
-                as_of: request.as_of,
-                accounting_date: request.accounting_date,
-                time_zone: request.time_zone,
-            };
-            engine.session(&request).await.map_err(anyhow::Error::from)
-        }
-        .boxed()
+        async move { engine.session(&request).await.map_err(anyhow::Error::from) }.boxed()
     })
 }
 
