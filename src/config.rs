@@ -73,7 +73,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarehouseConfig {
-    /// A folder, relative to the file, or `file:///…`.
+    /// A folder, relative to the file, or an address such as `s3://bucket/folder`, `az://…`, `gs://…`.
     pub url: String,
 }
 

@@ -211,6 +211,9 @@ impl Engine {
     }
 }
 
+/// Parquet footers kept in memory, over all queries.
+const FOOTERS_BYTES_MAX: usize = 64 << 20;
+
 fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<RuntimeEnv>, Error> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::OsTmpDirectory)
@@ -218,6 +221,7 @@ fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<Runti
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_limit_bytes)))
         .with_disk_manager_builder(disk)
+        .with_metadata_cache_limit(FOOTERS_BYTES_MAX)
         .build_arc()?;
     let url = Url::parse(snapshot::STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
     runtime.register_object_store(&url, warehouse.object_store());

@@ -13,21 +13,27 @@
 //! ```text
 //! tieout.json                                                       format, warehouse id
 //! commits/00000000000000000042.json                                 the chain
+//! checkpoints/00000000000000000040-<sha256>.jsonl.zst               the manifests up to it in one file, derived
 //! definitions/<sha256>.json                                         manifests, SQL, crosswalks and settings in force
 //! data/<source>/<table>/changes/00000000000000000042-1f0c9a7b.parquet   what the commit changed
 //! data/<source>/<table>/state/00000000000000000042-5d20e1c4.parquet     the table after it
-//! locks/<source>.lock                                               one extract run per source
+//! locks/<source>.lock, locks/<source>.json                          one extract run per source; in a bucket a lease
 //! ```
 
+mod address;
 mod as_of;
 mod chain;
+mod checkpoint;
 pub mod commit;
 mod diff;
 mod error;
 mod files;
 mod head;
 mod lock;
+mod open;
 mod prepare;
+mod profile;
+mod remote;
 pub mod rows;
 mod state;
 mod store;
@@ -37,13 +43,11 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use object_store::ObjectStore;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 pub use as_of::{AsOf, end_of_day};
@@ -52,66 +56,21 @@ pub use lock::SourceLock;
 pub use prepare::{CommitHeader, Prepared};
 pub use system::{SystemTable, coverage_input, drift_input, rejects_input};
 
-use commit::{FORMAT, Head};
+use commit::Head;
 use store::{Store, digest};
-
-const IDENTITY: &str = "tieout.json";
 
 /// One warehouse. Clones share the store and the chain as far as it was read.
 #[derive(Clone, Debug)]
 pub struct Warehouse {
     store: Store,
     id: Arc<str>,
-    head: Arc<Mutex<Arc<Head>>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Identity {
-    format: u32,
-    warehouse_id: String,
+    /// None until it was first asked for.
+    head: Arc<Mutex<Option<Arc<Head>>>>,
 }
 
 impl Warehouse {
-    /// Opens the warehouse at a path or `file://` address, and creates it if there is none.
-    pub async fn open_or_create(url: &str) -> Result<Self, Error> {
-        let folder = Store::folder(url)?;
-        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let store = Store::open(&folder)?;
-        if store.get(IDENTITY).await?.is_none() {
-            if !store.list("commits", "").await?.is_empty() {
-                return Err(Error::corrupt(
-                    IDENTITY,
-                    "it is missing, though there are commits; restore it from a backup",
-                ));
-            }
-            let identity = Identity { format: FORMAT, warehouse_id: uuid::Uuid::new_v4().to_string() };
-            let text = serde_json::to_vec_pretty(&identity);
-            let text = text.map_err(|error| Error::corrupt(IDENTITY, error.to_string()))?;
-            // Whoever comes second takes the first one's identity.
-            store.put_new(IDENTITY, Bytes::from(text)).await?;
-            store.flush(&[IDENTITY.to_owned()]).await?;
-        }
-        Self::with_store(store).await
-    }
-
-    /// Opens the warehouse at a path or `file://` address.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::with_store(Store::open(&Store::folder(url)?)?).await
-    }
-
-    async fn with_store(store: Store) -> Result<Self, Error> {
-        let root = || store.root().display().to_string();
-        let bytes = store.get(IDENTITY).await?.ok_or_else(|| Error::NotFound { path: root() })?;
-        let identity: Identity = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::corrupt(IDENTITY, format!("it does not say which warehouse this is: {error}")))?;
-        if identity.format != FORMAT {
-            let reason = format!(
-                "the warehouse has format {}, this version knows {FORMAT}\nhint: use a newer version of tieout",
-                identity.format
-            );
-            return Err(Error::corrupt(IDENTITY, reason));
-        }
-        Ok(Self { store, id: Arc::from(identity.warehouse_id), head: Arc::default() })
+    fn new(store: Store, id: String) -> Self {
+        Self { store, id: Arc::from(id), head: Arc::default() }
     }
 
     /// The warehouse's id, a UUID.
@@ -119,9 +78,9 @@ impl Warehouse {
         self.id.to_string()
     }
 
-    /// The folder it lies in.
-    pub fn root(&self) -> PathBuf {
-        self.store.root().to_path_buf()
+    /// Where it is, for people: a folder, or a bucket's address.
+    pub fn location(&self) -> &str {
+        self.store.location()
     }
 
     /// The store, rooted at the warehouse: paths of [`commit::DataFile`] are paths in it.
@@ -129,11 +88,22 @@ impl Warehouse {
         self.store.objects()
     }
 
-    /// The newest chain. Manifests once read are kept; a call lists and reads only what is new.
+    /// The newest chain. What was read once is kept; a call costs one small request if nothing is new.
     pub async fn head(&self) -> Result<Arc<Head>, Error> {
         let mut known = self.head.lock().await;
-        *known = chain::advance(&self.store, &self.id, &known).await?;
-        Ok(Arc::clone(&known))
+        let newest = match known.as_ref() {
+            Some(known) => chain::advance(&self.store, &self.id, known).await?,
+            None => chain::open(&self.store, &self.id).await?,
+        };
+        *known = Some(Arc::clone(&newest));
+        Ok(newest)
+    }
+
+    /// Writes a checkpoint of the head if one is due. Without it the next reader reads more, and nothing else is lost.
+    async fn keep_checkpoint(&self, head: &Head) {
+        if let Err(error) = checkpoint::keep(&self.store, head).await {
+            tracing::warn!(%error, "the commit is published, but no checkpoint could be written");
+        }
     }
 
     /// Keeps a set of definitions under its SHA-256, which it returns.
@@ -183,12 +153,12 @@ impl Warehouse {
     }
 
     /// Takes the right to extract a source; [`Error::Locked`] if another process has it.
-    pub fn lock_source(&self, source: &str) -> Result<SourceLock, Error> {
+    pub async fn lock_source(&self, source: &str) -> Result<SourceLock, Error> {
         if !prepare::is_name(source) {
             let reason = "a source's name has letters, digits, `_`, `-` and `.` only".to_owned();
             return Err(Error::Input { name: source.to_owned(), table: "*".to_owned(), reason });
         }
-        SourceLock::take(self.store.root(), source)
+        SourceLock::take(&self.store, source).await
     }
 }
 

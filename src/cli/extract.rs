@@ -115,7 +115,7 @@ pub(super) async fn run_once(
 ) -> Result<RunReport, Failure> {
     let mut locks = Vec::new();
     for source in sources {
-        locks.push(workspace.warehouse.lock_source(&source.name).map_err(locked)?);
+        locks.push(workspace.warehouse.lock_source(&source.name).await.map_err(locked)?);
     }
     let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
     let definitions = workspace.definitions.to_json();

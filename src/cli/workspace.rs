@@ -29,6 +29,8 @@ impl Workspace {
         let config = Config::load(&global.config).map_err(Failure::usage)?;
         let url = global.warehouse.clone().unwrap_or_else(|| config.warehouse_url());
         let warehouse = Warehouse::open_or_create(&url).await.map_err(Failure::warehouse)?;
+        // A chain that cannot be read is told now, before a run locks its sources or stores anything.
+        warehouse.head().await.map_err(Failure::warehouse)?;
         let definitions = definitions(&config).map_err(Failure::usage)?;
         Ok(Self { config, definitions, warehouse })
     }

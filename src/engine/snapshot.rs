@@ -17,6 +17,7 @@ use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
@@ -142,7 +143,13 @@ fn parquet(
     if files.is_empty() {
         return empty(schema, projection);
     }
+    let url = ObjectStoreUrl::parse(STORE_URL)?;
+    let runtime = session.runtime_env();
+    // A file never changes under its name: what its footer says is asked for once, not by every query.
+    let footers = runtime.cache_manager.get_file_metadata_cache();
+    let readers = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, footers);
     let mut source = ParquetSource::new(Arc::clone(schema))
+        .with_parquet_file_reader_factory(Arc::new(readers))
         .with_table_parquet_options(session.table_options().parquet.clone())
         .with_enable_page_index(true);
     if let Some(predicate) = conjunction(filters.to_vec()) {
@@ -155,7 +162,7 @@ fn parquet(
         .with_num_rows(Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX)))
         .with_total_byte_size(Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX)));
     let group: FileGroup = files.iter().map(|file| PartitionedFile::new(file.path.clone(), file.bytes)).collect();
-    let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+    let config = FileScanConfigBuilder::new(url, Arc::new(source))
         .with_file_group(group)
         .with_statistics(statistics)
         .with_projection_indices(projection.cloned())?

@@ -5,12 +5,15 @@ use std::io;
 
 use arrow::error::ArrowError;
 
+/// Characters of a store's message that are shown: some answer with a page.
+const SHOWN_MAX: usize = 400;
+
 /// An error of the warehouse. Its text says what failed, where, why, and what to try.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no warehouse, or a file that ought to be in it is not there.
     #[error(
-        "open {path}: there is no such warehouse or file\nhint: `tieout extract` creates the warehouse; check the path of `warehouse` in tieout.toml"
+        "open {path}: there is no such warehouse or file\nhint: `tieout extract` creates the warehouse; check `url` under [warehouse] in tieout.toml"
     )]
     NotFound {
         /// The folder or file.
@@ -18,13 +21,44 @@ pub enum Error {
     },
     /// The address is of a kind of store that this version does not know.
     #[error(
-        "open warehouse {url}: a warehouse is a folder here, not `{scheme}://`\nhint: give a path such as ./warehouse, or file:///srv/warehouse"
+        "open warehouse {url}: a warehouse is not `{scheme}://`\nhint: give a folder such as ./warehouse, or s3://bucket/folder, az://container/folder, gs://bucket/folder"
     )]
     UnsupportedStore {
         /// The address as given.
         url: String,
         /// Its scheme.
         scheme: String,
+    },
+    /// An address that cannot be used.
+    #[error(
+        "open warehouse {url}: {reason}{}",
+        advice_unless_given(reason, "\nhint: docs/stores.md has every form of address")
+    )]
+    Address {
+        /// The address, without secrets.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is something, but no warehouse.
+    #[error(
+        "open warehouse {url}: {reason}; nothing was changed\nhint: give the address of a warehouse, or of a new or empty folder for a new one"
+    )]
+    NotAWarehouse {
+        /// The place.
+        url: String,
+        /// What is there instead.
+        reason: String,
+    },
+    /// A newer version of tieout wrote it.
+    #[error("open {file}: it has format {found}, this version knows {known}\nhint: use a newer version of tieout")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its format.
+        found: u32,
+        /// The newest format that this version reads.
+        known: u32,
     },
     /// Another commit took the number between prepare and publish: nothing was published.
     #[error(
@@ -43,9 +77,7 @@ pub enum Error {
         reason: String,
     },
     /// Another process is extracting the same source.
-    #[error(
-        "lock source {name}: {holder} is extracting it (lock file {path})\nhint: wait until it ends; the lock goes with the process, the file may stay"
-    )]
+    #[error("lock source {name}: {holder} is extracting it (lock file {path})\nhint: wait until it ends; {hint}")]
     Locked {
         /// The source's name.
         name: String,
@@ -53,6 +85,8 @@ pub enum Error {
         path: String,
         /// Who holds it, as far as the file tells.
         holder: String,
+        /// What to do if nobody does any more.
+        hint: String,
     },
     /// A table handed in breaks the layout in `rows`.
     #[error("add table {name}.{table} to the commit: {reason}")]
@@ -81,14 +115,14 @@ pub enum Error {
         newest: u64,
     },
     /// The store failed.
-    #[error("{action} {path}: {source}{}", advice(io_cause(source)))]
+    #[error("{action} {path}: {}{}", shown(cause), advice_store(cause))]
     Store {
         /// The verb: read, write, list.
         action: &'static str,
         /// The file or folder.
         path: String,
-        /// What the store said.
-        source: object_store::Error,
+        /// What the store said. Not a `source`, whose text would be printed as it is: it may carry a signed address.
+        cause: object_store::Error,
     },
     /// The file system failed.
     #[error("{action} {path}: {source}{}", advice(Some(source)))]
@@ -128,6 +162,49 @@ impl Error {
     }
 }
 
+/// What a store said, in one line and without what may be secret.
+fn shown(cause: &object_store::Error) -> String {
+    let text = super::address::without_secrets(&cause.to_string());
+    let code = |tag: &str| {
+        let rest = text.split_once(&format!("<{tag}>"))?.1;
+        rest.split_once(&format!("</{tag}>")).map(|(value, _)| value.trim().to_owned())
+    };
+    // S3, Azure and Google all answer in XML with the same two elements.
+    if let Some((code, message)) = code("Code").zip(code("Message")) {
+        return format!("the store answered {code}: {}", message.lines().next().unwrap_or_default());
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+fn advice_store(cause: &object_store::Error) -> &'static str {
+    if let Some(io) = io_cause(cause) {
+        let hint = advice(Some(io));
+        if !hint.is_empty() {
+            return hint;
+        }
+    }
+    // Where cloud machines ask for their own credentials: reached only when nothing else gave any.
+    if cause.to_string().contains("169.254.169.254") || cause.to_string().contains("metadata.google.internal") {
+        return "\nhint: no credentials were found; set them in the environment as for the vendor's own command line";
+    }
+    match cause {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            "\nhint: the credentials were found but may not do this; reading needs get and list, extracting also put"
+        }
+        object_store::Error::NotFound { .. } => "\nhint: the bucket must exist; check its name and region",
+        _ => "",
+    }
+}
+
+fn advice_unless_given(reason: &str, hint: &'static str) -> &'static str {
+    if reason.contains("hint:") { "" } else { hint }
+}
+
 /// The operating system's error at the bottom of a store's error: it alone tells a full disk from a missing permission.
 fn io_cause(error: &object_store::Error) -> Option<&io::Error> {
     let mut cause = error.source();
@@ -163,13 +240,24 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("unable to copy data to file: {0}")]
         struct Inner(#[source] io::Error);
-        let source = object_store::Error::Generic {
+        let cause = object_store::Error::Generic {
             store: "LocalFileSystem",
             source: Box::new(Inner(io::Error::from(io::ErrorKind::StorageFull))),
         };
-        let text = Error::Store { action: "write", path: "data/x.parquet".into(), source }.to_string();
+        let text = Error::Store { action: "write", path: "data/x.parquet".into(), cause }.to_string();
         assert!(text.starts_with("write data/x.parquet: "), "{text}");
         assert!(text.contains("hint: the disk is full"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_in_xml_is_one_line_without_signatures() {
+        let body = "Error performing GET https://a.blob.core.windows.net/books/tieout.json?sv=2&sig=hunter2 - 403: \
+            <?xml version=\"1.0\"?>\n<Error><Code>AuthorizationFailure</Code><Message>Not allowed.\nRequestId:1</Message></Error>";
+        let cause = object_store::Error::PermissionDenied { path: "tieout.json".into(), source: body.into() };
+        let error = Error::Store { action: "read", path: "az://books/tieout.json".into(), cause };
+        let text = format!("{:#}", anyhow::Error::from(error));
+        assert!(text.starts_with("read az://books/tieout.json: the store answered AuthorizationFailure: Not allowed."));
+        assert!(text.contains("hint: the credentials") && !text.contains("hunter2"), "{text}");
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Warehouse {
         if durable && let Err(error) = self.store.flush(&[path]).await {
             tracing::warn!(%error, number = commit.number, "the commit is published, but a power cut may still lose it");
         }
-        self.head().await
+        let head = self.head().await?;
+        self.keep_checkpoint(&head).await;
+        Ok(head)
     }
 }
 

@@ -30,7 +30,7 @@ async fn opening_finds_creates_and_refuses() {
     let again = Warehouse::open_or_create(&format!("file://{path}")).await.unwrap();
     assert_eq!(again.id(), warehouse.id());
     assert!(matches!(Warehouse::open(&format!("{path}/none")).await, Err(Error::NotFound { .. })));
-    assert!(matches!(Warehouse::open("s3://bucket/x").await, Err(Error::UnsupportedStore { .. })));
+    assert!(matches!(Warehouse::open("ftp://bucket/x").await, Err(Error::UnsupportedStore { .. })));
     assert_eq!(warehouse.head().await.unwrap().number(), 0);
 }
 
@@ -412,13 +412,13 @@ async fn definitions_are_kept_by_content() {
 #[tokio::test]
 async fn a_source_is_extracted_by_one_at_a_time() {
     let (_folder, warehouse) = empty().await;
-    let lock = warehouse.lock_source("procore").unwrap();
-    let message = warehouse.lock_source("procore").unwrap_err().to_string();
+    let lock = warehouse.lock_source("procore").await.unwrap();
+    let message = warehouse.lock_source("procore").await.unwrap_err().to_string();
     assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
-    warehouse.lock_source("acumatica").unwrap();
+    warehouse.lock_source("acumatica").await.unwrap();
     drop(lock);
-    warehouse.lock_source("procore").unwrap();
-    assert!(matches!(warehouse.lock_source("../x"), Err(Error::Input { .. })));
+    warehouse.lock_source("procore").await.unwrap();
+    assert!(matches!(warehouse.lock_source("../x").await, Err(Error::Input { .. })));
 }
 
 /// One run of the random histories: rows as (key, scope, content), which of the three scopes were complete, how it was read.
