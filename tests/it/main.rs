@@ -6,3 +6,5 @@ mod server;
 mod sql;
 mod tidy;
 mod truth;
+mod warehouse;
+mod watched;
