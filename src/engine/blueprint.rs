@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
-use crate::engine::catalog::Broken;
+use crate::engine::planner::Broken;
 use crate::engine::header::Side;
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::queries::{self, Name, Problem, QueryFile};
@@ -37,6 +37,8 @@ pub(crate) struct Blueprint {
     /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
     pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
     pub(crate) queries: BTreeMap<Name, QueryFile>,
+    /// Views that read themselves through others, with the reason in words.
+    pub(crate) circles: BTreeMap<Name, String>,
     pub(crate) descriptions: Descriptions,
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
@@ -82,7 +84,24 @@ impl Blueprint {
         }
         let descriptions = descriptions(&entities, &queries);
         let settings = Arc::new(settings);
-        Ok(Self { definitions, settings, layouts, entities, mappings, queries, descriptions, unreadable, unmapped })
+        let mapped = mappings.iter().map(|(name, mappings): (&Name, &Vec<Mapping>)| {
+            (name.clone(), mappings.iter().flat_map(|mapping| mapping.reads.iter().cloned()).collect())
+        });
+        let reads: BTreeMap<Name, BTreeSet<Name>> =
+            queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).chain(mapped).collect();
+        let circles = queries::ordered(&reads).1.into_iter().collect();
+        Ok(Self {
+            definitions,
+            settings,
+            layouts,
+            entities,
+            mappings,
+            queries,
+            circles,
+            descriptions,
+            unreadable,
+            unmapped,
+        })
     }
 
     /// All files that cannot be used, given which views could not be planned.

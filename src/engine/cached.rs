@@ -1,8 +1,8 @@
 //! Views whose rows are computed once per moment and shared by all sessions.
 //!
-//! For `link.*`: every check reads them, several times over, and a planner that copies their text into each reader takes
-//! minutes where the rows are a few thousand pairs of ids. Invariant: the key is everything that the rows depend on: the
-//! commit, the accounting date, the session's limits.
+//! For `link.*`, and for the canonical model while checks are judged: every check reads them, several times over, and a
+//! planner that copies their text into each reader takes minutes where the rows are a few thousand. Invariant: the key is
+//! everything that the rows depend on: the commit, the accounting date, the session's limits.
 
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use tokio::sync::Mutex;
 
+use crate::engine::links;
 use crate::engine::options::{MomentKey, TieoutOptions};
+use crate::engine::queries::QueryFile;
 use crate::engine::snapshot::memory;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
@@ -26,32 +28,70 @@ const MOMENTS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct CachedView {
     plan: LogicalPlan,
+    making: Making,
     sql: Option<String>,
     schema: SchemaRef,
     rows: Mutex<Vec<(MomentKey, Arc<Vec<RecordBatch>>)>>,
 }
 
+/// What the rows of the plan are to the rows of the view.
+#[derive(Debug)]
+enum Making {
+    /// The same.
+    Rows,
+    /// The records of both sides, to be linked with the help of the firm's crosswalk.
+    Links { crosswalk: LogicalPlan, splits: bool },
+}
+
 impl CachedView {
     pub(crate) fn new(plan: LogicalPlan, sql: Option<String>) -> Self {
         let schema = Arc::clone(plan.schema().inner());
-        Self { plan, sql, schema, rows: Mutex::new(Vec::new()) }
+        Self { plan, making: Making::Rows, sql, schema, rows: Mutex::new(Vec::new()) }
     }
 
-    async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
+    /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
+    pub(crate) fn links(records: LogicalPlan, query: &QueryFile, crosswalk: LogicalPlan) -> Self {
+        let making = Making::Links { crosswalk, splits: query.header.splits };
+        let sql = Some(query.sql.clone());
+        Self { plan: records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
+    }
+
+    /// The view's rows at the session's moment.
+    pub(crate) async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
         let key = TieoutOptions::key(session).await?;
         // Held while the view runs: a second reader waits for the same rows instead of computing them too.
         let mut rows = self.rows.lock().await;
         if let Some((_, found)) = rows.iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(found));
         }
-        let physical = session.create_physical_plan(&self.plan).await?;
-        let found = Arc::new(collect(physical, session.task_ctx()).await?);
+        let found = Arc::new(self.make(session).await?);
         if rows.len() >= MOMENTS_MAX {
             rows.remove(0);
         }
         rows.push((key, Arc::clone(&found)));
         Ok(found)
     }
+
+    /// Lets go of all rows.
+    pub(crate) async fn forget(&self) {
+        self.rows.lock().await.clear();
+    }
+
+    async fn make(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let records = execute(session, &self.plan).await?;
+        match &self.making {
+            Making::Rows => Ok(records),
+            Making::Links { crosswalk, splits } => {
+                let crosswalk = execute(session, crosswalk).await?;
+                Ok(vec![links::linked(&records, &crosswalk, *splits)?])
+            }
+        }
+    }
+}
+
+async fn execute(session: &dyn Session, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
+    let physical = session.create_physical_plan(plan).await?;
+    collect(physical, session.task_ctx()).await
 }
 
 #[async_trait]

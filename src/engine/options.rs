@@ -35,16 +35,16 @@ pub struct Moment {
     pub accounting_date: Option<NaiveDate>,
 }
 
-/// Commit, accounting date, the session's own limits.
-pub(crate) type MomentKey = (u64, Option<NaiveDate>, BTreeMap<String, i64>);
+/// Generation and commit, accounting date, the session's own limits.
+pub(crate) type MomentKey = ((u64, u64), Option<NaiveDate>, BTreeMap<String, i64>);
 
 /// Where a session takes the chain from.
 #[derive(Debug)]
 pub(crate) enum Heads {
     /// The newest published one, asked for at most once a second.
     Newest { warehouse: Warehouse, seen: Mutex<Option<(Instant, Arc<Head>)>> },
-    /// A prepared commit that nobody else can see yet.
-    Fixed(Arc<Head>),
+    /// A prepared commit that nobody else can see yet. Its number may come to mean another commit: the generation does not.
+    Prepared { head: Arc<Head>, generation: u64 },
 }
 
 impl Heads {
@@ -55,7 +55,7 @@ impl Heads {
     /// The chain; `fresh` asks the warehouse whatever the age of the last answer.
     pub(crate) async fn get(&self, fresh: bool) -> Result<Arc<Head>> {
         match self {
-            Self::Fixed(head) => Ok(Arc::clone(head)),
+            Self::Prepared { head, .. } => Ok(Arc::clone(head)),
             Self::Newest { warehouse, seen } => {
                 let mut seen = seen.lock().await;
                 if let Some((at, head)) = seen.as_ref().filter(|(at, _)| !fresh && at.elapsed() < HEAD_AGE_MAX) {
@@ -125,7 +125,12 @@ impl TieoutOptions {
         let moment = Self::moment(session).await?;
         let options = session.config_options().extensions.get::<Self>();
         let limits = options.map(|options| options.limits.clone()).unwrap_or_default();
-        Ok((moment.commit.as_ref().map_or(0, |commit| commit.number), moment.accounting_date, limits))
+        let generation = match options.map(|options| options.heads.as_ref()) {
+            Some(Heads::Prepared { generation, .. }) => *generation,
+            _ => 0,
+        };
+        let commit = moment.commit.as_ref().map_or(0, |commit| commit.number);
+        Ok(((generation, commit), moment.accounting_date, limits))
     }
 
     async fn resolve(&self) -> Result<Moment> {

@@ -226,7 +226,7 @@ const FORBIDDEN: CoverageStatus = CoverageStatus::Forbidden;
 #[tokio::test]
 async fn a_missing_record_is_in_flight_then_open_then_gone() {
     let mut firm = Firm::new(definitions(&[]), settings()).await;
-    assert_eq!(firm.engine.problems(), []);
+    assert_eq!(firm.engine.problems().await, []);
     let pending = [("a", "1", 500, "pending")];
     let approved = [("a", "1", 500, "approved")];
     let check = |evaluation: Evaluation| evaluation.checks.into_iter().next().unwrap();
@@ -303,7 +303,7 @@ async fn a_failing_check_stops_nothing_and_a_disabled_one_says_so() {
         ("queries/recon/x4.sql", other),
     ];
     let mut firm = Firm::new(definitions(&more), settings()).await;
-    assert_eq!(firm.engine.problems().iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["queries/recon/x3.sql"]);
+    assert_eq!(firm.engine.problems().await.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["queries/recon/x3.sql"]);
     let orders = [("a", "1", 500, "approved"), ("b", "1", 700, "approved")];
     let evaluation = firm.day(&orders, &[], &[("1", OK)]).await;
     let verdicts: Vec<(&str, Verdict)> =
@@ -349,7 +349,7 @@ async fn what_is_shipped_plans() {
     });
     let settings = EngineSettings { sources: systems.collect(), ..EngineSettings::default() };
     let firm = Firm::new(definitions, settings).await;
-    assert_eq!(firm.engine.problems(), []);
+    assert_eq!(firm.engine.problems().await, []);
     let session = firm.session().await;
     for name in firm.engine.blueprint.queries.keys() {
         let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await;

@@ -111,7 +111,8 @@ impl Asker {
             let mut names = provider.table_names();
             names.sort();
             for name in names {
-                let Some(table) = provider.table(&name).await? else { continue };
+                // A view that cannot be read is in meta.problems; it must not hide all others.
+                let Ok(Some(table)) = provider.table(&name).await else { continue };
                 relations.push(Relation {
                     schema: schema.clone(),
                     name,
