@@ -27,6 +27,7 @@ pub mod options;
 mod parallel;
 mod planner;
 mod queries;
+mod repeated;
 pub mod settings;
 mod snapshot;
 mod statuses;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
-use crate::engine::planner::Broken;
 use crate::engine::header::Side;
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
+use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
 use crate::engine::settings::EngineSettings;
 

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
-use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::Mutex;
 
 use crate::engine::links;
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::QueryFile;
+use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
@@ -27,7 +28,7 @@ const MOMENTS_MAX: usize = 4;
 /// A view that is executed once per moment.
 #[derive(Debug)]
 pub(crate) struct CachedView {
-    plan: LogicalPlan,
+    records: Repeated,
     making: Making,
     sql: Option<String>,
     schema: SchemaRef,
@@ -40,20 +41,20 @@ enum Making {
     /// The same.
     Rows,
     /// The records of both sides, to be linked with the help of the firm's crosswalk.
-    Links { crosswalk: LogicalPlan, splits: bool },
+    Links { crosswalk: Repeated, splits: bool },
 }
 
 impl CachedView {
-    pub(crate) fn new(plan: LogicalPlan, sql: Option<String>) -> Self {
-        let schema = Arc::clone(plan.schema().inner());
-        Self { plan, making: Making::Rows, sql, schema, rows: Mutex::new(Vec::new()) }
+    pub(crate) fn new(records: Repeated, sql: Option<String>) -> Self {
+        let schema = Arc::clone(records.plan().schema().inner());
+        Self { records, making: Making::Rows, sql, schema, rows: Mutex::new(Vec::new()) }
     }
 
     /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
-    pub(crate) fn links(records: LogicalPlan, query: &QueryFile, crosswalk: LogicalPlan) -> Self {
+    pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated) -> Self {
         let making = Making::Links { crosswalk, splits: query.header.splits };
         let sql = Some(query.sql.clone());
-        Self { plan: records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
+        Self { records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
     }
 
     /// The view's rows at the session's moment.
@@ -78,20 +79,15 @@ impl CachedView {
     }
 
     async fn make(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-        let records = execute(session, &self.plan).await?;
+        let records = self.records.execute(session).await?;
         match &self.making {
             Making::Rows => Ok(records),
             Making::Links { crosswalk, splits } => {
-                let crosswalk = execute(session, crosswalk).await?;
+                let crosswalk = crosswalk.execute(session).await?;
                 Ok(vec![links::linked(&records, &crosswalk, *splits)?])
             }
         }
     }
-}
-
-async fn execute(session: &dyn Session, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    let physical = session.create_physical_plan(plan).await?;
-    collect(physical, session.task_ctx()).await
 }
 
 #[async_trait]

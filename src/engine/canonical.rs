@@ -203,10 +203,7 @@ async fn with_statuses(
     let columns: Vec<Expr> =
         mapped.schema().columns().into_iter().map(|column| col(column.clone()).alias(column.name)).collect();
     let same_record = cast(col(unqualified("record_id")), &DataType::Utf8).eq(col("_status_record"));
-    Ok(LogicalPlanBuilder::from(mapped)
-        .project(columns)?
-        .join_on(statuses, JoinType::Left, [same_record])?
-        .build()?)
+    Ok(LogicalPlanBuilder::from(mapped).project(columns)?.join_on(statuses, JoinType::Left, [same_record])?.build()?)
 }
 
 fn unqualified(name: &str) -> datafusion::common::Column {

@@ -19,7 +19,7 @@ use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
 use crate::engine::moments::MomentTable;
 use crate::engine::planner::{Keep, LazySchema, Planner, Recipe};
-use crate::engine::queries::{QueryFile, Name};
+use crate::engine::queries::{Name, QueryFile};
 use crate::engine::snapshot::{ChangesTable, SnapshotTable};
 use crate::engine::{CATALOG, Error};
 use crate::warehouse::Warehouse;
@@ -50,13 +50,8 @@ pub(crate) fn register(
     head: &Head,
     keep: Keep,
 ) -> Result<Arc<Planner>, Error> {
-    let mut registrar = Registrar {
-        warehouse,
-        blueprint,
-        tables: BTreeMap::new(),
-        views: BTreeMap::new(),
-        changes: BTreeMap::new(),
-    };
+    let mut registrar =
+        Registrar { warehouse, blueprint, tables: BTreeMap::new(), views: BTreeMap::new(), changes: BTreeMap::new() };
     registrar.meta();
     registrar.system();
     registrar.raw(head);

@@ -20,6 +20,7 @@ use crate::engine::header::{Header, Scope, Side};
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
 use crate::engine::queries::{Name, QueryFile};
+use crate::engine::repeated::Repeated;
 use crate::engine::{Engine, Error, statuses};
 use crate::warehouse::Prepared;
 use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
@@ -126,12 +127,22 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     let checks: Vec<&QueryFile> =
         engine.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
     compute_model(engine, &session, &checks).await;
-    let mut evaluator =
-        Evaluator { blueprint: &engine.blueprint, ledger, projects, number, observed_at, previous, answers: BTreeMap::new() };
+    let mut evaluator = Evaluator {
+        blueprint: &engine.blueprint,
+        ledger,
+        projects,
+        number,
+        observed_at,
+        previous,
+        answers: BTreeMap::new(),
+    };
     let asked: Vec<Name> =
         checks.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
-    let answers = asked.iter().map(|name| answer(session.clone(), name.clone()));
-    evaluator.answers = asked.iter().cloned().zip(side_by_side(answers).await).collect();
+    let mut answers = Vec::new();
+    for name in &asked {
+        answers.push(answer(session.clone(), engine.judge.question(name).await));
+    }
+    evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
     engine.judge.forget().await;
     let (mut exceptions, mut runs, mut evaluation) = (Vec::new(), Vec::new(), Evaluation::default());
     for query in checks {
@@ -173,11 +184,10 @@ async fn compute_model(engine: &Engine, session: &SessionContext, checks: &[&Que
     }
 }
 
-async fn answer(session: SessionContext, (schema, view): Name) -> Result<Answer, String> {
-    let table = TableReference::partial(schema, view);
-    let view = session.table(table).await.map_err(|error| error.strip_backtrace())?;
-    let has_key = view.schema().has_column_with_unqualified_name("exception_key");
-    let batches = view.collect().await.map_err(|error| error.strip_backtrace())?;
+async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {
+    let question = question?;
+    let has_key = question.plan().schema().has_column_with_unqualified_name("exception_key");
+    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
     Ok(Answer { has_key, batches })
 }
 

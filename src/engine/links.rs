@@ -120,7 +120,9 @@ pub(crate) fn linked(
     }
     let links = Links::new(&listed);
     let pairs = links.pairs(&lines, splits);
-    let text = |get: fn(&Pair) -> String| -> ArrayRef { Arc::new(pairs.iter().map(|it| Some(get(it))).collect::<StringArray>()) };
+    let text = |get: fn(&Pair) -> String| -> ArrayRef {
+        Arc::new(pairs.iter().map(|it| Some(get(it))).collect::<StringArray>())
+    };
     let scores: Decimal128Array = pairs.iter().map(|pair| Some(pair.step.score())).collect();
     let columns = vec![
         text(|pair| pair.group_id.to_owned()),
@@ -290,7 +292,13 @@ fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>
     for holder in holders {
         for &(other, is_id) in holder.stored_id.as_ref().and_then(|stored| called.get(stored)).into_iter().flatten() {
             let same_parent = holder.parent.is_some() && holder.parent == other.parent;
-            let preference = if is_id { 1 } else if same_parent { 2 } else { 3 };
+            let preference = if is_id {
+                1
+            } else if same_parent {
+                2
+            } else {
+                3
+            };
             let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
             if preference < entry.0 {
                 *entry = (preference, Vec::new());
@@ -440,10 +448,8 @@ mod tests {
     fn two_candidates_link_nothing_unless_they_split_one_record() {
         let records = [record("pm", "1", "a"), record("erp", "x", "a"), record("erp", "y", "a")];
         assert!(ids(&records, &[], true).is_empty());
-        let split: Vec<Record> = records
-            .iter()
-            .map(|it| Record { stored_id: (!it.is_pm).then(|| "1".to_owned()), ..it.clone() })
-            .collect();
+        let split: Vec<Record> =
+            records.iter().map(|it| Record { stored_id: (!it.is_pm).then(|| "1".to_owned()), ..it.clone() }).collect();
         assert_eq!(ids(&split, &[], true), ["1:1-x explicit", "1:1-y explicit"]);
         assert!(ids(&split, &[], false).is_empty());
     }
@@ -464,7 +470,8 @@ mod tests {
 
     #[test]
     fn the_crosswalk_may_mean_many_and_chains_are_one_group() {
-        let records = [record("pm", "1", "a"), record("pm", "2", "b"), record("erp", "x", "c"), record("erp", "y", "a")];
+        let records =
+            [record("pm", "1", "a"), record("pm", "2", "b"), record("erp", "x", "c"), record("erp", "y", "a")];
         let lines = [("2", "x"), ("1", "x"), ("2", "y"), ("2", "unknown")];
         assert_eq!(ids(&records, &lines, false), ["1:1-x crosswalk", "1:2-x crosswalk", "1:2-y crosswalk"]);
     }
@@ -472,8 +479,7 @@ mod tests {
     #[test]
     fn a_company_code_serves_each_project_once() {
         let at = |record: Record, place: &str| Record { place: Some(place.to_owned()), ..record };
-        let records =
-            [at(record("pm", "1", "a"), "p1"), at(record("pm", "2", "a"), "p2"), record("erp", "x", "a")];
+        let records = [at(record("pm", "1", "a"), "p1"), at(record("pm", "2", "a"), "p2"), record("erp", "x", "a")];
         assert_eq!(ids(&records, &[], false), ["1:1-x number", "2:2-x number"]);
         let twice = [records.as_slice(), &[at(record("pm", "3", "a"), "p2")]].concat();
         assert_eq!(ids(&twice, &[], false), ["1:1-x number"]);

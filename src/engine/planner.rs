@@ -14,11 +14,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
-use datafusion::common::{Result, internal_datafusion_err, plan_datafusion_err};
-use datafusion::datasource::TableType;
+use datafusion::common::{Result, TableReference, internal_datafusion_err, plan_datafusion_err};
+use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OnceCell;
 
@@ -26,6 +26,7 @@ use crate::engine::blueprint::Blueprint;
 use crate::engine::cached::CachedView;
 use crate::engine::canonical;
 use crate::engine::queries::{Name, Problem, QueryFile};
+use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
 
 /// Views that cannot be planned, with the reason.
@@ -38,6 +39,16 @@ pub(crate) enum Keep {
     Links,
     /// The canonical model too: every check reads it, in one go, as of one commit.
     Model,
+}
+
+impl Keep {
+    /// Sessions that judge differ in nothing but the commit; people's have settings of their own.
+    fn repeated(self, plan: LogicalPlan) -> Repeated {
+        match self {
+            Self::Links => Repeated::anew(plan),
+            Self::Model => Repeated::new(plan),
+        }
+    }
 }
 
 /// What a view is made from.
@@ -61,6 +72,8 @@ pub(crate) struct Planner {
     keep: Keep,
     schemas: BTreeMap<String, Arc<LazySchema>>,
     cached: RwLock<BTreeMap<Name, Arc<CachedView>>>,
+    /// What the checks ask, by view.
+    questions: RwLock<BTreeMap<Name, Arc<Repeated>>>,
 }
 
 impl fmt::Debug for Planner {
@@ -76,7 +89,8 @@ impl Planner {
         keep: Keep,
         schemas: BTreeMap<String, Arc<LazySchema>>,
     ) -> Arc<Self> {
-        let planner = Arc::new(Self { blueprint, state, keep, schemas, cached: RwLock::default() });
+        let planner =
+            Arc::new(Self { blueprint, state, keep, schemas, cached: RwLock::default(), questions: RwLock::default() });
         for schema in planner.schemas.values() {
             let _ = schema.planner.set(Arc::downgrade(&planner));
         }
@@ -113,6 +127,20 @@ impl Planner {
         self.cached.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
+    /// All rows of a view, to be asked for at one commit after another.
+    pub(crate) async fn question(&self, name: &Name) -> Result<Arc<Repeated>, String> {
+        if let Some(known) = self.questions.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let schema = self.schemas.get(&name.0).ok_or("there is no such schema")?;
+        let table = TableReference::partial(name.0.as_str(), name.1.as_str());
+        let source = provider_as_source(schema.planned(&name.1).await?);
+        let plan = LogicalPlanBuilder::scan(table, source, None).and_then(LogicalPlanBuilder::build);
+        let question = Arc::new(self.keep.repeated(plan.map_err(|error| error.strip_backtrace())?));
+        let mut questions = self.questions.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(questions.entry(name.clone()).or_insert(question)))
+    }
+
     /// Lets go of all rows that views keep.
     pub(crate) async fn forget(&self) {
         let views: Vec<_> =
@@ -133,7 +161,7 @@ impl Planner {
             }
             Recipe::Query => {
                 let query = self.blueprint.queries.get(name).ok_or("its file is gone")?;
-                Ok(match view(&self.state, query).await? {
+                Ok(match view(&self.state, query, self.keep).await? {
                     View::Plain(view) => view,
                     View::Cached(view) => self.kept(name, view),
                 })
@@ -149,7 +177,7 @@ impl Planner {
                 let mappings = self.blueprint.mappings.get(name).map(Vec::as_slice).unwrap_or_default();
                 let plan = canonical::plan(&self.state, entity, mappings).await?;
                 if self.keep == Keep::Model {
-                    return Ok(self.kept(name, Arc::new(CachedView::new(plan, None))));
+                    return Ok(self.kept(name, Arc::new(CachedView::new(self.keep.repeated(plan), None))));
                 }
                 Ok(Arc::new(ViewTable::new(plan, None)))
             }
@@ -206,18 +234,18 @@ pub(crate) enum View {
 }
 
 /// Plans a view of `queries/`: those of `link` keep their rows.
-pub(crate) async fn view(state: &SessionState, query: &QueryFile) -> Result<View, String> {
+pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) -> Result<View, String> {
     let reason = |error: DataFusionError| error.strip_backtrace();
     let plan = state.statement_to_plan(query.statement.clone()).await.map_err(reason)?;
     if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");
         let crosswalk = state.create_logical_plan(&crosswalk).await.map_err(reason)?;
-        return Ok(View::Cached(Arc::new(CachedView::links(plan, query, crosswalk))));
+        return Ok(View::Cached(Arc::new(CachedView::links(keep.repeated(plan), query, keep.repeated(crosswalk)))));
     }
     let sql = Some(query.sql.clone());
     if query.name.0 == "link" {
-        return Ok(View::Cached(Arc::new(CachedView::new(plan, sql))));
+        return Ok(View::Cached(Arc::new(CachedView::new(keep.repeated(plan), sql))));
     }
     Ok(View::Plain(Arc::new(ViewTable::new(plan, sql))))
 }

@@ -303,7 +303,10 @@ async fn a_failing_check_stops_nothing_and_a_disabled_one_says_so() {
         ("queries/recon/x4.sql", other),
     ];
     let mut firm = Firm::new(definitions(&more), settings()).await;
-    assert_eq!(firm.engine.problems().await.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["queries/recon/x3.sql"]);
+    assert_eq!(
+        firm.engine.problems().await.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(),
+        ["queries/recon/x3.sql"]
+    );
     let orders = [("a", "1", 500, "approved"), ("b", "1", 700, "approved")];
     let evaluation = firm.day(&orders, &[], &[("1", OK)]).await;
     let verdicts: Vec<(&str, Verdict)> =

@@ -11,7 +11,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
 };
 use datafusion::common::{TableReference, internal_datafusion_err, plan_datafusion_err};
 use datafusion::datasource::MemTable;
@@ -20,7 +21,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
-use crate::engine::planner::{self, View};
+use crate::engine::planner::{self, Keep, View};
 use crate::engine::queries::{self, Name};
 use crate::engine::{CATALOG, Engine, Error, SessionRequest};
 
@@ -40,11 +41,11 @@ impl<'a> Workbench<'a> {
         let tables = empty_tables(engine, &session).await?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(tables));
-        let state = SessionStateBuilder::new_from_existing(session.state()).with_catalog_list(Arc::new(catalogs)).build();
+        let state =
+            SessionStateBuilder::new_from_existing(session.state()).with_catalog_list(Arc::new(catalogs)).build();
         let reads = engine.blueprint.queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).collect();
         let (order, _) = queries::ordered(&reads);
-        let bench =
-            Self { engine, session: SessionContext::new_with_state(state), order, planned: BTreeSet::new() };
+        let bench = Self { engine, session: SessionContext::new_with_state(state), order, planned: BTreeSet::new() };
         bench.plan_meta().await?;
         Ok(bench)
     }
@@ -72,7 +73,7 @@ impl<'a> Workbench<'a> {
             direct.iter().flat_map(|name| blueprint.closure(name)).chain(direct.clone()).collect();
         for name in self.order.iter().filter(|name| needed.contains(*name)) {
             let Some(query) = blueprint.queries.get(name).filter(|_| !self.planned.contains(name)) else { continue };
-            let view = planner::view(&self.session.state(), query).await;
+            let view = planner::view(&self.session.state(), query, Keep::Links).await;
             let view = match view.map_err(|reason| plan_datafusion_err!("{reason}"))? {
                 View::Plain(view) => view as Arc<dyn TableProvider>,
                 View::Cached(view) => view,
@@ -88,7 +89,8 @@ impl<'a> Workbench<'a> {
         for name in ["coverage", "rejects", "drift", "requests"] {
             let name = ("meta".to_owned(), name.to_owned());
             if !self.engine.blueprint.queries.contains_key(&name) {
-                let plan = self.session.state().create_logical_plan(&format!("select * from system.{}", name.1)).await?;
+                let plan =
+                    self.session.state().create_logical_plan(&format!("select * from system.{}", name.1)).await?;
                 self.register(&name, Arc::new(ViewTable::new(plan, None)))?;
             }
         }
