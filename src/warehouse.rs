@@ -104,9 +104,9 @@ impl Warehouse {
         let bytes = store.get(IDENTITY).await?.ok_or_else(|| Error::NotFound { path: root() })?;
         let identity: Identity = serde_json::from_slice(&bytes)
             .map_err(|error| Error::corrupt(IDENTITY, format!("it does not say which warehouse this is: {error}")))?;
-        if identity.format != FORMAT {
+        if identity.format == 0 || identity.format > FORMAT {
             let reason = format!(
-                "the warehouse has format {}, this version knows {FORMAT}\nhint: use a newer version of tieout",
+                "the warehouse has format {}, this version knows 1 to {FORMAT}\nhint: use a newer version of tieout",
                 identity.format
             );
             return Err(Error::corrupt(IDENTITY, reason));
@@ -167,8 +167,8 @@ impl Warehouse {
         let Some(snapshot) = head.snapshot(commit, source, table) else { return Ok(Vec::new()) };
         let columns = head.columns(commit, source, table);
         let mut before = Vec::new();
-        if let Some(file) = &snapshot.state {
-            before = files::read(&self.store, file).await?;
+        for file in &snapshot.state {
+            before.extend(files::read(&self.store, file).await?);
         }
         let mut changes = Vec::new();
         for (_, file) in &snapshot.changes {

@@ -75,8 +75,7 @@ impl TableProvider for SnapshotTable {
             return empty(&self.schema, projection);
         };
         if snapshot.changes.is_empty() {
-            let files: Vec<DataFile> = snapshot.state.into_iter().collect();
-            return parquet(session, &self.schema, &files, projection, filters, limit);
+            return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
         }
         let batches = self
             .warehouse

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// The manifest format that this version writes.
-pub const FORMAT: u32 = 1;
+/// The manifest format that this version writes; it reads all older ones.
+///
+/// 1: a table's changes and state are one file each. 2: they are lists of files, ascending by key from file to file.
+pub const FORMAT: u32 = 2;
 
 /// What a commit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,18 +68,33 @@ pub struct TableCommit {
     /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub control_totals: BTreeMap<String, String>,
-    /// What changed; none if nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changes: Option<DataFile>,
-    /// The full table after this commit; none if nothing changed (then the last state stands) and for append tables.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<DataFile>,
+    /// What changed, ascending by key from file to file; empty if nothing did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub changes: Vec<DataFile>,
+    /// The full table after this commit, ascending by key from file to file; empty if nothing changed (then the last state
+    /// stands) and for append tables. A table without rows has one file without rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub state: Vec<DataFile>,
     /// The value up to which the table was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Set when the run's rows were held back because too many would have vanished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
+}
+
+/// Files as format 2 lists them, or the one file of format 1.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DataFile>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Files {
+        Many(Vec<DataFile>),
+        One(DataFile),
+    }
+    Ok(match Files::deserialize(deserializer)? {
+        Files::Many(files) => files,
+        Files::One(file) => vec![file],
+    })
 }
 
 /// One source's part in an extract run.
@@ -106,7 +123,7 @@ pub struct SourceRun {
 /// The manifest of one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
-    /// [`FORMAT`].
+    /// [`FORMAT`] of the version that wrote it.
     pub format: u32,
     /// The warehouse it belongs to, a UUID as text.
     pub warehouse_id: String,
@@ -146,8 +163,8 @@ pub struct Head {
 pub struct Snapshot {
     /// Typed columns as of that commit.
     pub columns: Vec<(String, String)>,
-    /// The nearest state at or before the commit.
-    pub state: Option<DataFile>,
-    /// Change files after that state, oldest first, up to the commit.
+    /// The nearest state at or before the commit, ascending by key from file to file.
+    pub state: Vec<DataFile>,
+    /// Change files after that state, oldest first, up to the commit; those of one commit ascending by key.
     pub changes: Vec<(u64, DataFile)>,
 }

@@ -54,11 +54,12 @@ impl Head {
         let columns = self.column_words(commit, source, table).to_vec();
         let mut snapshot = Snapshot { columns, ..Snapshot::default() };
         for (number, found) in self.newest_first(commit, source, table) {
-            if found.state.is_some() {
+            if !found.state.is_empty() {
                 snapshot.state.clone_from(&found.state);
                 break;
             }
-            snapshot.changes.extend(found.changes.iter().map(|file| (number, file.clone())));
+            // Backwards here and turned round below, so that the files of one commit keep their order.
+            snapshot.changes.extend(found.changes.iter().rev().map(|file| (number, file.clone())));
         }
         snapshot.changes.reverse();
         Some(snapshot)
@@ -67,7 +68,8 @@ impl Head {
     /// All change files of the table up to a commit, oldest first.
     pub fn history(&self, upto: u64, source: &str, table: &str) -> Vec<(u64, DataFile)> {
         let all = self.newest_first(upto, source, table);
-        let mut files: Vec<_> = all.filter_map(|(number, found)| Some((number, found.changes.clone()?))).collect();
+        let files = all.flat_map(|(number, found)| found.changes.iter().rev().map(move |file| (number, file.clone())));
+        let mut files: Vec<_> = files.collect();
         files.reverse();
         files
     }
@@ -95,10 +97,10 @@ impl Head {
     pub fn is_append(&self, upto: u64, source: &str, table: &str) -> bool {
         let mut grew = false;
         for (_, found) in self.newest_first(upto, source, table) {
-            if found.state.is_some() {
+            if !found.state.is_empty() {
                 return false;
             }
-            grew |= found.changes.is_some();
+            grew |= !found.changes.is_empty();
         }
         grew
     }

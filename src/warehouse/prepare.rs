@@ -162,7 +162,7 @@ impl Prepared {
         table.inserted = table.rows;
         table.control_totals = control_totals(&input.columns, &batches);
         if !batches.is_empty() {
-            table.changes = Some(self.write(input, "changes", &changes_schema(&input.columns), &batches).await?);
+            table.changes = vec![self.write(input, "changes", &changes_schema(&input.columns), &batches).await?];
         }
         Ok(table)
     }
@@ -194,13 +194,13 @@ impl Prepared {
         let anew = !previous.is_empty() && (!same_columns || sides.is_projected_anew(&diff.fates).map_err(failed())?);
         if differs {
             let changes = sides.changes(&diff.fates, self.number()).map_err(failed())?;
-            table.changes = Some(self.write(input, "changes", &changes_schema(&input.columns), &changes).await?);
+            table.changes = vec![self.write(input, "changes", &changes_schema(&input.columns), &changes).await?];
         }
         if differs || anew {
             let state = sides.state(&diff.fates, self.number(), anew).map_err(failed())?;
             table.rows = state.iter().map(|batch| batch.num_rows() as u64).sum();
             table.control_totals = control_totals(&input.columns, &state);
-            table.state = Some(self.write(input, "state", &state_schema(&input.columns), &state).await?);
+            table.state = vec![self.write(input, "state", &state_schema(&input.columns), &state).await?];
         } else {
             table.rows = before.len() as u64;
             table.control_totals = control_totals(&input.columns, &previous);
@@ -246,8 +246,8 @@ fn unchanged(input: &TableInput) -> TableCommit {
         deleted: 0,
         rows: 0,
         control_totals: std::collections::BTreeMap::new(),
-        changes: None,
-        state: None,
+        changes: Vec::new(),
+        state: Vec::new(),
         cursor: input.cursor.clone(),
         held_back: None,
     }
@@ -301,7 +301,7 @@ fn check(input: &TableInput, added: &[TableCommit], known: Option<&TableCommit>,
     if added.iter().any(|it| it.source == input.source && it.table == input.table) {
         return refuse("it is part of this commit already".to_owned());
     }
-    let has_rows = known.is_some_and(|known| known.rows > 0 || known.changes.is_some() || known.state.is_some());
+    let has_rows = known.is_some_and(|known| known.rows > 0 || !known.changes.is_empty() || !known.state.is_empty());
     if input.mode == ReadMode::Append && has_rows && !is_append {
         return refuse("it is kept by key, rows cannot be appended to it".to_owned());
     }

@@ -63,7 +63,7 @@ async fn an_unchanged_table_writes_nothing_and_keeps_its_figures() {
     rows.cursor = Some("2025".to_owned());
     commit(&warehouse, rows).await;
     let second = commit(&warehouse, input(&[("a", "", 100)], &[""])).await;
-    assert_eq!((second.changes, second.state, second.rows), (None, None, 1));
+    assert_eq!((second.changes, second.state, second.rows), (vec![], vec![], 1));
     assert_eq!(second.control_totals["amount"], "1.00");
     assert_eq!(second.cursor.as_deref(), Some("2025"));
     let third = commit(&warehouse, input(&[("b", "", 7)], &[])).await;
@@ -168,7 +168,7 @@ async fn a_new_column_rewrites_the_state_and_no_history() {
     arrays.insert(3, Arc::new(arrow::array::StringArray::from(vec!["hello"])));
     wider.batches = vec![arrow::array::RecordBatch::try_new(schema, arrays).unwrap()];
     let table = commit(&warehouse, wider).await;
-    assert!(table.changes.is_none() && table.state.is_some());
+    assert!(table.changes.is_empty() && !table.state.is_empty());
     assert_eq!((table.inserted, table.updated, table.deleted, table.rows), (0, 0, 0, 2));
 
     let head = warehouse.head().await.unwrap();
@@ -191,10 +191,10 @@ async fn the_same_content_read_otherwise_takes_the_new_values_and_keeps_its_comm
     arrays[2] = Arc::new(amounts);
     corrected.batches = vec![arrow::array::RecordBatch::try_new(corrected.batches[0].schema(), arrays).unwrap()];
     let table = commit(&warehouse, corrected.clone()).await;
-    assert_eq!((table.changes.is_none(), table.updated), (true, 0));
+    assert_eq!((table.changes.is_empty(), table.updated), (true, 0));
     assert_eq!(table.control_totals["amount"], "3.11");
     assert_eq!(bills(&warehouse, 2).await, owned(&[("a", "1", 111, 1), ("b", "2", 200, 1)]));
-    assert_eq!(commit(&warehouse, corrected).await.state, None);
+    assert_eq!(commit(&warehouse, corrected).await.state, []);
 }
 
 #[tokio::test]
@@ -250,9 +250,9 @@ async fn append_tables_only_grow() {
     let rows = |rows: &[Plain<'_>]| TableInput { mode: ReadMode::Append, ..input(rows, &[]) };
     commit(&warehouse, rows(&[("1", "", 5)])).await;
     let none = commit(&warehouse, rows(&[])).await;
-    assert_eq!((none.rows, none.changes), (0, None));
+    assert_eq!((none.rows, none.changes), (0, vec![]));
     let table = commit(&warehouse, rows(&[("1", "", 6)])).await;
-    assert_eq!((table.rows, table.inserted, table.state), (1, 1, None));
+    assert_eq!((table.rows, table.inserted, table.state), (1, 1, vec![]));
     assert_eq!(bills(&warehouse, 3).await, owned(&[("1", "", 5, 1), ("1", "", 6, 3)]));
     let mut prepared = prepare(&warehouse).await;
     assert!(matches!(prepared.add(input(&[], &[""])).await, Err(Error::Input { .. })));
@@ -336,7 +336,7 @@ async fn whatever_is_tampered_with_is_named() {
     assert_ne!(changed.as_bytes(), kept);
     std::fs::write(manifest(2), &changed).unwrap();
     refused("3.json").await;
-    std::fs::write(manifest(2), changed.replacen("\"format\":1", "\"format\":9", 1)).unwrap();
+    std::fs::write(manifest(2), changed.replacen("\"format\":2", "\"format\":9", 1)).unwrap();
     refused("2.json").await;
     std::fs::remove_file(manifest(2)).unwrap();
     refused("2.json").await;
@@ -344,7 +344,7 @@ async fn whatever_is_tampered_with_is_named() {
     std::fs::write(manifest(3), "").unwrap();
     refused("3.json").await;
 
-    let state = head.snapshot(3, "procore", "bills").unwrap().state.unwrap();
+    let state = head.snapshot(3, "procore", "bills").unwrap().state.remove(0);
     std::fs::write(folder.path().join(&state.path), "not parquet").unwrap();
     let error = warehouse.read_state(&head, 3, "procore", "bills").await.unwrap_err();
     assert!(matches!(&error, Error::Corrupt { file, .. } if *file == state.path), "{error}");
