@@ -35,6 +35,7 @@ mod pace;
 mod paging;
 mod path;
 mod redact;
+mod reread;
 mod run;
 mod scope;
 mod secrets;
@@ -54,6 +55,7 @@ pub use failure::{Error, Failure, FailureKind};
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
 pub use progress::Progress;
+pub use reread::readers;
 pub use run::run;
 pub use secrets::{Secret, Setting};
 

@@ -11,7 +11,7 @@ use crate::definitions::Definitions;
 use crate::engine::{Engine, EngineSettings, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
 use crate::extract::{Quota, Setting, SourceSettings};
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Projections, Warehouse};
 
 /// What every command but `init` stands on.
 pub(super) struct Workspace {
@@ -30,6 +30,7 @@ impl Workspace {
         let url = global.warehouse.clone().unwrap_or_else(|| config.warehouse_url());
         let warehouse = Warehouse::open_or_create(&url).await.map_err(Failure::warehouse)?;
         let definitions = definitions(&config).map_err(Failure::usage)?;
+        let warehouse = warehouse.with_projections(projections(&config, &definitions));
         Ok(Self { config, definitions, warehouse })
     }
 
@@ -98,6 +99,19 @@ impl Workspace {
         };
         settings.with_defaults().with_context(|| format!("read [sources.{name}]"))
     }
+}
+
+/// How the records of all sources become typed columns under a set of definitions. A manifest that cannot be read projects
+/// nothing: whoever needs it says why.
+pub(super) fn projections(config: &Config, definitions: &Definitions) -> Projections {
+    let mut tables = BTreeMap::new();
+    for (name, source) in &config.sources {
+        let path = format!("extractors/{}/manifest.toml", source.kind);
+        let manifest = definitions.files.get(&path).and_then(|text| Manifest::parse(&path, text).ok());
+        let readers = manifest.iter().flat_map(crate::extract::readers);
+        tables.extend(readers.map(|(table, reader)| ((name.clone(), table), reader)));
+    }
+    Projections::new(tables)
 }
 
 /// What the engine needs to know of the settings.

@@ -3,7 +3,7 @@
 //! Owns which files a scan reads: a [`SnapshotTable`] reads a table's content as of the session's moment, a
 //! [`ChangesTable`] everything that commits up to that moment did to it. Invariants: a provider holds no data and no
 //! commit, so that a new commit needs no new registration; its schema is fixed, so that a column which an old file lacks
-//! is null and one which only an old file has is not shown.
+//! is read from the record beside it, null where the record does not tell, and one which only an old file has is not shown.
 
 use std::sync::Arc;
 
@@ -38,13 +38,22 @@ pub(crate) struct SnapshotTable {
     warehouse: Warehouse,
     source: String,
     table: String,
+    columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
 }
 
 impl SnapshotTable {
     pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
         let schema = nullable(&state_schema(columns));
-        Self { warehouse, source: source.to_owned(), table: table.to_owned(), schema }
+        Self { warehouse, source: source.to_owned(), table: table.to_owned(), columns: columns.to_vec(), schema }
+    }
+
+    /// Whether files written under those columns hold every column of the table as it is declared now.
+    fn is_held_by(&self, written: &[(String, String)]) -> bool {
+        let is_written = |(name, kind): &(String, ColumnType)| {
+            written.iter().any(|(found, word)| found == name && ColumnType::parse(word) == Some(*kind))
+        };
+        self.columns.iter().all(is_written)
     }
 }
 
@@ -74,12 +83,12 @@ impl TableProvider for SnapshotTable {
         let Some(snapshot) = moment.head.snapshot(commit.number, &self.source, &self.table) else {
             return empty(&self.schema, projection);
         };
-        if snapshot.changes.is_empty() {
+        if snapshot.changes.is_empty() && self.is_held_by(&snapshot.columns) {
             return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
         }
         let batches = self
             .warehouse
-            .read_state(&moment.head, commit.number, &self.source, &self.table)
+            .read_state_as(&moment.head, commit.number, &self.source, &self.table, self.columns.clone())
             .await
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         memory(&self.schema, &batches, projection, limit)

@@ -100,6 +100,23 @@ impl<'a> Decoder<'a> {
         Ok(Row { key, cells, raw: record.to_string(), hash: content_hash(record, &self.ignore), extracted_at })
     }
 
+    /// The type of a column whose value a record alone tells; none for others.
+    pub(crate) fn told_by_record(&self, name: &str) -> Option<ColumnType> {
+        let (_, column) = self.table.columns.iter().find(|(known, _)| known == name)?;
+        matches!(column.from, ColumnFrom::Path(_)).then(|| column.kind.column_type())
+    }
+
+    /// A column's value in a record that was received and redacted earlier; none if it has no form in the column's type.
+    pub(crate) fn reread(&self, record: &Value, name: &str) -> Option<Cell> {
+        let (_, column) = self.table.columns.iter().find(|(known, _)| known == name)?;
+        match self.cell(record, column, None, 0).ok()? {
+            Cell::Text(text) if self.table.key.iter().any(|key| key == name) => {
+                Some(Cell::Text(text.trim_end().to_owned()))
+            }
+            other => Some(other),
+        }
+    }
+
     fn cell(&self, record: &Value, column: &Column, owner: Option<Owner<'_>>, position: usize) -> Result<Cell, String> {
         match &column.from {
             ColumnFrom::Path(path) => {
@@ -177,7 +194,7 @@ fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>) -> Result<ArrayRef, ArrowError> {
     Ok(match kind {
         ColumnType::Int64 => {
             let mut builder = Int64Builder::new();
