@@ -33,6 +33,7 @@ mod head;
 mod histories;
 mod lock;
 mod merge;
+mod overlay;
 mod prepare;
 mod projection;
 mod read;

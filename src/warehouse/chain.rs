@@ -91,7 +91,6 @@ fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Re
     if let Some(word) = words.into_iter().find(|word| ColumnType::parse(word).is_none()) {
         return Err(format!("column type `{word}` is unknown"));
     }
-    head.commits.push(Arc::new(commit));
-    head.digest = digest(bytes);
+    head.push(Arc::new(commit), digest(bytes));
     Ok(())
 }

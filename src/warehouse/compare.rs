@@ -53,6 +53,10 @@ pub(super) struct Outcome {
     pub(super) deleted: u64,
     pub(super) rows: u64,
     pub(super) totals: BTreeMap<String, String>,
+    /// The sums over the rows of `changes`; empty for appended rows.
+    pub(super) changes_totals: BTreeMap<String, String>,
+    /// Whether rows with the same content took other typed values.
+    pub(super) projected_anew: bool,
     pub(super) changes: Vec<DataFile>,
     pub(super) state: Vec<DataFile>,
     /// Why deletions were held back, and in which scopes.
@@ -127,11 +131,13 @@ impl Task {
             pen.flush(false)?;
         }
         pen.flush(true)?;
-        let Pen { changes, state, totals, rows, .. } = pen;
+        let Pen { changes, changes_totals, state, totals, rows, .. } = pen;
         if survey.differs() {
             outcome.changes = changes.finish()?;
+            outcome.changes_totals = changes_totals.finish();
         }
         outcome.state = state.finish()?;
+        outcome.projected_anew = anew;
         (outcome.rows, outcome.totals) = (rows, totals.finish());
         Ok(outcome)
     }
@@ -161,6 +167,7 @@ struct Pen<'a> {
     changes: Writer,
     state: Writer,
     totals: Totals,
+    changes_totals: Totals,
     rows: u64,
 }
 
@@ -176,6 +183,7 @@ impl<'a> Pen<'a> {
             changes: Writer::new(task.below("changes"), changes_schema(&task.columns)),
             state: Writer::new(task.below("state"), schema),
             totals: Totals::new(&task.columns),
+            changes_totals: Totals::new(&task.columns),
             rows: 0,
         }
     }
@@ -228,7 +236,9 @@ impl<'a> Pen<'a> {
         if self.changed.is_full() || (at_end && self.changed.len() > 0) {
             let ops = std::mem::take(&mut self.ops);
             let batch = self.changed.take().and_then(|batch| with_ops(&batch, &ops, &self.task.columns));
-            self.changes.write(&batch.map_err(failed())?)?;
+            let batch = batch.map_err(failed())?;
+            self.changes_totals.add(&batch);
+            self.changes.write(&batch)?;
         }
         Ok(())
     }

@@ -48,14 +48,15 @@ impl Head {
 
     /// The files that make up the table as of a commit; none if nobody had looked at it by then.
     ///
-    /// For an append table there is no state, and the change files are all it has.
+    /// For an append table there is no state, and the change files are all it has. States that were dropped are passed over.
     pub fn snapshot(&self, commit: u64, source: &str, table: &str) -> Option<Snapshot> {
         self.table(commit, source, table)?;
         let columns = self.column_words(commit, source, table).to_vec();
         let mut snapshot = Snapshot { columns, ..Snapshot::default() };
         for (number, found) in self.newest_first(commit, source, table) {
-            if !found.state.is_empty() {
-                snapshot.state.clone_from(&found.state);
+            let state = self.state(number, found);
+            if !state.is_empty() {
+                snapshot.state = state.to_vec();
                 break;
             }
             // Backwards here and turned round below, so that the files of one commit keep their order.

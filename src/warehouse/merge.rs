@@ -108,7 +108,6 @@ impl Input {
 
 /// Consecutive rows of one input that no row of another comes between.
 pub(super) struct Run {
-    pub(super) input: usize,
     pub(super) batch: Arc<Keyed>,
     pub(super) rows: Range<usize>,
 }
@@ -146,7 +145,7 @@ impl Merge {
         if let Some(at) = self.inputs.get_mut(input) {
             at.go_to(end)?;
         }
-        Ok(Some(Run { input, batch, rows: row..end }))
+        Ok(Some(Run { batch, rows: row..end }))
     }
 }
 
@@ -222,11 +221,14 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
 
-    fn stream(batches: Vec<Vec<String>>) -> Batches {
-        let schema = Arc::new(Schema::new(vec![Field::new(KEY, DataType::Utf8, false)]));
+    /// Batches whose rows are marked with the stream's place.
+    fn stream(batches: Vec<Vec<String>>, place: usize) -> Batches {
+        let fields = [KEY, OP].map(|name| Field::new(name, DataType::Utf8, false));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
         Box::new(batches.into_iter().map(move |keys| {
+            let marks: ArrayRef = Arc::new(StringArray::from(vec![place.to_string(); keys.len()]));
             let keys: ArrayRef = Arc::new(StringArray::from(keys));
-            Ok(RecordBatch::try_new(Arc::clone(&schema), vec![keys]).unwrap())
+            Ok(RecordBatch::try_new(Arc::clone(&schema), vec![keys, marks]).unwrap())
         }))
     }
 
@@ -246,13 +248,15 @@ mod tests {
                 let mut rest = keys.into_iter();
                 let batches: Vec<Vec<String>> =
                     lengths.into_iter().map(|length| rest.by_ref().take(length).collect()).collect();
-                streams.push(stream(batches));
+                streams.push(stream(batches, place));
             }
             expected.sort();
             let mut merge = Merge::new(streams).unwrap();
             let (mut found, mut gather) = (Vec::new(), None);
             while let Some(run) = merge.next().unwrap() {
-                found.extend(run.rows.clone().map(|row| (run.batch.keys.value(row).to_owned(), run.input)));
+                let marks = run.batch.marks.as_ref().unwrap();
+                let row = |row: usize| (run.batch.keys.value(row).to_owned(), marks.value(row).parse().unwrap());
+                found.extend(run.rows.clone().map(row));
                 gather.get_or_insert_with(|| Gather::new(run.batch.batch.schema())).push(&run.batch, run.rows);
             }
             prop_assert_eq!(&found, &expected);

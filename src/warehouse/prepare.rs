@@ -67,6 +67,8 @@ impl Warehouse {
             definitions: header.definitions,
             runs: header.runs,
             tables: Vec::new(),
+            dropped_states: Vec::new(),
+            rebuilt_states: Vec::new(),
         };
         Ok(Prepared { warehouse: self.clone(), clock: header.clock.clone(), base, commit, inputs: Vec::new() })
     }
@@ -81,6 +83,7 @@ impl Warehouse {
         let durable = !commit.clock_is_given;
         if durable {
             let files = commit.tables.iter().flat_map(|table| table.changes.iter().chain(&table.state));
+            let files = files.chain(commit.rebuilt_states.iter().flat_map(|rebuilt| &rebuilt.state));
             let definitions = super::definitions_path(&commit.definitions);
             let mut paths: Vec<String> = files.map(|file| file.path.clone()).collect();
             paths.extend(self.store.get(&definitions).await?.map(|_| definitions));
@@ -112,9 +115,9 @@ impl Prepared {
     ///
     /// Its digest is empty: that of an unpublished manifest is not known yet.
     pub fn head(&self) -> Arc<Head> {
-        let mut commits = self.base.commits.clone();
-        commits.push(Arc::new(self.commit.clone()));
-        Arc::new(Head { commits, digest: String::new() })
+        let mut head = Head::clone(&self.base);
+        head.push(Arc::new(self.commit.clone()), String::new());
+        Arc::new(head)
     }
 
     /// The chain that the commit builds on.
@@ -204,6 +207,7 @@ impl Prepared {
 fn record(outcome: Outcome, table: &mut TableCommit, input: &mut TableInput) {
     (table.inserted, table.updated, table.deleted) = (outcome.inserted, outcome.updated, outcome.deleted);
     (table.rows, table.control_totals) = (outcome.rows, outcome.totals);
+    (table.changes_totals, table.projected_anew) = (outcome.changes_totals, outcome.projected_anew);
     (table.changes, table.state) = (outcome.changes, outcome.state);
     input.rejects.extend(outcome.duplicates);
     if let Some((reason, scopes)) = outcome.held_back {
@@ -236,6 +240,8 @@ fn unchanged(input: &TableInput) -> TableCommit {
         deleted: 0,
         rows: 0,
         control_totals: std::collections::BTreeMap::new(),
+        changes_totals: std::collections::BTreeMap::new(),
+        projected_anew: false,
         changes: Vec::new(),
         state: Vec::new(),
         cursor: input.cursor.clone(),
