@@ -72,6 +72,8 @@ pub struct SourceSettings {
     pub values: BTreeMap<String, Setting>,
     /// The firm's key for hashed fields; without it they are dropped.
     pub redaction_key: Option<Vec<u8>>,
+    /// The key in force until now, while it is being changed: records that differ by nothing else did not change.
+    pub redaction_key_before: Option<Vec<u8>>,
     /// Limits that are tighter than the manifest's.
     pub quota: Quota,
 }

@@ -231,7 +231,8 @@ async fn previous_tables(
         let mut known =
             PreviousTable { cursor: head.cursor(name, &table).map(str::to_owned), ..PreviousTable::default() };
         // Two columns of every table, a batch at a time: no table is held whole.
-        let mut batches = warehouse.stream_state(head, head.number(), name, &table, Vec::new(), |name| name == rows::SCOPE);
+        let mut batches =
+            warehouse.stream_state(head, head.number(), name, &table, Vec::new(), |name| name == rows::SCOPE);
         while let Some(batch) = batches.try_next().await? {
             let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
             let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
