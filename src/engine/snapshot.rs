@@ -7,13 +7,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
+use datafusion::common::{Result, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
@@ -23,7 +22,9 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
+use crate::engine::folded::{Folded, adapt};
 use crate::engine::options::TieoutOptions;
 use crate::warehouse::Warehouse;
 use crate::warehouse::commit::DataFile;
@@ -86,12 +87,18 @@ impl TableProvider for SnapshotTable {
         if snapshot.changes.is_empty() && self.is_held_by(&snapshot.columns) {
             return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
         }
-        let batches = self
-            .warehouse
-            .read_state_as(&moment.head, commit.number, &self.source, &self.table, self.columns.clone())
-            .await
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        memory(&self.schema, &batches, projection, limit)
+        let schema = projected(&self.schema, projection)?;
+        let folded = Folded {
+            warehouse: self.warehouse.clone(),
+            head: Arc::clone(&moment.head),
+            commit: commit.number,
+            source: self.source.clone(),
+            table: self.table.clone(),
+            columns: self.columns.clone(),
+            schema: Arc::clone(&schema),
+        };
+        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(folded)];
+        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
     }
 }
 
@@ -184,21 +191,15 @@ pub(crate) fn memory(
     Ok(DataSourceExec::from_data_source(config))
 }
 
-fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-        Some(column) => Ok(cast(column, field.data_type())?),
-        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    Ok(Arc::new(EmptyExec::new(projected(schema, projection)?)))
 }
 
-fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
-    let schema = match projection {
+fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+    Ok(match projection {
         Some(indices) => Arc::new(schema.project(indices)?),
         None => Arc::clone(schema),
-    };
-    Ok(Arc::new(EmptyExec::new(schema)))
+    })
 }
 
 /// Readers must bear a null wherever an older file lacks the column.
