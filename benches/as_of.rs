@@ -4,6 +4,8 @@
 //! copies the warehouse with the states of all days but the first, one in the middle and the last taken out of the chain, as
 //! retention does, and reads both.
 
+#![expect(clippy::print_stdout, clippy::indexing_slicing, reason = "a bench prints, and stops where it is wrong")]
+
 mod rows;
 
 use std::env;
@@ -62,7 +64,7 @@ async fn live(folder: &Path, rows: u64, days: u64) {
         if day > 1 {
             table.live(day, rows * 6 / 1_000);
         }
-        clock.advance(Duration::from_secs(86_400));
+        clock.advance(Duration::from_hours(24));
         let header = CommitHeader {
             kind: CommitKind::Extract,
             clock: &Clock::Shared(clock.clone()),

@@ -63,6 +63,7 @@ pub use files::Limits;
 pub use lock::SourceLock;
 pub use prepare::{CommitHeader, Prepared};
 pub use projection::{Projections, ReadRecords};
+pub use read::SinceState;
 pub use system::{SystemTable, coverage_input, drift_input, rejects_input};
 
 use commit::{FORMAT, Head};
@@ -242,6 +243,25 @@ impl Warehouse {
             Err(error) => drop(sender.blocking_send(Err(error))),
         });
         futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+    }
+
+    /// What changed of a table between its nearest state and a commit, in memory: for readers that scan the state's files
+    /// themselves. Columns as in [`Self::stream_state`].
+    pub async fn since_state(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+        columns: Vec<(String, ColumnType)>,
+        wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<SinceState, Error> {
+        // Read twice, once for the keys of what was closed.
+        let files = self.files(head, commit, source, table).under(columns).keeping();
+        let read = tokio::task::spawn_blocking(move || files.since_state(&(Arc::new(wanted) as read::Wanted)));
+        read.await.unwrap_or_else(|stopped| {
+            Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
+        })
     }
 
     fn files(&self, head: &Head, commit: u64, source: &str, table: &str) -> TableFiles {

@@ -15,19 +15,19 @@ const BATCH_ROWS: usize = 8_192;
 
 /// Rows by number: each has a version, which makes its content.
 #[derive(Clone)]
-pub struct Table {
+pub(crate) struct Table {
     /// 0 for rows that are gone.
     versions: Vec<u32>,
 }
 
 impl Table {
     /// So many rows, each in its first version.
-    pub fn new(rows: u64) -> Self {
+    pub(crate) fn new(rows: u64) -> Self {
         Self { versions: vec![1; usize::try_from(rows).expect("rows that fit")] }
     }
 
     /// Lives a day: `changes` rows change, of twenty changes one is a new row and one a deletion.
-    pub fn live(&mut self, seed: u64, changes: u64) {
+    pub(crate) fn live(&mut self, seed: u64, changes: u64) {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         for change in 0..changes {
             let row = random.random_range(0..self.versions.len());
@@ -40,7 +40,7 @@ impl Table {
     }
 
     /// All rows, in no order.
-    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<> + 'static {
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<> + 'static {
         let versions = self.versions.clone();
         let count = versions.len();
         // A prime step visits every row once.
@@ -121,7 +121,7 @@ fn batch(rows: &[(usize, u32)]) -> RecordBatch {
 }
 
 /// A full read of the table, complete in every scope; its rows come beside it.
-pub fn input() -> TableInput {
+pub(crate) fn input() -> TableInput {
     let coverage = |scope: i32| Coverage {
         scope: scope.to_string(),
         project: None,
@@ -146,14 +146,6 @@ pub fn input() -> TableInput {
 }
 
 /// A new warehouse.
-pub async fn warehouse_in(folder: &Path) -> Warehouse {
+pub(crate) async fn warehouse_in(folder: &Path) -> Warehouse {
     Warehouse::open_or_create(folder.to_str().expect("a path of text")).await.expect("a warehouse")
-}
-
-/// The most memory that this process ever held; 0 where the system does not tell.
-pub fn peak_megabytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
-    peak.unwrap_or_default() / 1024
 }

@@ -1,22 +1,30 @@
-//! A table between two states: its rows folded from the earlier one and the changes since, while they are read.
+//! A table between two states: the earlier one without the rows that changed since, and the rows that stand instead.
 //!
-//! Invariant: what is held in memory does not grow with the table. Only the columns that a plan asks for are read, and the key.
+//! Two ways with the same rows. Few changes are held in memory while the state's files are scanned side by side; many, or a
+//! table without any state, are folded into it as one stream. Invariants: what is held in memory is bounded; only the columns
+//! that a plan asks for are read, and the key.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::StreamExt;
 
 use crate::warehouse::Warehouse;
 use crate::warehouse::commit::Head;
-use crate::warehouse::rows::ColumnType;
+use crate::warehouse::rows::{ColumnType, KEY};
 
 /// One table as of one commit.
 #[derive(Debug)]
@@ -47,6 +55,30 @@ impl PartitionStream for Folded {
             rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
     }
+}
+
+/// The rows of `state` except those whose key is among `changed`, in its first `width` columns.
+pub(crate) fn without(
+    state: Arc<dyn ExecutionPlan>,
+    changed: HashSet<String>,
+    width: usize,
+    options: &Arc<ConfigOptions>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let key = state.schema().index_of(KEY)?;
+    let stands = move |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let keys = arrays.first().and_then(|keys| keys.as_string_opt::<i32>());
+        let keys = keys.ok_or_else(|| DataFusionError::Internal(format!("{KEY} is no text")))?;
+        let stands: BooleanArray = keys.iter().map(|key| Some(!key.is_some_and(|key| changed.contains(key)))).collect();
+        Ok(ColumnarValue::Array(Arc::new(stands)))
+    };
+    // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.
+    let stands = create_udf("stands", vec![DataType::Utf8], DataType::Boolean, Volatility::Volatile, Arc::new(stands));
+    let returned = Arc::new(Field::new("stands", DataType::Boolean, false));
+    let argument: Arc<dyn PhysicalExpr> = Arc::new(Column::new(KEY, key));
+    let predicate = ScalarFunctionExpr::new("stands", Arc::new(stands), vec![argument], returned, Arc::clone(options));
+    let filter = FilterExecBuilder::new(Arc::new(predicate), state).apply_projection(Some((0..width).collect()))?;
+    Ok(Arc::new(filter.build()?))
 }
 
 /// The batch under a reader's schema: what it lacks is null.

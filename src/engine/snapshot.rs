@@ -5,6 +5,7 @@
 //! commit, so that a new commit needs no new registration; its schema is fixed, so that a column which an old file lacks
 //! is read from the record beside it, null where the record does not tell, and one which only an old file has is not shown.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,7 +13,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{Result, Statistics, ToDFSchema};
+use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
@@ -23,15 +24,19 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
 
-use crate::engine::folded::{Folded, adapt};
+use crate::engine::folded::{Folded, adapt, without};
 use crate::engine::options::TieoutOptions;
 use crate::warehouse::Warehouse;
-use crate::warehouse::commit::DataFile;
-use crate::warehouse::rows::{ColumnType, changes_schema, state_schema};
+use crate::warehouse::commit::{DataFile, Head, Snapshot};
+use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
 
 /// The URL under which a session finds the warehouse's object store.
 pub(crate) const STORE_URL: &str = "tieout://warehouse/";
+
+/// So many changed rows since a state are held in memory while the state is scanned; more are folded in as a stream.
+const CHANGES_MAX: u64 = 1_000_000;
 
 /// A table as of the session's moment.
 #[derive(Debug)]
@@ -55,6 +60,60 @@ impl SnapshotTable {
             written.iter().any(|(found, word)| found == name && ColumnType::parse(word) == Some(*kind))
         };
         self.columns.iter().all(is_written)
+    }
+}
+
+impl SnapshotTable {
+    /// The state's files as a scan, without the rows that changed since, and these beside it.
+    async fn overlaid(
+        &self,
+        session: &dyn Session,
+        head: &Arc<Head>,
+        commit: u64,
+        snapshot: &Snapshot,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = projected(&self.schema, projection)?;
+        let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted = move |name: &str| names.contains(name);
+        let since = self
+            .warehouse
+            .since_state(head, commit, &self.source, &self.table, self.columns.clone(), wanted)
+            .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let mut with_key = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let key = self.schema.index_of(KEY)?;
+        if !with_key.contains(&key) {
+            with_key.push(key);
+        }
+        // No limit below the filter: it would count rows that do not stand.
+        let state = parquet(session, &self.schema, &snapshot.state, Some(&with_key), filters, None)?;
+        let state = without(state, since.keys, schema.fields().len(), session.config().options())?;
+        let changed = memory(&schema, &since.rows, None, None)?;
+        UnionExec::try_new(vec![state, changed])
+    }
+
+    /// The state and the changes since as one stream.
+    fn folded(
+        &self,
+        head: &Arc<Head>,
+        commit: u64,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = projected(&self.schema, projection)?;
+        let folded = Folded {
+            warehouse: self.warehouse.clone(),
+            head: Arc::clone(head),
+            commit,
+            source: self.source.clone(),
+            table: self.table.clone(),
+            columns: self.columns.clone(),
+            schema: Arc::clone(&schema),
+        };
+        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(folded)];
+        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
     }
 }
 
@@ -87,18 +146,11 @@ impl TableProvider for SnapshotTable {
         if snapshot.changes.is_empty() && self.is_held_by(&snapshot.columns) {
             return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
         }
-        let schema = projected(&self.schema, projection)?;
-        let folded = Folded {
-            warehouse: self.warehouse.clone(),
-            head: Arc::clone(&moment.head),
-            commit: commit.number,
-            source: self.source.clone(),
-            table: self.table.clone(),
-            columns: self.columns.clone(),
-            schema: Arc::clone(&schema),
-        };
-        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(folded)];
-        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
+        let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
+        if !snapshot.state.is_empty() && changed <= CHANGES_MAX && self.is_held_by(&snapshot.columns) {
+            return self.overlaid(session, &moment.head, commit.number, &snapshot, projection, filters).await;
+        }
+        self.folded(&moment.head, commit.number, projection, limit)
     }
 }
 

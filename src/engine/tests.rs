@@ -357,3 +357,46 @@ async fn what_is_shipped_plans() {
         table.collect().await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
     }
 }
+
+/// The chain with the states that all commits after the first wrote of the PM's orders taken out, as retention does.
+fn without_states(head: &Head) -> Arc<Head> {
+    let mut thin = Head::default();
+    for commit in &head.commits {
+        let mut commit = crate::warehouse::commit::Commit::clone(commit);
+        for table in commit.tables.iter_mut().filter(|table| table.table == "orders" && table.source == "pm1") {
+            if commit.number > 1 {
+                table.state.clear();
+            }
+        }
+        thin.push(Arc::new(commit), String::new());
+    }
+    Arc::new(thin)
+}
+
+#[tokio::test]
+async fn a_day_between_states_reads_as_if_its_state_were_there() {
+    let mut firm = Firm::new(definitions(&[]), settings()).await;
+    firm.day(&[("a", "1", 1, "x"), ("b", "1", 2, "x"), ("c", "1", 3, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    firm.day(&[("a", "1", 5, "x"), ("b", "1", 2, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)]).await;
+    firm.day(&[("a", "1", 6, "x"), ("b", "1", 7, "y"), ("d", "1", 4, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    let head = firm.engine.refresh().await.unwrap();
+    let thin = without_states(&head);
+    assert!(thin.snapshot(3, "pm1", "orders").unwrap().changes.len() == 2);
+    let (between, _) = firm.engine.prepared_session(thin, catalog::Extent::Views).await.unwrap();
+    let whole = firm.session().await;
+    for (sql, rows) in [
+        ("select * from pm1.orders order by _key", 4),
+        ("select id, status from pm1.orders where _key = 'b'", 1),
+        ("select amount from pm1.orders where amount > 0.03 order by amount", 4),
+        ("select _key, amount from pm1.orders where status = 'x' order by 1 limit 2", 2),
+        ("select count(*), sum(amount) from pm1.orders", 1),
+        ("select count(*) from pm1.orders", 1),
+        ("select orders.id, projects.id from pm1.orders join pm1.projects on project = projects.id order by 1", 4),
+    ] {
+        let expected = ask(&whole, sql).await;
+        assert_eq!(expected.lines().count(), rows, "{sql}\n{expected}");
+        assert_eq!(ask(&between, sql).await, expected, "{sql}");
+    }
+}

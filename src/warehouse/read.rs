@@ -4,9 +4,10 @@
 //! column that a file lacks, or has in another type, is read from the record beside it. Every file is checked against its
 //! SHA-256 before its first row leaves. Leaves out: which files these are (`head`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::commit::{DataFile, Head};
@@ -15,10 +16,22 @@ use super::files::{Disk, Fetched};
 use super::merge::{Batches, Merge};
 use super::projection::{ReadRecords, align};
 use super::rows::{ColumnType, KEY, OP, RAW, state_schema};
-use super::state::Fold;
+use super::state::{Fold, text};
 
 /// Which columns a reader wants; the key comes always.
 pub(super) type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// Files on the local disk by their paths in the warehouse.
+type Kept = Mutex<BTreeMap<String, Arc<Fetched>>>;
+
+/// What changed of a table since its nearest state.
+#[derive(Debug, Default)]
+pub struct SinceState {
+    /// The keys of all rows that changed: those of the state do not stand any more.
+    pub keys: HashSet<String>,
+    /// The rows that stand instead, ascending by key; none for a key that was closed.
+    pub rows: Vec<RecordBatch>,
+}
 
 /// The files that make up a table, and how to read them.
 #[derive(Clone)]
@@ -33,7 +46,7 @@ pub(super) struct TableFiles {
     changes: Vec<Vec<DataFile>>,
     is_append: bool,
     /// Files already fetched and checked, for readers that come twice.
-    fetched: Option<Arc<Mutex<BTreeMap<String, Arc<Fetched>>>>>,
+    fetched: Option<Arc<Kept>>,
 }
 
 impl TableFiles {
@@ -80,9 +93,7 @@ impl TableFiles {
 
     /// The rows. Blocks: for threads that may.
     pub(super) fn read(&self, wanted: &Wanted) -> Result<Batches, Error> {
-        let full = state_schema(&self.columns);
-        let fields = full.fields().iter().filter(|field| field.name() == KEY || wanted(field.name()));
-        let schema: SchemaRef = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        let schema = self.schema(wanted);
         let (state, changes) = (self.state.clone(), self.changes.clone());
         if self.is_append {
             return Ok(self.files(changes.concat(), &schema, false));
@@ -93,6 +104,27 @@ impl TableFiles {
         }
         let changes = changes.into_iter().map(|files| self.files(files, &schema, true));
         Ok(Box::new(Fold::new(Merge::new(base.into_iter().chain(changes))?, schema)))
+    }
+
+    /// What changed since the state, in memory. Blocks: for threads that may.
+    pub(super) fn since_state(&self, wanted: &Wanted) -> Result<SinceState, Error> {
+        let mut since = SinceState::default();
+        let keys = self.schema(&(Arc::new(|_: &str| false) as Wanted));
+        for batch in self.files(self.changes.concat(), &keys, false) {
+            let batch = batch?;
+            let keys = text(&batch, KEY).map_err(Error::arrow("read", "keys of changes"))?;
+            since.keys.extend(keys.iter().flatten().map(ToOwned::to_owned));
+        }
+        let schema = self.schema(wanted);
+        let changes = self.changes.iter().map(|files| self.files(files.clone(), &schema, true));
+        since.rows = Fold::new(Merge::new(changes)?, SchemaRef::clone(&schema)).collect::<Result<_, _>>()?;
+        Ok(since)
+    }
+
+    fn schema(&self, wanted: &Wanted) -> SchemaRef {
+        let full = state_schema(&self.columns);
+        let fields = full.fields().iter().filter(|field| field.name() == KEY || wanted(field.name()));
+        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
     }
 
     /// The rows of some files, one file after the other; with their operation if asked for.

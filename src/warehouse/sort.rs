@@ -123,7 +123,7 @@ fn in_order(batches: Vec<RecordBatch>, order: Arc<Vec<(usize, usize)>>) -> Batch
 fn order(batches: &[RecordBatch], duplicates: &mut Vec<Reject>) -> Result<Vec<(usize, usize)>, ArrowError> {
     let keys: Result<Vec<&StringArray>, ArrowError> = batches.iter().map(|batch| text(batch, KEY)).collect();
     let keys = keys?;
-    let mut places: Vec<(&str, usize, usize)> = Vec::with_capacity(keys.iter().map(|keys| keys.len()).sum());
+    let mut places: Vec<(&str, usize, usize)> = Vec::with_capacity(keys.iter().copied().map(Array::len).sum());
     for (batch, keys) in keys.iter().enumerate() {
         places.extend((0..keys.len()).map(|row| (keys.value(row), batch, row)));
     }
