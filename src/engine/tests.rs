@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::{Clock, SharedClock};
 use crate::engine::cells::Cell;
 use crate::warehouse::CommitHeader;
-use crate::warehouse::commit::CommitKind;
+use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema, timestamp_type,
 };
@@ -358,18 +358,19 @@ async fn what_is_shipped_plans() {
     }
 }
 
-/// The chain with the states that all commits after the first wrote of the PM's orders taken out, as retention does.
+/// The chain with one more commit, after which the states that commits 2 and 3 wrote of the PM's orders are gone.
 fn without_states(head: &Head) -> Arc<Head> {
-    let mut thin = Head::default();
-    for commit in &head.commits {
-        let mut commit = crate::warehouse::commit::Commit::clone(commit);
-        for table in commit.tables.iter_mut().filter(|table| table.table == "orders" && table.source == "pm1") {
-            if commit.number > 1 {
-                table.state.clear();
-            }
-        }
-        thin.push(Arc::new(commit), String::new());
-    }
+    let gone = |commit| StateAddress { source: "pm1".to_owned(), table: "orders".to_owned(), commit };
+    let last = head.last().unwrap();
+    let commit = Commit {
+        number: last.number + 1,
+        kind: CommitKind::Vacuum,
+        tables: Vec::new(),
+        dropped_states: vec![gone(2), gone(3)],
+        ..Commit::clone(last)
+    };
+    let mut thin = Head::clone(head);
+    thin.push(Arc::new(commit), String::new());
     Arc::new(thin)
 }
 
@@ -383,7 +384,7 @@ async fn a_day_between_states_reads_as_if_its_state_were_there() {
         .await;
     let head = firm.engine.refresh().await.unwrap();
     let thin = without_states(&head);
-    assert!(thin.snapshot(3, "pm1", "orders").unwrap().changes.len() == 2);
+    assert!(thin.snapshot(4, "pm1", "orders").unwrap().changes.len() == 2);
     let (between, _) = firm.engine.prepared_session(thin, catalog::Extent::Views).await.unwrap();
     let whole = firm.session().await;
     for (sql, rows) in [

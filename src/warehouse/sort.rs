@@ -25,7 +25,7 @@ use super::system::text_at;
 /// How many runs are merged at a time: each holds a batch in memory.
 const FAN_IN: usize = 16;
 /// What errors call the rows.
-const NAME: &str = "sorted rows in the temporary folder";
+const NAME: &str = "sorted rows in the temporary folder (TMPDIR)";
 
 /// A run's rows in order, each key once.
 pub(super) struct Sorted {
