@@ -256,8 +256,7 @@ impl Warehouse {
         columns: Vec<(String, ColumnType)>,
         wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<SinceState, Error> {
-        // Read twice, once for the keys of what was closed.
-        let files = self.files(head, commit, source, table).under(columns).keeping();
+        let files = self.files(head, commit, source, table).under(columns);
         let read = tokio::task::spawn_blocking(move || files.since_state(&(Arc::new(wanted) as read::Wanted)));
         read.await.unwrap_or_else(|stopped| {
             Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })

@@ -66,7 +66,8 @@ impl Disk {
     /// A file of a commit, on the local disk, with the SHA-256 that the commit recorded.
     pub(super) fn fetch(&self, file: &DataFile) -> Result<Fetched, Error> {
         let failed = |source| Error::Store { action: "read", path: file.path.clone(), source };
-        let spilled = |source| Error::Io { action: "copy to the temporary folder (TMPDIR)", path: file.path.clone(), source };
+        let spilled =
+            |source| Error::Io { action: "copy to the temporary folder (TMPDIR)", path: file.path.clone(), source };
         let found = self.runtime.block_on(self.store.objects().get(&Path::from(file.path.as_str())));
         let found = found.map_err(|source| match source {
             object_store::Error::NotFound { .. } => {

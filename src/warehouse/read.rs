@@ -16,7 +16,7 @@ use super::files::{Disk, Fetched};
 use super::merge::{Batches, Merge};
 use super::projection::{ReadRecords, align};
 use super::rows::{ColumnType, KEY, OP, RAW, state_schema};
-use super::state::{Fold, text};
+use super::state::Fold;
 
 /// Which columns a reader wants; the key comes always.
 pub(super) type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -108,17 +108,11 @@ impl TableFiles {
 
     /// What changed since the state, in memory. Blocks: for threads that may.
     pub(super) fn since_state(&self, wanted: &Wanted) -> Result<SinceState, Error> {
-        let mut since = SinceState::default();
-        let keys = self.schema(&(Arc::new(|_: &str| false) as Wanted));
-        for batch in self.files(self.changes.concat(), &keys, false) {
-            let batch = batch?;
-            let keys = text(&batch, KEY).map_err(Error::arrow("read", "keys of changes"))?;
-            since.keys.extend(keys.iter().flatten().map(ToOwned::to_owned));
-        }
         let schema = self.schema(wanted);
         let changes = self.changes.iter().map(|files| self.files(files.clone(), &schema, true));
-        since.rows = Fold::new(Merge::new(changes)?, SchemaRef::clone(&schema)).collect::<Result<_, _>>()?;
-        Ok(since)
+        let mut fold = Fold::new(Merge::new(changes)?, SchemaRef::clone(&schema)).noting_keys();
+        let rows = fold.by_ref().collect::<Result<_, _>>()?;
+        Ok(SinceState { keys: fold.into_keys(), rows })
     }
 
     fn schema(&self, wanted: &Wanted) -> SchemaRef {

@@ -3,7 +3,7 @@
 //! Invariants: rows come out ascending by key, a key once; sums are exact integers scaled by ten, never floats. Leaves out:
 //! reading and writing files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,16 +24,31 @@ pub(super) struct Fold {
     gather: Gather,
     /// The last row seen: a later input may have its key too.
     pending: Option<(Arc<Keyed>, usize)>,
+    /// All keys seen, those of deletions too, if anybody wants them.
+    keys: Option<HashSet<String>>,
     is_done: bool,
 }
 
 impl Fold {
     pub(super) fn new(merge: Merge, schema: SchemaRef) -> Self {
-        Self { merge, gather: Gather::new(schema), pending: None, is_done: false }
+        Self { merge, gather: Gather::new(schema), pending: None, keys: None, is_done: false }
+    }
+
+    /// The same, noting every key that comes by.
+    pub(super) fn noting_keys(self) -> Self {
+        Self { keys: Some(HashSet::new()), ..self }
+    }
+
+    /// The keys noted.
+    pub(super) fn into_keys(self) -> HashSet<String> {
+        self.keys.unwrap_or_default()
     }
 
     fn step(&mut self) -> Result<Option<RecordBatch>, Error> {
         while let Some(run) = self.merge.next()? {
+            if let Some(keys) = &mut self.keys {
+                keys.extend(run.rows.clone().map(|row| run.batch.keys.value(row).to_owned()));
+            }
             if let Some((batch, row)) = self.pending.take()
                 && batch.keys.value(row) != run.batch.keys.value(run.rows.start)
             {
