@@ -4,8 +4,8 @@
 //! table without any state, are folded into it as one stream. Invariants: what is held in memory is bounded; only the columns
 //! that a plan asks for are read, and the key.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
@@ -22,9 +22,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::StreamExt;
 
-use crate::warehouse::Warehouse;
 use crate::warehouse::commit::Head;
 use crate::warehouse::rows::{ColumnType, KEY};
+use crate::warehouse::{SinceState, Warehouse};
 
 /// One table as of one commit.
 #[derive(Debug)]
@@ -57,10 +57,44 @@ impl PartitionStream for Folded {
     }
 }
 
-/// The rows of `state` except those whose key is among `changed`, in its first `width` columns.
+/// So many rows of changes are worth keeping for the next query.
+const KEPT_ROWS_MAX: u64 = 65_536;
+/// So many moments and column sets of a table are kept: a report about the past asks for the same few again and again.
+const KEPT_MAX: usize = 4;
+
+/// What makes changes since a state the same: the state, the commit, the columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SinceKey {
+    pub(crate) state: String,
+    pub(crate) commit: u64,
+    pub(crate) schema: SchemaRef,
+}
+
+/// Changes since a state as they were read before: commits never change.
+#[derive(Debug, Default)]
+pub(crate) struct KeptChanges(Mutex<VecDeque<(SinceKey, Arc<SinceState>)>>);
+
+impl KeptChanges {
+    pub(crate) fn get(&self, key: &SinceKey) -> Option<Arc<SinceState>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(known, _)| known == key).map(|(_, since)| Arc::clone(since))
+    }
+
+    /// Keeps them if they are small: `rows` were read.
+    pub(crate) fn put(&self, key: SinceKey, since: &Arc<SinceState>, rows: u64) {
+        if rows > KEPT_ROWS_MAX {
+            return;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(KEPT_MAX - 1);
+        kept.push_front((key, Arc::clone(since)));
+    }
+}
+
+/// The rows of `state` except those that changed since, in its first `width` columns.
 pub(crate) fn without(
     state: Arc<dyn ExecutionPlan>,
-    changed: HashSet<String>,
+    since: Arc<SinceState>,
     width: usize,
     options: &Arc<ConfigOptions>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -69,7 +103,8 @@ pub(crate) fn without(
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let keys = arrays.first().and_then(|keys| keys.as_string_opt::<i32>());
         let keys = keys.ok_or_else(|| DataFusionError::Internal(format!("{KEY} is no text")))?;
-        let stands: BooleanArray = keys.iter().map(|key| Some(!key.is_some_and(|key| changed.contains(key)))).collect();
+        let stands: BooleanArray =
+            keys.iter().map(|key| Some(!key.is_some_and(|key| since.keys.contains(key)))).collect();
         Ok(ColumnarValue::Array(Arc::new(stands)))
     };
     // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.

@@ -26,11 +26,11 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 
-use crate::engine::folded::{Folded, adapt, without};
+use crate::engine::folded::{Folded, KeptChanges, SinceKey, adapt, without};
 use crate::engine::options::TieoutOptions;
-use crate::warehouse::Warehouse;
 use crate::warehouse::commit::{DataFile, Head, Snapshot};
 use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
+use crate::warehouse::{SinceState, Warehouse};
 
 /// The URL under which a session finds the warehouse's object store.
 pub(crate) const STORE_URL: &str = "tieout://warehouse/";
@@ -46,12 +46,14 @@ pub(crate) struct SnapshotTable {
     table: String,
     columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
+    kept: KeptChanges,
 }
 
 impl SnapshotTable {
     pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
         let schema = nullable(&state_schema(columns));
-        Self { warehouse, source: source.to_owned(), table: table.to_owned(), columns: columns.to_vec(), schema }
+        let (source, table, columns) = (source.to_owned(), table.to_owned(), columns.to_vec());
+        Self { warehouse, source, table, columns, schema, kept: KeptChanges::default() }
     }
 
     /// Whether files written under those columns hold every column of the table as it is declared now.
@@ -75,13 +77,7 @@ impl SnapshotTable {
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.schema, projection)?;
-        let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let wanted = move |name: &str| names.contains(name);
-        let since = self
-            .warehouse
-            .since_state(head, commit, &self.source, &self.table, self.columns.clone(), wanted)
-            .await
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let since = self.since_state(head, commit, snapshot, &schema).await?;
         let mut with_key = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let key = self.schema.index_of(KEY)?;
         if !with_key.contains(&key) {
@@ -89,9 +85,31 @@ impl SnapshotTable {
         }
         // No limit below the filter: it would count rows that do not stand.
         let state = parquet(session, &self.schema, &snapshot.state, Some(&with_key), filters, None)?;
-        let state = without(state, since.keys, schema.fields().len(), session.config().options())?;
+        let state = without(state, Arc::clone(&since), schema.fields().len(), session.config().options())?;
         let changed = memory(&schema, &since.rows, None, None)?;
         UnionExec::try_new(vec![state, changed])
+    }
+
+    /// What changed since the state, in the columns of `schema`.
+    async fn since_state(
+        &self,
+        head: &Head,
+        commit: u64,
+        snapshot: &Snapshot,
+        schema: &SchemaRef,
+    ) -> Result<Arc<SinceState>> {
+        let state = snapshot.state.first().map(|file| file.path.clone()).unwrap_or_default();
+        let key = SinceKey { state, commit, schema: Arc::clone(schema) };
+        if let Some(known) = self.kept.get(&key) {
+            return Ok(known);
+        }
+        let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted = move |name: &str| names.contains(name);
+        let columns = self.columns.clone();
+        let since = self.warehouse.since_state(head, commit, &self.source, &self.table, columns, wanted).await;
+        let since = Arc::new(since.map_err(|error| DataFusionError::External(Box::new(error)))?);
+        self.kept.put(key, &since, snapshot.changes.iter().map(|(_, file)| file.rows).sum());
+        Ok(since)
     }
 
     /// The state and the changes since as one stream.
