@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
@@ -249,9 +250,10 @@ fn commits_of(span: &Span) -> Result<ArrayRef, ArrowError> {
     commits.ok_or_else(|| ArrowError::SchemaError(format!("column {COMMIT} is missing")))
 }
 
-/// The rows under other commits.
+/// The rows under other commits; copied, so that they do not keep the rest of their batch in memory.
 fn recommitted(span: &Span, commits: ArrayRef) -> Result<Span, ArrowError> {
-    let batch = span.batch.batch.slice(span.rows.start, span.rows.len());
+    let places: Vec<(usize, usize)> = span.rows.clone().map(|row| (0, row)).collect();
+    let batch = interleave_record_batch(&[&span.batch.batch], &places)?;
     let place = batch.schema_ref().index_of(COMMIT)?;
     let mut columns = batch.columns().to_vec();
     if let Some(column) = columns.get_mut(place) {

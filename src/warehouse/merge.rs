@@ -149,18 +149,23 @@ impl Merge {
     }
 }
 
-/// Picks rows out of batches of one schema and puts them together into batches of at least [`BATCH_ROWS`].
+/// One row in a hundred must not keep the hundred in memory.
+const HELD_ROWS_MAX: usize = 4 * BATCH_ROWS;
+
+/// Picks rows out of batches of one schema and puts them together into batches of about [`BATCH_ROWS`].
 pub(super) struct Gather {
     schema: SchemaRef,
     batches: Vec<Arc<Keyed>>,
     /// Batch, first row, number of rows.
     spans: Vec<(usize, usize, usize)>,
     rows: usize,
+    /// Rows of the batches that wait, picked or not: they are in memory all the same.
+    held: usize,
 }
 
 impl Gather {
     pub(super) fn new(schema: SchemaRef) -> Self {
-        Self { schema, batches: Vec::new(), spans: Vec::new(), rows: 0 }
+        Self { schema, batches: Vec::new(), spans: Vec::new(), rows: 0, held: 0 }
     }
 
     pub(super) fn push(&mut self, batch: &Arc<Keyed>, rows: Range<usize>) {
@@ -170,6 +175,7 @@ impl Gather {
         // The newest batches are at the end, and there are rarely more than two at a time.
         let place = self.batches.iter().rposition(|known| Arc::ptr_eq(known, batch)).unwrap_or_else(|| {
             self.batches.push(Arc::clone(batch));
+            self.held += batch.keys.len();
             self.batches.len() - 1
         });
         self.rows += rows.len();
@@ -184,14 +190,16 @@ impl Gather {
         self.rows
     }
 
+    /// Whether it is time to take them: enough rows, or few out of too many batches.
     pub(super) fn is_full(&self) -> bool {
-        self.rows >= BATCH_ROWS
+        self.rows >= BATCH_ROWS || self.held >= HELD_ROWS_MAX
     }
 
     /// The rows that wait, as one batch.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         let (batches, spans, rows) =
             (std::mem::take(&mut self.batches), std::mem::take(&mut self.spans), std::mem::take(&mut self.rows));
+        self.held = 0;
         let batches: Vec<&RecordBatch> = batches.iter().map(|keyed| &keyed.batch).collect();
         let slice = |(place, start, length): &(usize, usize, usize)| {
             batches.get(*place).map(|batch| batch.slice(*start, *length))
