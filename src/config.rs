@@ -98,6 +98,9 @@ pub struct FirmConfig {
     /// The key under which tax ids are hashed; without it they are dropped, not compared.
     #[serde(skip_serializing)]
     pub tax_id_key: Option<SecretReference>,
+    /// The key in force until now, while it is being changed: needed until every source was read in full once.
+    #[serde(skip_serializing)]
+    pub tax_id_key_before: Option<SecretReference>,
 }
 
 impl Default for FirmConfig {
@@ -108,6 +111,7 @@ impl Default for FirmConfig {
             fiscal_year_start: 1,
             currency: "USD".to_owned(),
             tax_id_key: None,
+            tax_id_key_before: None,
         }
     }
 }

@@ -17,6 +17,7 @@ mod catalog;
 mod cells;
 pub mod checks;
 mod coverage;
+mod folded;
 mod functions;
 pub mod header;
 pub mod layout;

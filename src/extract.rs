@@ -35,6 +35,7 @@ mod pace;
 mod paging;
 mod path;
 mod redact;
+mod reread;
 mod run;
 mod scope;
 mod secrets;
@@ -54,6 +55,7 @@ pub use failure::{Error, Failure, FailureKind};
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
 pub use progress::Progress;
+pub use reread::readers;
 pub use run::run;
 pub use secrets::{Secret, Setting};
 
@@ -70,6 +72,8 @@ pub struct SourceSettings {
     pub values: BTreeMap<String, Setting>,
     /// The firm's key for hashed fields; without it they are dropped.
     pub redaction_key: Option<Vec<u8>>,
+    /// The key in force until now, while it is being changed: records that differ by nothing else did not change.
+    pub redaction_key_before: Option<Vec<u8>>,
     /// Limits that are tighter than the manifest's.
     pub quota: Quota,
 }

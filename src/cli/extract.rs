@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use chrono::{DateTime, Utc};
 use clap::Args;
+use futures::TryStreamExt;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -178,7 +179,7 @@ async fn read_sources(
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, &source.name).await.map_err(Failure::warehouse)?,
+            previous: previous_tables(&workspace.warehouse, &head, source).await.map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
             cancel: cancel.clone(),
@@ -215,18 +216,33 @@ fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     known.filter(|name| wanted.contains(name)).collect()
 }
 
-/// What the warehouse knows of a source's tables: cursors, and the scopes and keys that have rows.
-async fn previous_tables(warehouse: &Warehouse, head: &Head, source: &str) -> Result<PreviousTables, WarehouseError> {
+/// What the warehouse knows of a source's tables: cursors, the scopes that have rows, and the keys that a run asks for.
+async fn previous_tables(
+    warehouse: &Warehouse,
+    head: &Head,
+    source: &SourceSettings,
+) -> Result<PreviousTables, WarehouseError> {
     let mut previous = PreviousTables::default();
-    for (_, table) in head.tables().into_iter().filter(|(name, _)| name == source) {
+    let name = source.name.as_str();
+    let parents = source.manifest.parent_tables();
+    for (_, table) in head.tables().into_iter().filter(|(found, _)| found == name) {
+        let may_hide = source.manifest.table(&table).is_some_and(|table| table.may_hide);
+        let wants_keys = may_hide || parents.contains(&table.as_str());
         let mut known =
-            PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
-        for batch in warehouse.read_state(head, head.number(), source, &table).await? {
+            PreviousTable { cursor: head.cursor(name, &table).map(str::to_owned), ..PreviousTable::default() };
+        // Two columns of every table, a batch at a time: no table is held whole.
+        let mut batches =
+            warehouse.stream_state(head, head.number(), name, &table, Vec::new(), |name| name == rows::SCOPE);
+        while let Some(batch) = batches.try_next().await? {
             let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
             let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
             for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
-                known.scopes.insert(scope.to_owned());
-                known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
+                if !known.scopes.contains(scope) {
+                    known.scopes.insert(scope.to_owned());
+                }
+                if wants_keys {
+                    known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
+                }
             }
         }
         previous.tables.insert(table, known);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 
 use super::{Failure, Global};
-use crate::config::{Config, SettingValue, SourceConfig};
+use crate::config::{Config, SecretReference, SettingValue, SourceConfig};
 use crate::definitions::Definitions;
 use crate::engine::{Engine, EngineSettings, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
 use crate::extract::{Quota, Setting, SourceSettings};
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Projections, Warehouse};
 
 /// What every command but `init` stands on.
 pub(super) struct Workspace {
@@ -30,6 +30,7 @@ impl Workspace {
         let url = global.warehouse.clone().unwrap_or_else(|| config.warehouse_url());
         let warehouse = Warehouse::open_or_create(&url).await.map_err(Failure::warehouse)?;
         let definitions = definitions(&config).map_err(Failure::usage)?;
+        let warehouse = warehouse.with_projections(projections(kinds(&config), &definitions));
         Ok(Self { config, definitions, warehouse })
     }
 
@@ -83,21 +84,43 @@ impl Workspace {
             };
             values.insert(key.clone(), setting);
         }
-        let key = self.config.firm.tax_id_key.as_ref();
-        let redaction_key = key
-            .map(|reference| reference.resolve("firm.tax_id_key", &self.config.directory))
-            .transpose()?
-            .map(|secret| secret.expose().as_bytes().to_vec());
+        let firm = &self.config.firm;
+        let key = |name: &str, reference: Option<&SecretReference>| -> anyhow::Result<Option<Vec<u8>>> {
+            let secret = reference.map(|reference| reference.resolve(name, &self.config.directory)).transpose()?;
+            Ok(secret.map(|secret| secret.expose().as_bytes().to_vec()))
+        };
         let settings = SourceSettings {
             name: name.to_owned(),
             manifest,
             base_url: source.base_url.clone(),
             values,
-            redaction_key,
+            redaction_key: key("firm.tax_id_key", firm.tax_id_key.as_ref())?,
+            redaction_key_before: key("firm.tax_id_key_before", firm.tax_id_key_before.as_ref())?,
             quota: Quota::default(),
         };
         settings.with_defaults().with_context(|| format!("read [sources.{name}]"))
     }
+}
+
+/// The sources by name, with the systems that they are connections to.
+fn kinds(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+    config.sources.iter().map(|(name, source)| (name.as_str(), source.kind.as_str()))
+}
+
+/// How the records of sources become typed columns under a set of definitions. A manifest that cannot be read projects
+/// nothing: whoever needs it says why.
+pub(super) fn projections<'a>(
+    sources: impl Iterator<Item = (&'a str, &'a str)>,
+    definitions: &Definitions,
+) -> Projections {
+    let mut tables = BTreeMap::new();
+    for (name, kind) in sources {
+        let path = format!("extractors/{kind}/manifest.toml");
+        let manifest = definitions.files.get(&path).and_then(|text| Manifest::parse(&path, text).ok());
+        let readers = manifest.iter().flat_map(crate::extract::readers);
+        tables.extend(readers.map(|(table, reader)| ((name.to_owned(), table), reader)));
+    }
+    Projections::new(tables)
 }
 
 /// What the engine needs to know of the settings.

@@ -160,13 +160,15 @@ impl Registrar<'_> {
     }
 
     /// Every version of every row. A deletion is a version of no length: it ends the one before it and is never current.
+    /// Rows that were only projected anew are no versions: the source did not change them.
     async fn history(&self, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Result<(), Error> {
         let name = format!("{source}_{table}");
         self.add("_changes", &name, Arc::new(ChangesTable::new(source, table, columns)))?;
         let sql = format!(
             "select changes.*, commits.committed_at as valid_from, case when changes._op = 'D' then commits.committed_at \
              else lead(commits.committed_at) over (partition by changes._key order by changes._commit) end as valid_to \
-             from _changes.{} as changes inner join meta.commits as commits on commits.commit_number = changes._commit",
+             from _changes.{} as changes inner join meta.commits as commits on commits.commit_number = changes._commit \
+             where changes._op <> 'P'",
             quoted(&name),
         );
         self.view("history", &name, &sql).await

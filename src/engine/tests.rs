@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::{Clock, SharedClock};
 use crate::engine::cells::Cell;
 use crate::warehouse::CommitHeader;
-use crate::warehouse::commit::CommitKind;
+use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema, timestamp_type,
 };
@@ -355,5 +355,49 @@ async fn what_is_shipped_plans() {
         let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await;
         let table = table.unwrap_or_else(|error| panic!("{name:?}: {error}"));
         table.collect().await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+    }
+}
+
+/// The chain with one more commit, after which the states that commits 2 and 3 wrote of the PM's orders are gone.
+fn without_states(head: &Head) -> Arc<Head> {
+    let gone = |commit| StateAddress { source: "pm1".to_owned(), table: "orders".to_owned(), commit };
+    let last = head.last().unwrap();
+    let commit = Commit {
+        number: last.number + 1,
+        kind: CommitKind::Vacuum,
+        tables: Vec::new(),
+        dropped_states: vec![gone(2), gone(3)],
+        ..Commit::clone(last)
+    };
+    let mut thin = Head::clone(head);
+    thin.push(Arc::new(commit), String::new());
+    Arc::new(thin)
+}
+
+#[tokio::test]
+async fn a_day_between_states_reads_as_if_its_state_were_there() {
+    let mut firm = Firm::new(definitions(&[]), settings()).await;
+    firm.day(&[("a", "1", 1, "x"), ("b", "1", 2, "x"), ("c", "1", 3, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    firm.day(&[("a", "1", 5, "x"), ("b", "1", 2, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)]).await;
+    firm.day(&[("a", "1", 6, "x"), ("b", "1", 7, "y"), ("d", "1", 4, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    let head = firm.engine.refresh().await.unwrap();
+    let thin = without_states(&head);
+    assert!(thin.snapshot(4, "pm1", "orders").unwrap().changes.len() == 2);
+    let (between, _) = firm.engine.prepared_session(thin, catalog::Extent::Views).await.unwrap();
+    let whole = firm.session().await;
+    for (sql, rows) in [
+        ("select * from pm1.orders order by _key", 4),
+        ("select id, status from pm1.orders where _key = 'b'", 1),
+        ("select amount from pm1.orders where amount > 0.03 order by amount", 4),
+        ("select _key, amount from pm1.orders where status = 'x' order by 1 limit 2", 2),
+        ("select count(*), sum(amount) from pm1.orders", 1),
+        ("select count(*) from pm1.orders", 1),
+        ("select orders.id, projects.id from pm1.orders join pm1.projects on project = projects.id order by 1", 4),
+    ] {
+        let expected = ask(&whole, sql).await;
+        assert_eq!(expected.lines().count(), rows, "{sql}\n{expected}");
+        assert_eq!(ask(&between, sql).await, expected, "{sql}");
     }
 }

@@ -320,11 +320,13 @@ impl<'a> Reader<'a> {
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
         for (mut received, position, owner) in records {
+            let before = self.source.redaction_key_before.as_deref();
+            let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
             decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
             read.seen.record(&decoder, table, &received.record);
             let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
             let row = match decoder.row(&received.record, owner, position, received.at) {
-                Ok(row) => row,
+                Ok(row) => Row { hash_before, ..row },
                 Err(reason) => {
                     read.rejects.push(Reject {
                         scope: job.scope.to_string(),

@@ -33,8 +33,11 @@ pub const HASH: &str = "_hash";
 pub const EXTRACTED_AT: &str = "_extracted_at";
 /// The commit that last changed the row.
 pub const COMMIT: &str = "_commit";
-/// In change files: `I` inserted, `U` updated, `D` deleted.
+/// In change files: `I` inserted, `U` updated, `D` deleted, `P` projected anew: the record is the one that [`COMMIT`] brought,
+/// only the key under which its sensitive fields are hashed is another. A `P` is no change of the source.
 pub const OP: &str = "_op";
+/// Optional last column of a run's rows, while the key for sensitive fields is being changed: the content hash under the old key.
+pub const HASH_BEFORE: &str = "_hash_before";
 
 /// The source name under which results of our own (coverage, exceptions, check runs, …) are kept as tables.
 pub const SYSTEM_SOURCE: &str = "tieout";
