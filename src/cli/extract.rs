@@ -8,22 +8,23 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::previous::previous_tables;
 use super::workspace::Workspace;
 use super::{Failure, Global, INCOMPLETE};
 use crate::clock::Clock;
 use crate::engine::{Engine, Evaluation, Verdict};
 use crate::extract::{
-    PreviousTable, PreviousTables, Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
+    Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
 };
-use crate::warehouse::commit::{Commit, CommitKind, Head};
+use crate::warehouse::commit::{Commit, CommitKind};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
-use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
+use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable};
 
 /// How often a run is prepared again because another one committed first.
 const REBASE_ATTEMPTS: usize = 5;
@@ -178,7 +179,7 @@ async fn read_sources(
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, &source.name).await.map_err(Failure::warehouse)?,
+            previous: previous_tables(&workspace.warehouse, &head, source, request.mode).await.map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
             cancel: cancel.clone(),
@@ -213,25 +214,6 @@ async fn read_sources(
 fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     let known = source.manifest.tables.iter().map(|table| table.name.clone());
     known.filter(|name| wanted.contains(name)).collect()
-}
-
-/// What the warehouse knows of a source's tables: cursors, and the scopes and keys that have rows.
-async fn previous_tables(warehouse: &Warehouse, head: &Head, source: &str) -> Result<PreviousTables, WarehouseError> {
-    let mut previous = PreviousTables::default();
-    for (_, table) in head.tables().into_iter().filter(|(name, _)| name == source) {
-        let mut known =
-            PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
-        for batch in warehouse.read_state(head, head.number(), source, &table).await? {
-            let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
-            for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
-                known.scopes.insert(scope.to_owned());
-                known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
-            }
-        }
-        previous.tables.insert(table, known);
-    }
-    Ok(previous)
 }
 
 /// Tables with a scope that may not be believed, as `source.table`.
