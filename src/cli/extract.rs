@@ -19,9 +19,7 @@ use super::workspace::Workspace;
 use super::{Failure, Global, INCOMPLETE};
 use crate::clock::Clock;
 use crate::engine::{Engine, Evaluation, Verdict};
-use crate::extract::{
-    Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
-};
+use crate::extract::{Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings};
 use crate::warehouse::commit::{Commit, CommitKind};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
 use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable};
@@ -179,7 +177,9 @@ async fn read_sources(
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, source, request.mode).await.map_err(Failure::warehouse)?,
+            previous: previous_tables(&workspace.warehouse, &head, source, request.mode)
+                .await
+                .map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
             cancel: cancel.clone(),

@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::{SourceSettings, TOKEN_URL};
 use super::client::{Body, Client, Meter, Request, fill_settings};
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Auth;
 use super::secrets::Secret;
+use super::{SourceSettings, TOKEN_URL};
 
 /// How long a sign-out may hold up the end of a run.
 const SIGN_OUT_MAX: Duration = Duration::from_secs(15);

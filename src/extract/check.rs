@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{PreviousTables, SourceSettings};
 use super::client::{Client, Meter};
 use super::failure::Error;
 use super::run::order;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
 use crate::warehouse::rows::{CoverageStatus, Drift, ReadMode};
 

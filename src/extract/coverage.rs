@@ -114,7 +114,9 @@ fn empty_verdict(
         None => {}
     }
     let has_records = |name: &String| {
-        all.get(name).and_then(|evidence| evidence.coverage.get(&coverage.scope)).is_some_and(|coverage| coverage.rows > 0)
+        all.get(name)
+            .and_then(|evidence| evidence.coverage.get(&coverage.scope))
+            .is_some_and(|coverage| coverage.rows > 0)
     };
     if table.companions.iter().any(has_records) {
         return Ok(());

@@ -320,9 +320,12 @@ impl<'a> Reader<'a> {
                 read.status = if pages.count > 0 { CoverageStatus::Partial } else { failure.status() };
                 read.error = Some(failure.to_string());
                 read.failure = Some(failure);
-            } else if let Some(reason) = pages.broken.or(pages.moved) {
+            } else if let Some(reason) = pages.broken {
                 read.status = CoverageStatus::Partial;
-                read.is_unsteady = pages.count > 1;
+                read.error = Some(reason);
+            } else if let Some(reason) = pages.moved {
+                read.status = CoverageStatus::Partial;
+                read.is_unsteady = true;
                 read.error = Some(reason);
             } else if let Some(total) = pages.total.filter(|total| received < *total) {
                 read.status = CoverageStatus::Partial;
