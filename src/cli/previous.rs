@@ -106,3 +106,86 @@ fn set_by<'a>(head: &'a Head, source: &str, table: &str, cursor: &str) -> Option
     });
     looked_at.take_while(|(_, found)| *found == Some(cursor)).last().map(|(commit, _)| commit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SharedClock};
+    use crate::extract::Quota;
+    use crate::warehouse::CommitHeader;
+    use crate::warehouse::commit::CommitKind;
+    use crate::warehouse::rows::TableInput;
+
+    const MANIFEST: &str = "extractors/procore/manifest.toml";
+
+    fn source(definitions: &Definitions) -> SourceSettings {
+        SourceSettings {
+            name: "procore".into(),
+            manifest: Manifest::parse(MANIFEST, definitions.get(MANIFEST).unwrap()).unwrap(),
+            base_url: None,
+            values: BTreeMap::new(),
+            redaction_key: None,
+            quota: Quota::default(),
+        }
+    }
+
+    async fn commit(warehouse: &Warehouse, definitions: &Definitions, cursor: Option<&str>) {
+        let hash = warehouse.put_definitions(&definitions.to_json()).await.unwrap();
+        let observed_at = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let clock = Clock::Shared(SharedClock::new(observed_at));
+        let header =
+            CommitHeader { kind: CommitKind::Extract, clock: &clock, definitions: hash, runs: Vec::new(), observed_at };
+        let mut prepared = warehouse.prepare(header).await.unwrap();
+        for table in ["vendors", "projects"] {
+            let input = TableInput {
+                source: "procore".into(),
+                table: table.into(),
+                columns: Vec::new(),
+                mode: ReadMode::Full,
+                batches: Vec::new(),
+                coverage: Vec::new(),
+                rejects: Vec::new(),
+                drift: Vec::new(),
+                cursor: cursor.map(str::to_owned),
+                accept_deletes: false,
+            };
+            prepared.add(input).await.unwrap();
+        }
+        warehouse.publish(prepared).await.unwrap();
+    }
+
+    async fn cursors(warehouse: &Warehouse, source: &SourceSettings, mode: ReadMode) -> [Option<String>; 2] {
+        let head = warehouse.head().await.unwrap();
+        let mut previous = previous_tables(warehouse, &head, source, mode).await.unwrap();
+        ["vendors", "projects"].map(|table| previous.tables.remove(table).unwrap().cursor)
+    }
+
+    #[tokio::test]
+    async fn a_changed_declaration_is_read_in_full_until_that_worked() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap();
+        let before = Definitions::shipped();
+        let mut after = before.clone();
+        let text = after.files.get_mut(MANIFEST).unwrap();
+        // The first `view` is that of the vendors.
+        *text = text.replacen("view = \"extended\"", "view = \"erp\"", 1);
+        let (old, new) = (Some("2026-01-01T00:00:00Z".to_owned()), Some("2026-02-01T00:00:00Z".to_owned()));
+
+        commit(&warehouse, &before, old.as_deref()).await;
+        let same = cursors(&warehouse, &source(&before), ReadMode::Incremental).await;
+        assert_eq!(same, [old.clone(), old.clone()]);
+        let changed = cursors(&warehouse, &source(&after), ReadMode::Incremental).await;
+        assert_eq!(changed, [None, old.clone()]);
+
+        // A run under the new declaration that could not read everything carries the old cursor on.
+        commit(&warehouse, &after, None).await;
+        let changed = cursors(&warehouse, &source(&after), ReadMode::Incremental).await;
+        assert_eq!(changed, [None, old.clone()]);
+        let full = cursors(&warehouse, &source(&after), ReadMode::Full).await;
+        assert_eq!(full, [old.clone(), old]);
+
+        commit(&warehouse, &after, new.as_deref()).await;
+        let changed = cursors(&warehouse, &source(&after), ReadMode::Incremental).await;
+        assert_eq!(changed, [new.clone(), new]);
+    }
+}

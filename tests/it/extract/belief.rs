@@ -67,7 +67,6 @@ async fn a_list_that_moves_between_its_pages_is_read_again() {
             ("/oauth/token", ..) => token(seen).unwrap(),
             // Record 1 is deleted after the first page: record 3 slips onto it, and page 2 begins with 4.
             (_, false, 1) => answer(200, &[next, ("Total", "4")], r#"[{"id":1},{"id":2}]"#),
-            (_, true, 1) => answer(200, &[last, ("Total", "3")], r#"[{"id":4}]"#),
             (_, false, _) => answer(200, &[next, ("Total", "3")], r#"[{"id":2},{"id":3}]"#),
             (_, true, _) => answer(200, &[last, ("Total", "3")], r#"[{"id":4}]"#),
         }
