@@ -14,6 +14,7 @@ mod check;
 mod demo;
 mod extract;
 mod init;
+mod previous;
 mod serve;
 mod simulate;
 mod sql;

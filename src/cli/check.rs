@@ -25,7 +25,7 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
         let checks = crate::extract::check(&source, &Clock::Machine).await.map_err(Failure::source)?;
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["table", "result", "fields missing", "fields new", "detail"]);
+        table.set_header(["table", "result", "fields missing", "fields unmapped", "detail"]);
         for check in checks {
             failed |=
                 matches!(check.status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed);
@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
                 let found = check.drift.iter().filter(|drift| drift.kind == kind);
                 found.map(|drift| drift.field.as_str()).collect::<Vec<_>>().join(", ")
             };
-            let (missing, new) = (fields("missing"), fields("new"));
+            let (missing, new) = (fields("missing"), fields("unmapped"));
             table.add_row([
                 &check.table,
                 check.status.as_str(),

@@ -8,23 +8,21 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use chrono::{DateTime, Utc};
 use clap::Args;
-use futures::TryStreamExt;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::previous::previous_tables;
 use super::workspace::Workspace;
 use super::{Failure, Global, INCOMPLETE};
 use crate::clock::Clock;
 use crate::engine::{Engine, Evaluation, Verdict};
-use crate::extract::{
-    PreviousTable, PreviousTables, Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
-};
-use crate::warehouse::commit::{Commit, CommitKind, Head};
+use crate::extract::{Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings};
+use crate::warehouse::commit::{Commit, CommitKind};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
-use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
+use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable};
 
 /// How often a run is prepared again because another one committed first.
 const REBASE_ATTEMPTS: usize = 5;
@@ -179,7 +177,9 @@ async fn read_sources(
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, source).await.map_err(Failure::warehouse)?,
+            previous: previous_tables(&workspace.warehouse, &head, source, request.mode)
+                .await
+                .map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
             cancel: cancel.clone(),
@@ -214,40 +214,6 @@ async fn read_sources(
 fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     let known = source.manifest.tables.iter().map(|table| table.name.clone());
     known.filter(|name| wanted.contains(name)).collect()
-}
-
-/// What the warehouse knows of a source's tables: cursors, the scopes that have rows, and the keys that a run asks for.
-async fn previous_tables(
-    warehouse: &Warehouse,
-    head: &Head,
-    source: &SourceSettings,
-) -> Result<PreviousTables, WarehouseError> {
-    let mut previous = PreviousTables::default();
-    let name = source.name.as_str();
-    let parents = source.manifest.parent_tables();
-    for (_, table) in head.tables().into_iter().filter(|(found, _)| found == name) {
-        let may_hide = source.manifest.table(&table).is_some_and(|table| table.may_hide);
-        let wants_keys = may_hide || parents.contains(&table.as_str());
-        let mut known =
-            PreviousTable { cursor: head.cursor(name, &table).map(str::to_owned), ..PreviousTable::default() };
-        // Two columns of every table, a batch at a time: no table is held whole.
-        let mut batches =
-            warehouse.stream_state(head, head.number(), name, &table, Vec::new(), |name| name == rows::SCOPE);
-        while let Some(batch) = batches.try_next().await? {
-            let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
-            for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
-                if !known.scopes.contains(scope) {
-                    known.scopes.insert(scope.to_owned());
-                }
-                if wants_keys {
-                    known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
-                }
-            }
-        }
-        previous.tables.insert(table, known);
-    }
-    Ok(previous)
 }
 
 /// Tables with a scope that may not be believed, as `source.table`.

@@ -185,8 +185,7 @@ const SYSTEM_TABLES: [(&str, bool, &str); 7] = [
     (
         "requests",
         true,
-        "source text, table_name text, requests int64, retries int64, rate_limited int64, rows int64, bytes int64, \
-         waited_seconds int64, started_at timestamp, finished_at timestamp",
+        "source text, table_name text, requests int64, retries int64, waited_seconds int64, bytes int64",
     ),
 ];
 

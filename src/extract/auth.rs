@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::SourceSettings;
 use super::client::{Body, Client, Meter, Request, fill_settings};
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Auth;
 use super::secrets::Secret;
+use super::{SourceSettings, TOKEN_URL};
 
 /// How long a sign-out may hold up the end of a run.
 const SIGN_OUT_MAX: Duration = Duration::from_secs(15);
@@ -98,20 +98,24 @@ impl Session {
         let pairs = |fields: &[(&str, &String)]| -> Vec<(String, String)> {
             fields.iter().map(|(name, text)| ((*name).to_owned(), get(text))).collect()
         };
+        let token_url = |text: &String| match source.values.get(TOKEN_URL) {
+            Some(url) => url.expose().to_owned(),
+            None => get(text),
+        };
         let (login, logout) = match way {
             None => (Login::None, None),
-            Some(Auth::Oauth2ClientCredentials { token_url, client_id, client_secret, scope }) => {
+            Some(Auth::Oauth2ClientCredentials { token_url: url, client_id, client_secret, scope }) => {
                 let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
                 form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: get(token_url), form }, None)
+                (Login::Token { url: token_url(url), form }, None)
             }
-            Some(Auth::Oauth2Password { token_url, client_id, client_secret, username, password, scope }) => {
+            Some(Auth::Oauth2Password { token_url: url, client_id, client_secret, username, password, scope }) => {
                 let mut form = vec![("grant_type".to_owned(), "password".to_owned())];
                 form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 form.extend(pairs(&[("username", username), ("password", password)]));
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: get(token_url), form }, None)
+                (Login::Token { url: token_url(url), form }, None)
             }
             Some(Auth::CookieSession { login_path, logout_path, body }) => {
                 let filled = body.iter().filter_map(|(name, text)| {

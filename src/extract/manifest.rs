@@ -88,6 +88,9 @@ pub struct Rest {
     /// The field that wraps every value (Acumatica: `value`).
     #[serde(default)]
     pub unwrap: Option<String>,
+    /// The field that some of its lists are wrapped in although most are bare (Procore: `data`).
+    #[serde(default)]
+    pub envelope: Option<String>,
     /// Ways to sign in; the first whose placeholders are all set is used.
     #[serde(default)]
     pub auth: Vec<Auth>,
@@ -199,7 +202,7 @@ impl Default for Retry {
 }
 
 /// One table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Its name in SQL.
@@ -239,6 +242,12 @@ pub struct Table {
     /// Tables under the same permission: records in one of them prove that an empty list is empty.
     #[serde(default)]
     pub companions: Vec<String>,
+    /// The column that is set on a deleted record: what was listed under it is gone as well.
+    #[serde(default)]
+    pub deleted: Option<String>,
+    /// The flag of records under which nothing is listed.
+    #[serde(default)]
+    pub childless: Option<String>,
     /// Vanishing from this list proves nothing.
     #[serde(default)]
     pub may_hide: bool,
@@ -268,7 +277,7 @@ pub enum Method {
 }
 
 /// How a list is paged.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
     /// One answer holds everything.
@@ -287,6 +296,9 @@ pub enum Paging {
         /// The header that tells the total.
         #[serde(default)]
         total_header: Option<String>,
+        /// The header that tells the size that the server chose.
+        #[serde(default)]
+        size_header: Option<String>,
     },
     /// Pages by offset, until a short one.
     Offset {
@@ -308,7 +320,7 @@ fn per_page() -> String {
 }
 
 /// Rows that are elements of a list inside another table's records.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
     /// The other table.
@@ -329,7 +341,7 @@ pub enum Empty {
 }
 
 /// How an incremental read asks for what changed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// The source's field.

@@ -13,6 +13,9 @@ use super::manifest::Paging;
 /// Pages of one list that are read before it is called endless.
 const PAGES_MAX: usize = 20_000;
 
+/// Servers cap pages at multiples of it.
+const ROUND: u64 = 5;
+
 /// What a page told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Page {
@@ -26,6 +29,8 @@ pub(crate) struct Page {
     pub next: Option<String>,
     /// The total that the source told.
     pub total: Option<u64>,
+    /// The page size that the source told, which may be less than what was asked for.
+    pub size: Option<u64>,
 }
 
 /// What to request next.
@@ -50,12 +55,13 @@ pub(crate) struct Pager<'a> {
     seen: BTreeSet<String>,
     total: Option<u64>,
     is_guess: bool,
+    moved: Option<String>,
 }
 
 impl<'a> Pager<'a> {
     /// A list not yet begun.
     pub(crate) fn new(paging: &'a Paging) -> Self {
-        Self { paging, pages: 0, records: 0, seen: BTreeSet::new(), total: None, is_guess: false }
+        Self { paging, pages: 0, records: 0, seen: BTreeSet::new(), total: None, is_guess: false, moved: None }
     }
 
     /// Parameters of the first request.
@@ -73,6 +79,11 @@ impl<'a> Pager<'a> {
         self.total
     }
 
+    /// How the list changed while it was read, if it did: a page by number then skips or repeats records.
+    pub(crate) fn moved(&self) -> Option<&str> {
+        self.moved.as_deref()
+    }
+
     /// Whether the page just received repeats one; its records add nothing.
     pub(crate) fn is_repeated(&self, page: &Page) -> bool {
         page.records > 0 && self.seen.contains(&page.digest)
@@ -81,6 +92,11 @@ impl<'a> Pager<'a> {
     /// Takes a page and says what comes next.
     pub(crate) fn next(&mut self, page: &Page) -> Next {
         self.pages += 1;
+        if let (Some(before), Some(now)) = (self.total, page.total)
+            && before != now
+        {
+            self.moved = Some(format!("the list changed while it was read: it told {before} records, then {now}"));
+        }
         self.total = page.total.or(self.total);
         if self.is_repeated(page) {
             return self.repeated();
@@ -121,10 +137,15 @@ impl<'a> Pager<'a> {
             self.is_guess = false;
             return Next::Link(next.clone());
         }
-        let is_full = u64::try_from(page.records).unwrap_or(u64::MAX) >= per_page;
-        let is_short_of_total = self.total.is_some_and(|total| self.records < total) && page.records > 0;
+        let records = u64::try_from(page.records).unwrap_or(u64::MAX);
+        let is_full = match page.size {
+            Some(size) => records >= size.min(per_page),
+            // Told nothing, and a round number: a cap of 30 or 50 looks the same as a list that ends there.
+            None => records >= per_page || records.is_multiple_of(ROUND),
+        };
+        let is_worth_it = self.total.map_or(is_full, |total| self.records < total) && page.records > 0;
         // No link at all: many lists page without saying so. A full page, or a total not yet reached, is worth a try.
-        if !page.has_link && (is_short_of_total || (self.total.is_none() && is_full)) {
+        if !page.has_link && is_worth_it {
             self.is_guess = true;
             return Next::Parameters(self.parameters(self.pages + 1, None));
         }
@@ -191,6 +212,7 @@ mod tests {
             per_page_parameter: "per_page".into(),
             per_page,
             total_header,
+            size_header: None,
         }
     }
 
@@ -237,6 +259,35 @@ mod tests {
         let capped = Page { total: Some(5), ..page(3, "a") };
         assert!(matches!(pager.next(&capped), Next::Parameters(_)));
         assert_eq!(pager.next(&Page { total: Some(5), ..page(2, "b") }), Next::Complete);
+    }
+
+    #[test]
+    fn a_page_as_large_as_the_source_gives_is_full() {
+        let paging = links(100);
+        let capped = Page { size: Some(3), ..page(3, "a") };
+        assert!(matches!(Pager::new(&paging).next(&capped), Next::Parameters(_)));
+        let short = Page { size: Some(100), ..page(30, "a") };
+        assert_eq!(Pager::new(&paging).next(&short), Next::Complete);
+        let empty = Page { size: Some(100), ..page(0, "") };
+        assert_eq!(Pager::new(&paging).next(&empty), Next::Complete);
+    }
+
+    #[test]
+    fn a_round_page_without_a_word_of_its_size_is_tried_once_more() {
+        let paging = links(100);
+        assert!(matches!(Pager::new(&paging).next(&page(30, "a")), Next::Parameters(_)));
+        assert_eq!(Pager::new(&paging).next(&page(31, "a")), Next::Complete);
+        assert_eq!(Pager::new(&paging).next(&page(0, "a")), Next::Complete);
+    }
+
+    #[test]
+    fn a_total_that_changes_between_pages_is_told() {
+        let paging = links(2);
+        let mut pager = Pager::new(&paging);
+        pager.next(&Page { total: Some(3), next: Some("/x?page=2".into()), has_link: true, ..page(2, "a") });
+        assert_eq!(pager.moved(), None);
+        pager.next(&Page { total: Some(2), has_link: true, ..page(0, "b") });
+        assert!(pager.moved().is_some_and(|moved| moved.contains("3 records, then 2")));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::manifest::{ColumnFrom, Manifest, Method, Paging, Table};
 use super::paging::{Next, Page, Pager};
 use super::path::look_up;
 use super::secrets::Setting;
-use super::template::{Piece, Unset, fill, plain, segment};
+use super::template::{Piece, Unset, fill, json, plain, segment};
 use super::value::Cell;
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
@@ -35,8 +35,17 @@ pub(crate) struct ParentRow {
     pub cells: Vec<Cell>,
     /// The project it lies in or is.
     pub project: Option<String>,
+    /// Whether the source says that it is deleted.
+    pub is_deleted: bool,
     /// The row that it was listed under itself.
     pub above: Option<Arc<ParentRow>>,
+}
+
+impl ParentRow {
+    /// Whether it, or what it hangs on, is deleted.
+    fn is_gone(&self) -> bool {
+        self.is_deleted || self.above.as_ref().is_some_and(|above| above.is_gone())
+    }
 }
 
 /// The scope below a row: its own scope and key.
@@ -69,6 +78,8 @@ pub(crate) struct ScopeRead<'a> {
     pub observed_at: DateTime<Utc>,
     pub error: Option<String>,
     pub failure: Option<Failure>,
+    /// Not complete because the list did not hold still: another read may be.
+    pub is_unsteady: bool,
     pub seen: Seen,
 }
 
@@ -79,6 +90,9 @@ pub(crate) struct Reader<'a> {
     pub client: &'a Client,
     pub started_at: DateTime<Utc>,
 }
+
+/// How often a list that changes while it is read is read.
+const READS_MAX: usize = 2;
 
 /// A received record with its page's number and time.
 struct Received {
@@ -97,6 +111,8 @@ struct Pages {
     failure: Option<Failure>,
     /// Not complete, though no request failed.
     broken: Option<String>,
+    /// How the list changed between the pages.
+    moved: Option<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -106,8 +122,18 @@ impl<'a> Reader<'a> {
 
     /// Reads a list, and everything embedded in its records.
     pub(crate) async fn read(&self, job: Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
-        let mut pages = match self.request(&job) {
-            Ok(first) => self.pages(&job, first, meter).await,
+        for _ in 1..READS_MAX {
+            let reads = self.read_once(&job, meter).await;
+            if !reads.first().is_some_and(|read| read.is_unsteady) {
+                return reads;
+            }
+        }
+        self.read_once(&job, meter).await
+    }
+
+    async fn read_once(&self, job: &Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
+        let mut pages = match self.request(job) {
+            Ok(first) => self.pages(job, first, meter).await,
             Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
         };
         if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
@@ -116,7 +142,7 @@ impl<'a> Reader<'a> {
             if let Ok(first) = self.request(&probe) {
                 let probed = self.pages(&probe, first, meter).await;
                 if !probed.records.is_empty() {
-                    let mut reads = self.decode(&job, pages);
+                    let mut reads = self.decode(job, pages);
                     for read in &mut reads {
                         read.status = CoverageStatus::Ok;
                     }
@@ -125,7 +151,7 @@ impl<'a> Reader<'a> {
                 pages.failure = probed.failure;
             }
         }
-        self.decode(&job, pages)
+        self.decode(job, pages)
     }
 
     async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
@@ -150,6 +176,7 @@ impl<'a> Reader<'a> {
             }
             let next = pager.next(&page);
             found.total = pager.total();
+            found.moved = pager.moved().map(str::to_owned);
             request = match next {
                 _ if job.is_probe => return found,
                 Next::Complete => return found,
@@ -168,11 +195,13 @@ impl<'a> Reader<'a> {
     }
 
     fn page(&self, job: &Job<'a>, answer: Answer) -> Result<(Page, Vec<Value>, DateTime<Utc>), Failure> {
-        let total_header = match &job.table.paging {
-            Paging::LinkHeader { total_header: Some(name), .. } => answer.headers.get(name),
-            _ => None,
+        let told = |header: &Option<String>| -> Option<u64> {
+            answer.headers.get(header.as_deref()?)?.to_str().ok()?.trim().parse().ok()
         };
-        let total = total_header.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+        let (total, size) = match &job.table.paging {
+            Paging::LinkHeader { total_header, size_header, .. } => (told(total_header), told(size_header)),
+            Paging::None | Paging::Offset { .. } => (None, None),
+        };
         let wrong = |what: String| Failure {
             kind: FailureKind::Other,
             request: answer.request.clone(),
@@ -180,7 +209,7 @@ impl<'a> Reader<'a> {
             hint: Some("the manifest's `records` or `path` may not fit this version of the interface".into()),
         };
         let unwrap = self.manifest().rest.unwrap.as_deref();
-        let records = match (job.table.records.as_deref(), answer.body) {
+        let records = match (job.table.records.as_deref(), self.opened(job.table, answer.body)) {
             (Some("."), record @ Value::Object(_)) => vec![record],
             (None, Value::Array(records)) => records,
             (Some(path), body) if path != "." => match look_up(&body, path, unwrap) {
@@ -200,8 +229,17 @@ impl<'a> Reader<'a> {
             }
         };
         let digest = digest(job.table, &records, unwrap);
-        let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total };
+        let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total, size };
         Ok((page, records, answer.received_at))
+    }
+
+    /// The list in an answer that came in the wrapper that the manifest names; any other answer as it is.
+    fn opened(&self, table: &Table, mut body: Value) -> Value {
+        let wrapper = self.manifest().rest.envelope.as_deref().filter(|_| table.records.is_none());
+        match wrapper.and_then(|name| body.get_mut(name)) {
+            Some(list @ Value::Array(_)) => list.take(),
+            _ => body,
+        }
     }
 
     /// The first request of a list, without paging parameters.
@@ -285,9 +323,19 @@ impl<'a> Reader<'a> {
             } else if let Some(reason) = pages.broken {
                 read.status = CoverageStatus::Partial;
                 read.error = Some(reason);
+            } else if let Some(reason) = pages.moved {
+                read.status = CoverageStatus::Partial;
+                read.is_unsteady = true;
+                read.error = Some(reason);
             } else if let Some(total) = pages.total.filter(|total| received < *total) {
                 read.status = CoverageStatus::Partial;
+                read.is_unsteady = pages.count > 1;
                 read.error = Some(format!("the source tells {total} records and gave {received}"));
+            }
+            let is_nothing = matches!(read.status, CoverageStatus::NotFound | CoverageStatus::EmptyUnverified);
+            if is_nothing && job.parent.as_ref().is_some_and(|parent| parent.is_gone()) {
+                // What the record is gone with: its list is hidden or empty because there is nothing left to list.
+                (read.status, read.error, read.failure) = (CoverageStatus::EmptyVerified, None, None);
             }
         }
         reads
@@ -315,6 +363,7 @@ impl<'a> Reader<'a> {
             observed_at,
             error: None,
             failure: None,
+            is_unsteady: false,
             seen: Seen::default(),
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
@@ -432,27 +481,4 @@ fn digest(table: &Table, records: &[Value], unwrap: Option<&str>) -> String {
         hasher.update(text.as_bytes());
     }
     hex::encode(hasher.finalize())
-}
-
-/// A manifest's body as JSON, placeholders filled in; a field whose setting is unset is left out.
-fn json(value: &toml::Value, fill_in: &dyn Fn(&Piece<'_>) -> Option<String>) -> Result<Value, Unset> {
-    Ok(match value {
-        toml::Value::String(text) => Value::String(fill(text, fill_in, plain)?),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Boolean(flag) => Value::from(*flag),
-        toml::Value::Array(items) => items.iter().map(|item| json(item, fill_in)).collect::<Result<_, _>>()?,
-        toml::Value::Table(fields) => {
-            let mut object = serde_json::Map::new();
-            for (name, field) in fields {
-                match json(field, fill_in) {
-                    Err(Unset::Setting(_)) => {}
-                    filled => {
-                        object.insert(name.clone(), filled?);
-                    }
-                }
-            }
-            Value::Object(object)
-        }
-        other => Value::String(other.to_string()),
-    })
 }

@@ -236,7 +236,8 @@ pub struct Reject {
 pub struct Drift {
     /// The field's path.
     pub field: String,
-    /// `missing` (declared, in no record), `new` (in records, not known to the manifest) or `type`.
+    /// `missing` (declared, in no record), `unmapped` (in records from the first, not known to the manifest), `new` (the same,
+    /// but not there before) or `type` (of another kind than declared or told before).
     pub kind: String,
     /// One sentence with an example.
     pub detail: String,

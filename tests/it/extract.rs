@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod belief;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -344,7 +345,8 @@ async fn an_incremental_read_asks_from_the_cursor_and_keeps_it_on_failure() {
     let source = source(&server, &format!("{SYSTEM}{contracts}"));
     let mut options = options(&clock());
     options.mode = ReadMode::Incremental;
-    let previous = PreviousTable { cursor: Some("2026-01-30T00:00:00Z".into()), ..PreviousTable::default() };
+    let scopes = BTreeSet::from(["1".to_owned()]);
+    let previous = PreviousTable { cursor: Some("2026-01-30T00:00:00Z".into()), scopes, ..PreviousTable::default() };
     options.previous.tables.insert("contracts".into(), previous);
     let outcome = run(&source, &options).await.unwrap();
     assert_eq!(
