@@ -84,6 +84,11 @@ impl<'a> Pager<'a> {
         page.records > 0 && self.seen.contains(&page.digest)
     }
 
+    /// How many records at the page's front are the end of the page before.
+    pub(crate) fn overlap(&self, page: &Page) -> usize {
+        usize::from(self.last.is_some() && self.last.as_ref() == page.keys.first())
+    }
+
     /// Takes a page and says what comes next.
     pub(crate) fn next(&mut self, page: &Page) -> Next {
         self.pages += 1;

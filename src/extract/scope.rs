@@ -153,7 +153,8 @@ impl<'a> Reader<'a> {
             found.oldest = found.oldest.or(Some(at));
             if !pager.is_repeated(&page) {
                 let number = found.count;
-                found.records.extend(records.into_iter().map(|record| Received { record, page: number, at }));
+                let new = records.into_iter().skip(pager.overlap(&page));
+                found.records.extend(new.map(|record| Received { record, page: number, at }));
             }
             let next = pager.next(&page);
             found.total = pager.total();
