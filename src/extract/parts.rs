@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
                 match parts.iter_mut().find(|part| part.parameter == *parameter && part.place == place) {
                     Some(part) => part.elements.push(element.to_owned()),
                     None => {
-                        parts.push(Part { parameter: parameter.clone(), elements: vec![element.to_owned()], place })
+                        parts.push(Part { parameter: parameter.clone(), elements: vec![element.to_owned()], place });
                     }
                 }
             }
@@ -158,7 +158,9 @@ impl<'a> Reader<'a> {
                 more.records.iter().filter_map(|found| Some((self.key(job, &found.record)?, &found.record))).collect();
             for found in &mut pages.records {
                 if let Some(other) = self.key(job, &found.record).and_then(|key| by_key.get(&key).copied()) {
-                    parts.iter().for_each(|part| part.copy(other, &mut found.record));
+                    for part in &parts {
+                        part.copy(other, &mut found.record);
+                    }
                 }
             }
             pages.failure = more.failure;
@@ -178,7 +180,9 @@ impl<'a> Reader<'a> {
     fn key(&self, job: &Job<'a>, record: &Value) -> Option<String> {
         let mut text = String::new();
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        keys.into_iter().for_each(|key| write_canonical(key, &mut text));
+        for key in keys {
+            write_canonical(key, &mut text);
+        }
         Some(text)
     }
 
@@ -206,7 +210,9 @@ impl<'a> Reader<'a> {
                 let request = Request { target: target.clone(), is_trial: group.len() > 1, ..request };
                 match self.client.fetch(&request, meter).await {
                     Ok(answer) => {
-                        open.iter().for_each(|part| part.copy(&answer.body, record));
+                        for part in &open {
+                            part.copy(&answer.body, record);
+                        }
                         // Not by key either: this source has no such part, and the next record would not tell otherwise.
                         group.retain(|part| !open.contains(part) || part.is_in(record));
                         next += 1;
