@@ -38,10 +38,11 @@ fn check(kind: &str, number: &str, status: &str, amount: &str, paid: &[(&str, &s
 
 fn bill(number: &str, status: &str, amount: &str, with_retainage: Option<&str>) -> Value {
     let amount: Value = serde_json::from_str(amount).unwrap();
-    let mut total = json!({"type": "CustomDecimalField"});
-    if let Some(text) = with_retainage {
-        total["value"] = serde_json::from_str(text).unwrap();
-    }
+    // Of an empty custom field only the type is told.
+    let total = with_retainage.map_or_else(
+        || json!({"type": "CustomDecimalField"}),
+        |text| json!({"type": "CustomDecimalField", "value": serde_json::from_str::<Value>(text).unwrap()}),
+    );
     wrapped(
         json!({"Type": "Bill", "ReferenceNbr": number, "Status": status, "Date": "2026-04-01T00:00:00+00:00", "Vendor": "V1   ",
         "VendorRef": number, "Amount": amount, "Balance": 0, "TaxTotal": 0, "CurrencyID": "USD", "Applications": [], "Details": [],
