@@ -10,7 +10,7 @@
 //! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
 //! | `decode`, `value`, `path`, `redact`, `hash` | pure: a JSON record as a typed row |
-//! | `scope` | one list under one parent, to its end |
+//! | `scope`, `parts` | one list under one parent, to its end; what lists refuse or leave out, record by record |
 //! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
@@ -33,6 +33,7 @@ mod hash;
 mod lint;
 mod pace;
 mod paging;
+mod parts;
 mod path;
 mod redact;
 mod reread;

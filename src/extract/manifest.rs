@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::column::in_file_order;
+pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
 use super::lint;
 use crate::warehouse::rows::ColumnType;
@@ -25,9 +25,28 @@ pub struct Manifest {
     pub settings: Settings,
     /// How its interface is spoken to.
     pub rest: Rest,
+    /// What tables share.
+    #[serde(default)]
+    pub defaults: Defaults,
     /// Its tables, in the file's order.
     #[serde(rename = "table", default)]
     pub tables: Vec<Table>,
+}
+
+/// What a table has where it says nothing else.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// What stands before a path that does not start with `/`.
+    pub folder: String,
+    /// How lists are paged.
+    pub paging: Paging,
+    /// What an empty list means.
+    pub empty: Empty,
+    /// How an incremental read asks for what changed, in tables with a column of that field.
+    pub cursor: Option<Cursor>,
+    /// Paths that do not count as content.
+    pub ignore: Vec<String>,
 }
 
 /// Who the system is.
@@ -106,6 +125,16 @@ pub struct Rest {
     /// An error whose body holds one of these texts is a rate limit, whatever its status.
     #[serde(default)]
     pub retry_text: Vec<String>,
+    /// An error whose body holds one of these texts would be the same again: it is not tried again.
+    #[serde(default)]
+    pub final_text: Vec<String>,
+    /// What to try when the source knows no such path.
+    #[serde(default)]
+    pub not_found_hint: Option<String>,
+    /// Query parameters that name parts of a record, such as `$expand`, each with what stands before the part's name in the
+    /// record. Where a list refuses a part or leaves it out, records are asked for by key: the path and the key's values.
+    #[serde(default)]
+    pub parts: BTreeMap<String, String>,
 }
 
 impl Rest {
@@ -389,9 +418,38 @@ impl Manifest {
     /// Parses and lints a manifest; `path` is for error messages.
     pub fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
         let error = |problems| ManifestError { path: path.to_owned(), problems };
-        let manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
+        let mut manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
+        manifest.fill_in();
         let problems = lint::problems(&manifest);
         if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
+    }
+
+    /// Gives every table the defaults that it does not replace.
+    fn fill_in(&mut self) {
+        let defaults = &self.defaults;
+        for table in &mut self.tables {
+            if let Some(path) = table.path.as_mut().filter(|path| !path.starts_with('/')) {
+                path.insert_str(0, &defaults.folder);
+            }
+            if table.empty == Empty::default() {
+                table.empty = defaults.empty;
+            }
+            if table.ignore.is_empty() {
+                table.ignore.clone_from(&defaults.ignore);
+            }
+            if table.embedded.is_some() {
+                continue;
+            }
+            if matches!(table.paging, Paging::None) {
+                table.paging = defaults.paging.clone();
+            }
+            if table.cursor.is_none() {
+                table.cursor = defaults.cursor.clone().filter(|cursor| {
+                    let is_field = |column: &Column| column.from == ColumnFrom::Path(cursor.field.clone());
+                    table.columns.iter().any(|(_, column)| is_field(column))
+                });
+            }
+        }
     }
 
     /// The table called `name`.

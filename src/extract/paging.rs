@@ -2,7 +2,8 @@
 //!
 //! Invariants: the next request always goes to our base URL (only path and query of a `next` link are used, so a token
 //! never reaches another host); a page that repeats an earlier one ends the loop; a total that is not reached makes the
-//! list partial.
+//! list partial. Pages by offset overlap by one record: where it is not met again, records have moved across the
+//! boundary, and one that still exists would be missing.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,8 @@ pub(crate) struct Page {
     pub records: usize,
     /// A hash of its records, to recognise a repeated page.
     pub digest: String,
+    /// What identifies each record.
+    pub keys: Vec<String>,
     /// Whether the answer had a `Link` header.
     pub has_link: bool,
     /// Path and query of the link `next`.
@@ -42,6 +45,8 @@ pub(crate) enum Next {
     Link(String),
     /// Nothing: all was read.
     Complete,
+    /// From the start again: records moved while the list was read.
+    Moved,
     /// Nothing: the list cannot be read to its end.
     Broken(String),
 }
@@ -52,6 +57,7 @@ pub(crate) struct Pager<'a> {
     paging: &'a Paging,
     pages: usize,
     records: u64,
+    last: Option<String>,
     seen: BTreeSet<String>,
     total: Option<u64>,
     is_guess: bool,
@@ -61,7 +67,16 @@ pub(crate) struct Pager<'a> {
 impl<'a> Pager<'a> {
     /// A list not yet begun.
     pub(crate) fn new(paging: &'a Paging) -> Self {
-        Self { paging, pages: 0, records: 0, seen: BTreeSet::new(), total: None, is_guess: false, moved: None }
+        Self {
+            paging,
+            pages: 0,
+            records: 0,
+            last: None,
+            seen: BTreeSet::new(),
+            total: None,
+            is_guess: false,
+            moved: None,
+        }
     }
 
     /// Parameters of the first request.
@@ -87,6 +102,11 @@ impl<'a> Pager<'a> {
     /// Whether the page just received repeats one; its records add nothing.
     pub(crate) fn is_repeated(&self, page: &Page) -> bool {
         page.records > 0 && self.seen.contains(&page.digest)
+    }
+
+    /// How many records at the page's front are the end of the page before.
+    pub(crate) fn overlap(&self, page: &Page) -> usize {
+        usize::from(self.last.is_some() && self.last.as_ref() == page.keys.first())
     }
 
     /// Takes a page and says what comes next.
@@ -124,11 +144,17 @@ impl<'a> Pager<'a> {
 
     fn after_offset(&mut self, page: &Page, top: u64) -> Next {
         let received = u64::try_from(page.records).unwrap_or(u64::MAX);
+        if self.last.as_ref().is_some_and(|last| !page.keys.contains(last)) {
+            return Next::Moved;
+        }
         // Longer than asked for: the source ignores the size and gave the whole list.
         if received != top {
             return Next::Complete;
         }
         self.is_guess = false;
+        // A page of one record has none to spare.
+        self.last = page.keys.last().filter(|_| top > 1).cloned();
+        self.records -= u64::from(self.last.is_some());
         Next::Parameters(self.parameters(0, None))
     }
 
@@ -221,7 +247,8 @@ mod tests {
     }
 
     fn page(records: usize, digest: &str) -> Page {
-        Page { records, digest: digest.into(), ..Page::default() }
+        let keys = (0..records).map(|place| format!("{digest}{place}")).collect();
+        Page { records, digest: digest.into(), keys, ..Page::default() }
     }
 
     #[test]
@@ -298,6 +325,27 @@ mod tests {
         assert!(matches!(pager.next(&page(2, "a")), Next::Broken(_)));
     }
 
+    #[test]
+    fn a_record_that_vanished_from_an_earlier_page_is_noticed() {
+        let paging = offset(3);
+        let keys = |keys: &[&str]| Page {
+            records: keys.len(),
+            digest: keys.concat(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..Page::default()
+        };
+        let mut pager = Pager::new(&paging);
+        let second = Next::Parameters(vec![("$top".into(), "3".into()), ("$skip".into(), "2".into())]);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["c", "d"])), Next::Complete);
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["d", "e"])), Next::Moved, "one of the first three is gone");
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["b", "c"])), Next::Complete, "one more came in front: nothing is missed");
+    }
+
     proptest! {
         /// Any list, any page size: offset paging reads every record once and stops.
         #[test]
@@ -308,10 +356,11 @@ mod tests {
             let mut read = 0;
             for _ in 0..300 {
                 let skip: usize = parameters.iter().find(|(name, _)| name == "$skip").unwrap().1.parse().unwrap();
-                prop_assert_eq!(skip, read);
+                prop_assert!(skip <= read, "nothing is passed over");
                 let size = total.saturating_sub(skip).min(usize::try_from(top).unwrap());
-                read += size;
-                match pager.next(&page(size, &format!("{skip}"))) {
+                read = skip + size;
+                let keys = (skip..read).map(|place| place.to_string()).collect();
+                match pager.next(&Page { keys, ..page(size, &format!("{skip}+{size}")) }) {
                     Next::Parameters(next) => parameters = next,
                     other => { prop_assert_eq!(other, Next::Complete); break; }
                 }

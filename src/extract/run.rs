@@ -67,7 +67,9 @@ fn nothing(source: &SourceSettings, failure: Failure) -> Error {
     let name = source.name.clone();
     match failure.kind {
         FailureKind::Denied => Error::Denied { name, failure },
-        FailureKind::NotFound | FailureKind::Unreachable | FailureKind::Other => Error::Unavailable { name, failure },
+        FailureKind::NotFound | FailureKind::Refused | FailureKind::Unreachable | FailureKind::Other => {
+            Error::Unavailable { name, failure }
+        }
     }
 }
 

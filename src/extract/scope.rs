@@ -91,32 +91,37 @@ pub(crate) struct Reader<'a> {
     pub started_at: DateTime<Utc>,
 }
 
-/// How often a list that changes while it is read is read.
+/// How often a list is read whose total changes while it is read.
 const READS_MAX: usize = 2;
 
+/// How often a list by offset is begun again because records moved while it was read.
+const MOVED_MAX: usize = 2;
+
 /// A received record with its page's number and time.
-struct Received {
-    record: Value,
+pub(super) struct Received {
+    pub(super) record: Value,
     page: usize,
     at: DateTime<Utc>,
 }
 
 /// What came of the requests for one list.
 #[derive(Default)]
-struct Pages {
-    records: Vec<Received>,
-    count: usize,
-    total: Option<u64>,
-    oldest: Option<DateTime<Utc>>,
-    failure: Option<Failure>,
+pub(super) struct Pages {
+    pub(super) records: Vec<Received>,
+    pub(super) count: usize,
+    pub(super) total: Option<u64>,
+    pub(super) oldest: Option<DateTime<Utc>>,
+    pub(super) failure: Option<Failure>,
     /// Not complete, though no request failed.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
     /// How the list changed between the pages.
-    moved: Option<String>,
+    pub(super) moved: Option<String>,
+    /// Complete, but for parts that the source does not know.
+    pub(super) notes: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    fn manifest(&self) -> &'a Manifest {
+    pub(super) fn manifest(&self) -> &'a Manifest {
         &self.source.manifest
     }
 
@@ -133,7 +138,7 @@ impl<'a> Reader<'a> {
 
     async fn read_once(&self, job: &Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
         let mut pages = match self.request(job) {
-            Ok(first) => self.pages(job, first, meter).await,
+            Ok(first) => self.whole(job, first, meter).await,
             Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
         };
         if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
@@ -154,9 +159,11 @@ impl<'a> Reader<'a> {
         self.decode(job, pages)
     }
 
-    async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
+    /// The records of a list, page by page.
+    pub(super) async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
         let mut pager = Pager::new(&job.table.paging);
         let mut found = Pages::default();
+        let mut moved = 0;
         let mut request = first.clone();
         request.query.extend(if job.is_probe { pager.probe() } else { pager.first() });
         loop {
@@ -172,7 +179,8 @@ impl<'a> Reader<'a> {
             found.oldest = found.oldest.or(Some(at));
             if !pager.is_repeated(&page) {
                 let number = found.count;
-                found.records.extend(records.into_iter().map(|record| Received { record, page: number, at }));
+                let new = records.into_iter().skip(pager.overlap(&page));
+                found.records.extend(new.map(|record| Received { record, page: number, at }));
             }
             let next = pager.next(&page);
             found.total = pager.total();
@@ -183,6 +191,18 @@ impl<'a> Reader<'a> {
                 Next::Broken(reason) => {
                     found.broken = Some(reason);
                     return found;
+                }
+                Next::Moved if moved == MOVED_MAX => {
+                    found.broken =
+                        Some(format!("records moved between its pages each of the {} times it was read", moved + 1));
+                    return found;
+                }
+                Next::Moved => {
+                    moved += 1;
+                    (pager, found) = (Pager::new(&job.table.paging), Pages::default());
+                    let mut again = first.clone();
+                    again.query.extend(pager.first());
+                    again
                 }
                 Next::Link(link) => self.client.follow(&first, &link),
                 Next::Parameters(parameters) => {
@@ -228,8 +248,9 @@ impl<'a> Reader<'a> {
                 return Err(wrong(format!("the answer is {is}, not {wanted}")));
             }
         };
-        let digest = digest(job.table, &records, unwrap);
-        let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total, size };
+        let (digest, keys) = identities(job.table, &records, unwrap);
+        let (has_link, next) = (answer.has_link, answer.next);
+        let page = Page { records: records.len(), digest, keys, has_link, next, total, size };
         Ok((page, records, answer.received_at))
     }
 
@@ -331,6 +352,8 @@ impl<'a> Reader<'a> {
                 read.status = CoverageStatus::Partial;
                 read.is_unsteady = pages.count > 1;
                 read.error = Some(format!("the source tells {total} records and gave {received}"));
+            } else if read.error.is_none() && !pages.notes.is_empty() {
+                read.error = Some(pages.notes.join("; "));
             }
             let is_nothing = matches!(read.status, CoverageStatus::NotFound | CoverageStatus::EmptyUnverified);
             if is_nothing && job.parent.as_ref().is_some_and(|parent| parent.is_gone()) {
@@ -386,19 +409,23 @@ impl<'a> Reader<'a> {
                 }
             };
             let page = received.page;
-            owners.push((received, row.cells.clone()));
+            let owner = (received, row.cells.clone());
             let Some((place, page_before)) = places.get(&row.key).copied() else {
                 places.insert(row.key.clone(), (read.rows.len(), page));
                 read.rows.push(row);
+                owners.push(owner);
                 continue;
             };
-            let Some(before) = read.rows.get_mut(place) else { continue };
+            let (Some(before), Some(owner_before)) = (read.rows.get_mut(place), owners.get_mut(place)) else {
+                continue;
+            };
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
                 read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
             } else {
-                // Pages drift while records are added: the same record came again, the later page is newer.
+                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;
+                *owner_before = owner;
             }
         }
         if !read.rejects.is_empty() {
@@ -431,6 +458,7 @@ impl<'a> Reader<'a> {
     ) {
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
+        let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
         for (received, cells) in owners {
             match look_up(&received.record, path, unwrap) {
                 Ok(Value::Array(items)) => {
@@ -451,6 +479,10 @@ impl<'a> Reader<'a> {
         if misshapen > 0 {
             read.status = CoverageStatus::Partial;
             read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
+        } else if is_asked_for && lists > 0 && lists < owners.len() {
+            read.status = CoverageStatus::Partial;
+            let lacking = owners.len() - lists;
+            read.error = Some(format!("{lacking} of {} records of {} came without `{path}`", owners.len(), outer.name));
         } else if count == 0 && lists > 0 {
             read.status = CoverageStatus::EmptyVerified;
         } else if count == 0 && !owners.is_empty() {
@@ -459,26 +491,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A page's identity: the keys of its records. Not their text, which some systems fill with ids new at every read.
-fn digest(table: &Table, records: &[Value], unwrap: Option<&str>) -> String {
-    let paths = table.key.iter().filter_map(|key| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => Some(path.as_str()),
-        ColumnFrom::Parent(_) | ColumnFrom::Position => None,
-    });
-    let paths: Vec<&str> = paths.collect();
+/// A page's identity and its records': their keys. Not their text, which some systems fill with ids new at every read.
+fn identities(table: &Table, records: &[Value], unwrap: Option<&str>) -> (String, Vec<String>) {
     let mut hasher = Sha256::new();
-    for record in records {
-        let keys: Vec<&Value> = paths.iter().filter_map(|path| look_up(record, path, unwrap).ok()).collect();
+    let identity = |record| {
+        let keys = key_values(table, record, unwrap);
         let mut text = String::new();
-        if keys.is_empty() || keys.iter().any(|key| key.is_null()) {
-            write_canonical(record, &mut text);
-        } else {
-            for key in keys {
-                write_canonical(key, &mut text);
-            }
+        match keys {
+            Some(keys) => keys.iter().for_each(|key| write_canonical(key, &mut text)),
+            None => write_canonical(record, &mut text),
         }
         text.push('\n');
         hasher.update(text.as_bytes());
-    }
-    hex::encode(hasher.finalize())
+        text
+    };
+    let keys = records.iter().map(identity).collect();
+    (hex::encode(hasher.finalize()), keys)
+}
+
+/// What a record holds for its table's key; none if the record alone does not tell.
+pub(super) fn key_values<'v>(table: &Table, record: &'v Value, unwrap: Option<&str>) -> Option<Vec<&'v Value>> {
+    let value = |key: &String| match &table.column(key)?.from {
+        ColumnFrom::Path(path) => look_up(record, path, unwrap).ok().filter(|value| !value.is_null()),
+        ColumnFrom::Parent(_) | ColumnFrom::Position => None,
+    };
+    table.key.iter().map(value).collect()
 }
