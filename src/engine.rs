@@ -79,7 +79,9 @@ pub enum Error {
         reason: String,
     },
     /// The settings give grace to what has none.
-    #[error("[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours")]
+    #[error(
+        "[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours"
+    )]
     Grace {
         /// The id as given.
         check: String,

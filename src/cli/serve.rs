@@ -14,7 +14,7 @@ use super::workspace::Workspace;
 use super::{Failure, Global, Stop, trouble};
 use crate::config::Config;
 use crate::engine::{Engine, SessionRequest};
-use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, User};
+use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, Tls, User};
 
 /// What is in each schema of our own.
 const SCHEMAS: &[(&str, &str)] = &[
@@ -48,7 +48,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
-        tls: config.server.tls.as_ref().map(|tls| tls.read(&config.directory)).transpose().map_err(Failure::usage)?,
+        tls: tls(config).map_err(Failure::usage)?,
         users,
         max_connections: config.server.max_connections,
         statement_timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
@@ -86,6 +86,12 @@ fn users(config: &Config, path: &Path) -> anyhow::Result<Vec<User>> {
     if errors.is_empty() { Ok(users) } else { Err(trouble::gather(&errors)) }
 }
 
+/// The certificate that the settings name, its paths relative to theirs.
+fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let Some(tls) = &config.server.tls else { return Ok(None) };
+    Tls::read(&config.directory.join(&tls.certificate), &config.directory.join(&tls.key)).map(Some)
+}
+
 /// What a client on this machine connects to.
 fn reachable(address: SocketAddr) -> IpAddr {
     if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() }
@@ -113,7 +119,9 @@ pub(super) fn descriptions(engine: &Arc<Engine>) -> Descriptions {
     Arc::new(move |schema: &str, view: &str, column: Option<&str>| {
         if view.is_empty() {
             let known = SCHEMAS.iter().find(|known| known.0 == schema).map(|known| known.1.to_owned());
-            return Some(known.unwrap_or_else(|| format!("the source {schema}: its tables, each record also as received")));
+            return Some(
+                known.unwrap_or_else(|| format!("the source {schema}: its tables, each record also as received")),
+            );
         }
         let found = engine.catalog_descriptions().get(&(schema.to_owned(), view.to_owned()))?;
         column.map_or_else(|| Some(found.text.clone()), |column| found.columns.get(column).cloned())

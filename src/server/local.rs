@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -19,11 +20,16 @@ use super::statement::{self, Command};
 use super::{DATABASE, Descriptions, catalog, session};
 
 /// A planned query.
-#[derive(Debug)]
 pub struct LocalQuery {
     context: SessionContext,
     plan: Arc<dyn ExecutionPlan>,
     schema: SchemaRef,
+}
+
+impl fmt::Debug for LocalQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalQuery").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 /// Why a query was not carried out.
@@ -76,7 +82,9 @@ impl LocalQuery {
             (Some(Command::Query(statement)), true) => *statement,
             (Some(_), true) => {
                 let failure = Failure::new("42601", "only a query can be run here");
-                return Err(failure.hint("a SELECT, WITH, VALUES or EXPLAIN; `tieout serve` takes SET and SHOW").into());
+                return Err(failure
+                    .hint("a SELECT, WITH, VALUES or EXPLAIN; `tieout serve` takes SET and SHOW")
+                    .into());
             }
             (Some(_), false) => {
                 let failure = Failure::new("42601", "there is more than one statement in the text");
@@ -103,9 +111,11 @@ impl LocalQuery {
         let stream: SendableRecordBatchStream = execute_stream(plan, context.task_ctx())?;
         Ok(stream.map(move |batch| {
             let batch = batch?;
-            let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
-                datafusion::arrow::compute::cast(column, field.data_type()).map_err(Failure::from)
-            });
+            let columns = batch
+                .columns()
+                .iter()
+                .zip(schema.fields())
+                .map(|(column, field)| cast(column, field.data_type()).map_err(Failure::from));
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Failure::from(error).into())
         }))
