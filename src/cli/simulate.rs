@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{Datelike, SecondsFormat};
@@ -11,6 +12,9 @@ use clap::Args;
 use super::{Failure, Global, Stop, demo};
 use crate::clock::SharedClock;
 use crate::simulator::{Simulator, SimulatorOptions};
+
+/// How often the systems' clock moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Arguments of `simulate`.
 #[derive(Args, Debug)]
@@ -64,8 +68,20 @@ pub(super) async fn run(global: &Global, arguments: &SimulateArguments) -> Resul
         );
         writeln!(std::io::stdout(), "{text}").map_err(Failure::usage)?;
     }
-    stop.asked().await;
+    tokio::select! {
+        () = stop.asked() => {}
+        () = tick(&clock) => {}
+    }
     Ok(0)
+}
+
+/// Lets the systems' clock move on with real time, or their rate limits would never be refilled. The firm stands still.
+async fn tick(clock: &SharedClock) {
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        ticks.tick().await;
+        clock.advance(TICK);
+    }
 }
 
 fn write_truth(simulator: &Simulator, path: &Path) -> anyhow::Result<()> {

@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use arrow::array::RecordBatch;
@@ -15,7 +17,7 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use parquet::arrow::ArrowWriter;
 
-use super::workspace::Workspace;
+use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, serve};
 use crate::engine::SessionRequest;
 use crate::server::{LocalQuery, QueryError};
@@ -70,7 +72,7 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
         accounting_date: arguments.accounting_date.clone(),
         time_zone: None,
     };
-    let session = engine.session(&request).await.map_err(Failure::usage)?;
+    let session = engine.session(&request).await.map_err(engine_failure)?;
     let descriptions = serve::descriptions(&engine);
     let query = LocalQuery::plan(&session, "tieout", &text, Some(descriptions)).await.map_err(failed)?;
     match &arguments.output {
@@ -78,8 +80,7 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
         None if arguments.format == Format::Parquet && std::io::stdout().is_terminal() => {
             Err(Failure::usage(anyhow!("Parquet is nothing for a terminal\nhint: name a file with -o FILE")))
         }
-        // Not locked for the whole time: a lock does not move between threads.
-        None => write(query, arguments.format, BufWriter::new(std::io::stdout())).await.map(drop),
+        None => to_stdout(query, arguments.format).await,
     }?;
     Ok(0)
 }
@@ -97,6 +98,41 @@ fn query_text(arguments: &SqlArguments) -> Result<String> {
         (Some(query), _) => Ok(query.clone()),
         (None, Some(file)) => std::fs::read_to_string(file).with_context(|| format!("read query {}", file.display())),
         (None, None) => bail!("no query given"),
+    }
+}
+
+/// Writes until the reader has seen enough: `| head` is success.
+async fn to_stdout(query: LocalQuery, format: Format) -> Result<(), Failure> {
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let out = BufWriter::new(Pipe { is_closed: Arc::clone(&is_closed) });
+    let written = write(query, format, out).await.map(drop);
+    if is_closed.load(Ordering::Relaxed) { Ok(()) } else { written }
+}
+
+/// Standard output that remembers whether its reader left: the writers of rows keep only an error's text.
+struct Pipe {
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = std::io::stdout().write(bytes);
+        self.note(&written);
+        written
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = std::io::stdout().flush();
+        self.note(&flushed);
+        flushed
+    }
+}
+
+impl Pipe {
+    fn note<T>(&self, result: &std::io::Result<T>) {
+        if result.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            self.is_closed.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -9,11 +9,16 @@ use anyhow::{Error, anyhow};
 /// What begins a line that says what to try.
 const HINT: &str = "hint:";
 
+/// What libraries put before a sentence of ours.
+const WRAPPERS: [&str; 2] = ["External error: ", "Invalid or Unsupported Configuration: "];
+
 /// The error with its causes, without saying anything twice, its hints last.
 pub(super) fn text(error: &Error) -> String {
     let (mut sentences, mut hints): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for cause in error.chain() {
-        let (sentence, hint) = split(&cause.to_string());
+        let cause = cause.to_string();
+        let (sentence, hint) =
+            split(WRAPPERS.iter().fold(&cause, |text, wrapper| text.strip_prefix(wrapper).unwrap_or(text)));
         // Many libraries print their cause themselves and name it as well.
         if !sentences.iter().any(|said| said.contains(&sentence)) {
             sentences.push(sentence);

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use datafusion::error::DataFusionError;
 
 use super::{Failure, Global, trouble};
 use crate::config::{Config, SettingValue, SourceConfig};
@@ -12,7 +13,7 @@ use crate::definitions::Definitions;
 use crate::engine::{Engine, EngineSettings, Error as EngineError, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
 use crate::extract::{Quota, Setting, SourceSettings, did_you_mean};
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Error as WarehouseError, Warehouse};
 
 /// The settings and what they put in force, before any warehouse is touched.
 pub(super) struct Setup {
@@ -51,10 +52,7 @@ impl Workspace {
     pub(super) async fn engine(&self) -> Result<Arc<Engine>, Failure> {
         let settings = engine_settings(&self.setup.config).map_err(Failure::usage)?;
         let opened = Engine::open(self.warehouse.clone(), self.setup.definitions.clone(), settings).await;
-        opened.map_err(|error| match error {
-            EngineError::Warehouse(error) => Failure::warehouse(error),
-            other => Failure::usage(other),
-        })
+        opened.map_err(engine_failure)
     }
 
     /// Says so if nothing was extracted yet: no rows are then no good news.
@@ -151,6 +149,21 @@ impl Setup {
         })?;
         Ok(Manifest::parse(&path, text)?)
     }
+}
+
+/// A warehouse that cannot be read, or settings and queries that cannot be used.
+pub(super) fn engine_failure(error: EngineError) -> Failure {
+    let is_store = match &error {
+        EngineError::Warehouse(error) => {
+            !matches!(error, WarehouseError::AsOf { .. } | WarehouseError::UnknownCommit { .. })
+        }
+        EngineError::DataFusion(error) => match error.find_root() {
+            DataFusionError::External(error) => error.is::<WarehouseError>(),
+            _ => false,
+        },
+        _ => false,
+    };
+    if is_store { Failure::warehouse(error) } else { Failure::usage(error) }
 }
 
 /// What the engine needs to know of the settings.

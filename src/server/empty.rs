@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, ObjectName,
-    ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor,
+    Value, Visit as _, Visitor,
 };
 
 use super::catalog;
@@ -45,14 +46,13 @@ impl Scopes {
 
     /// The value of a subquery that has no rows.
     pub(crate) fn value(&self, expr: &Expr) -> Option<Expr> {
-        let constant = |value: Value| Expr::Value(value.into());
         match expr {
-            Expr::Subquery(query) if self.is_empty(query) => Some(constant(Value::Null)),
-            Expr::Exists { subquery, negated } if self.is_empty(subquery) => Some(constant(Value::Boolean(*negated))),
-            Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
-                if is_named(name, "array") && self.is_empty(query) =>
-            {
-                Some(constant(Value::Null))
+            Expr::Exists { subquery, negated } if self.is_empty(subquery) => {
+                Some(Expr::Value(Value::Boolean(*negated).into()))
+            }
+            Expr::Subquery(query) if self.is_empty(query) => nothing(expr),
+            Expr::Function(Function { args: FunctionArguments::Subquery(query), .. }) if self.is_empty(query) => {
+                nothing(expr)
             }
             _ => None,
         }
@@ -174,12 +174,21 @@ pub(crate) fn aggregate_lookup(query: &mut Query) {
     }
 }
 
-/// A scalar subquery or `ARRAY(query)`.
-pub(crate) fn is_subquery(expr: &Expr) -> bool {
+/// The null in the place of a scalar subquery, or of `ARRAY(query)`, whose type must stay a list's.
+pub(crate) fn nothing(expr: &Expr) -> Option<Expr> {
+    let null = || Expr::Value(Value::Null.into());
     match expr {
-        Expr::Subquery(_) => true,
-        Expr::Function(Function { name, args: FunctionArguments::Subquery(_), .. }) => is_named(name, "array"),
-        _ => false,
+        Expr::Subquery(_) => Some(null()),
+        Expr::Function(Function { name, args: FunctionArguments::Subquery(_), .. }) if is_named(name, "array") => {
+            Some(Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(null()),
+                data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+                array: false,
+                format: None,
+            })
+        }
+        _ => None,
     }
 }
 
@@ -227,4 +236,44 @@ fn aggregates(select: &Select) -> bool {
         }
     }
     select.projection.visit(&mut Search(0)).is_break()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use crate::server::rewrite::rewrite;
+
+    fn rewritten(text: &str) -> String {
+        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
+    }
+
+    #[test]
+    fn lists_of_the_catalogue_are_null_and_their_elements_none() {
+        let text = "select array(select x from pg_catalog.unnest(c.reloptions) x) as o from pg_class c";
+        assert_eq!(rewritten(text), "SELECT NULL::TEXT[] AS o FROM pg_catalog.pg_class c");
+        let text = "select array(select attname from pg_attribute where attrelid = c.oid and attacl is not null) as a from pg_class c";
+        assert!(rewritten(text).starts_with("SELECT NULL::TEXT[] AS a"), "{}", rewritten(text));
+        // The firm's own tables may have a column of that name.
+        let text = "select array(select x from unnest(mine.reloptions) x) as o from mine";
+        assert!(rewritten(text).contains("mine.reloptions"), "{}", rewritten(text));
+        let text = "select (select 1 from theirs where theirs.attacl is not null) as a from pg_class c";
+        assert!(rewritten(text).contains("theirs"), "{}", rewritten(text));
+    }
+
+    #[test]
+    fn an_aggregate_inside_does_not_make_a_row_outside() {
+        let text = "select (select string_agg(attname, ',') from pg_attribute) as a from pg_publication_rel";
+        assert!(rewritten(text).starts_with("SELECT NULL AS a"), "{}", rewritten(text));
+        assert!(rewritten("select count(*) as n from pg_trigger").starts_with("SELECT count(*)"));
+    }
+
+    #[test]
+    fn a_lookup_in_the_catalogue_is_an_aggregate_and_one_elsewhere_is_not() {
+        let text = "select (select c.relkind = 'c' from pg_class c where c.oid = t.typrelid) as k from pg_type t";
+        assert!(rewritten(text).contains("SELECT max(c.relkind = 'c')"), "{}", rewritten(text));
+        let text = "select (select amount from mine where mine.id = yours.id) as k from yours";
+        assert!(!rewritten(text).contains("max("), "{}", rewritten(text));
+    }
 }

@@ -13,7 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt as _};
 
-use super::failure::Failure;
+use super::failure::{Failure, STORE};
 use super::rewrite::UNIQUE;
 use super::settings::Settings;
 use super::statement::{self, Command};
@@ -51,20 +51,13 @@ impl std::error::Error for QueryError {}
 
 impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
-        Self { failure, is_store: false }
+        Self { is_store: failure.code == STORE, failure }
     }
 }
 
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
-        let is_store = matches!(
-            error.find_root(),
-            DataFusionError::ObjectStore(_)
-                | DataFusionError::IoError(_)
-                | DataFusionError::External(_)
-                | DataFusionError::ParquetError(_)
-        );
-        Self { failure: error.into(), is_store }
+        Failure::from(error).into()
     }
 }
 

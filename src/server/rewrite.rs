@@ -9,16 +9,21 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
-    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
+    TableFactor, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
-use super::empty::{Scopes, aggregate_lookup, is_subquery};
+use super::empty::{Scopes, aggregate_lookup, nothing};
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
 pub(crate) const UNIQUE: char = '\u{1}';
+
+/// A column's name as clients see it.
+pub(crate) fn shown(name: &str) -> &str {
+    name.split(UNIQUE).next().unwrap_or_default()
+}
 
 /// A statement as DataFusion reads it.
 pub(crate) struct Rewritten {
@@ -69,8 +74,8 @@ impl VisitorMut for Rules {
             // No row will ever ask for the value of these.
             for item in &mut select.projection {
                 let _ = visit_expressions_mut(item, |expr| {
-                    if is_subquery(expr) {
-                        *expr = Expr::Value(Value::Null.into());
+                    if let Some(nothing) = nothing(expr) {
+                        *expr = nothing;
                     }
                     ControlFlow::<()>::Continue(())
                 });

@@ -338,3 +338,23 @@ impl VisitorMut for Substitute<'_> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::statement;
+
+    #[tokio::test]
+    async fn a_copy_takes_parameters_as_its_query_does() {
+        let text = "copy (select $1 + 1 as n) to stdout (format csv)";
+        let command = statement::parse(text).unwrap().pop().unwrap();
+        let Command::CopyOut { query, .. } = command.clone() else { panic!("{command:?}") };
+        let plan = plan(&SessionContext::new(), None, *query).await.unwrap();
+        let parameters = parameters_of(&plan, &[20]).unwrap();
+        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters };
+        let values = [Some(bytes::Bytes::from_static(b"41"))];
+        let portal = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
+        let Body::Copy(plan, options) = portal.body else { panic!("no copy") };
+        assert!(options.csv && plan.get_parameter_types().unwrap().is_empty(), "{plan}");
+    }
+}

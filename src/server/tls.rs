@@ -86,4 +86,15 @@ mod tests {
             assert_eq!(is_safe(listen.parse().unwrap(), None).is_ok(), safe, "{listen}");
         }
     }
+
+    #[test]
+    fn a_file_without_a_certificate_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty.crt");
+        std::fs::write(&path, "no certificate").unwrap();
+        let error = format!("{:#}", Tls::read(&path, &path).unwrap_err());
+        assert!(error.contains("empty.crt: it holds none\nhint:"), "{error}");
+        let error = format!("{:#}", Tls::read(&folder.path().join("gone"), &path).unwrap_err());
+        assert!(error.starts_with("read certificate") && error.contains("gone"), "{error}");
+    }
 }

@@ -47,8 +47,8 @@ const MISTAKES: &[Mistake] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_the_settings_is_named_with_what_to_try() {
-    let folder = tempfile::tempdir().unwrap();
     for (settings, arguments, code, texts) in MISTAKES {
+        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tieout.toml"), settings).unwrap();
         let ended = run(folder.path(), arguments).await;
         ended.says(*code, texts);

@@ -142,6 +142,12 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         "pg_operator_is_visible",
         "pg_collation_is_visible",
         "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_conversion_is_visible",
+        "pg_ts_config_is_visible",
+        "pg_ts_dict_is_visible",
+        "pg_ts_parser_is_visible",
+        "pg_ts_template_is_visible",
         "pg_statistics_obj_is_visible",
     ] {
         list.push((name, bool.clone(), |_, _| Ok(flag(true))));

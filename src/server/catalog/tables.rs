@@ -61,14 +61,18 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
          connoinherit:b conkey:l confkey:l conbin:t",
     ),
+    (
+        "pg_conversion",
+        "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:i condefault:b",
+    ),
     ("pg_db_role_setting", "setdatabase:i setrole:i setconfig:l"),
     ("pg_default_acl", "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:l"),
     ("pg_depend", "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t"),
     ("pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
     ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtfoid:i evtenabled:t evttags:l"),
     ("pg_extension", "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t"),
-    ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i"),
-    ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvoptions:l"),
+    ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i fdwhandler:i fdwvalidator:i fdwacl:l fdwoptions:l"),
+    ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvtype:t srvversion:t srvacl:l srvoptions:l"),
     ("pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
     (
         "pg_index",
@@ -127,6 +131,7 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "tableoid:i oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
          tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
     ),
+    ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
     ("pg_ts_config", "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i"),
     ("pg_ts_dict", "oid:i dictname:t dictnamespace:i dictowner:i dicttemplate:i dictinitoption:t"),
     ("pg_ts_parser", "oid:i prsname:t prsnamespace:i"),

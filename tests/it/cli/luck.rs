@@ -40,7 +40,7 @@ async fn what_a_source_does_wrong_is_told_and_nothing_is_lost() {
     toy.write("password", super::toy::PASSWORD);
     assert_eq!(toy.commits(), 1);
 
-    extract(&toy).await.says(5, &["commit 2"]);
+    extract(&toy).await.says(0, &["commit 2: 0 records changed"]);
     toy.run(&["extract", "--table", "project"]).await.says(2, &["did you mean `projects`?", "hint: toy: projects"]);
     toy.run(&["extract", "--accept-deletes", "projets"]).await.says(2, &["--accept-deletes projets", "`projects`"]);
     toy.run(&["extract", "--source", "toi"]).await.says(2, &["did you mean `toy`?"]);
