@@ -44,7 +44,6 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     let users = users(config, &global.config).map_err(Failure::usage)?;
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
-    workspace.warn_if_empty().await?;
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
@@ -57,6 +56,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     };
     let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
+    workspace.warn_if_empty().await?;
     let address = server.address();
     let _ = writeln!(
         std::io::stderr(),

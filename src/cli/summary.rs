@@ -63,7 +63,9 @@ async fn table(session: &SessionContext) -> Result<Table> {
     let rows = query(session, &format!("select {names} from recon.summary order by check_id")).await?;
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.remove_style(TableComponent::HorizontalLines);
+    for line in [TableComponent::HorizontalLines, TableComponent::MiddleIntersections] {
+        table.remove_style(line);
+    }
     table.set_header(COLUMNS.map(|(_, heading, _)| heading));
     for (index, (_, _, is_number)) in COLUMNS.iter().enumerate() {
         if let (true, Some(column)) = (*is_number, table.column_mut(index)) {
@@ -105,7 +107,7 @@ fn trend(months: &[Vec<String>]) -> String {
     let most = shown.iter().filter_map(|row| count(row)).max().unwrap_or(0).max(1);
     let digits = most.to_string().len();
     let width = shown.iter().filter_map(|row| row.get(2)).map(|amount| grouped(amount).len()).max().unwrap_or(0);
-    let mut out = String::from("Open exceptions and the amount at risk, at each month's end\n");
+    let mut out = String::from("Open exceptions and the amount at risk, at each month's end and now\n");
     let mut is_marked = false;
     for row in shown {
         let [date, _, amount, silent] = row.as_slice() else { continue };

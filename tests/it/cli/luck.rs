@@ -47,8 +47,10 @@ async fn what_a_source_does_wrong_is_told_and_nothing_is_lost() {
 
     // A page that is no JSON says nothing about the records that were there.
     toy.answer(text("[{\"id\": 1, \"amo")).await;
-    extract(&toy).await.says(5, &["incomplete: toy.projects"]);
-    assert_eq!(toy.value(COUNT).await, "2");
+    extract(&toy)
+        .await
+        .says(3, &["/projects: 200 OK, but the answer is no valid JSON", "nothing was committed", "hint:"]);
+    assert_eq!((toy.commits(), toy.value(COUNT).await.as_str()), (2, "2"));
 
     let rejects = r#"[{"id": 1, "amount": "10.00"}, {"id": null, "amount": "1"}, {"id": 3, "amount": "ten"}]"#;
     toy.answer(text(rejects)).await;
