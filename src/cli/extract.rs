@@ -181,7 +181,7 @@ fn interrupted(request: &RunRequest) -> Failure {
 /// Refuses a table that no source has.
 fn check_names(sources: &[SourceSettings], tables: &[String], option: &str) -> Result<(), Failure> {
     let known = || sources.iter().flat_map(|source| source.manifest.tables.iter().map(|table| table.name.as_str()));
-    for table in tables.iter().filter(|table| !known().any(|name| name == *table)) {
+    if let Some(table) = tables.iter().find(|table| !known().any(|name| name == *table)) {
         let guess = did_you_mean(table, known());
         let all = sources.iter().map(|source| {
             let tables: Vec<&str> = source.manifest.tables.iter().map(|table| table.name.as_str()).collect();

@@ -90,13 +90,11 @@ fn sentence(totals: &[String]) -> String {
         let _ = write!(out, ", {} {currency} at risk", grouped(amount));
     }
     let _ = write!(out, "; {} clean", plural(clean, "check is", "checks are"));
-    match silent.as_str() {
-        "0" => out.push('.'),
-        _ => {
-            let who = plural(silent, "check", "checks");
-            let _ = write!(out, "; {who} could not look everywhere: recon.check_runs says why.");
-        }
+    if silent != "0" {
+        let who = plural(silent, "check", "checks");
+        let _ = write!(out, "; {who} could not look everywhere: recon.check_runs says why");
     }
+    out.push('.');
     out
 }
 
@@ -114,7 +112,11 @@ fn trend(months: &[Vec<String>]) -> String {
         let bar = "█".repeat(count(row).map_or(0, |count| (count * BAR_WIDTH).div_ceil(most)));
         let number = count(row).map_or_else(|| "–".to_owned(), |count| count.to_string());
         let amount = if amount.is_empty() { "–".to_owned() } else { grouped(amount) };
-        let mark = if silent == "0" { "" } else { " *" };
+        let mark = match silent.as_str() {
+            "0" => "",
+            _ if bar.is_empty() => "*",
+            _ => " *",
+        };
         is_marked |= silent != "0";
         let _ = write!(out, "\n{} {number:>digits$} {amount:>width$} {bar}{mark}", month(date));
     }

@@ -87,7 +87,7 @@ impl Setup {
             let hint = "hint: `tieout init DIR` writes an example; [sources.procore] with kind = \"procore\" is one";
             return Err(Failure::usage(anyhow!("no [sources.<name>] in tieout.toml: nothing to read\n{hint}")));
         }
-        for name in only.iter().filter(|name| !self.config.sources.contains_key(*name)) {
+        if let Some(name) = only.iter().find(|name| !self.config.sources.contains_key(*name)) {
             let (guess, all) = (did_you_mean(name, known()), known().collect::<Vec<_>>().join(", "));
             return Err(Failure::usage(anyhow!("no source named {name}{guess}\nhint: tieout.toml has {all}")));
         }

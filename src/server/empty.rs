@@ -98,7 +98,7 @@ impl Scopes {
         while let Some(condition) = conditions.pop() {
             match condition {
                 Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                    conditions.extend([left, right].map(AsRef::as_ref))
+                    conditions.extend([left, right].map(AsRef::as_ref));
                 }
                 Expr::Nested(inner) => conditions.push(inner),
                 Expr::IsNotNull(value) if self.is_null(value, Some(own)) => return true,

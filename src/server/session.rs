@@ -99,8 +99,8 @@ impl Session {
             return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
         }
         let plan = match command.clone() {
-            Some(Command::Query(statement)) => Some(self.plan(*statement).await?),
-            Some(Command::CopyOut { query, .. }) => Some(self.plan(*query).await?),
+            Some(Command::Query(statement)) => Some(Box::pin(self.plan(*statement)).await?),
+            Some(Command::CopyOut { query, .. }) => Some(Box::pin(self.plan(*query)).await?),
             _ => None,
         };
         let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();

@@ -127,6 +127,7 @@ impl Toy {
 
 async fn answer(State(state): State<Arc<Answers>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
+    let is_signed_in = request.headers().get("cookie").is_some_and(|cookie| cookie.as_bytes().starts_with(b"session="));
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     match path.as_str() {
         "/login" if String::from_utf8_lossy(&body).contains(PASSWORD) => {
@@ -135,7 +136,10 @@ async fn answer(State(state): State<Arc<Answers>>, request: Request) -> Response
         }
         "/login" => StatusCode::UNAUTHORIZED.into_response(),
         "/logout" => {
-            state.open_sessions.fetch_sub(1, Ordering::SeqCst);
+            // Who was refused signs out as well, to be sure.
+            if is_signed_in {
+                state.open_sessions.fetch_sub(1, Ordering::SeqCst);
+            }
             StatusCode::NO_CONTENT.into_response()
         }
         _ => {
