@@ -2,9 +2,10 @@
 //!
 //! stdout is data, stderr is talk; a closed pipe is success. Exit codes: 0 done · 1 exceptions at or above `--fail-on` ·
 //! 2 usage or configuration · 3 a source failed · 4 the warehouse failed or does not verify · 5 committed but incomplete ·
-//! 6 another run holds the source.
+//! 6 another run holds the source · 130, 143 stopped by Ctrl-C or SIGTERM before the work was done. Servers that are
+//! stopped end with 0.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,15 +19,33 @@ mod previous;
 mod serve;
 mod simulate;
 mod sql;
+mod stop;
 mod summary;
+mod trouble;
 mod workspace;
 
+use stop::Stop;
+
 /// Stack of every thread that plans or runs SQL: an unoptimised build of the planner recurses deeply.
-const THREAD_STACK_BYTES: usize = 32 * 1024 * 1024;
+const THREAD_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// What to type first, and what the exit codes mean.
+const FIRST_STEPS: &str = "\
+First steps:
+  tieout demo                        a simulated firm, its summary, and a SQL server to look around in
+  tieout init books && cd books      a commented tieout.toml for your own systems
+  tieout check                       are both systems reachable, and may we read every table?
+  tieout extract                     the first snapshot, checked
+  tieout sql \"select * from recon.summary\"
+
+Exit codes:
+  0 done   1 exceptions at or above --fail-on   2 usage or configuration   3 a source failed
+  4 the warehouse failed or does not verify   5 committed but incomplete   6 another run holds the source
+  130, 143 stopped by Ctrl-C or SIGTERM before the work was done";
 
 /// A queryable reconciliation warehouse for construction firms.
 #[derive(Debug, Parser)]
-#[command(name = "tieout", version, propagate_version = true)]
+#[command(name = "tieout", version, propagate_version = true, arg_required_else_help = true, after_help = FIRST_STEPS)]
 struct Arguments {
     #[command(flatten)]
     global: Global,
@@ -36,11 +55,12 @@ struct Arguments {
 
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// The settings file
     #[arg(long, global = true, value_name = "FILE", default_value = "tieout.toml")]
     config: PathBuf,
-    /// Another warehouse than the settings name
+    /// Another warehouse than the one in the settings
     #[arg(long, global = true, value_name = "URL")]
     warehouse: Option<String>,
     /// How log lines look
@@ -151,7 +171,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
-        Command::Simulate(command) => Box::pin(simulate::run(&command)).await,
+        Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,
     }
 }
 
@@ -163,7 +183,7 @@ fn report(failure: &Failure) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+    let _ = writeln!(std::io::stderr(), "error: {}", trouble::text(&failure.error));
     ExitCode::from(failure.code)
 }
 
@@ -176,7 +196,8 @@ fn start_log(global: &Global) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIEOUT_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A second subscriber in one process (tests) is no failure.
     let _ = match global.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -79,6 +79,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The settings give grace to what has none.
+    #[error(
+        "[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours"
+    )]
+    Grace {
+        /// The id as given.
+        check: String,
+    },
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),

@@ -189,12 +189,13 @@ async fn session(
     let schema = made.state().config_options().catalog.default_schema.clone();
     let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
     let database = startup.parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
-    let context = catalog::attach(&made, user, database, Arc::clone(&settings), shared.descriptions.clone());
+    let (context, asked) = catalog::attach(&made, user, database, Arc::clone(&settings), shared.descriptions.clone());
     let options = context.state().config_options().entries().into_iter();
     let options = options.filter(|entry| entry.key.starts_with("tieout."));
     let options = options.map(|entry| (entry.key, entry.value.unwrap_or_default())).collect();
     let mut session = Session {
         context,
+        catalog: asked,
         settings,
         threads: Arc::clone(&shared.threads),
         prepared: HashMap::new(),
