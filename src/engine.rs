@@ -15,20 +15,27 @@ mod cached;
 mod canonical;
 mod catalog;
 mod cells;
+mod changes;
 pub mod checks;
 mod coverage;
+mod fields;
 mod functions;
 pub mod header;
 pub mod layout;
+mod marks;
 mod moments;
 mod normalize;
 pub mod options;
+mod pinned;
 mod queries;
 pub mod settings;
 mod snapshot;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod time_functions;
+#[cfg(test)]
+mod time_tests;
 pub mod workbench;
 
 use std::sync::Arc;
@@ -51,6 +58,7 @@ use crate::warehouse::commit::Head;
 use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
+pub use pinned::PinnedCatalog;
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
@@ -136,8 +144,10 @@ impl Engine {
         self.refresh().await?;
         // The catalog is shared: building a session must not put a new, empty one in its place.
         let mut config = self.state.config().clone().with_create_default_catalog_and_schema(false);
-        let extensions = &mut config.options_mut().extensions;
-        extensions.insert(TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads)));
+        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
+        // A moment that does not exist is told now, not with the first query.
+        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await?;
+        config.options_mut().extensions.insert(options);
         let given = [
             ("tieout.as_of", &request.as_of),
             ("tieout.accounting_date", &request.accounting_date),
@@ -250,5 +260,6 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;
+    time_functions::register(&mut state);
     Ok(state)
 }

@@ -11,6 +11,7 @@
 mod catalog;
 mod connection;
 mod copy;
+mod databases;
 mod encode;
 mod execute;
 mod failure;

@@ -27,6 +27,8 @@ mod error;
 mod files;
 mod head;
 mod lock;
+mod marks;
+mod months;
 mod prepare;
 pub mod rows;
 mod state;
@@ -49,6 +51,8 @@ use tokio::sync::Mutex;
 pub use as_of::{AsOf, end_of_day};
 pub use error::Error;
 pub use lock::SourceLock;
+pub use marks::{MomentError, NewPin};
+pub use months::MonthCommit;
 pub use prepare::{CommitHeader, Prepared};
 pub use system::{SystemTable, coverage_input, drift_input, rejects_input};
 

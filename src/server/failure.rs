@@ -74,6 +74,9 @@ impl From<ParserError> for Failure {
 
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
+        if let Some(failure) = super::databases::of(&error) {
+            return failure;
+        }
         let message = message(&error);
         let mut failure = Self::new(code(error.find_root()), message);
         if failure.code == "53200" {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use super::marks::{Pin, Signoff};
+
 /// The manifest format that this version writes.
 pub const FORMAT: u32 = 1;
 
@@ -27,6 +29,21 @@ pub enum CommitKind {
     Recheck,
     /// Superseded states dropped.
     Vacuum,
+}
+
+impl CommitKind {
+    /// The word in manifests, `meta.commits` and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Definitions => "definitions",
+            Self::Pin => "pin",
+            Self::Waiver => "waiver",
+            Self::Signoff => "signoff",
+            Self::Recheck => "recheck",
+            Self::Vacuum => "vacuum",
+        }
+    }
 }
 
 /// A Parquet file of the warehouse.
@@ -130,6 +147,12 @@ pub struct Commit {
     pub runs: Vec<SourceRun>,
     /// Every table looked at, whether or not it changed.
     pub tables: Vec<TableCommit>,
+    /// The name that it gives to an earlier commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// The month that it signs off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signoff: Option<Signoff>,
 }
 
 /// The chain up to a commit, as one reader sees it: immutable, shared by reference.

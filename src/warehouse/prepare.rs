@@ -12,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::commit::{Commit, CommitKind, DataFile, FORMAT, Head, SourceRun, TableCommit};
+use super::commit::{Commit, CommitKind, DataFile, FORMAT, Head, Pin, Signoff, SourceRun, TableCommit};
 use super::diff::{Diff, Row, is_mass_deletion, rows};
 use super::error::Error;
 use super::rows::{
@@ -67,6 +67,8 @@ impl Warehouse {
             definitions: header.definitions,
             runs: header.runs,
             tables: Vec::new(),
+            pin: None,
+            signoff: None,
         };
         Ok(Prepared { warehouse: self.clone(), clock: header.clock.clone(), base, commit, inputs: Vec::new() })
     }
@@ -120,6 +122,14 @@ impl Prepared {
     /// The chain that the commit builds on.
     pub fn base(&self) -> &Arc<Head> {
         &self.base
+    }
+
+    pub(super) fn set_pin(&mut self, pin: Pin) {
+        self.commit.pin = Some(pin);
+    }
+
+    pub(super) fn set_signoff(&mut self, signoff: Signoff) {
+        self.commit.signoff = Some(signoff);
     }
 
     /// The tables added so far, without their rows, as the warehouse took them: coverage is `partial` where deletions were
