@@ -58,8 +58,8 @@ use crate::warehouse::commit::Head;
 use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
-pub use pinned::PinnedCatalog;
 pub use checks::{CheckResult, Evaluation, Verdict};
+pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
 pub use workbench::Workbench;

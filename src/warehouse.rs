@@ -28,6 +28,8 @@ mod files;
 mod head;
 mod lock;
 mod marks;
+#[cfg(test)]
+mod marks_tests;
 mod months;
 mod prepare;
 pub mod rows;
@@ -184,6 +186,22 @@ impl Warehouse {
             state::fold(&columns, &before, &changes)
         };
         folded.map_err(Error::arrow("fold", format!("{source}.{table} as of commit {commit}")))
+    }
+
+    /// The rows that one commit wrote as changes of a table, in [`rows::changes_schema`]; none if it changed nothing there.
+    pub async fn read_changes(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let tables = head.commit(commit).map(|commit| commit.tables.as_slice()).unwrap_or_default();
+        let found = tables.iter().find(|found| found.source == source && found.table == table);
+        match found.and_then(|found| found.changes.as_ref()) {
+            Some(file) => files::read(&self.store, file).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Takes the right to extract a source; [`Error::Locked`] if another process has it.

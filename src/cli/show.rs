@@ -61,8 +61,9 @@ async fn told(chain: &Chain, commit: &Commit) -> Result<Told, Failure> {
     let names = ["project_id", "check_id", "verdict", "exception_count", "in_flight_count", "amount_at_risk", "reason"];
     let verdicts = cells(&runs, names).map_err(Failure::warehouse)?;
     let firm = verdicts.into_iter().filter(|row| row[0].is_empty());
-    let mut verdicts: Vec<[String; 6]> =
-        firm.map(|[_, check, verdict, open, flight, amount, reason]| [check, verdict, open, flight, amount, reason]).collect();
+    let mut verdicts: Vec<[String; 6]> = firm
+        .map(|[_, check, verdict, open, flight, amount, reason]| [check, verdict, open, flight, amount, reason])
+        .collect();
     verdicts.sort();
     Ok(Told { troubles: scopes.into_iter().filter(is_trouble).collect(), verdicts })
 }
@@ -118,7 +119,8 @@ fn runs(out: &mut String, chain: &Chain, commit: &Commit, paint: Paint) {
 }
 
 fn tables(out: &mut String, commit: &Commit, paint: Paint) {
-    let is_changed = |table: &&TableCommit| table.inserted + table.updated + table.deleted > 0 || table.held_back.is_some();
+    let is_changed =
+        |table: &&TableCommit| table.inserted + table.updated + table.deleted > 0 || table.held_back.is_some();
     let of_sources: Vec<&TableCommit> = commit.tables.iter().filter(|table| table.source != SYSTEM_SOURCE).collect();
     if of_sources.is_empty() {
         return;
@@ -183,9 +185,7 @@ fn verdicts(out: &mut String, told: &Told, paint: Paint) {
 }
 
 fn json(commit: &Commit, told: &Told) -> String {
-    let trouble = |[source, table, scope, status, error]: &[String; 5]| {
-        json!({ "source": source, "table": table, "scope": scope, "status": status, "error": error })
-    };
+    let trouble = |[source, table, scope, status, error]: &[String; 5]| json!({ "source": source, "table": table, "scope": scope, "status": status, "error": error });
     let verdict = |[check, verdict, open, in_flight, amount, reason]: &[String; 6]| {
         let told = matches!(verdict.as_str(), "clean" | "exceptions" | "partial");
         let number = |text: &str| text.parse::<serde_json::Number>().ok().filter(|_| told);

@@ -13,9 +13,7 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::common::{Column, JoinType, NullEquality, Result, TableReference, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprFunctionExt, LogicalPlanBuilder, Operator, ScalarUDF, lit, when,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprFunctionExt, LogicalPlanBuilder, Operator, ScalarUDF, lit, when};
 
 use crate::engine::fields::ChangedFields;
 use crate::engine::pinned::{PinnedTable, When};
@@ -89,7 +87,8 @@ pub(crate) fn table(
         NullEquality::NullEqualsNull,
     )?;
     let only = |side: Side| col(side.name("here")).is_null();
-    let differs = shape.compared.iter().map(|place| distinct(*place)).fold(only(Side::Old).or(only(Side::New)), Expr::or);
+    let differs =
+        shape.compared.iter().map(|place| distinct(*place)).fold(only(Side::Old).or(only(Side::New)), Expr::or);
     let plan = joined
         .filter(differs)?
         .cross_join(moment(clock, from, FROM)?.build()?)?
@@ -146,9 +145,11 @@ fn col(name: String) -> Expr {
 fn side(shape: &Shape, inner: &Arc<dyn TableProvider>, when: When, side: Side) -> Result<LogicalPlanBuilder> {
     let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(inner), when)));
     let relation = TableReference::bare(side.name("table"));
-    let columns = shape.names.iter().enumerate().map(|(place, name)| {
-        Expr::Column(Column::new(Some(relation.clone()), name)).alias(side.column(place))
-    });
+    let columns = shape
+        .names
+        .iter()
+        .enumerate()
+        .map(|(place, name)| Expr::Column(Column::new(Some(relation.clone()), name)).alias(side.column(place)));
     let columns = columns.chain([lit(true).alias(side.name("here"))]).collect::<Vec<_>>();
     let plan = LogicalPlanBuilder::scan(relation.clone(), source, None)?.project(columns)?;
     if shape.is_unique {
@@ -180,7 +181,8 @@ fn told(shape: &Shape) -> Result<Vec<Expr>> {
     let here = |side: Side| col(side.name("here"));
     let mut columns = Vec::new();
     for (place, name) in shape.names.iter().enumerate() {
-        let value = when(here(Side::New).is_not_null(), col(Side::New.column(place))).otherwise(col(Side::Old.column(place)))?;
+        let value = when(here(Side::New).is_not_null(), col(Side::New.column(place)))
+            .otherwise(col(Side::Old.column(place)))?;
         columns.push(value.alias(name));
     }
     let op = when(here(Side::Old).is_null(), lit("I")).when(here(Side::New).is_null(), lit("D")).otherwise(lit("U"))?;

@@ -9,10 +9,10 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, config_err, internal_err};
-use datafusion::datasource::TableType;
+use datafusion::common::{DataFusionError, Result, TableReference, config_err, internal_err};
+use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::engine::options::TieoutOptions;
@@ -55,6 +55,22 @@ impl PinnedTable {
     pub(crate) fn new(inner: Arc<dyn TableProvider>, when: When) -> Self {
         Self { inner, when }
     }
+}
+
+/// A scan of a table at a moment, under a name that nothing else in a query has unless it is the same rows.
+///
+/// Plans are compared by the names in them: two scans of one name are one to the optimizer, which would answer the second
+/// reading with the rows of the first.
+pub(crate) fn scan(
+    reference: &TableReference,
+    inner: &Arc<dyn TableProvider>,
+    when: When,
+) -> Result<(TableReference, LogicalPlanBuilder)> {
+    let date = when.accounting_date.map(|date| format!(", dated {date}")).unwrap_or_default();
+    let name = TableReference::bare(format!("{reference} as of {}{date}", when.as_of));
+    let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(inner), when)));
+    let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
+    Ok((name, plan))
 }
 
 #[async_trait]

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
-use datafusion::catalog::{CatalogProviderList, Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Result, ScalarValue, TableReference, config_err, plan_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
@@ -14,7 +16,7 @@ use futures::FutureExt;
 
 use crate::engine::changes;
 use crate::engine::options::TieoutOptions;
-use crate::engine::pinned::{PinnedTable, When};
+use crate::engine::pinned::{self, When};
 
 /// Stack of the thread that finds a table which is not there at once: planning a view recurses deeply.
 const STACK_BYTES: usize = 32 << 20;
@@ -36,9 +38,10 @@ impl TableFunctionImpl for AsOfFunction {
             [name, at, date] => (name, at, accounting_date(date, usage)?),
             _ => return plan_err!("as_of takes a table and a moment: {usage}"),
         };
-        let (_, table) = find(session, &text(name, usage)?)?;
+        let (reference, table) = find(session, &text(name, usage)?)?;
         let when = When { accounting_date: date, ..when(session, at, usage)? };
-        Ok(Arc::new(PinnedTable::new(table, when)))
+        let (_, plan) = pinned::scan(&reference, &table, when)?;
+        Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
 }
 
@@ -52,9 +55,9 @@ impl TableFunctionImpl for ChangesFunction {
             return plan_err!("changes takes a table and two moments: {usage}");
         };
         let (reference, table) = find(session, &text(name, usage)?)?;
-        let (_, clock) = find(session, "meta.clock")?;
+        let clock = find(session, "meta.clock")?;
         let between = changes::Between { from: when(session, from, usage)?, to: when(session, to, usage)? };
-        changes::table(&reference, &table, &clock, between)
+        changes::table(&(reference, table), &clock, between)
     }
 }
 
@@ -149,11 +152,8 @@ fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
 
 /// A timestamp as text: with an offset if it is a moment, without if it is a time in the firm's zone.
 fn moment(value: &ScalarValue) -> Result<String> {
-    let micros = datafusion::arrow::datatypes::DataType::Timestamp(
-        datafusion::arrow::datatypes::TimeUnit::Microsecond,
-        None,
-    );
-    let is_zoned = matches!(value.data_type(), datafusion::arrow::datatypes::DataType::Timestamp(_, Some(_)));
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let is_zoned = matches!(value.data_type(), DataType::Timestamp(_, Some(_)));
     let ScalarValue::TimestampMicrosecond(Some(at), _) = value.cast_to(&micros)? else {
         return plan_err!("`{value}` is no moment");
     };

@@ -190,9 +190,7 @@ async fn session(
     let connected = database.clone();
     let made: SessionContext = shared
         .threads
-        .run(async move {
-            factory(request).await.map_err(|error| databases::refusal(&error, &connected))
-        })
+        .run(async move { factory(request).await.map_err(|error| databases::refusal(&error, &connected)) })
         .await?;
     let schema = made.state().config_options().catalog.default_schema.clone();
     let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));

@@ -18,11 +18,11 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, Vis
 use pgwire::messages::response::TransactionStatus;
 
 use super::failure::{Failure, UNDEFINED_OBJECT};
-use crate::engine::options::TieoutOptions;
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::{parameters, rewrite};
+use crate::engine::options::TieoutOptions;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 const PORTALS_MAX: usize = 100;

@@ -211,10 +211,8 @@ impl Warehouse {
             let head = self.head().await?;
             // Nothing was looked at: the data is as old as it was, under the definitions that it was judged by.
             let last = head.last().map(Arc::clone);
-            let (definitions, observed_at) = last.map_or_else(
-                || (String::new(), clock.now()),
-                |last| (last.definitions.clone(), last.observed_at),
-            );
+            let (definitions, observed_at) =
+                last.map_or_else(|| (String::new(), clock.now()), |last| (last.definitions.clone(), last.observed_at));
             let header = CommitHeader { kind, clock, definitions, runs: Vec::new(), observed_at };
             let mut prepared = self.prepare(header).await?;
             if prepared.base().number() != head.number() {
