@@ -29,11 +29,6 @@ impl Paint {
         Self(!refused && !is_dumb && std::io::stdout().is_terminal())
     }
 
-    /// No colours.
-    pub(super) fn plain() -> Self {
-        Self(false)
-    }
-
     /// The text in an ink.
     pub(super) fn ink(self, ink: Ink, text: impl AsRef<str>) -> String {
         let text = text.as_ref();
@@ -45,5 +40,17 @@ impl Paint {
             Ink::Faint => "2",
         };
         if self.0 && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_gets_plain_text() {
+        assert_eq!(Paint(false).ink(Ink::Added, "+1"), "+1");
+        assert_eq!(Paint(true).ink(Ink::Added, "+1"), "\u{1b}[32m+1\u{1b}[0m");
+        assert_eq!(Paint(true).ink(Ink::Title, ""), "");
     }
 }

@@ -11,12 +11,11 @@ use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::{Column, JoinType, NullEquality, Result, TableReference, plan_err};
-use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprFunctionExt, LogicalPlanBuilder, Operator, ScalarUDF, lit, when};
 
 use crate::engine::fields::ChangedFields;
-use crate::engine::pinned::{PinnedTable, When};
+use crate::engine::pinned::{self, When};
 use crate::warehouse::rows::{COMMIT, EXTRACTED_AT, HASH, KEY, OP, SCOPE};
 
 /// What the table gets beside its own columns.
@@ -58,13 +57,12 @@ struct Shape {
     told: Vec<usize>,
 }
 
-/// The changes of `inner` as a view; `clock` is `meta.clock`.
-pub(crate) fn table(
-    reference: &TableReference,
-    inner: &Arc<dyn TableProvider>,
-    clock: &Arc<dyn TableProvider>,
-    between: Between,
-) -> Result<Arc<dyn TableProvider>> {
+/// A table by its full name.
+pub(crate) type Named = (TableReference, Arc<dyn TableProvider>);
+
+/// The changes of a table as a view; `clock` is `meta.clock`.
+pub(crate) fn table(table: &Named, clock: &Named, between: Between) -> Result<Arc<dyn TableProvider>> {
+    let (reference, inner) = table;
     let schema = inner.schema();
     let own = [OP, CHANGED].into_iter().chain(FROM).chain(TO);
     if let Some(name) = own.into_iter().find(|name| schema.field_with_name(name).is_ok()) {
@@ -72,8 +70,8 @@ pub(crate) fn table(
     }
     let shape = Shape::of(&schema);
     let Between { from, to } = between;
-    let old = side(&shape, inner, from.clone(), Side::Old)?;
-    let new = side(&shape, inner, to.clone(), Side::New)?;
+    let old = side(&shape, table, from.clone(), Side::Old)?;
+    let new = side(&shape, table, to.clone(), Side::New)?;
     let keys = |side: Side| {
         let rank = (!shape.is_unique).then(|| side.name("rank"));
         let names = shape.key.iter().map(|place| side.column(*place)).chain(rank);
@@ -142,33 +140,32 @@ fn col(name: String) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-fn side(shape: &Shape, inner: &Arc<dyn TableProvider>, when: When, side: Side) -> Result<LogicalPlanBuilder> {
-    let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(inner), when)));
-    let relation = TableReference::bare(side.name("table"));
+fn side(shape: &Shape, (reference, inner): &Named, when: When, side: Side) -> Result<LogicalPlanBuilder> {
+    let (relation, scan) = pinned::scan(reference, inner, when)?;
     let columns = shape
         .names
         .iter()
         .enumerate()
         .map(|(place, name)| Expr::Column(Column::new(Some(relation.clone()), name)).alias(side.column(place)));
     let columns = columns.chain([lit(true).alias(side.name("here"))]).collect::<Vec<_>>();
-    let plan = LogicalPlanBuilder::scan(relation.clone(), source, None)?.project(columns)?;
+    let plan = scan.project(columns)?;
     if shape.is_unique {
         return Ok(plan);
     }
     let key = shape.key.iter().map(|place| col(side.column(*place))).collect();
-    let order = shape.compared.iter().map(|place| col(side.column(*place)).sort(true, true)).collect();
+    // Rows that are alike in everything may be counted in any order, but an order there must be.
+    let order = if shape.compared.is_empty() { &shape.key } else { &shape.compared };
+    let order = order.iter().map(|place| col(side.column(*place)).sort(true, true)).collect();
     let rank = row_number().partition_by(key).order_by(order).build()?;
     plan.window([rank.alias(side.name("rank"))])
 }
 
 /// One row: number and time of the commit read at that moment, under these names.
-fn moment(clock: &Arc<dyn TableProvider>, when: When, names: [&str; 2]) -> Result<LogicalPlanBuilder> {
-    let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(clock), when)));
+fn moment((reference, clock): &Named, when: When, names: [&str; 2]) -> Result<LogicalPlanBuilder> {
+    let (relation, scan) = pinned::scan(reference, clock, when)?;
     let [number, at] = names;
-    let relation = TableReference::bare(format!("_clock{number}"));
     let column = |name: &str, alias: &str| Expr::Column(Column::new(Some(relation.clone()), name)).alias(alias);
-    LogicalPlanBuilder::scan(relation.clone(), source, None)?
-        .project([column("commit_number", number), column("committed_at", at)])
+    scan.project([column("commit_number", number), column("committed_at", at)])
 }
 
 fn distinct(place: usize) -> Expr {
