@@ -1,6 +1,6 @@
 //! What the commands about the past stand on: the settings, an existing warehouse, its chain. No engine, nothing created.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use super::{Failure, Global};
 use crate::config::Config;
-use crate::warehouse::commit::{Commit, Head};
+use crate::warehouse::commit::{Commit, Head, SourceRun};
 use crate::warehouse::rows::SYSTEM_SOURCE;
 use crate::warehouse::{AsOf, Error as WarehouseError, Warehouse};
 
@@ -103,17 +103,17 @@ pub(super) fn subject(commit: &Commit) -> String {
     commit.runs.iter().map(|run| run.source.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Tables of a commit's runs that ended otherwise than complete, as `source.table`.
-pub(super) fn incomplete(commit: &Commit) -> Vec<String> {
-    let tables = |run: &crate::warehouse::commit::SourceRun| {
-        run.incomplete_tables.iter().map(|table| format!("{}.{table}", run.source)).collect::<Vec<_>>()
+/// Tables of a commit's runs as `source.table`: those not read to their end, and those that answered less than completely.
+pub(super) fn incomplete(commit: &Commit) -> (Vec<String>, Vec<String>) {
+    let named = |pick: fn(&SourceRun) -> &[String]| {
+        let tables = |run| pick(run).iter().map(move |table: &String| format!("{}.{table}", run.source));
+        commit.runs.iter().flat_map(tables).collect::<BTreeSet<_>>()
     };
+    let mut unread = named(SourceRun::unread);
     let held = commit.tables.iter().filter(|table| table.held_back.is_some());
-    let mut names: Vec<String> = commit.runs.iter().flat_map(tables).collect();
-    names.extend(held.map(|table| format!("{}.{}", table.source, table.table)));
-    names.sort_unstable();
-    names.dedup();
-    names
+    unread.extend(held.map(|table| format!("{}.{}", table.source, table.table)));
+    let answered = named(|run| run.incomplete_tables.as_slice()).difference(&unread).cloned().collect();
+    (unread.into_iter().collect(), answered)
 }
 
 /// The named columns of some batches as text, row by row; null and a column that is not there are empty.

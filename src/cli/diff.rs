@@ -192,8 +192,7 @@ fn title(chain: &Chain, what: &str, [from, to]: [&Commit; 2], paint: Paint) -> S
     paint.ink(Ink::Title, format!("{what}{} → {}", end(from), end(to)))
 }
 
-fn summary(changes: [usize; 3]) -> String {
-    let [added, changed, removed] = changes;
+fn summary([added, changed, removed]: [usize; 3]) -> String {
     format!("{added} added, {changed} changed, {removed} removed")
 }
 
@@ -274,4 +273,37 @@ fn tables_csv(counted: &[Counted]) -> String {
 fn tables_json(counted: &[Counted]) -> String {
     let object = |(table, [added, changed, removed]): &Counted| json!({ "table": table, "added": added, "changed": changed, "removed": removed });
     format!("{:#}\n", Value::Array(counted.iter().map(object).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(row: Value) -> Change {
+        let Value::Object(row) = row else { panic!("an object") };
+        change(row).unwrap()
+    }
+
+    #[test]
+    fn rows_are_told_by_key_and_fields() {
+        let updated = json!({
+            "record_id": "7", "name": "Acme \"Inc\"", "_op": "U", "_from_commit": 1,
+            "_changed": "{\"amount\":{\"from\":1.10,\"to\":null}}",
+        });
+        let added = json!({ "record_id": "8", "name": "Bolt", "amount": null, "_op": "I", "_changed": null });
+        let gone = json!({ "pm_id": "1", "erp_id": "a", "_op": "D" });
+        let changes = [changed(updated), changed(added), changed(gone)];
+        assert_eq!((changes[0].key.as_str(), changes[0].label.as_str()), ("7", "Acme \"Inc\""));
+        assert_eq!(changes[2].key, "1 a");
+        assert_eq!(
+            rows_csv("pm.vendors", &changes),
+            "table,op,key,field,from,to\n\
+             pm.vendors,U,7,amount,1.10,\n\
+             pm.vendors,I,8,record_id,,8\npm.vendors,I,8,name,,Bolt\n\
+             pm.vendors,D,1 a,pm_id,1,\npm.vendors,D,1 a,erp_id,a,\n"
+        );
+        let json: Value = serde_json::from_str(&rows_json("pm.vendors", &changes)).unwrap();
+        assert_eq!(json[0]["fields"]["amount"]["from"].to_string(), "1.10");
+        assert_eq!(quoted("my-source"), "\"my-source\"");
+    }
 }

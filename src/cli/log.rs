@@ -62,10 +62,12 @@ fn lines(chain: &Chain, commits: &[&Commit], paint: Paint) -> String {
                 count(Ink::Removed, "-", deleted)
             );
         }
-        let incomplete = incomplete(commit).len();
-        if incomplete > 0 {
-            let tables = if incomplete == 1 { "1 table".to_owned() } else { format!("{incomplete} tables") };
-            let _ = write!(line, "  {}", paint.ink(Ink::Removed, format!("{tables} incomplete")));
+        let (unread, answered) = incomplete(commit);
+        for (tables, ink, what) in [(unread, Ink::Removed, "not read"), (answered, Ink::Faint, "unverified")] {
+            if !tables.is_empty() {
+                let word = if tables.len() == 1 { "table" } else { "tables" };
+                let _ = write!(line, "  {}", paint.ink(ink, format!("{} {word} {what}", tables.len())));
+            }
         }
         if let Some(names) = names.get(&commit.number) {
             let _ = write!(line, "  {}", paint.ink(Ink::Title, format!("({})", names.join(", "))));
@@ -76,9 +78,11 @@ fn lines(chain: &Chain, commits: &[&Commit], paint: Paint) -> String {
 }
 
 fn csv(commits: &[&Commit]) -> String {
-    let mut out = "commit,committed_at,observed_at,kind,subject,inserted,updated,deleted,incomplete\n".to_owned();
+    let mut out =
+        "commit,committed_at,observed_at,kind,subject,inserted,updated,deleted,unread,unverified\n".to_owned();
     for commit in commits {
         let (inserted, updated, deleted) = counts(commit);
+        let (unread, unverified) = incomplete(commit);
         let values = [
             commit.number.to_string(),
             commit.committed_at.to_rfc3339(),
@@ -88,7 +92,8 @@ fn csv(commits: &[&Commit]) -> String {
             inserted.to_string(),
             updated.to_string(),
             deleted.to_string(),
-            incomplete(commit).join(" "),
+            unread.join(" "),
+            unverified.join(" "),
         ];
         let _ = writeln!(out, "{}", csv_line(values.iter().map(String::as_str)));
     }
@@ -99,6 +104,7 @@ fn json(chain: &Chain, commits: &[&Commit]) -> String {
     let names = chain.names();
     let object = |commit: &&Commit| {
         let (inserted, updated, deleted) = counts(commit);
+        let (unread, unverified) = incomplete(commit);
         json!({
             "commit": commit.number,
             "committed_at": commit.committed_at,
@@ -109,7 +115,8 @@ fn json(chain: &Chain, commits: &[&Commit]) -> String {
             "inserted": inserted,
             "updated": updated,
             "deleted": deleted,
-            "incomplete": incomplete(commit),
+            "unread": unread,
+            "unverified": unverified,
         })
     };
     format!("{:#}\n", serde_json::Value::Array(commits.iter().map(object).collect()))

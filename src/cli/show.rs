@@ -82,10 +82,10 @@ fn text(chain: &Chain, commit: &Commit, told: &Told, paint: Paint) -> String {
         ("definitions", commit.definitions.clone()),
         ("tool", format!("tieout {}", commit.tool_version)),
     ] {
-        let _ = writeln!(out, "  {:<12} {value}", name);
+        let _ = writeln!(out, "  {name:<12} {value}");
     }
     if commit.clock_is_given {
-        let _ = writeln!(out, "  {:<12} {}", "clock", "given by a person or a simulator, not the machine's");
+        let _ = writeln!(out, "  clock        given by a person or a simulator, not the machine's");
     }
     runs(&mut out, chain, commit, paint);
     tables(&mut out, commit, paint);

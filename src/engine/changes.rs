@@ -108,7 +108,7 @@ impl Shape {
         let compared = places(&[HASH, SCOPE]).unwrap_or_else(|| rest(still.clone()));
         let told = rest(still).into_iter().filter(|at| !is_one_of(&names, *at, &[HASH])).collect();
         let is_unique = place(&KEY).is_some();
-        Self { key, is_unique, compared, told, names }
+        Self { names, key, is_unique, compared, told }
     }
 }
 

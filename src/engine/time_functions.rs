@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Result, ScalarValue, TableReference, config_err, plan_err};
+use datafusion::common::{Result, ScalarValue, TableReference, config_err, plan_datafusion_err, plan_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use futures::FutureExt;
@@ -99,21 +99,18 @@ fn now<T: Send>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
             futures::executor::block_on(future)
         };
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, wait)?;
-        match thread.join() {
-            Ok(done) => done,
-            Err(_) => plan_err!("finding the table ended by a bug; see the server's log"),
-        }
+        let ended = || plan_err!("finding the table ended by a bug; see the server's log");
+        thread.join().unwrap_or_else(|_| ended())
     })
 }
 
 fn text(argument: &Expr, usage: &str) -> Result<String> {
-    match argument {
-        Expr::Literal(value, _) => match value.try_as_str() {
-            Some(Some(text)) => Ok(text.to_owned()),
-            _ => plan_err!("a table is named by a text: {usage}"),
-        },
-        _ => plan_err!("a table is named by a text, not by an expression over rows: {usage}"),
-    }
+    let named = match argument {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    };
+    let unnamed = || plan_datafusion_err!("a table is named by a text, not by an expression over rows: {usage}");
+    named.map(ToOwned::to_owned).ok_or_else(unnamed)
 }
 
 fn accounting_date(argument: &Expr, usage: &str) -> Result<Option<NaiveDate>> {

@@ -96,6 +96,12 @@ async fn changes_tell_rows_fields_and_both_moments() {
     assert_eq!(ask(&session, raw).await, "| U | a | 5.000000 |\n| I | b | |\n| D | c | |");
     // Ages move every day and are no change; an exception that stays is none either.
     assert_eq!(ask(&session, "select count(*) from changes('pm.projects', 1, 2)").await, "| 0 |");
+    // A canonical row's own history: its record's versions, by the key that the record has in its source.
+    let history = "select orders.record_id, versions.amount, versions._op, versions.valid_to is null as is_current \
+                   from pm.change_orders as orders inner join history.pm1_orders as versions \
+                   on orders.source = 'pm1' and versions._key = orders.record_id order by 1, versions._commit";
+    let expected = "| a | 5.000000 | I | false |\n| a | 7.000000 | U | true |\n| c | 3.000000 | I | true |";
+    assert_eq!(ask(&session, history).await, expected);
     let links = "select _op, pm_id from changes('link.change_orders', 1, 2)";
     assert_eq!(ask(&session, links).await, "| I | a |");
     assert_eq!(ask(&session, "select count(*) from changes('recon.change_order_stuck', 2, 2)").await, "| 0 |");

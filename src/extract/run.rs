@@ -17,7 +17,7 @@ use super::manifest::{Manifest, Table};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
 use crate::warehouse::commit::SourceRun;
-use crate::warehouse::rows::{Coverage, ReadMode, Reject, TableInput};
+use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 
 /// Rows per batch.
 const BATCH_ROWS: usize = 8192;
@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
                     row.key
                 );
                 read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
-                read.status = crate::warehouse::rows::CoverageStatus::Partial;
+                read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
             }
@@ -311,7 +311,10 @@ impl<'a> Run<'a> {
             inputs.push(self.input(table, gathered, evidence, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
-        let incomplete = inputs.iter().filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
+        let named = |fails: fn(CoverageStatus) -> bool| {
+            let failing = inputs.iter().filter(|input| input.coverage.iter().any(|scope| fails(scope.status)));
+            failing.map(|input| input.table.clone()).collect()
+        };
         let run = SourceRun {
             source: self.source.name.clone(),
             system: self.source.manifest.system.name.clone(),
@@ -321,7 +324,8 @@ impl<'a> Run<'a> {
             requests: requests.iter().map(|table| table.requests).sum(),
             retries: requests.iter().map(|table| table.retries).sum(),
             waited_seconds: requests.iter().map(|table| table.waited_seconds).sum(),
-            incomplete_tables: incomplete.map(|input| input.table.clone()).collect(),
+            incomplete_tables: named(|status| !status.is_complete()),
+            unread_tables: Some(named(|status| !status.is_answered())),
         };
         Ok(SourceOutcome { run, tables: inputs, requests })
     }

@@ -118,6 +118,17 @@ pub struct SourceRun {
     pub waited_seconds: u64,
     /// Tables that ended otherwise than complete.
     pub incomplete_tables: Vec<String>,
+    /// Those of them that were not read to their end, so that reading again may help; all of them if not told. The others
+    /// were answered: empty, refused or hidden, as they will be the next time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_tables: Option<Vec<String>>,
+}
+
+impl SourceRun {
+    /// Tables that were not read to their end.
+    pub fn unread(&self) -> &[String] {
+        self.unread_tables.as_deref().unwrap_or(&self.incomplete_tables)
+    }
 }
 
 /// The manifest of one commit.

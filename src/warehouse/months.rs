@@ -1,8 +1,9 @@
 //! The commit of a month: one definition for trends, reports, sign-offs and kept states.
 //!
 //! It is the month's pin (the newest one whose period ends with the month); else the first commit as of which every table
-//! had been read completely after the month ended in the firm's zone. Tables that nobody looked at since the month began
-//! do not count: their source was switched off. A commit once found stays the month's, whatever is committed later,
+//! had been read to its end after the month ended in the firm's zone. Lists that stayed empty, refused or hidden are
+//! answers: the checks' verdicts speak of them, and no later read would say more. Tables that nobody looked at since the
+//! month began do not count: their source was switched off. A commit once found stays the month's, whatever is committed later,
 //! unless a pin names another.
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ fn note<'a>(tables: &mut BTreeMap<(&'a str, &'a str), Reads>, commit: &'a Commit
     for run in &commit.runs {
         let own = commit.tables.iter().filter(|table| table.source == run.source && table.source != SYSTEM_SOURCE);
         for table in own {
-            let is_complete = table.held_back.is_none() && !run.incomplete_tables.contains(&table.table);
+            let is_complete = table.held_back.is_none() && !run.unread().contains(&table.table);
             let complete = is_complete.then_some(run.observed_at);
             match tables.entry((&table.source, &table.table)) {
                 Entry::Vacant(place) => drop(place.insert(Reads { looked: run.observed_at, complete })),

@@ -102,6 +102,7 @@ async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &str) {
         retries: 0,
         waited_seconds: 0,
         incomplete_tables: Vec::new(),
+        unread_tables: None,
     };
     let clock = Clock::Shared(clock.clone());
     let (kind, definitions) = (CommitKind::Extract, String::new());
