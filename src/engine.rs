@@ -97,6 +97,22 @@ pub enum Error {
     Arrow(#[from] arrow::error::ArrowError),
 }
 
+impl Error {
+    /// An error of a query as what it is at bottom: the warehouse's own word, if it comes from there.
+    pub fn of(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<crate::warehouse::Error>() {
+                Ok(own) => Self::Warehouse(*own),
+                Err(other) => Self::DataFusion(DataFusionError::External(other)),
+            },
+            DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
+                Self::of(*inner)
+            }
+            other => Self::DataFusion(other),
+        }
+    }
+}
+
 /// What a client says when it connects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionRequest {
@@ -146,7 +162,7 @@ impl Engine {
         let mut config = self.state.config().clone().with_create_default_catalog_and_schema(false);
         let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
         // A moment that does not exist is told now, not with the first query.
-        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await?;
+        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
         config.options_mut().extensions.insert(options);
         let given = [
             ("tieout.as_of", &request.as_of),

@@ -88,3 +88,4 @@ select
         when late_count > 0 then 'records dated in the month came after the sign-off'
     end as reason
 from told
+order by month

@@ -13,7 +13,7 @@ use super::chain::{Chain, Format, csv_line};
 use super::paint::{Ink, Paint};
 use super::workspace::Workspace;
 use super::{Failure, Global};
-use crate::engine::SessionRequest;
+use crate::engine::{Error as EngineError, SessionRequest};
 use crate::warehouse::commit::Commit;
 use crate::warehouse::rows::{KEY, SYSTEM_SOURCE};
 
@@ -131,7 +131,8 @@ impl Between<'_> {
 
     /// Rows as objects; JSON keeps every digit of an amount.
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
-        let batches = self.session.sql(sql).await?.collect().await?;
+        let batches = async { self.session.sql(sql).await?.collect().await };
+        let batches = batches.await.map_err(EngineError::of)?;
         let mut bytes = Vec::new();
         let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
         for batch in &batches {

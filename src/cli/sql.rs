@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use arrow::array::RecordBatch;
 use clap::{Args, ValueEnum};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 
 use super::workspace::Workspace;
 use super::{Failure, Global};
-use crate::engine::SessionRequest;
+use crate::engine::{Error as EngineError, SessionRequest};
 
 /// Arguments of `sql`.
 #[derive(Args, Debug)]
@@ -21,7 +22,7 @@ pub(super) struct SqlArguments {
     /// Read the query from a file
     #[arg(short, long, conflicts_with = "query")]
     file: Option<PathBuf>,
-    /// What we knew then: a moment, a day, or commit:N
+    /// What we knew then: a moment, a day, commit:N, or a pin
     #[arg(long, value_name = "T")]
     as_of: Option<String>,
     /// The business date
@@ -63,9 +64,9 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
     };
     let session = engine.session(&request).await.map_err(Failure::usage)?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = session.sql_with_options(&query, read_only).await.map_err(Failure::usage)?;
+    let frame = session.sql_with_options(&query, read_only).await.map_err(query_failure)?;
     let schema = std::sync::Arc::clone(frame.schema().inner());
-    let mut batches = frame.collect().await.map_err(Failure::usage)?;
+    let mut batches = frame.collect().await.map_err(query_failure)?;
     if batches.is_empty() {
         batches.push(RecordBatch::new_empty(schema));
     }
@@ -76,6 +77,11 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
     }
     .map_err(Failure::usage)?;
     Ok(0)
+}
+
+/// A query's error, without the planner's layers around what the warehouse said.
+fn query_failure(error: DataFusionError) -> Failure {
+    Failure::usage(EngineError::of(error))
 }
 
 fn render(batches: &[RecordBatch], format: Format) -> anyhow::Result<Vec<u8>> {

@@ -151,7 +151,7 @@ async fn a_pin_sets_the_accounting_date_and_is_known_from_when_it_was_made() {
     let open = "select count(*) from recon.change_order_stuck";
     assert_eq!(ask(&latest, open).await, "| 1 |");
     let error = firm.engine.session(&request("FEBR")).await.err().unwrap();
-    assert!(matches!(&error, Error::DataFusion(_)) && error.to_string().contains("did you mean `FEB`?"), "{error}");
+    assert!(matches!(&error, Error::Warehouse(_)) && error.to_string().contains("did you mean `FEB`?"), "{error}");
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use datafusion::prelude::SessionContext;
 
 use super::DATABASE;
 use super::failure::{Failure, INVALID_VALUE};
-use crate::engine::PinnedCatalog;
 use crate::engine::options::TieoutOptions;
+use crate::engine::{Error as EngineError, PinnedCatalog};
 use crate::warehouse::Error as WarehouseError;
 
 /// The SQLSTATE of a database that does not exist.
@@ -37,9 +37,12 @@ pub(crate) fn unquoted(database: &str) -> &str {
 
 /// Why a session could not be opened: a moment in the database's name that means nothing is no such database.
 pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
-    let causes = || error.chain().filter_map(|cause| cause.downcast_ref::<DataFusionError>());
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<WarehouseError>());
-    let Some(failure) = causes().find_map(of).or_else(|| own.and_then(of_warehouse)) else {
+    let told = error.chain().find_map(|cause| match cause.downcast_ref::<EngineError>() {
+        Some(EngineError::Warehouse(own)) => of_warehouse(own),
+        Some(EngineError::DataFusion(own)) => of(own),
+        _ => None,
+    });
+    let Some(failure) = told else {
         return Failure::new(INVALID_VALUE, format!("open the session: {error:#}"));
     };
     if !database.contains('@') || failure.code != INVALID_VALUE {

@@ -145,7 +145,7 @@ async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
 
 /// Rows as lines, values by spaces.
 async fn ask(client: &Client, sql: &str) -> String {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let messages = client.simple_query(sql).await.unwrap();
     let lines = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
             Some((0..row.len()).map(|at| row.get(at).unwrap_or("-")).collect::<Vec<_>>().join(" "))
