@@ -108,6 +108,7 @@ impl Error {
             DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
                 Self::of(*inner)
             }
+            DataFusionError::Diagnostic(_, inner) => Self::of(*inner),
             other => Self::DataFusion(other),
         }
     }

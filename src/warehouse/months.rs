@@ -13,7 +13,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::as_of::end_of_day;
-use super::commit::{Commit, Head};
+use super::commit::{Commit, Head, SourceRun};
 use super::rows::SYSTEM_SOURCE;
 
 /// How long after a month's end a commit still shows it, where no complete read does.
@@ -94,7 +94,9 @@ impl Waiting {
         if at > self.ends_at && at <= self.ends_at + TimeDelta::days(GRACE_DAYS) && self.after_end.is_none() {
             self.after_end = Some(commit.number);
         }
-        if self.closed_by.is_some() {
+        // Only a read after the month's end can close it.
+        let is_late = |run: &SourceRun| run.observed_at > self.ends_at;
+        if self.closed_by.is_some() || !commit.runs.iter().any(is_late) {
             return;
         }
         let mut counting = tables.values().filter(|reads| reads.looked > self.starts_after).peekable();
