@@ -11,12 +11,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod chain;
 mod check;
 mod demo;
+mod diff;
 mod extract;
 mod init;
+mod log;
+mod paint;
+mod pin;
 mod previous;
 mod serve;
+mod show;
 mod simulate;
 mod sql;
 mod stop;
@@ -98,6 +104,16 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Run one query
     Sql(sql::SqlArguments),
+    /// List the commits, newest first
+    Log(log::LogArguments),
+    /// One commit: runs, tables, what could not be read, what the checks said
+    Show(show::ShowArguments),
+    /// What changed between two moments: tables, or the rows and fields of one
+    Diff(diff::DiffArguments),
+    /// Give a commit a name for ever
+    Pin(pin::PinArguments),
+    /// Sign a month's results off
+    Signoff(pin::SignoffArguments),
     /// A simulated firm with Procore and Acumatica: 24 month ends, the summary, a SQL server on it
     Demo(demo::DemoArguments),
     /// Serve the simulated systems alone
@@ -170,6 +186,11 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
+        Command::Log(command) => Box::pin(log::run(&global, &command)).await,
+        Command::Show(command) => Box::pin(show::run(&global, &command)).await,
+        Command::Diff(command) => Box::pin(diff::run(&global, &command)).await,
+        Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
+        Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
         Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,
     }

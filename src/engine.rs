@@ -15,21 +15,28 @@ mod cached;
 mod canonical;
 mod catalog;
 mod cells;
+mod changes;
 pub mod checks;
 mod coverage;
+mod fields;
 mod folded;
 mod functions;
 pub mod header;
 pub mod layout;
+mod marks;
 mod moments;
 mod normalize;
 pub mod options;
+mod pinned;
 mod queries;
 pub mod settings;
 mod snapshot;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod time_functions;
+#[cfg(test)]
+mod time_tests;
 pub mod workbench;
 
 use std::sync::Arc;
@@ -53,6 +60,7 @@ use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
+pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
 pub use workbench::Workbench;
@@ -96,6 +104,23 @@ pub enum Error {
     /// Rows could not be put together.
     #[error("assemble rows: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl Error {
+    /// An error of a query as what it is at bottom: the warehouse's own word, if it comes from there.
+    pub fn of(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<crate::warehouse::Error>() {
+                Ok(own) => Self::Warehouse(*own),
+                Err(other) => Self::DataFusion(DataFusionError::External(other)),
+            },
+            DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
+                Self::of(*inner)
+            }
+            DataFusionError::Diagnostic(_, inner) => Self::of(*inner),
+            other => Self::DataFusion(other),
+        }
+    }
 }
 
 /// What a client says when it connects.
@@ -145,8 +170,10 @@ impl Engine {
         self.refresh().await?;
         // The catalog is shared: building a session must not put a new, empty one in its place.
         let mut config = self.state.config().clone().with_create_default_catalog_and_schema(false);
-        let extensions = &mut config.options_mut().extensions;
-        extensions.insert(TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads)));
+        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
+        // A moment that does not exist is told now, not with the first query.
+        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
+        config.options_mut().extensions.insert(options);
         let given = [
             ("tieout.as_of", &request.as_of),
             ("tieout.accounting_date", &request.accounting_date),
@@ -259,5 +286,6 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;
+    time_functions::register(&mut state);
     Ok(state)
 }

@@ -12,6 +12,7 @@
 mod catalog;
 mod connection;
 mod copy;
+mod databases;
 mod empty;
 mod encode;
 mod execute;

@@ -32,7 +32,11 @@ mod head;
 #[cfg(test)]
 mod histories;
 mod lock;
+mod marks;
+#[cfg(test)]
+mod marks_tests;
 mod merge;
+mod months;
 mod overlay;
 mod prepare;
 mod projection;
@@ -61,6 +65,8 @@ pub use as_of::{AsOf, end_of_day};
 pub use error::Error;
 pub use files::Limits;
 pub use lock::SourceLock;
+pub use marks::{MomentError, NewPin};
+pub use months::MonthCommit;
 pub use prepare::{CommitHeader, Prepared};
 pub use projection::{Projections, ReadRecords};
 pub use read::SinceState;
@@ -266,6 +272,26 @@ impl Warehouse {
     fn files(&self, head: &Head, commit: u64, source: &str, table: &str) -> TableFiles {
         let files = TableFiles::new(Disk::new(&self.store), head, commit, source, table);
         files.with_records(self.projections.of(source, table))
+    }
+
+    /// The rows that one commit changed in a table, in [`rows::changes_schema`] of its columns then; none if it changed
+    /// nothing there. Rows that it only wrote anew, under another key for hashed fields, did not change.
+    pub async fn read_changes(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let tables = head.commit(commit).map(|commit| commit.tables.as_slice()).unwrap_or_default();
+        let found = tables.iter().find(|found| found.source == source && found.table == table);
+        let changes = found.into_iter().flat_map(|found| &found.changes).map(|file| (commit, file.clone())).collect();
+        let columns = head.columns(commit, source, table);
+        let files = TableFiles::of(Disk::new(&self.store), columns, Vec::new(), changes, true);
+        let read = tokio::task::spawn_blocking(move || files.changed()?.collect());
+        read.await.unwrap_or_else(|stopped| {
+            Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
+        })
     }
 
     /// Takes the right to extract a source; [`Error::Locked`] if another process has it.

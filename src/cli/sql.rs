@@ -35,7 +35,7 @@ pub(super) struct SqlArguments {
     /// Read the query from a file
     #[arg(short, long, conflicts_with = "query")]
     file: Option<PathBuf>,
-    /// What we knew then: a moment, a day, or commit:N
+    /// What we knew then: a moment, a day, commit:N, or a pin
     #[arg(long, value_name = "T")]
     as_of: Option<String>,
     /// The business date, YYYY-MM-DD

@@ -166,16 +166,21 @@ impl Setup {
 /// A warehouse that cannot be read, or settings and queries that cannot be used.
 pub(super) fn engine_failure(error: EngineError) -> Failure {
     let is_store = match &error {
-        EngineError::Warehouse(error) => {
-            !matches!(error, WarehouseError::AsOf { .. } | WarehouseError::UnknownCommit { .. })
-        }
+        EngineError::Warehouse(error) => !is_moment(error),
         EngineError::DataFusion(error) => match error.find_root() {
-            DataFusionError::External(error) => error.is::<WarehouseError>(),
+            DataFusionError::External(error) => {
+                error.downcast_ref::<WarehouseError>().is_some_and(|error| !is_moment(error))
+            }
             _ => false,
         },
         _ => false,
     };
     if is_store { Failure::warehouse(error) } else { Failure::usage(error) }
+}
+
+/// Whether the warehouse says only that a moment means nothing: a mistake in what was asked.
+fn is_moment(error: &WarehouseError) -> bool {
+    matches!(error, WarehouseError::AsOf { .. } | WarehouseError::Moment(_) | WarehouseError::UnknownCommit { .. })
 }
 
 /// The sources by name, with the systems that they are connections to.

@@ -24,6 +24,7 @@ use crate::engine::blueprint::Blueprint;
 use crate::engine::cached::CachedView;
 use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
+use crate::engine::marks::MarkTable;
 use crate::engine::moments::MomentTable;
 use crate::engine::queries::{self, Name};
 use crate::engine::snapshot::{ChangesTable, SnapshotTable};
@@ -107,7 +108,8 @@ impl Registrar<'_> {
     fn meta(&self) -> Result<(), Error> {
         self.add("meta", "clock", Arc::new(MomentTable::Clock))?;
         self.add("meta", "commits", Arc::new(MomentTable::Commits))?;
-        self.add("meta", "runs", Arc::new(MomentTable::Runs))
+        self.add("meta", "runs", Arc::new(MomentTable::Runs))?;
+        MarkTable::ALL.into_iter().try_for_each(|(name, table)| self.add("meta", name, Arc::new(table)))
     }
 
     async fn system(&self) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::value::Cell;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
 use crate::warehouse::commit::SourceRun;
-use crate::warehouse::rows::{Coverage, ReadMode, Reject, TableInput};
+use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 
 /// Rows per batch.
 const BATCH_ROWS: usize = 8192;
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
                     row.key
                 );
                 read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
-                read.status = crate::warehouse::rows::CoverageStatus::Partial;
+                read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
             }
@@ -324,7 +324,10 @@ impl<'a> Run<'a> {
             inputs.push(self.input(table, gathered, evidence, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
-        let incomplete = inputs.iter().filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
+        let named = |fails: fn(CoverageStatus) -> bool| {
+            let failing = inputs.iter().filter(|input| input.coverage.iter().any(|scope| fails(scope.status)));
+            failing.map(|input| input.table.clone()).collect()
+        };
         let run = SourceRun {
             source: self.source.name.clone(),
             system: self.source.manifest.system.name.clone(),
@@ -334,7 +337,8 @@ impl<'a> Run<'a> {
             requests: requests.iter().map(|table| table.requests).sum(),
             retries: requests.iter().map(|table| table.retries).sum(),
             waited_seconds: requests.iter().map(|table| table.waited_seconds).sum(),
-            incomplete_tables: incomplete.map(|input| input.table.clone()).collect(),
+            incomplete_tables: named(|status| !status.is_complete()),
+            unread_tables: Some(named(|status| !status.is_answered())),
         };
         Ok(SourceOutcome { run, tables: inputs, requests })
     }

@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProviderList, SchemaProvider, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 
+use super::databases::{Catalogs, Databases};
 use super::settings::Settings;
 
 pub(crate) const SCHEMA: &str = "pg_catalog";
@@ -56,7 +55,7 @@ pub type Descriptions = Arc<dyn Fn(&str, &str, Option<&str>) -> Option<String> +
 /// Who asks, and what the answers are made of.
 pub(crate) struct Asker {
     pub(crate) user: String,
-    pub(crate) database: String,
+    pub(crate) databases: Arc<Databases>,
     pub(crate) settings: Arc<Mutex<Settings>>,
     pub(crate) descriptions: Option<Descriptions>,
     inner: Arc<dyn CatalogProvider>,
@@ -152,16 +151,16 @@ pub(crate) fn attach(
     let state = made.state();
     let name = state.config_options().catalog.default_catalog.clone();
     let Some(inner) = state.catalog_list().catalog(&name) else { return (made.clone(), None) };
+    let databases = Arc::new(Databases::new(made, database));
     let asker = Arc::new(Asker {
         user: user.to_owned(),
-        database: database.to_owned(),
+        databases: Arc::clone(&databases),
         settings,
         descriptions,
         inner,
         relations: RwLock::default(),
     });
-    let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(name, Arc::new(Wrapped(Arc::clone(&asker))));
+    let catalogs = Catalogs::new(databases, Arc::new(Wrapped(Arc::clone(&asker))));
     let config = state.config().clone().with_information_schema(true).with_create_default_catalog_and_schema(false);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
@@ -204,6 +203,7 @@ impl SchemaProvider for PgCatalog {
         };
         // Also for an empty table: the statement's functions look names up in the list.
         self.0.list().await?;
+        self.0.databases.refresh().await?;
         let batch = rows::batch(&self.0, name, columns)?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }

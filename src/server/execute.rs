@@ -202,6 +202,7 @@ impl Connection {
             if name.eq_ignore_ascii_case("search_path") && value.is_some_and(str::is_empty) {
                 return Err(no_schema(""));
             }
+            self.session.check_moment(name, value).await?;
             self.session.set(name, value, local)?;
         }
         if let Some(known) = Settings::canonical(name).filter(|known| REPORTED.contains(known)) {

@@ -30,6 +30,8 @@ pub(crate) const CANCELED: &str = "57014";
 pub(crate) const UNSUPPORTED: &str = "0A000";
 pub(crate) const PROTOCOL: &str = "08P01";
 pub(crate) const INVALID_VALUE: &str = "22023";
+/// The snapshots are damaged.
+pub(crate) const CORRUPT: &str = "XX001";
 /// The snapshots could not be read.
 pub(crate) const STORE: &str = "58030";
 pub(crate) const INVALID_TEXT: &str = "22P02";
@@ -78,6 +80,9 @@ impl From<ParserError> for Failure {
 
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
+        if let Some(failure) = super::databases::of(&error) {
+            return failure;
+        }
         let message = message(&error);
         let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
         let mut failure = Self::new(code(error.find_root()), message);
@@ -122,7 +127,10 @@ fn code(root: &DataFusionError) -> &'static str {
         DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
         DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => STORE,
         DataFusionError::External(error) => match error.downcast_ref::<warehouse::Error>() {
-            Some(warehouse::Error::AsOf { .. } | warehouse::Error::UnknownCommit { .. }) => INVALID_VALUE,
+            Some(
+                warehouse::Error::AsOf { .. } | warehouse::Error::Moment(_) | warehouse::Error::UnknownCommit { .. },
+            ) => INVALID_VALUE,
+            Some(warehouse::Error::Corrupt { .. }) => CORRUPT,
             Some(_) => STORE,
             None => "XX000",
         },

@@ -13,7 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt as _};
 
-use super::failure::{Failure, STORE};
+use super::failure::{CORRUPT, Failure, STORE};
 use super::rewrite::UNIQUE;
 use super::settings::Settings;
 use super::statement::{self, Command};
@@ -51,7 +51,7 @@ impl std::error::Error for QueryError {}
 
 impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
-        Self { is_store: failure.code == STORE, failure }
+        Self { is_store: [STORE, CORRUPT].contains(&failure.code), failure }
     }
 }
 

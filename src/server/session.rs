@@ -24,6 +24,7 @@ use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::{parameters, rewrite};
+use crate::engine::options::TieoutOptions;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 const PORTALS_MAX: usize = 100;
@@ -183,6 +184,17 @@ impl Session {
             self.local.push((name.to_owned(), before));
         }
         Ok(())
+    }
+
+    /// Refuses a moment that means no commit when it is set, not when it is first read.
+    pub(crate) async fn check_moment(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
+        let Some(value) = value.filter(|_| name.eq_ignore_ascii_case("tieout.as_of")) else { return Ok(()) };
+        let state = self.context.state_ref();
+        let options = state.read().config_options().extensions.get::<TieoutOptions>().cloned();
+        match options {
+            Some(options) => Ok(options.check_as_of(value).await?),
+            None => Ok(()),
+        }
     }
 
     /// A parameter's or an engine option's value.

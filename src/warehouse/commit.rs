@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use super::marks::{Pin, Signoff};
 pub use super::overlay::StateOverlay;
 
 /// The manifest format that this version writes; it reads all older ones.
@@ -31,6 +32,21 @@ pub enum CommitKind {
     Recheck,
     /// Superseded states dropped.
     Vacuum,
+}
+
+impl CommitKind {
+    /// The word in manifests, `meta.commits` and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Definitions => "definitions",
+            Self::Pin => "pin",
+            Self::Waiver => "waiver",
+            Self::Signoff => "signoff",
+            Self::Recheck => "recheck",
+            Self::Vacuum => "vacuum",
+        }
+    }
 }
 
 /// A Parquet file of the warehouse.
@@ -133,6 +149,17 @@ pub struct SourceRun {
     pub waited_seconds: u64,
     /// Tables that ended otherwise than complete.
     pub incomplete_tables: Vec<String>,
+    /// Those of them that were not read to their end, so that reading again may help; all of them if not told. The others
+    /// were answered: empty, refused or hidden, as they will be the next time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_tables: Option<Vec<String>>,
+}
+
+impl SourceRun {
+    /// Tables that were not read to their end.
+    pub fn unread(&self) -> &[String] {
+        self.unread_tables.as_deref().unwrap_or(&self.incomplete_tables)
+    }
 }
 
 /// Names the state of a table that a commit wrote.
@@ -193,6 +220,12 @@ pub struct Commit {
     /// States that were dropped and are there again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebuilt_states: Vec<RebuiltState>,
+    /// The name that it gives to an earlier commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// The month that it signs off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signoff: Option<Signoff>,
 }
 
 /// The chain up to a commit, as one reader sees it: immutable, shared by reference.

@@ -31,6 +31,11 @@ impl Head {
                 let unknown = || Error::UnknownCommit { number: *number, newest: self.number() };
                 Some(self.commit(*number).ok_or_else(unknown)?)
             }
+            AsOf::Pin(name) => {
+                let number = self.pin(name)?.commit;
+                let unknown = || Error::UnknownCommit { number, newest: self.number() };
+                Some(self.commit(number).ok_or_else(unknown)?)
+            }
         };
         Ok(found.map(Arc::clone))
     }

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::commit::{Commit, CommitKind, FORMAT, Head, SourceRun, TableCommit};
+use super::commit::{Commit, CommitKind, FORMAT, Head, Pin, Signoff, SourceRun, TableCommit};
 use super::compare::{Against, Outcome, Task};
 use super::error::Error;
 use super::files::{Disk, Target};
@@ -69,6 +69,8 @@ impl Warehouse {
             tables: Vec::new(),
             dropped_states: Vec::new(),
             rebuilt_states: Vec::new(),
+            pin: None,
+            signoff: None,
         };
         Ok(Prepared { warehouse: self.clone(), clock: header.clock.clone(), base, commit, inputs: Vec::new() })
     }
@@ -123,6 +125,14 @@ impl Prepared {
     /// The chain that the commit builds on.
     pub fn base(&self) -> &Arc<Head> {
         &self.base
+    }
+
+    pub(super) fn set_pin(&mut self, pin: Pin) {
+        self.commit.pin = Some(pin);
+    }
+
+    pub(super) fn set_signoff(&mut self, signoff: Signoff) {
+        self.commit.signoff = Some(signoff);
     }
 
     /// The tables added so far, without their rows, as the warehouse took them: coverage is `partial` where deletions were

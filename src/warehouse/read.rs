@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::commit::{DataFile, Head};
@@ -113,6 +114,19 @@ impl TableFiles {
         let mut fold = Fold::new(Merge::new(changes)?, SchemaRef::clone(&schema)).noting_keys();
         let rows = fold.by_ref().collect::<Result<_, _>>()?;
         Ok(SinceState { keys: fold.into_keys(), rows })
+    }
+
+    /// The changes with their operation, without rows that were only written anew. Blocks: for threads that may.
+    pub(super) fn changed(&self) -> Result<Batches, Error> {
+        let schema = self.schema(&(Arc::new(|_: &str| true) as Wanted));
+        let batches = self.files(self.changes.concat(), &schema, true);
+        Ok(Box::new(batches.map(|batch| {
+            let batch = batch?;
+            let ops = batch.column_by_name(OP).and_then(|ops| ops.as_string_opt::<i32>());
+            let ops = ops.into_iter().flatten();
+            let is_change: BooleanArray = ops.map(|op| Some(op != Some("P"))).collect();
+            filter_record_batch(&batch, &is_change).map_err(Error::arrow("read", "a change file"))
+        })))
     }
 
     fn schema(&self, wanted: &Wanted) -> SchemaRef {

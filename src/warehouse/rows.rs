@@ -187,6 +187,11 @@ impl CoverageStatus {
         matches!(self, Self::Ok | Self::EmptyVerified)
     }
 
+    /// Whether the source was heard to the end, whatever it said: reading again would not tell more.
+    pub fn is_answered(self) -> bool {
+        !matches!(self, Self::Failed | Self::Partial)
+    }
+
     /// The word stored in `meta.coverage`.
     pub fn as_str(self) -> &'static str {
         match self {

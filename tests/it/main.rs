@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod extract;
+mod moments;
 mod server;
 mod sql;
 mod tidy;

@@ -37,8 +37,8 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         ("version", text.clone(), |_, _| {
             Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))
         }),
-        ("current_database", text.clone(), |asker, _| Ok(string(&asker.database))),
-        ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.database))),
+        ("current_database", text.clone(), |asker, _| Ok(string(&asker.databases.name))),
+        ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.databases.name))),
         ("current_schema", text.clone(), |asker, _| Ok(ScalarValue::Utf8(asker.search_path().into_iter().next()))),
         ("current_schemas", texts(), |asker, arguments| {
             let own = (arguments.first() == Some(&ScalarValue::Boolean(Some(true)))).then(|| SCHEMA.to_owned());

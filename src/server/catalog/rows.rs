@@ -88,19 +88,7 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
         }
         "pg_attribute" => relations.iter().flat_map(attributes).collect(),
         "pg_class" => relations.iter().map(class).collect(),
-        "pg_database" => vec![Row::from([
-            ("oid", int(oid(&asker.database))),
-            ("datname", text(asker.database.clone())),
-            ("datdba", int(OWNER_OID)),
-            ("encoding", int(6)),
-            ("datlocprovider", text("c")),
-            ("datistemplate", no()),
-            ("datallowconn", yes()),
-            ("datconnlimit", int(-1)),
-            ("dattablespace", int(TABLESPACE_OID)),
-            ("datcollate", text("C")),
-            ("datctype", text("C")),
-        ])],
+        "pg_database" => asker.databases.names().into_iter().map(database).collect(),
         "pg_description" => {
             let of_schema = |schema: String| {
                 let description = asker.descriptions.as_ref()?(&schema, "", None)?;
@@ -146,6 +134,22 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
         "pg_type" => TYPES.iter().map(|of| type_row(of)).collect(),
         _ => Vec::new(),
     }
+}
+
+fn database(name: String) -> Row {
+    Row::from([
+        ("oid", int(oid(&name))),
+        ("datname", text(name)),
+        ("datdba", int(OWNER_OID)),
+        ("encoding", int(6)),
+        ("datlocprovider", text("c")),
+        ("datistemplate", no()),
+        ("datallowconn", yes()),
+        ("datconnlimit", int(-1)),
+        ("dattablespace", int(TABLESPACE_OID)),
+        ("datcollate", text("C")),
+        ("datctype", text("C")),
+    ])
 }
 
 fn role((name, number): (&str, i64)) -> Row {
