@@ -288,7 +288,7 @@ impl Warehouse {
         let changes = found.into_iter().flat_map(|found| &found.changes).map(|file| (commit, file.clone())).collect();
         let columns = head.columns(commit, source, table);
         let files = TableFiles::of(Disk::new(&self.store), columns, Vec::new(), changes, true);
-        let read = tokio::task::spawn_blocking(move || files.changed()?.collect());
+        let read = tokio::task::spawn_blocking(move || files.changed().collect());
         read.await.unwrap_or_else(|stopped| {
             Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
         })

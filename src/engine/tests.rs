@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::execution::context::SessionContext;
@@ -13,7 +14,7 @@ use crate::engine::cells::Cell;
 use crate::warehouse::CommitHeader;
 use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
-    ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema, timestamp_type,
+    ColumnType, Coverage, CoverageStatus, HASH, HASH_BEFORE, ReadMode, TableInput, input_schema, timestamp_type,
 };
 
 const PM: &str = r#"
@@ -168,6 +169,40 @@ impl Firm {
         let evaluation = self.engine.evaluate(&mut prepared).await.unwrap();
         self.engine.warehouse().publish(prepared).await.unwrap();
         evaluation
+    }
+
+    /// A run that reads the orders of project 1 under another key for hashed fields.
+    pub(super) async fn rekeyed_day(&mut self, orders: &[(&str, i128)]) {
+        self.at += TimeDelta::hours(24);
+        self.clock.advance_to(self.at);
+        let clock = Clock::Shared(self.clock.clone());
+        let header = CommitHeader {
+            kind: CommitKind::Extract,
+            clock: &clock,
+            definitions: self.engine.definitions().hash(),
+            runs: Vec::new(),
+            observed_at: self.at,
+        };
+        let text = |value: &str| Cell::text(Some(value));
+        let rows = orders
+            .iter()
+            .map(|(id, cents)| (*id, "1", vec![text(id), text("1"), Cell::Amount(cents * 10_000), text("approved")]));
+        let mut input = self.input("pm1", "orders", &rows.collect::<Vec<_>>(), &[("1", CoverageStatus::Ok)]);
+        for batch in &mut input.batches {
+            let schema = batch.schema();
+            let place = schema.index_of(HASH).unwrap();
+            let mut arrays = batch.columns().to_vec();
+            let before = Arc::clone(&arrays[place]);
+            let anew = before.as_string::<i32>().iter().map(|hash| hash.map(|hash| format!("anew {hash}")));
+            arrays[place] = Arc::new(anew.collect::<StringArray>());
+            arrays.push(before);
+            let mut fields = schema.fields().to_vec();
+            fields.push(Arc::new(Field::new(HASH_BEFORE, DataType::Utf8, true)));
+            *batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+        }
+        let mut prepared = self.engine.warehouse().prepare(header).await.unwrap();
+        prepared.add(input).await.unwrap();
+        self.engine.warehouse().publish(prepared).await.unwrap();
     }
 
     fn input(&self, source: &str, table: &str, rows: &[(&str, &str, Vec<Cell>)], scopes: &[Scoped<'_>]) -> TableInput {

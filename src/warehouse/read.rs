@@ -117,16 +117,16 @@ impl TableFiles {
     }
 
     /// The changes with their operation, without rows that were only written anew. Blocks: for threads that may.
-    pub(super) fn changed(&self) -> Result<Batches, Error> {
+    pub(super) fn changed(&self) -> Batches {
         let schema = self.schema(&(Arc::new(|_: &str| true) as Wanted));
         let batches = self.files(self.changes.concat(), &schema, true);
-        Ok(Box::new(batches.map(|batch| {
+        Box::new(batches.map(|batch| {
             let batch = batch?;
             let ops = batch.column_by_name(OP).and_then(|ops| ops.as_string_opt::<i32>());
             let ops = ops.into_iter().flatten();
             let is_change: BooleanArray = ops.map(|op| Some(op != Some("P"))).collect();
             filter_record_batch(&batch, &is_change).map_err(Error::arrow("read", "a change file"))
-        })))
+        }))
     }
 
     fn schema(&self, wanted: &Wanted) -> SchemaRef {
