@@ -9,7 +9,7 @@
 //! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
 //! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
-//! | `decode`, `value`, `path`, `redact`, `hash` | pure: a JSON record as a typed row |
+//! | `decode`, `value`, `path`, `redact`, `hash`, `identity` | pure: a JSON record as a typed row |
 //! | `scope`, `parts` | one list under one parent, to its end; what lists refuse or leave out, record by record |
 //! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
@@ -27,9 +27,11 @@ mod column;
 mod coverage;
 mod cursor;
 mod decode;
+mod defaults;
 mod drift;
 mod failure;
 mod hash;
+mod identity;
 mod lint;
 mod pace;
 mod paging;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
+pub use super::defaults::Defaults;
 use super::lint;
 use crate::warehouse::rows::ColumnType;
 
@@ -31,22 +32,6 @@ pub struct Manifest {
     /// Its tables, in the file's order.
     #[serde(rename = "table", default)]
     pub tables: Vec<Table>,
-}
-
-/// What a table has where it says nothing else.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Defaults {
-    /// What stands before a path that does not start with `/`.
-    pub folder: String,
-    /// How lists are paged.
-    pub paging: Paging,
-    /// What an empty list means.
-    pub empty: Empty,
-    /// How an incremental read asks for what changed, in tables with a column of that field.
-    pub cursor: Option<Cursor>,
-    /// Paths that do not count as content.
-    pub ignore: Vec<String>,
 }
 
 /// Who the system is.
@@ -419,37 +404,9 @@ impl Manifest {
     pub fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
         let error = |problems| ManifestError { path: path.to_owned(), problems };
         let mut manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
-        manifest.fill_in();
+        manifest.defaults.fill_in(&mut manifest.tables);
         let problems = lint::problems(&manifest);
         if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
-    }
-
-    /// Gives every table the defaults that it does not replace.
-    fn fill_in(&mut self) {
-        let defaults = &self.defaults;
-        for table in &mut self.tables {
-            if let Some(path) = table.path.as_mut().filter(|path| !path.starts_with('/')) {
-                path.insert_str(0, &defaults.folder);
-            }
-            if table.empty == Empty::default() {
-                table.empty = defaults.empty;
-            }
-            if table.ignore.is_empty() {
-                table.ignore.clone_from(&defaults.ignore);
-            }
-            if table.embedded.is_some() {
-                continue;
-            }
-            if matches!(table.paging, Paging::None) {
-                table.paging = defaults.paging.clone();
-            }
-            if table.cursor.is_none() {
-                table.cursor = defaults.cursor.clone().filter(|cursor| {
-                    let is_field = |column: &Column| column.from == ColumnFrom::Path(cursor.field.clone());
-                    table.columns.iter().any(|(_, column)| is_field(column))
-                });
-            }
-        }
     }
 
     /// The table called `name`.

@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
 use super::hash::write_canonical;
+use super::identity::key_values;
 use super::manifest::{Method, Table};
-use super::scope::{Job, Pages, Reader, key_values};
+use super::scope::{Job, Pages, Reader};
 use super::template::segment;
 
 /// A part of a record: what names it in the request, and where it is in the record.

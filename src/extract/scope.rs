@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::SourceSettings;
 use super::client::{Answer, Body, Client, Meter, Request};
@@ -13,8 +12,8 @@ use super::cursor;
 use super::decode::{Decoder, Owner, Row, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
-use super::hash::write_canonical;
-use super::manifest::{ColumnFrom, Manifest, Method, Paging, Table};
+use super::identity::identities;
+use super::manifest::{Manifest, Method, Paging, Table};
 use super::paging::{Next, Page, Pager};
 use super::path::look_up;
 use super::secrets::Setting;
@@ -489,31 +488,4 @@ impl<'a> Reader<'a> {
             read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
         }
     }
-}
-
-/// A page's identity and its records': their keys. Not their text, which some systems fill with ids new at every read.
-fn identities(table: &Table, records: &[Value], unwrap: Option<&str>) -> (String, Vec<String>) {
-    let mut hasher = Sha256::new();
-    let identity = |record| {
-        let keys = key_values(table, record, unwrap);
-        let mut text = String::new();
-        match keys {
-            Some(keys) => keys.iter().for_each(|key| write_canonical(key, &mut text)),
-            None => write_canonical(record, &mut text),
-        }
-        text.push('\n');
-        hasher.update(text.as_bytes());
-        text
-    };
-    let keys = records.iter().map(identity).collect();
-    (hex::encode(hasher.finalize()), keys)
-}
-
-/// What a record holds for its table's key; none if the record alone does not tell.
-pub(super) fn key_values<'v>(table: &Table, record: &'v Value, unwrap: Option<&str>) -> Option<Vec<&'v Value>> {
-    let value = |key: &String| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => look_up(record, path, unwrap).ok().filter(|value| !value.is_null()),
-        ColumnFrom::Parent(_) | ColumnFrom::Position => None,
-    };
-    table.key.iter().map(value).collect()
 }
