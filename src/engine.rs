@@ -15,16 +15,21 @@ mod cached;
 mod canonical;
 mod catalog;
 mod cells;
+mod changes;
 pub mod checks;
 mod coverage;
+mod fields;
+mod folded;
 mod functions;
 pub mod header;
 pub mod layout;
 mod links;
+mod marks;
 mod moments;
 mod normalize;
 pub mod options;
 mod parallel;
+mod pinned;
 mod planner;
 mod queries;
 mod repeated;
@@ -33,6 +38,9 @@ mod snapshot;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod time_functions;
+#[cfg(test)]
+mod time_tests;
 pub mod workbench;
 
 use std::sync::Arc;
@@ -58,6 +66,7 @@ use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
+pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
 pub use workbench::Workbench;
@@ -87,6 +96,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The settings give grace to what has none.
+    #[error(
+        "[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours"
+    )]
+    Grace {
+        /// The id as given.
+        check: String,
+    },
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),
@@ -96,6 +113,23 @@ pub enum Error {
     /// Rows could not be put together.
     #[error("assemble rows: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl Error {
+    /// An error of a query as what it is at bottom: the warehouse's own word, if it comes from there.
+    pub fn of(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<crate::warehouse::Error>() {
+                Ok(own) => Self::Warehouse(*own),
+                Err(other) => Self::DataFusion(DataFusionError::External(other)),
+            },
+            DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
+                Self::of(*inner)
+            }
+            DataFusionError::Diagnostic(_, inner) => Self::of(*inner),
+            other => Self::DataFusion(other),
+        }
+    }
 }
 
 /// What a client says when it connects.
@@ -146,6 +180,8 @@ impl Engine {
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
         self.refresh().await?;
         let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
+        // A moment that does not exist is told now, not with the first query.
+        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
         let session = session_over(&self.reader, options, None);
         let state = session.state_ref();
         let mut state = state.write();
@@ -275,5 +311,6 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;
+    time_functions::register(&mut state);
     Ok(state)
 }

@@ -61,7 +61,8 @@ impl Blueprint {
     pub(crate) fn load(definitions: Definitions, settings: EngineSettings) -> Result<Self, Error> {
         let layouts = layouts(&definitions, &settings.sources)?;
         let entities = canonical::entities(&definitions)?;
-        let (queries, mut unreadable) = queries::load(&definitions);
+        let (mut queries, mut unreadable) = queries::load(&definitions);
+        set_grace(&mut queries, &settings.grace_hours)?;
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
         for entity in &entities {
@@ -154,6 +155,16 @@ impl Blueprint {
     pub(crate) fn has_side(&self, side: Side) -> bool {
         self.layouts.values().any(|layout| layout.side == side.schema())
     }
+}
+
+/// Puts the firm's hours of grace in the place of the checks' own.
+fn set_grace(queries: &mut BTreeMap<Name, QueryFile>, hours: &BTreeMap<String, i64>) -> Result<(), Error> {
+    for (check, hours) in hours {
+        let mut headers = queries.values_mut().map(|query| &mut query.header);
+        let header = headers.find(|header| header.check.as_ref() == Some(check) && header.grace_hours.is_some());
+        header.ok_or_else(|| Error::Grace { check: check.clone() })?.grace_hours = Some(*hours);
+    }
+    Ok(())
 }
 
 fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Descriptions {

@@ -17,6 +17,7 @@ use datafusion::execution::session_state::SessionState;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
+use crate::engine::marks::MarkTable;
 use crate::engine::moments::MomentTable;
 use crate::engine::planner::{Keep, LazySchema, Planner, Recipe};
 use crate::engine::queries::{Name, QueryFile};
@@ -74,6 +75,9 @@ impl Registrar<'_> {
         self.add("meta", "clock", Arc::new(MomentTable::Clock));
         self.add("meta", "commits", Arc::new(MomentTable::Commits));
         self.add("meta", "runs", Arc::new(MomentTable::Runs));
+        for (name, table) in MarkTable::ALL {
+            self.add("meta", name, Arc::new(table));
+        }
     }
 
     fn system(&mut self) {
@@ -126,6 +130,7 @@ impl Registrar<'_> {
     }
 
     /// Every version of every row. A deletion is a version of no length: it ends the one before it and is never current.
+    /// Rows that were only projected anew are no versions: the source did not change them.
     fn history(&mut self, source: &str, table: &str, columns: &[(String, ColumnType)]) {
         let name = format!("{source}_{table}");
         self.change(&name, ChangesTable::new(source, table, columns));
@@ -133,7 +138,8 @@ impl Registrar<'_> {
             "select changes.*, commits.committed_at as valid_from, case when changes._op = 'D' then commits.committed_at \
              else lead(commits.committed_at) over (partition by changes._key order by changes._commit) end as valid_to \
              from {HIDDEN}.{CHANGES}.{} as changes \
-             inner join meta.commits as commits on commits.commit_number = changes._commit",
+             inner join meta.commits as commits on commits.commit_number = changes._commit \
+             where changes._op <> 'P'",
             quoted(&name),
         );
         self.view("history", &name, Recipe::Sql(sql));

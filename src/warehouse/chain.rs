@@ -66,9 +66,9 @@ fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Re
     }
     let format =
         serde_json::from_slice::<Preamble>(bytes).map_err(|error| format!("it is no manifest: {error}"))?.format;
-    if format != FORMAT {
+    if format == 0 || format > FORMAT {
         return Err(format!(
-            "it has format {format}, this version knows {FORMAT}\nhint: use a newer version of tieout"
+            "it has format {format}, this version knows 1 to {FORMAT}\nhint: use a newer version of tieout"
         ));
     }
     let commit: Commit = serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))?;
@@ -91,7 +91,6 @@ fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Re
     if let Some(word) = words.into_iter().find(|word| ColumnType::parse(word).is_none()) {
         return Err(format!("column type `{word}` is unknown"));
     }
-    head.commits.push(Arc::new(commit));
-    head.digest = digest(bytes);
+    head.push(Arc::new(commit), digest(bytes));
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use arrow::error::ArrowError;
 
+use super::marks::MomentError;
+
 /// An error of the warehouse. Its text says what failed, where, why, and what to try.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -65,15 +67,18 @@ pub enum Error {
         reason: String,
     },
     /// A moment that nobody can read.
-    #[error("as of `{text}`: {reason}\nhint: latest, 2025-12-31, 2025-12-31T17:00:00Z or commit:42")]
+    #[error("as of `{text}`: {reason}\nhint: latest, 2025-12-31, 2025-12-31T17:00:00Z, commit:42 or the name of a pin")]
     AsOf {
         /// The text as given.
         text: String,
         /// Why it is none.
         reason: String,
     },
+    /// A moment that means nothing here, or a pin or sign-off that cannot be made.
+    #[error(transparent)]
+    Moment(#[from] MomentError),
     /// A commit that is not in the chain.
-    #[error("commit {number} does not exist: the newest is {newest}")]
+    #[error("commit {number} does not exist: the newest is {newest}\nhint: `tieout log` lists the commits")]
     UnknownCommit {
         /// The number asked for.
         number: u64,
