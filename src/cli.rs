@@ -28,6 +28,8 @@ mod sql;
 mod stop;
 mod summary;
 mod trouble;
+mod vacuum;
+mod verify;
 mod workspace;
 
 use stop::Stop;
@@ -114,6 +116,10 @@ enum Command {
     Pin(pin::PinArguments),
     /// Sign a month's results off
     Signoff(pin::SignoffArguments),
+    /// Recompute the chain of commits and every file: is anything not as it was?
+    Verify(verify::VerifyArguments),
+    /// Drop superseded states and remove files that nobody reads any more
+    Vacuum(vacuum::VacuumArguments),
     /// A simulated firm with Procore and Acumatica: 24 month ends, the summary, a SQL server on it
     Demo(demo::DemoArguments),
     /// Serve the simulated systems alone
@@ -191,6 +197,8 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Diff(command) => Box::pin(diff::run(&global, &command)).await,
         Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
         Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
+        Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
+        Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
         Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,
     }

@@ -41,6 +41,7 @@ mod overlay;
 mod prepare;
 mod projection;
 mod read;
+mod retention;
 pub mod rows;
 mod sort;
 mod state;
@@ -50,6 +51,8 @@ mod system;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod vacuum;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +73,10 @@ pub use months::MonthCommit;
 pub use prepare::{CommitHeader, Prepared};
 pub use projection::{Projections, ReadRecords};
 pub use read::SinceState;
+pub use retention::Retention;
 pub use system::{SystemTable, coverage_input, drift_input, rejects_input};
+pub use vacuum::{Removal, Vacuum, VacuumOptions};
+pub use verify::{Fault, Finding, KeptDigest, Progress as VerifyProgress, Verification, VerifyOptions};
 
 use commit::{FORMAT, Head};
 use files::Disk;
@@ -79,6 +85,8 @@ use rows::ColumnType;
 use store::{Store, digest};
 
 const IDENTITY: &str = "tieout.json";
+/// The folder of Parquet files.
+const DATA: &str = "data";
 
 /// One warehouse. Clones share the store and the chain as far as it was read.
 #[derive(Clone, Debug)]
@@ -220,7 +228,18 @@ impl Warehouse {
         table: &str,
         columns: Vec<(String, ColumnType)>,
     ) -> Result<Vec<RecordBatch>, Error> {
-        self.stream_state(head, commit, source, table, columns, |_| true).try_collect().await
+        let stream = |head: &Head| self.stream_state(head, commit, source, table, columns.clone(), |_| true);
+        let read = stream(head).try_collect().await;
+        if !matches!(read, Err(Error::Corrupt { .. })) {
+            return read;
+        }
+        // A state may have been dropped, and its file removed, since the reader took its head: then others give the rows.
+        let mut fresh = head.clone();
+        fresh.states.clone_from(&self.head().await?.states);
+        if fresh.snapshot(commit, source, table) == head.snapshot(commit, source, table) {
+            return read;
+        }
+        stream(&fresh).try_collect().await
     }
 
     /// The rows of a table as of a commit as a stream, in [`rows::state_schema`] of `columns`, of which only those come for
@@ -302,6 +321,24 @@ impl Warehouse {
         }
         SourceLock::take(self.store.root(), source)
     }
+}
+
+/// SHA-256 over a table's typed columns: what tells that two commits have the same ones.
+fn fingerprint(columns: &[(String, String)]) -> String {
+    let text: Vec<String> = columns.iter().map(|(name, word)| format!("{name}\u{1f}{word}")).collect();
+    digest(text.join("\u{1e}").as_bytes())
+}
+
+/// The commit in the name of a data file: `data/<source>/<table>/<changes|state>/<commit>-<random>.parquet`.
+fn commit_of(path: &str) -> Option<u64> {
+    let mut parts = path.split('/');
+    let (DATA, _, _, "changes" | "state", name, None) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next())
+    else {
+        return None;
+    };
+    let digits = name.strip_suffix(".parquet")?.split_once('-')?.0;
+    (digits.len() == 20).then(|| digits.parse().ok())?
 }
 
 fn definitions_path(hash: &str) -> String {

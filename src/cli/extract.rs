@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use futures::future::join_all;
 
@@ -21,7 +21,7 @@ use crate::engine::{Engine, Evaluation, Verdict};
 use crate::extract::{Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings, did_you_mean};
 use crate::warehouse::commit::{Commit, CommitKind};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
-use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable};
+use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
 
 /// How often a run is prepared again because another one committed first.
 const REBASE_ATTEMPTS: usize = 5;
@@ -130,6 +130,7 @@ pub(super) async fn run_once(
         // Not to be stopped any more: it is one file, there or not.
         match workspace.warehouse.publish(prepared).await {
             Ok(head) => {
+                remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
                 return Ok(RunReport { commit, evaluation, failures, incomplete });
@@ -170,7 +171,17 @@ async fn prepare(
     let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
     prepared.add(requests).await.map_err(Failure::warehouse)?;
     let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
+    prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
     Ok((prepared, evaluation, incomplete))
+}
+
+/// Gives back the space of states that were dropped long enough ago. The run is committed whatever becomes of it.
+async fn remove_dropped(warehouse: &Warehouse) {
+    let safety = TimeDelta::hours(i64::from(super::vacuum::SAFETY_HOURS));
+    match warehouse.remove_dropped(safety).await {
+        Ok(count) => tracing::info!(count, "removed the files of dropped states"),
+        Err(error) => tracing::warn!(%error, "the files of dropped states stay until the next run"),
+    }
 }
 
 fn interrupted(request: &RunRequest) -> Failure {

@@ -81,7 +81,7 @@ impl Setup {
     /// Reads the settings and the definitions.
     pub(super) fn read(global: &Global) -> Result<Self, Failure> {
         let config = Config::load(&global.config).map_err(Failure::usage)?;
-        let url = global.warehouse.clone().unwrap_or_else(|| config.warehouse_url());
+        let url = url(global, &config);
         let definitions = definitions(&config).map_err(Failure::usage)?;
         Ok(Self { config, definitions, url })
     }
@@ -202,6 +202,11 @@ pub(super) fn projections<'a>(
         tables.extend(readers.map(|(table, reader)| ((name.to_owned(), table), reader)));
     }
     Projections::new(tables)
+}
+
+/// Where the warehouse is: as given on the command line, else as the settings say.
+pub(super) fn url(global: &Global, config: &Config) -> String {
+    global.warehouse.clone().unwrap_or_else(|| config.warehouse_url())
 }
 
 /// What the engine needs to know of the settings.

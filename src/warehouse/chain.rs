@@ -13,7 +13,7 @@ use super::error::Error;
 use super::rows::ColumnType;
 use super::store::{Store, digest};
 
-const FOLDER: &str = "commits";
+pub(super) const FOLDER: &str = "commits";
 
 /// Where the manifest of a commit lies.
 pub(super) fn path(number: u64) -> String {
@@ -47,7 +47,7 @@ pub(super) async fn advance(store: &Store, warehouse_id: &str, known: &Arc<Head>
 }
 
 /// The number in the name of a manifest; other files in the folder are none of ours.
-fn manifest_number(name: &str) -> Option<u64> {
+pub(super) fn manifest_number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
@@ -58,7 +58,8 @@ struct Preamble {
     format: u32,
 }
 
-fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Result<(), String> {
+/// Reads one manifest; the reason if it is none.
+pub(super) fn parse(bytes: &Bytes) -> Result<Commit, String> {
     if bytes.is_empty() {
         return Err("it is empty: the machine lost power while publishing it\n\
                     hint: if it is the newest file in its folder, delete it; the run it belongs to was never confirmed"
@@ -71,7 +72,11 @@ fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Re
             "it has format {format}, this version knows 1 to {FORMAT}\nhint: use a newer version of tieout"
         ));
     }
-    let commit: Commit = serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))?;
+    serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))
+}
+
+fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Result<(), String> {
+    let commit = parse(bytes)?;
     if commit.warehouse_id != warehouse_id {
         return Err(format!("it belongs to warehouse {}, this one is {warehouse_id}", commit.warehouse_id));
     }

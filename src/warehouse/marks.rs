@@ -219,6 +219,9 @@ impl Warehouse {
                 continue;
             }
             set(&mut prepared, &head)?;
+            if let Some(pinned) = prepared.commit().pin.as_ref().map(|pin| pin.commit) {
+                prepared.rebuild_states(pinned).await?;
+            }
             let number = prepared.number();
             match self.publish(prepared).await {
                 Ok(head) => {

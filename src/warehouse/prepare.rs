@@ -12,7 +12,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::commit::{Commit, CommitKind, FORMAT, Head, Pin, Signoff, SourceRun, TableCommit};
+use super::commit::{
+    Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit,
+};
 use super::compare::{Against, Outcome, Task};
 use super::error::Error;
 use super::files::{Disk, Target};
@@ -21,7 +23,6 @@ use super::rows::{
     COMMIT, Coverage, CoverageStatus, EXTRACTED_AT, HASH, HASH_BEFORE, KEY, OP, RAW, ReadMode, SCOPE, SYSTEM_SOURCE,
     TableInput, input_schema,
 };
-use super::store::digest;
 use super::{Warehouse, chain};
 use crate::clock::Clock;
 
@@ -135,6 +136,18 @@ impl Prepared {
         self.commit.signoff = Some(signoff);
     }
 
+    pub(super) fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    pub(super) fn set_dropped(&mut self, dropped: Vec<StateAddress>) {
+        self.commit.dropped_states = dropped;
+    }
+
+    pub(super) fn set_rebuilt(&mut self, rebuilt: Vec<RebuiltState>) {
+        self.commit.rebuilt_states = rebuilt;
+    }
+
     /// The tables added so far, without their rows, as the warehouse took them: coverage is `partial` where deletions were
     /// held back, rejects include duplicate keys. What [`super::coverage_input`] and its siblings are made from.
     pub fn inputs(&self) -> &[TableInput] {
@@ -239,11 +252,10 @@ fn next_moment(base: &Head, clock: &Clock) -> DateTime<Utc> {
 fn unchanged(input: &TableInput) -> TableCommit {
     let columns: Vec<(String, String)> =
         input.columns.iter().map(|(name, kind)| (name.clone(), kind.to_string())).collect();
-    let text: Vec<String> = columns.iter().map(|(name, word)| format!("{name}\u{1f}{word}")).collect();
     TableCommit {
         source: input.source.clone(),
         table: input.table.clone(),
-        schema_fingerprint: digest(text.join("\u{1e}").as_bytes()),
+        schema_fingerprint: super::fingerprint(&columns),
         columns,
         inserted: 0,
         updated: 0,

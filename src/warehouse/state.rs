@@ -128,7 +128,7 @@ impl Totals {
 }
 
 /// An integer's digits with the point set `scale` places from the right.
-fn decimal_text(digits: &str, scale: i8) -> String {
+pub(super) fn decimal_text(digits: &str, scale: i8) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
     match usize::try_from(scale) {
         Ok(0) => format!("{sign}{digits}"),

@@ -3,6 +3,8 @@
 //! Invariants: nothing is overwritten ([`Store::put_new`] is put-if-absent, on a local disk by hard link, so that a file is
 //! there whole or not at all); every error names the path. Leaves out: what the bytes mean.
 
+mod sweep;
+
 use std::collections::BTreeSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
+
+pub(super) use sweep::{Blocking, Fingerprint, Object, OnBytes};
 
 /// The store of one warehouse: paths are relative to its root, with `/`.
 #[derive(Clone, Debug)]
