@@ -2,30 +2,58 @@
 //!
 //! stdout is data, stderr is talk; a closed pipe is success. Exit codes: 0 done · 1 exceptions at or above `--fail-on` ·
 //! 2 usage or configuration · 3 a source failed · 4 the warehouse failed or does not verify · 5 committed but incomplete ·
-//! 6 another run holds the source.
+//! 6 another run holds the source · 130, 143 stopped by Ctrl-C or SIGTERM before the work was done. Servers that are
+//! stopped end with 0.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod chain;
 mod check;
 mod demo;
+mod diff;
 mod extract;
 mod init;
+mod log;
+mod paint;
+mod pin;
+mod previous;
 mod serve;
+mod show;
 mod simulate;
 mod sql;
+mod stop;
 mod summary;
+mod trouble;
+mod vacuum;
+mod verify;
 mod workspace;
 
+use stop::Stop;
+
 /// Stack of every thread that plans or runs SQL: an unoptimised build of the planner recurses deeply.
-const THREAD_STACK_BYTES: usize = 32 * 1024 * 1024;
+const THREAD_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// What to type first, and what the exit codes mean.
+const FIRST_STEPS: &str = "\
+First steps:
+  tieout demo                        a simulated firm, its summary, and a SQL server to look around in
+  tieout init books && cd books      a commented tieout.toml for your own systems
+  tieout check                       are both systems reachable, and may we read every table?
+  tieout extract                     the first snapshot, checked
+  tieout sql \"select * from recon.summary\"
+
+Exit codes:
+  0 done   1 exceptions at or above --fail-on   2 usage or configuration   3 a source failed
+  4 the warehouse failed or does not verify   5 committed but incomplete   6 another run holds the source
+  130, 143 stopped by Ctrl-C or SIGTERM before the work was done";
 
 /// A queryable reconciliation warehouse for construction firms.
 #[derive(Debug, Parser)]
-#[command(name = "tieout", version, propagate_version = true)]
+#[command(name = "tieout", version, propagate_version = true, arg_required_else_help = true, after_help = FIRST_STEPS)]
 struct Arguments {
     #[command(flatten)]
     global: Global,
@@ -35,11 +63,12 @@ struct Arguments {
 
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// The settings file
     #[arg(long, global = true, value_name = "FILE", default_value = "tieout.toml")]
     config: PathBuf,
-    /// Another warehouse than the settings name
+    /// Another warehouse than the one in the settings
     #[arg(long, global = true, value_name = "URL")]
     warehouse: Option<String>,
     /// How log lines look
@@ -77,6 +106,20 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Run one query
     Sql(sql::SqlArguments),
+    /// List the commits, newest first
+    Log(log::LogArguments),
+    /// One commit: runs, tables, what could not be read, what the checks said
+    Show(show::ShowArguments),
+    /// What changed between two moments: tables, or the rows and fields of one
+    Diff(diff::DiffArguments),
+    /// Give a commit a name for ever
+    Pin(pin::PinArguments),
+    /// Sign a month's results off
+    Signoff(pin::SignoffArguments),
+    /// Recompute the chain of commits and every file: is anything not as it was?
+    Verify(verify::VerifyArguments),
+    /// Drop superseded states and remove files that nobody reads any more
+    Vacuum(vacuum::VacuumArguments),
     /// A simulated firm with Procore and Acumatica: 24 month ends, the summary, a SQL server on it
     Demo(demo::DemoArguments),
     /// Serve the simulated systems alone
@@ -149,8 +192,15 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
+        Command::Log(command) => Box::pin(log::run(&global, &command)).await,
+        Command::Show(command) => Box::pin(show::run(&global, &command)).await,
+        Command::Diff(command) => Box::pin(diff::run(&global, &command)).await,
+        Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
+        Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
+        Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
+        Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
-        Command::Simulate(command) => Box::pin(simulate::run(&command)).await,
+        Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,
     }
 }
 
@@ -162,7 +212,7 @@ fn report(failure: &Failure) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+    let _ = writeln!(std::io::stderr(), "error: {}", trouble::text(&failure.error));
     ExitCode::from(failure.code)
 }
 
@@ -175,7 +225,8 @@ fn start_log(global: &Global) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIEOUT_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A second subscriber in one process (tests) is no failure.
     let _ = match global.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::extract::Secret;
@@ -98,6 +98,9 @@ pub struct FirmConfig {
     /// The key under which tax ids are hashed; without it they are dropped, not compared.
     #[serde(skip_serializing)]
     pub tax_id_key: Option<SecretReference>,
+    /// The key in force until now, while it is being changed: needed until every source was read in full once.
+    #[serde(skip_serializing)]
+    pub tax_id_key_before: Option<SecretReference>,
 }
 
 impl Default for FirmConfig {
@@ -108,6 +111,7 @@ impl Default for FirmConfig {
             fiscal_year_start: 1,
             currency: "USD".to_owned(),
             tax_id_key: None,
+            tax_id_key_before: None,
         }
     }
 }
@@ -153,8 +157,14 @@ impl SecretReference {
     /// Neither or both of `env` and `file`, an unset variable, an unreadable or empty file.
     pub fn resolve(&self, key: &str, directory: &Path) -> Result<Secret> {
         let value = match (&self.env, &self.file) {
-            (Some(name), None) => std::env::var(name).with_context(|| {
-                format!("read secret {key}: environment variable {name} is not set\nhint: export {name}=… or use {{ file = \"…\" }}")
+            (Some(name), None) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => anyhow!(
+                    "read secret {key}: environment variable {name} is not set\n\
+                     hint: export it, or load all of .env with `set -a; . ./.env; set +a`, or use {{ file = \"…\" }}"
+                ),
+                std::env::VarError::NotUnicode(_) => {
+                    anyhow!("read secret {key}: environment variable {name} is no UTF-8 text")
+                }
             })?,
             (None, Some(file)) => {
                 let path = directory.join(file);
@@ -164,7 +174,9 @@ impl SecretReference {
         };
         let value = value.trim_end_matches(['\r', '\n']).to_owned();
         if value.is_empty() {
-            bail!("read secret {key}: it is empty");
+            let place = self.env.as_ref().map(|name| format!("environment variable {name}"));
+            let place = place.or_else(|| self.file.as_ref().map(|file| directory.join(file).display().to_string()));
+            bail!("read secret {key}: {} is empty", place.unwrap_or_default());
         }
         Ok(Secret::new(value))
     }
@@ -251,11 +263,23 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Seconds a statement may run; 0 = no limit.
     pub statement_timeout_seconds: u64,
+    /// The certificate, without which only this machine is listened to.
+    pub tls: Option<TlsConfig>,
+}
+
+/// `[server.tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// A PEM file, relative to `tieout.toml`: the certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// A PEM file with its key.
+    pub key: PathBuf,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:5433".to_owned(), max_connections: 100, statement_timeout_seconds: 0 }
+        Self { listen: "127.0.0.1:5433".to_owned(), max_connections: 100, statement_timeout_seconds: 0, tls: None }
     }
 }
 
@@ -266,7 +290,10 @@ impl Config {
     /// A missing file, bad TOML, an unknown key (with a suggestion), a reserved source name.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
-            format!("read {}\nhint: `tieout init` writes a commented one, --config names another", path.display())
+            format!(
+                "read {}\nhint: `tieout init` writes a commented one here, --config names another; `tieout demo` needs none",
+                path.display()
+            )
         })?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Self::parse(&text, directory).with_context(|| format!("read {}", path.display()))

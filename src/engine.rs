@@ -15,25 +15,38 @@ mod cached;
 mod canonical;
 mod catalog;
 mod cells;
+mod changes;
 pub mod checks;
 mod coverage;
+mod fields;
+mod folded;
 mod functions;
 pub mod header;
 pub mod layout;
+mod links;
+mod marks;
 mod moments;
 mod normalize;
 pub mod options;
+mod parallel;
+mod pinned;
+mod planner;
 mod queries;
+mod repeated;
 pub mod settings;
 mod snapshot;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod time_functions;
+#[cfg(test)]
+mod time_tests;
 pub mod workbench;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
@@ -47,14 +60,19 @@ use url::Url;
 use crate::definitions::Definitions;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::options::{Heads, TieoutOptions};
+use crate::engine::planner::{Keep, Planner};
 use crate::warehouse::commit::Head;
 use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
+pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
 pub use workbench::Workbench;
+
+/// From so many rows in a commit on, one check uses all cores; below, one core each, and the checks run side by side.
+const PARTITIONED_ROWS_MIN: u64 = 2_000_000;
 
 /// The catalog's name, which clients see as the database.
 pub const CATALOG: &str = "tieout";
@@ -78,6 +96,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The settings give grace to what has none.
+    #[error(
+        "[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours"
+    )]
+    Grace {
+        /// The id as given.
+        check: String,
+    },
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),
@@ -87,6 +113,23 @@ pub enum Error {
     /// Rows could not be put together.
     #[error("assemble rows: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl Error {
+    /// An error of a query as what it is at bottom: the warehouse's own word, if it comes from there.
+    pub fn of(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<crate::warehouse::Error>() {
+                Ok(own) => Self::Warehouse(*own),
+                Err(other) => Self::DataFusion(DataFusionError::External(other)),
+            },
+            DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
+                Self::of(*inner)
+            }
+            DataFusionError::Diagnostic(_, inner) => Self::of(*inner),
+            other => Self::DataFusion(other),
+        }
+    }
 }
 
 /// What a client says when it connects.
@@ -104,40 +147,45 @@ pub struct SessionRequest {
 #[derive(Debug)]
 pub struct Engine {
     warehouse: Warehouse,
-    blueprint: Blueprint,
+    blueprint: Arc<Blueprint>,
     heads: Arc<Heads>,
-    state: SessionState,
-    problems: Vec<Problem>,
+    /// For people: what they ask for is planned with their own predicates.
+    reader: Arc<Planner>,
+    /// For checks: each part of the canonical model is computed once and kept while a commit is judged.
+    judge: Arc<Planner>,
+    /// Numbers the commits that are being prepared: what is computed on one is never shown on another.
+    preparations: AtomicU64,
 }
 
 impl Engine {
-    /// Registers everything once. Views that cannot be planned are left out and named by [`Self::problems`].
+    /// Registers everything once; views are planned when they are asked for.
     pub async fn open(
         warehouse: Warehouse,
         definitions: Definitions,
         settings: EngineSettings,
     ) -> Result<Arc<Self>, Error> {
-        let blueprint = Blueprint::load(definitions, settings)?;
+        let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
         let runtime = runtime(&warehouse, &blueprint.settings)?;
         let heads = Arc::new(Heads::newest(warehouse.clone()));
-        let state = base_state(&blueprint, &heads, &runtime)?;
-        let session = SessionContext::new_with_state(state);
         let head = heads.get(true).await?;
-        let broken = catalog::register(&session, &warehouse, &blueprint, &head, catalog::Extent::Views).await?;
-        let problems = blueprint.problems(&broken);
-        for problem in &problems {
-            tracing::warn!(path = problem.path, reason = problem.reason, "view left out");
-        }
-        Ok(Arc::new(Self { warehouse, blueprint, heads, state: session.state(), problems }))
+        let planner = |keep| {
+            let state = base_state(&blueprint, &heads, &runtime)?;
+            catalog::register(state, &warehouse, &blueprint, &head, keep)
+        };
+        let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
+        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, preparations: AtomicU64::new(0) }))
     }
 
     /// A session of its own: what it sets, no other session sees.
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
         self.refresh().await?;
-        // The catalog is shared: building a session must not put a new, empty one in its place.
-        let mut config = self.state.config().clone().with_create_default_catalog_and_schema(false);
-        let extensions = &mut config.options_mut().extensions;
-        extensions.insert(TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads)));
+        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
+        // A moment that does not exist is told now, not with the first query.
+        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
+        let session = session_over(&self.reader, options, None);
+        let state = session.state_ref();
+        let mut state = state.write();
+        let config = state.config_mut().options_mut();
         let given = [
             ("tieout.as_of", &request.as_of),
             ("tieout.accounting_date", &request.accounting_date),
@@ -145,15 +193,11 @@ impl Engine {
         ];
         for (key, value) in given {
             if let Some(value) = value {
-                config.options_mut().set(key, value)?;
+                config.set(key, value)?;
             }
         }
-        let session_id = uuid::Uuid::new_v4().to_string();
-        let state = SessionStateBuilder::new_from_existing(self.state.clone())
-            .with_session_id(session_id)
-            .with_config(config)
-            .build();
-        Ok(SessionContext::new_with_state(state))
+        drop(state);
+        Ok(session)
     }
 
     /// Asks the warehouse for its newest commit now; queries do so by themselves at most a second late.
@@ -177,9 +221,9 @@ impl Engine {
         &self.blueprint.descriptions
     }
 
-    /// The files that could not be used, each with its reason.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    /// The files that cannot be used, each with its reason. Asking plans every view.
+    pub async fn problems(&self) -> Vec<Problem> {
+        self.blueprint.problems(&self.reader.broken().await)
     }
 
     /// The definitions in force.
@@ -197,20 +241,36 @@ impl Engine {
         Workbench::open(self).await
     }
 
-    /// A session that sees a commit which nobody else can see yet, with a catalog of its own.
-    async fn prepared_session(
-        &self,
-        head: Arc<Head>,
-        extent: catalog::Extent,
-    ) -> Result<(SessionContext, catalog::Broken), Error> {
-        let heads = Arc::new(Heads::Fixed(Arc::clone(&head)));
-        let state = base_state(&self.blueprint, &heads, self.state.runtime_env())?;
-        let session = SessionContext::new_with_state(state);
-        let broken = catalog::register(&session, &self.warehouse, &self.blueprint, &head, extent).await?;
-        Ok((session, broken))
+    /// A session that sees a commit which nobody else can see yet.
+    fn prepared_session(&self, planner: &Planner, head: Arc<Head>) -> SessionContext {
+        let rows: u64 = head.commits.last().map_or(0, |commit| commit.tables.iter().map(|table| table.rows).sum());
+        let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
+        let heads = Arc::new(Heads::Prepared { head, generation });
+        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), heads);
+        session_over(planner, options, (rows < PARTITIONED_ROWS_MIN).then_some(1))
     }
 }
 
+/// A session over a planner's catalog, and nothing that the planner alone may see.
+fn session_over(planner: &Planner, options: TieoutOptions, partitions: Option<usize>) -> SessionContext {
+    let state = planner.state();
+    // The catalog is shared: building a session must not put a new, empty one in its place.
+    let mut config = state.config().clone().with_create_default_catalog_and_schema(false);
+    if let Some(partitions) = partitions {
+        config = config.with_target_partitions(partitions);
+    }
+    config.options_mut().extensions.insert(options);
+    let catalogs = MemoryCatalogProviderList::new();
+    if let Some(catalog) = state.catalog_list().catalog(CATALOG) {
+        catalogs.register_catalog(CATALOG.to_owned(), catalog);
+    }
+    let state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_session_id(uuid::Uuid::new_v4().to_string())
+        .with_config(config)
+        .with_catalog_list(Arc::new(catalogs))
+        .build();
+    SessionContext::new_with_state(state)
+}
 /// Parquet footers kept in memory, over all queries.
 const FOOTERS_BYTES_MAX: usize = 64 << 20;
 
@@ -231,7 +291,7 @@ fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<Runti
 fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEnv>) -> Result<SessionState, Error> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, queries::DEFAULT_SCHEMA)
-        .with_create_default_catalog_and_schema(true)
+        .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     let options = config.options_mut();
     for (key, value) in [
@@ -254,5 +314,6 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;
+    time_functions::register(&mut state);
     Ok(state)
 }

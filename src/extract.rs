@@ -9,8 +9,8 @@
 //! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
 //! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
-//! | `decode`, `value`, `path`, `redact`, `hash` | pure: a JSON record as a typed row |
-//! | `scope` | one list under one parent, to its end |
+//! | `decode`, `value`, `path`, `redact`, `hash`, `identity` | pure: a JSON record as a typed row |
+//! | `scope`, `parts` | one list under one parent, to its end; what lists refuse or leave out, record by record |
 //! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
@@ -27,14 +27,18 @@ mod column;
 mod coverage;
 mod cursor;
 mod decode;
+mod defaults;
 mod drift;
 mod failure;
 mod hash;
+mod identity;
 mod lint;
 mod pace;
 mod paging;
+mod parts;
 mod path;
 mod redact;
+mod reread;
 mod run;
 mod scope;
 mod secrets;
@@ -54,6 +58,7 @@ pub use failure::{Error, Failure, FailureKind};
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
 pub use progress::Progress;
+pub use reread::readers;
 pub use run::run;
 pub use secrets::{Secret, Setting};
 
@@ -70,6 +75,8 @@ pub struct SourceSettings {
     pub values: BTreeMap<String, Setting>,
     /// The firm's key for hashed fields; without it they are dropped.
     pub redaction_key: Option<Vec<u8>>,
+    /// The key in force until now, while it is being changed: records that differ by nothing else did not change.
+    pub redaction_key_before: Option<Vec<u8>>,
     /// Limits that are tighter than the manifest's.
     pub quota: Quota,
 }
@@ -118,12 +125,19 @@ pub struct PreviousTable {
     pub scopes: BTreeSet<String>,
     /// Keys by scope; needed only for [`Manifest::parent_tables`].
     pub keys: BTreeMap<String, BTreeSet<String>>,
+    /// Details of the drift that was told before, by field.
+    pub drift: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl PreviousTables {
     /// Whether the table had rows under the scope.
     pub fn had_rows(&self, table: &str, scope: &str) -> bool {
         self.tables.get(table).is_some_and(|table| table.scopes.contains(scope) || table.keys.contains_key(scope))
+    }
+
+    /// Whether nothing of the table was ever kept: its fields cannot be compared with earlier ones.
+    pub fn is_without_rows(&self, table: &str) -> bool {
+        self.tables.get(table).is_none_or(|table| table.scopes.is_empty() && table.keys.is_empty())
     }
 
     /// The cursor of a table.
@@ -164,12 +178,31 @@ pub struct RequestStatistics {
     pub bytes: u64,
 }
 
+/// Settings of every source: where tokens are given, if not where the manifest says.
+pub(crate) const TOKEN_URL: &str = "token_url";
+
+/// Settings of every source: the tables whose empty lists a person who knows the permissions believes, by commas.
+const TRUST_EMPTY: &str = "trust_empty";
+
 impl SourceSettings {
+    /// The tables in `trust_empty`.
+    fn trusted(&self) -> impl Iterator<Item = &str> {
+        let names = self.values.get(TRUST_EMPTY).map(Setting::expose).unwrap_or_default();
+        names.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Whether a person said that empty lists of the table are empty.
+    pub(crate) fn trusts_empty(&self, table: &str) -> bool {
+        self.trusted().any(|name| name == table)
+    }
+
     /// Whether the values fit the manifest's settings, defaults filled in. Call it before a run.
     pub fn with_defaults(mut self) -> Result<Self, Error> {
         let declared = &self.manifest.settings;
         let error = |problem: String, hint: String| Error::Settings { name: self.name.clone(), problem, hint };
-        let known = || declared.required.iter().chain(declared.optional.keys()).map(String::as_str);
+        let of_any = [TOKEN_URL, TRUST_EMPTY];
+        let of_system = declared.required.iter().chain(declared.optional.keys());
+        let known = || of_system.clone().map(String::as_str).chain(of_any);
         if let Some(name) = self.values.keys().find(|name| !known().any(|known| known == name.as_str())) {
             let all = known().collect::<Vec<_>>().join(", ");
             return Err(error(
@@ -179,6 +212,13 @@ impl SourceSettings {
         }
         if let Some(name) = declared.required.iter().find(|name| !self.values.contains_key(name.as_str())) {
             return Err(error(format!("`{name}` is not set"), format!("set it in [sources.{}]", self.name)));
+        }
+        if let Some(name) = self.trusted().find(|name| self.manifest.table(name).is_none()) {
+            let tables = self.manifest.tables.iter().map(|table| table.name.as_str());
+            return Err(error(
+                format!("{TRUST_EMPTY}: unknown table `{name}`{}", did_you_mean(name, tables)),
+                "name tables of the system, separated by commas".to_owned(),
+            ));
         }
         for name in &declared.secret {
             if let Some(Setting::Plain(_)) = self.values.get(name) {

@@ -3,7 +3,8 @@
 //! Owns sockets, logins, statements, encoding and the catalogue that clients ask. Invariants: read only, by a list of
 //! statements that are carried out and again by the plan; queries run on threads of their own, no further than their
 //! reader follows, and stop when the client cancels, leaves or has waited long enough; passwords are never kept in
-//! plain. What it leaves out: what a table is and as of when it is read, which the session's factory decides; TLS.
+//! plain; whoever comes from another machine speaks TLS. What it leaves out: what a table is and as of when it is read,
+//! which the session's factory decides.
 //!
 //! `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
 //! `execute` does, `query` runs plans, `encode` and `format` write values, `catalog` plays `pg_catalog`.
@@ -11,11 +12,14 @@
 mod catalog;
 mod connection;
 mod copy;
+mod databases;
+mod empty;
 mod encode;
 mod execute;
 mod failure;
 mod format;
 mod giveway;
+mod local;
 mod login;
 mod nesting;
 mod parameters;
@@ -24,6 +28,7 @@ mod rewrite;
 mod session;
 mod settings;
 mod statement;
+mod tls;
 mod wire;
 
 use std::fmt;
@@ -38,7 +43,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use pgwire::api::{ClientInfo as _, ConnectionHandle, ConnectionManager, RandomPidSecretKeyGenerator};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::tokio::server::negotiate_tls;
+use pgwire::tokio::server::{MaybeTls, negotiate_tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -46,6 +51,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use catalog::Descriptions;
+pub use local::{LocalQuery, QueryError};
+pub use tls::Tls;
+
 use connection::Connection;
 use failure::Failure;
 use login::Users;
@@ -90,6 +98,8 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// When the port is taken, take the next free one.
     pub next_free_port: bool,
+    /// The certificate; without one only this machine is listened to.
+    pub tls: Option<Tls>,
     /// Who may log in.
     pub users: Vec<User>,
     /// One more is answered with 53300.
@@ -142,10 +152,12 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<RandomPidSecretKeyGenerator>,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) descriptions: Option<Descriptions>,
+    pub(crate) tls: Option<Tls>,
 }
 
-/// Binds and serves until `shutdown`.
+/// Binds and serves until `shutdown`. Beyond this machine only with TLS.
 pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyhow::Result<BoundServer> {
+    tls::is_safe(options.listen, options.tls.as_ref())?;
     let listener = bind(options.listen, options.next_free_port).await?;
     let address = listener.local_addr().context("read the address listened on")?;
     let shared = Arc::new(Shared {
@@ -156,6 +168,7 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         statement_timeout: options.statement_timeout,
         descriptions: options.descriptions,
+        tls: options.tls,
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));
@@ -172,7 +185,7 @@ async fn bind(listen: SocketAddr, next_free_port: bool) -> anyhow::Result<TcpLis
             Err(error) => return Err(error).with_context(|| format!("listen on {}:{port}", listen.ip())),
         }
     }
-    let hint = "hint: another program has the port, choose one with --port";
+    let hint = "hint: another program has the port: choose another with --listen HOST:PORT or [server] listen";
     Err(failure.map_or_else(|| anyhow::anyhow!("no port was tried"), anyhow::Error::from))
         .with_context(|| format!("listen on {listen}\n{hint}"))
 }
@@ -215,9 +228,14 @@ async fn converse(
     let late = || Failure::new("08006", "the client took too long to log in").fatal();
     let broken = |error: std::io::Error| Failure::new("08006", format!("start the connection: {error}")).fatal();
     let start = async {
-        let Some(mut socket) = negotiate_tls(socket, None).await.map_err(broken)? else { return Ok(None) };
+        let is_near = socket.peer_addr().is_ok_and(|peer| tls::is_local(peer.ip()));
+        let acceptor = shared.tls.as_ref().map(Tls::acceptor);
+        let Some(mut socket) = negotiate_tls(socket, acceptor).await.map_err(broken)? else { return Ok(None) };
+        let in_clear = matches!(socket.get_ref(), MaybeTls::Plain(_)) && !is_near;
         // A surplus connection may still carry a cancel request, which is answered.
-        let login = if permit.is_some() {
+        let login = if in_clear {
+            Err(Failure::new("28000", "connections from other machines need TLS").hint("use sslmode=require").fatal())
+        } else if permit.is_some() {
             login::login(&mut socket, &shared).await
         } else {
             login::surplus(&mut socket, &shared).await

@@ -25,16 +25,31 @@ mod as_of;
 mod chain;
 mod checkpoint;
 pub mod commit;
+mod compare;
+#[cfg(test)]
+mod crash;
 mod diff;
 mod error;
 mod files;
 mod head;
+#[cfg(test)]
+mod histories;
 mod lock;
+mod marks;
+#[cfg(test)]
+mod marks_tests;
+mod merge;
+mod months;
 mod open;
+mod overlay;
 mod prepare;
 mod profile;
+mod projection;
+mod read;
 mod remote;
+mod retention;
 pub mod rows;
+mod sort;
 mod state;
 mod store;
 mod system;
@@ -42,22 +57,41 @@ mod system;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod vacuum;
+mod verify;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
 pub use as_of::{AsOf, end_of_day};
 pub use error::Error;
+pub use files::Limits;
 pub use lock::SourceLock;
+pub use marks::{MomentError, NewPin};
+pub use months::MonthCommit;
 pub use prepare::{CommitHeader, Prepared};
+pub use projection::{Projections, ReadRecords};
+pub use read::SinceState;
+pub use retention::Retention;
 pub use system::{SystemTable, coverage_input, drift_input, rejects_input};
+pub use vacuum::{Removal, Vacuum, VacuumOptions};
+pub use verify::{Fault, Finding, KeptDigest, Progress as VerifyProgress, Verification, VerifyOptions};
 
 use commit::Head;
+use files::Disk;
+use read::TableFiles;
+use rows::ColumnType;
 use store::{Store, digest};
+
+/// Which warehouse this is.
+const IDENTITY: &str = "tieout.json";
+/// The folder of Parquet files.
+const DATA: &str = "data";
 
 /// One warehouse. Clones share the store and the chain as far as it was read.
 #[derive(Clone, Debug)]
@@ -66,11 +100,19 @@ pub struct Warehouse {
     id: Arc<str>,
     /// None until it was first asked for.
     head: Arc<Mutex<Option<Arc<Head>>>>,
+    limits: Limits,
+    projections: Projections,
 }
 
 impl Warehouse {
     fn new(store: Store, id: String) -> Self {
-        Self { store, id: Arc::from(id), head: Arc::default() }
+        Self {
+            store,
+            id: Arc::from(id),
+            head: Arc::default(),
+            limits: Limits::default(),
+            projections: Projections::default(),
+        }
     }
 
     /// The warehouse's id, a UUID.
@@ -124,6 +166,18 @@ impl Warehouse {
         String::from_utf8(bytes.into()).map_err(|error| Error::corrupt(path, error.to_string()))
     }
 
+    /// The same warehouse with other limits on memory and files.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same warehouse, reading columns that old files lack out of the records beside them.
+    #[must_use]
+    pub fn with_projections(self, projections: Projections) -> Self {
+        Self { projections, ..self }
+    }
+
     /// The rows of a table as of a commit, in [`rows::state_schema`]: the nearest state with the changes since folded in.
     ///
     /// Empty if nobody had looked at the table by then. Rows of an append table come in the order they were added.
@@ -134,22 +188,102 @@ impl Warehouse {
         source: &str,
         table: &str,
     ) -> Result<Vec<RecordBatch>, Error> {
-        let Some(snapshot) = head.snapshot(commit, source, table) else { return Ok(Vec::new()) };
         let columns = head.columns(commit, source, table);
-        let mut before = Vec::new();
-        if let Some(file) = &snapshot.state {
-            before = files::read(&self.store, file).await?;
+        self.read_state_as(head, commit, source, table, columns).await
+    }
+
+    /// As [`Self::read_state`], under other typed columns than that commit's: those of today's manifest, or of a pin's.
+    pub async fn read_state_as(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+        columns: Vec<(String, ColumnType)>,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let stream = |head: &Head| self.stream_state(head, commit, source, table, columns.clone(), |_| true);
+        let read = stream(head).try_collect().await;
+        if !matches!(read, Err(Error::Corrupt { .. })) {
+            return read;
         }
-        let mut changes = Vec::new();
-        for (_, file) in &snapshot.changes {
-            changes.extend(files::read(&self.store, file).await?);
+        // A state may have been dropped, and its file removed, since the reader took its head: then others give the rows.
+        let mut fresh = head.clone();
+        fresh.states.clone_from(&self.head().await?.states);
+        if fresh.snapshot(commit, source, table) == head.snapshot(commit, source, table) {
+            return read;
         }
-        let folded = if head.is_append(commit, source, table) {
-            state::concatenate(&columns, &changes)
-        } else {
-            state::fold(&columns, &before, &changes)
-        };
-        folded.map_err(Error::arrow("fold", format!("{source}.{table} as of commit {commit}")))
+        stream(&fresh).try_collect().await
+    }
+
+    /// The rows of a table as of a commit as a stream, in [`rows::state_schema`] of `columns`, of which only those come for
+    /// whose names `wanted` holds, and the key. Memory does not grow with the table.
+    pub fn stream_state<W: Fn(&str) -> bool + Send + Sync + 'static>(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+        columns: Vec<(String, ColumnType)>,
+        wanted: W,
+    ) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + Unpin + use<W> + 'static {
+        let files = self.files(head, commit, source, table).under(columns);
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
+        // Decoding and hashing block; whoever stops reading stops the thread at its next batch.
+        tokio::task::spawn_blocking(move || match files.read(&(Arc::new(wanted) as read::Wanted)) {
+            Ok(batches) => {
+                for batch in batches {
+                    let is_error = batch.is_err();
+                    if sender.blocking_send(batch).is_err() || is_error {
+                        break;
+                    }
+                }
+            }
+            Err(error) => drop(sender.blocking_send(Err(error))),
+        });
+        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+    }
+
+    /// What changed of a table between its nearest state and a commit, in memory: for readers that scan the state's files
+    /// themselves. Columns as in [`Self::stream_state`].
+    pub async fn since_state(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+        columns: Vec<(String, ColumnType)>,
+        wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<SinceState, Error> {
+        let files = self.files(head, commit, source, table).under(columns);
+        let read = tokio::task::spawn_blocking(move || files.since_state(&(Arc::new(wanted) as read::Wanted)));
+        read.await.unwrap_or_else(|stopped| {
+            Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
+        })
+    }
+
+    fn files(&self, head: &Head, commit: u64, source: &str, table: &str) -> TableFiles {
+        let files = TableFiles::new(Disk::new(&self.store), head, commit, source, table);
+        files.with_records(self.projections.of(source, table))
+    }
+
+    /// The rows that one commit changed in a table, in [`rows::changes_schema`] of its columns then; none if it changed
+    /// nothing there. Rows that it only wrote anew, under another key for hashed fields, did not change.
+    pub async fn read_changes(
+        &self,
+        head: &Head,
+        commit: u64,
+        source: &str,
+        table: &str,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let tables = head.commit(commit).map(|commit| commit.tables.as_slice()).unwrap_or_default();
+        let found = tables.iter().find(|found| found.source == source && found.table == table);
+        let changes = found.into_iter().flat_map(|found| &found.changes).map(|file| (commit, file.clone())).collect();
+        let columns = head.columns(commit, source, table);
+        let files = TableFiles::of(Disk::new(&self.store), columns, Vec::new(), changes, true);
+        let read = tokio::task::spawn_blocking(move || files.changed().collect());
+        read.await.unwrap_or_else(|stopped| {
+            Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
+        })
     }
 
     /// Takes the right to extract a source; [`Error::Locked`] if another process has it.
@@ -160,6 +294,24 @@ impl Warehouse {
         }
         SourceLock::take(&self.store, source).await
     }
+}
+
+/// SHA-256 over a table's typed columns: what tells that two commits have the same ones.
+fn fingerprint(columns: &[(String, String)]) -> String {
+    let text: Vec<String> = columns.iter().map(|(name, word)| format!("{name}\u{1f}{word}")).collect();
+    digest(text.join("\u{1e}").as_bytes())
+}
+
+/// The commit in the name of a data file: `data/<source>/<table>/<changes|state>/<commit>-<random>.parquet`.
+fn commit_of(path: &str) -> Option<u64> {
+    let mut parts = path.split('/');
+    let (DATA, _, _, "changes" | "state", name, None) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next())
+    else {
+        return None;
+    };
+    let digits = name.strip_suffix(".parquet")?.split_once('-')?.0;
+    (digits.len() == 20).then(|| digits.parse().ok())?
 }
 
 fn definitions_path(hash: &str) -> String {

@@ -1,8 +1,10 @@
 -- title:    Cost codes linked across the two systems
 -- question: Which PM cost code is which ERP cost code, and how do we know?
 -- grain:    one row per linked pair; rows that share group_id are compared as one
+-- kind:     links
+-- entity:   cost_codes
 -- columns:
---   group_id           what is compared as one: the PM record_id, the smallest if there are several
+--   group_id           what is compared as one: the smallest PM record_id of the group
 --   pm_id              PM's record_id
 --   erp_id             ERP's record_id
 --   method             the first method that hit: crosswalk, explicit, number
@@ -14,202 +16,32 @@ with coded_projects as (
     from erp.cost_codes
     where project_id is not null
 
-),
-
--- PM codes of a project stand against the ERP's codes of that project, or its company list where the project has none.
-pm_records as (
-
-    select
-        cost_codes.record_id as pm_id,
-        cost_codes.project_id as pm_project_id,
-        case when coded_projects.project_id is null then '' else project_links.erp_id end as parent,
-        cost_codes.code_key,
-        cost_codes.cost_type,
-        nullif(upper(trim(cost_codes.linked_id)), '') as stored_id,
-        upper(trim(cost_codes.code)) as code
-    from pm.cost_codes
-    left join link.projects as project_links on project_links.pm_id = cost_codes.project_id
-    left join coded_projects on coded_projects.project_id = project_links.erp_id
-
-),
-
-erp_records as (
-
-    select
-        cost_codes.record_id as erp_id,
-        coalesce(cost_codes.project_id, '') as parent,
-        cost_codes.code_key,
-        cost_codes.cost_type,
-        nullif(upper(trim(cost_codes.linked_id)), '') as stored_id,
-        upper(trim(cost_codes.code)) as code
-    from erp.cost_codes
-
-),
-
--- The firm's own file: the only way to an intended many. A line that names no record links nothing.
-crosswalk_pairs as (
-
-    select distinct
-        pm_records.pm_id,
-        erp_records.erp_id
-    from link.crosswalk
-    inner join pm_records on pm_records.pm_id = trim(crosswalk.pm_id)
-    inner join erp_records on erp_records.erp_id = trim(crosswalk.erp_id)
-    where crosswalk.entity = 'cost_codes'
-
-),
-
--- A stored id means the record id, else the number, else the last component: '000123' is 'Bill|000123' too.
-erp_names as (
-
-    select erp_records.*, upper(trim(erp_id)) as called, 1 as preference from erp_records
-    union all
-    select erp_records.*, code as called, 2 as preference from erp_records
-    union all
-    select erp_records.*, upper(trim(split_part(erp_id, '|', -1))) as called, 2 as preference from erp_records
-
-),
-
-pm_names as (
-
-    select pm_records.*, upper(trim(pm_id)) as called, 1 as preference from pm_records
-    union all
-    select pm_records.*, code as called, 2 as preference from pm_records
-
-),
-
-stored as (
-
-    select
-        pm_records.pm_id,
-        erp_names.erp_id,
-        'pm' as stored_by,
-        pm_records.pm_id as holder,
-        case
-            when erp_names.preference = 1 then 1
-            when pm_records.parent = erp_names.parent then 2
-            else 3
-        end as preference
-    from pm_records
-    inner join erp_names on erp_names.called = pm_records.stored_id
-
-    union all
-
-    select
-        pm_names.pm_id,
-        erp_records.erp_id,
-        'erp' as stored_by,
-        erp_records.erp_id as holder,
-        case
-            when pm_names.preference = 1 then 1
-            when pm_names.parent = erp_records.parent then 2
-            else 3
-        end as preference
-    from erp_records
-    inner join pm_names on pm_names.called = erp_records.stored_id
-
-),
-
-stored_ranked as (
-
-    select
-        stored.*,
-        rank() over (partition by stored_by, holder order by preference) as choice
-    from stored
-
-),
-
-explicit_pairs as (
-
-    select
-        pm_id,
-        erp_id,
-        count(distinct case when stored_by = 'pm' then erp_id end) as stored_in_pm
-    from stored_ranked
-    where choice = 1
-    group by pm_id, erp_id
-
-),
-
--- A stored id that points at nothing does not fall through to a guess: it is an orphan, not a missing number.
-pm_guessable as (
-
-    select * from pm_records where stored_id is null
-
-),
-
-erp_guessable as (
-
-    select * from erp_records where stored_id is null
-
-),
-
-number_pairs as (
-
-    select distinct
-        pm_guessable.pm_id,
-        erp_guessable.erp_id
-    from pm_guessable
-    inner join erp_guessable
-        on pm_guessable.parent = erp_guessable.parent and
-        pm_guessable.code_key = erp_guessable.code_key
-    where
-        (pm_guessable.cost_type = erp_guessable.cost_type or
-            pm_guessable.cost_type is null or erp_guessable.cost_type is null)
-
-),
-
-candidates as (
-
-    select pm_id, erp_id, 1 as step, 'crosswalk' as method, '1.00' as score, 0 as stored_in_pm from crosswalk_pairs
-    union all
-    select pm_id, erp_id, 2 as step, 'explicit' as method, '1.00' as score, stored_in_pm from explicit_pairs
-    union all
-    select pm_id, erp_id, 3 as step, 'number' as method, '0.95' as score, 0 as stored_in_pm from number_pairs
-
-),
-
-first_steps as (
-
-    select
-        candidates.*,
-        min(step) over (partition by pm_id) as pm_first,
-        min(step) over (partition by erp_id) as erp_first
-    from candidates
-
-),
-
--- One company code serves many projects, but once in each; more than one candidate links nothing.
-counted as (
-
-    select
-        first_steps.*,
-        count(*) over (partition by first_steps.pm_id) as erp_count,
-        count(*) over (partition by first_steps.erp_id, pm_records.pm_project_id) as pm_count
-    from first_steps
-    inner join (select distinct pm_id, pm_project_id from pm_records) as pm_records
-        on pm_records.pm_id = first_steps.pm_id
-    where
-        step = pm_first and
-        step = erp_first
-
-),
-
-pairs as (
-
-    select
-        counted.*
-    from counted
-    where
-        step = 1 or
-        (erp_count = 1 and pm_count = 1)
-
 )
 
+-- PM codes of a project stand against the ERP's codes of that project, or its company list where the project has none.
 select
-    pm_id as group_id,
-    pm_id,
-    erp_id,
-    method,
-    cast(score as decimal(3,2)) as score
-from pairs
+    'pm' as side,
+    cost_codes.record_id,
+    cost_codes.linked_id as stored_id,
+    cost_codes.code as number,
+    case when coded_projects.project_id is null then '' else project_links.erp_id end as parent,
+    cost_codes.cost_type as kind,
+    cost_codes.code_key as number_key,
+    -- One company code serves many projects, but once in each.
+    cost_codes.project_id as place
+from pm.cost_codes
+left join link.projects as project_links on project_links.pm_id = cost_codes.project_id
+left join coded_projects on coded_projects.project_id = project_links.erp_id
+
+union all
+
+select
+    'erp' as side,
+    record_id,
+    linked_id as stored_id,
+    code as number,
+    coalesce(project_id, '') as parent,
+    cost_type as kind,
+    code_key as number_key,
+    cast(null as text) as place
+from erp.cost_codes

@@ -78,9 +78,9 @@ counted as (
 -- The month before that of the commit read.
 previous_month as (
 
-    select commit_number
+    select evaluated_commit
     from trend.months
-    where commit_number < (select max(commit_number) from meta.clock)
+    where evaluated_commit < (select max(commit_number) from recon.check_runs)
     order by month desc
     limit 1
 
@@ -92,7 +92,7 @@ previous_runs as (
         check_runs.check_id,
         check_runs.exception_count
     from recon.check_runs
-    inner join previous_month on previous_month.commit_number = check_runs.commit_number
+    inner join previous_month on previous_month.evaluated_commit = check_runs.commit_number
     where
         check_runs.project_id is null and
         check_runs.verdict not in ('not_evaluated', 'not_applicable')

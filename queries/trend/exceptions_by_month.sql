@@ -26,6 +26,7 @@ grid as (
     select
         months.month,
         months.commit_number,
+        months.evaluated_commit,
         months.previous_commit,
         checks.check_id,
         checks.title
@@ -149,7 +150,7 @@ told as (
         coalesce(open_counts.currency, setting_text('currency')) as currency
     from grid
     left join verdicts on
-        verdicts.commit_number = grid.commit_number and
+        verdicts.commit_number = grid.evaluated_commit and
         verdicts.check_id = grid.check_id
     left join open_counts on
         open_counts.month = grid.month and

@@ -3,11 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 
-use super::workspace::Workspace;
-use super::{Failure, Global};
+use super::workspace::Setup;
+use super::{Failure, Global, trouble};
 use crate::clock::Clock;
+use crate::extract::TableCheck;
 use crate::warehouse::rows::CoverageStatus;
 
 /// Arguments of `check`.
@@ -19,30 +20,40 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u8, Failure> {
-    let workspace = Workspace::open(global).await?;
-    let mut failed = false;
-    for source in workspace.sources(&arguments.sources)? {
-        let checks = crate::extract::check(&source, &Clock::Machine).await.map_err(Failure::source)?;
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["table", "result", "fields missing", "fields new", "detail"]);
-        for check in checks {
-            failed |=
-                matches!(check.status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed);
-            let fields = |kind: &str| {
-                let found = check.drift.iter().filter(|drift| drift.kind == kind);
-                found.map(|drift| drift.field.as_str()).collect::<Vec<_>>().join(", ")
-            };
-            let (missing, new) = (fields("missing"), fields("new"));
-            table.add_row([
-                &check.table,
-                check.status.as_str(),
-                &missing,
-                &new,
-                check.problem.as_deref().unwrap_or_default(),
-            ]);
+    let sources = Setup::read(global)?.sources(&arguments.sources)?;
+    let mut failures = Vec::new();
+    let mut is_refused = false;
+    for source in sources {
+        match crate::extract::check(&source, &Clock::Machine).await {
+            Ok(checks) => {
+                is_refused |= checks.iter().any(|check| is_trouble(check.status));
+                writeln!(std::io::stdout(), "{}\n{}", source.name, table(&checks)).map_err(Failure::usage)?;
+            }
+            Err(error) => failures.push(anyhow::Error::from(error)),
         }
-        writeln!(std::io::stdout(), "{}\n{table}", source.name).map_err(Failure::usage)?;
     }
-    Ok(if failed { 3 } else { 0 })
+    if !failures.is_empty() {
+        return Err(Failure::source(trouble::gather(&failures)));
+    }
+    Ok(if is_refused { 3 } else { 0 })
+}
+
+fn is_trouble(status: CoverageStatus) -> bool {
+    matches!(status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed)
+}
+
+fn table(checks: &[TableCheck]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["table", "result", "fields missing", "fields unmapped", "detail"]);
+    for check in checks {
+        let fields = |kind: &str| {
+            let found = check.drift.iter().filter(|drift| drift.kind == kind);
+            found.map(|drift| drift.field.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let (missing, unmapped) = (fields("missing"), fields("unmapped"));
+        let detail = check.problem.as_deref().unwrap_or_default();
+        table.add_row([check.table.as_str(), check.status.as_str(), &missing, &unmapped, detail]);
+    }
+    table
 }

@@ -1,6 +1,6 @@
 //! `tieout demo`: a simulated firm, its months extracted over HTTP by the real extractors, the summary, a SQL server.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,14 +8,13 @@ use anyhow::Context;
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio_util::sync::CancellationToken;
 
 use super::extract::{RunRequest, run_once};
 use super::workspace::Workspace;
-use super::{Failure, Global, serve, summary};
+use super::{Failure, Global, Stop, serve, summary};
 use crate::clock::{Clock, SharedClock};
 use crate::engine::SessionRequest;
-use crate::extract::Progress;
+use crate::extract;
 use crate::server::{ServerOptions, User};
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::warehouse::rows::ReadMode;
@@ -40,14 +39,15 @@ pub(super) struct DemoArguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Months the firm lives through
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=600))]
     months: u32,
     /// Projects over all months
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     projects: u32,
 }
 
 pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8, Failure> {
+    let stop = Stop::listen()?;
     let scratch = ScratchFolder::new(arguments.dir.as_deref()).map_err(Failure::usage)?;
     let (start, _) = life(arguments.months);
     let clock = SharedClock::new(start);
@@ -60,48 +60,60 @@ pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8
     let global = Global { config, ..global.clone() };
     let workspace = Workspace::open(&global).await?;
     let engine = workspace.engine().await?;
-    let sources = workspace.sources(&[])?;
+    let sources = workspace.setup.sources(&[])?;
 
     let moments = moments(arguments.months);
-    let bar = progress_bar(&global, moments.len());
+    let bar = Progress::new(&global, moments.len());
     for moment in &moments {
         simulator.advance_to(*moment);
-        bar.set_message(format!("{} extracting both systems", moment.format("%Y-%m-%d")));
+        bar.step(*moment);
         let request = RunRequest {
             clock: Clock::Shared(clock.clone()),
             tables: Vec::new(),
             mode: ReadMode::Full,
             accept_deletes: Vec::new(),
-            progress: Progress::silent(),
+            progress: extract::Progress::silent(),
+            stop: stop.clone(),
         };
         run_once(&workspace, &engine, &sources, request).await?;
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    bar.end();
     let session = engine.session(&SessionRequest::default()).await.map_err(Failure::usage)?;
     let text = summary::render(&session).await.map_err(Failure::usage)?;
     writeln!(std::io::stdout(), "{text}").map_err(Failure::usage)?;
+    if scratch.is_kept {
+        let config = workspace.setup.config.directory.join("tieout.toml");
+        let text = format!("kept: tieout --config {} sql \"select * from recon.exceptions\"\n", config.display());
+        writeln!(std::io::stdout(), "{text}").map_err(Failure::usage)?;
+    }
     if arguments.exit {
         return Ok(0);
     }
-    serve_demo(engine).await
+    serve_demo(engine, &stop).await
 }
 
-async fn serve_demo(engine: Arc<crate::engine::Engine>) -> Result<u8, Failure> {
+async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u8, Failure> {
     let options = ServerOptions {
         listen: serve::address("127.0.0.1:5433").map_err(Failure::usage)?,
         next_free_port: true,
+        tls: None,
         users: vec![User { name: "demo".to_owned(), password: "demo".to_owned() }],
         max_connections: 100,
         statement_timeout: None,
         descriptions: Some(serve::descriptions(&engine)),
         sessions: serve::sessions(engine),
     };
-    let stop = CancellationToken::new();
-    let server = crate::server::serve(options, stop.clone()).await.map_err(Failure::usage)?;
+    let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
     let url = format!("postgres://demo:demo@{}/tieout", server.address());
-    writeln!(std::io::stdout(), "SQL on {url}\n\n    psql {url}\n\nCtrl-C ends it.").map_err(Failure::usage)?;
-    serve::wait(server, stop).await;
+    let text = format!(
+        "SQL on {url}\n\n    \
+         psql {url}\n    \
+         select * from recon.exceptions order by amount_at_risk desc;\n    \
+         \\dv    the views of recon; \\dn+ the other schemas; \\d+ recon.exceptions what a column means\n\n\
+         Ctrl-C ends it."
+    );
+    writeln!(std::io::stdout(), "{text}").map_err(Failure::usage)?;
+    server.stopped().await;
     Ok(0)
 }
 
@@ -133,17 +145,50 @@ fn moments(months: u32) -> Vec<DateTime<Utc>> {
     days.into_iter().map(|day| day.and_time(at).and_utc()).collect()
 }
 
-fn progress_bar(global: &Global, length: usize) -> ProgressBar {
-    if global.no_progress || global.quiet {
-        return ProgressBar::hidden();
+/// How far the demo is: a bar on a terminal, a line per extraction elsewhere.
+enum Progress {
+    Silent,
+    Lines(usize),
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    fn new(global: &Global, length: usize) -> Self {
+        if global.no_progress || global.quiet {
+            return Self::Silent;
+        }
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines(length);
+        }
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} ({elapsed})");
+        let bar = ProgressBar::new(length as u64);
+        Self::Bar(style.map_or(bar.clone(), |style| bar.with_style(style)))
     }
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} ({elapsed})");
-    let bar = ProgressBar::new(length as u64);
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+
+    fn step(&self, moment: DateTime<Utc>) {
+        let day = moment.format("%Y-%m-%d");
+        match self {
+            Self::Silent => {}
+            Self::Lines(length) => {
+                // Progress is a courtesy: a closed stderr does not stop the demo.
+                let _ = writeln!(std::io::stderr(), "{day}: extracting both systems ({length} extractions in all)");
+            }
+            Self::Bar(bar) => {
+                bar.set_message(format!("{day} extracting both systems"));
+                bar.inc(1);
+            }
+        }
+    }
+
+    fn end(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Settings and secrets of a workspace on the simulated systems, as a person would write them.
-fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::Result<PathBuf> {
+pub(super) fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::Result<PathBuf> {
     let settings = folder.join("tieout.toml");
     let text = format!(
         "[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
@@ -167,7 +212,7 @@ fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::Result<PathB
 }
 
 /// The two `[sources…]` of the simulated systems.
-pub(super) fn source_settings(simulator: &Simulator) -> String {
+fn source_settings(simulator: &Simulator) -> String {
     let (procore, acumatica) = (simulator.procore(), simulator.acumatica());
     format!(
         "[sources.procore]\nkind = \"procore\"\nbase_url = \"{}\"\nlogin_url = \"{}\"\ncompany_id = \"{}\"\n\

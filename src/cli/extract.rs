@@ -8,20 +8,18 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
-use chrono::{DateTime, Utc};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use futures::future::join_all;
-use tokio_util::sync::CancellationToken;
 
+use super::previous::previous_tables;
 use super::workspace::Workspace;
-use super::{Failure, Global, INCOMPLETE};
+use super::{Failure, Global, INCOMPLETE, Stop, trouble};
 use crate::clock::Clock;
 use crate::engine::{Engine, Evaluation, Verdict};
-use crate::extract::{
-    PreviousTable, PreviousTables, Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings,
-};
-use crate::warehouse::commit::{Commit, CommitKind, Head};
+use crate::extract::{Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings, did_you_mean};
+use crate::warehouse::commit::{Commit, CommitKind};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
 use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
 
@@ -64,6 +62,8 @@ pub(super) struct RunRequest {
     pub(super) accept_deletes: Vec<String>,
     /// Where progress shows.
     pub(super) progress: Progress,
+    /// Who may stop it.
+    pub(super) stop: Stop,
 }
 
 /// What a run ended in.
@@ -72,20 +72,18 @@ pub(super) struct RunReport {
     pub(super) commit: Arc<Commit>,
     /// What the checks said.
     pub(super) evaluation: Evaluation,
-    /// Sources that could not be read at all, each with its reason.
-    pub(super) failures: Vec<(String, String)>,
+    /// Why sources could not be read at all.
+    pub(super) failures: Vec<String>,
     /// Tables that ended otherwise than complete, as `source.table`.
     pub(super) incomplete: BTreeSet<String>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result<u8, Failure> {
+    let stop = Stop::listen()?;
     let workspace = Workspace::open(global).await?;
-    let sources = workspace.sources(&arguments.sources)?;
-    for table in &arguments.tables {
-        if !sources.iter().any(|source| source.manifest.tables.iter().any(|known| known.name == *table)) {
-            return Err(Failure::usage(anyhow!("no source has a table {table}\nhint: `tieout check` lists them")));
-        }
-    }
+    let sources = workspace.setup.sources(&arguments.sources)?;
+    check_names(&sources, &arguments.tables, "--table")?;
+    check_names(&sources, &arguments.accept_deletes, "--accept-deletes")?;
     let engine = workspace.engine().await?;
     let request = RunRequest {
         clock: arguments.now.map_or(Clock::Machine, Clock::given),
@@ -93,11 +91,14 @@ pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result
         mode: if arguments.incremental { ReadMode::Incremental } else { ReadMode::Full },
         accept_deletes: arguments.accept_deletes.clone(),
         progress: if global.no_progress || global.quiet { Progress::silent() } else { Progress::stderr() },
+        stop,
     };
     let report = run_once(&workspace, &engine, &sources, request).await?;
-    tell(&report).map_err(Failure::usage)?;
-    if let Some((source, reason)) = report.failures.first() {
-        return Err(Failure::source(anyhow!("source {source} could not be read: {reason}")));
+    // What happened is in the commit and in the exit code: a closed stderr changes neither.
+    let _ = tell(&report, global.quiet);
+    if !report.failures.is_empty() {
+        let reasons = report.failures.join("\n");
+        return Err(Failure::source(anyhow!("the others are committed, but this could not be read\n{reasons}")));
     }
     let is_complete = report.incomplete.is_empty() && report.not_evaluated().is_empty();
     Ok(if is_complete { 0 } else { INCOMPLETE })
@@ -118,30 +119,18 @@ pub(super) async fn run_once(
         locks.push(workspace.warehouse.lock_source(&source.name).await.map_err(locked)?);
     }
     let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
-    let definitions = workspace.definitions.to_json();
+    let definitions = workspace.setup.definitions.to_json();
     let definitions = workspace.warehouse.put_definitions(&definitions).await.map_err(Failure::warehouse)?;
     for _ in 0..REBASE_ATTEMPTS {
-        let observed_at = outcomes.iter().map(|outcome| outcome.run.observed_at).min();
-        let header = CommitHeader {
-            kind: CommitKind::Extract,
-            clock: &request.clock,
-            definitions: definitions.clone(),
-            runs: outcomes.iter().map(|outcome| outcome.run.clone()).collect(),
-            observed_at: observed_at.unwrap_or_else(|| request.clock.now()),
+        let (prepared, evaluation, incomplete) = tokio::select! {
+            biased;
+            prepared = Box::pin(prepare(workspace, engine, &outcomes, &definitions, &request)) => prepared?,
+            () = request.stop.asked() => return Err(interrupted(&request)),
         };
-        let mut prepared = workspace.warehouse.prepare(header).await.map_err(Failure::warehouse)?;
-        for table in outcomes.iter().flat_map(|outcome| &outcome.tables) {
-            prepared.add(table.clone()).await.map_err(Failure::warehouse)?;
-        }
-        let incomplete = incomplete_tables(&prepared);
-        engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
-        prepared
-            .add(requests_table(&outcomes, &request.clock).map_err(Failure::warehouse)?)
-            .await
-            .map_err(Failure::warehouse)?;
-        let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
+        // Not to be stopped any more: it is one file, there or not.
         match workspace.warehouse.publish(prepared).await {
             Ok(head) => {
+                remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
                 return Ok(RunReport { commit, evaluation, failures, incomplete });
@@ -157,6 +146,63 @@ pub(super) async fn run_once(
     )))
 }
 
+/// The commit of a run with its checks, visible to nobody yet; and the tables that are incomplete in it.
+async fn prepare(
+    workspace: &Workspace,
+    engine: &Engine,
+    outcomes: &[SourceOutcome],
+    definitions: &str,
+    request: &RunRequest,
+) -> Result<(Prepared, Evaluation, BTreeSet<String>), Failure> {
+    let observed_at = outcomes.iter().map(|outcome| outcome.run.observed_at).min();
+    let header = CommitHeader {
+        kind: CommitKind::Extract,
+        clock: &request.clock,
+        definitions: definitions.to_owned(),
+        runs: outcomes.iter().map(|outcome| outcome.run.clone()).collect(),
+        observed_at: observed_at.unwrap_or_else(|| request.clock.now()),
+    };
+    let mut prepared = workspace.warehouse.prepare(header).await.map_err(Failure::warehouse)?;
+    for table in outcomes.iter().flat_map(|outcome| &outcome.tables) {
+        prepared.add(table.clone()).await.map_err(Failure::warehouse)?;
+    }
+    let incomplete = incomplete_tables(&prepared);
+    engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
+    let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
+    prepared.add(requests).await.map_err(Failure::warehouse)?;
+    let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
+    prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
+    Ok((prepared, evaluation, incomplete))
+}
+
+/// Gives back the space of states that were dropped long enough ago. The run is committed whatever becomes of it.
+async fn remove_dropped(warehouse: &Warehouse) {
+    let safety = TimeDelta::hours(i64::from(super::vacuum::SAFETY_HOURS));
+    match warehouse.remove_dropped(safety).await {
+        Ok(count) => tracing::info!(count, "removed the files of dropped states"),
+        Err(error) => tracing::warn!(%error, "the files of dropped states stay until the next run"),
+    }
+}
+
+fn interrupted(request: &RunRequest) -> Failure {
+    request.stop.failure("sessions are closed, nothing of this run was committed\nhint: run again, it starts anew")
+}
+
+/// Refuses a table that no source has.
+fn check_names(sources: &[SourceSettings], tables: &[String], option: &str) -> Result<(), Failure> {
+    let known = || sources.iter().flat_map(|source| source.manifest.tables.iter().map(|table| table.name.as_str()));
+    if let Some(table) = tables.iter().find(|table| !known().any(|name| name == *table)) {
+        let guess = did_you_mean(table, known());
+        let all = sources.iter().map(|source| {
+            let tables: Vec<&str> = source.manifest.tables.iter().map(|table| table.name.as_str()).collect();
+            format!("{}: {}", source.name, tables.join(", "))
+        });
+        let all = all.collect::<Vec<_>>().join("; ");
+        return Err(Failure::usage(anyhow!("{option} {table}: no source has this table{guess}\nhint: {all}")));
+    }
+    Ok(())
+}
+
 fn locked(error: WarehouseError) -> Failure {
     match error {
         WarehouseError::Locked { .. } => Failure::locked(error),
@@ -169,42 +215,37 @@ async fn read_sources(
     workspace: &Workspace,
     sources: &[SourceSettings],
     request: &RunRequest,
-) -> Result<(Vec<SourceOutcome>, Vec<(String, String)>), Failure> {
+) -> Result<(Vec<SourceOutcome>, Vec<String>), Failure> {
     let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
-    let cancel = CancellationToken::new();
     let mut runs = Vec::new();
     for source in sources {
         let options = RunOptions {
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, &source.name).await.map_err(Failure::warehouse)?,
+            previous: previous_tables(&workspace.warehouse, &head, source, request.mode)
+                .await
+                .map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
-            cancel: cancel.clone(),
+            cancel: request.stop.token(),
         };
-        runs.push(async move { (source.name.clone(), crate::extract::run(source, &options).await) });
+        runs.push(async move { crate::extract::run(source, &options).await });
     }
-    let interrupted = async {
-        let _ = tokio::signal::ctrl_c().await;
-        cancel.cancel();
-        std::future::pending::<()>().await;
-    };
-    let results = tokio::select! {
-        results = join_all(runs) => results,
-        () = interrupted => Vec::new(),
-    };
-    let mut outcomes = Vec::new();
-    let mut failures = Vec::new();
-    for (name, result) in results {
+    let results = join_all(runs).await;
+    // Also if one was quick enough to finish: half of a run is none.
+    if request.stop.token().is_cancelled() {
+        return Err(interrupted(request));
+    }
+    let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
+    for result in results {
         match result {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => failures.push((name, format!("{:#}", anyhow::Error::from(error)))),
+            Err(error) => failures.push(trouble::text(&anyhow::Error::from(error))),
         }
     }
     if outcomes.is_empty() {
-        let reasons: Vec<String> = failures.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
-        return Err(Failure::source(anyhow!("no source could be read, nothing was committed\n{}", reasons.join("\n"))));
+        return Err(Failure::source(anyhow!("nothing could be read, nothing was committed\n{}", failures.join("\n"))));
     }
     Ok((outcomes, failures))
 }
@@ -213,25 +254,6 @@ async fn read_sources(
 fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     let known = source.manifest.tables.iter().map(|table| table.name.clone());
     known.filter(|name| wanted.contains(name)).collect()
-}
-
-/// What the warehouse knows of a source's tables: cursors, and the scopes and keys that have rows.
-async fn previous_tables(warehouse: &Warehouse, head: &Head, source: &str) -> Result<PreviousTables, WarehouseError> {
-    let mut previous = PreviousTables::default();
-    for (_, table) in head.tables().into_iter().filter(|(name, _)| name == source) {
-        let mut known =
-            PreviousTable { cursor: head.cursor(source, &table).map(str::to_owned), ..PreviousTable::default() };
-        for batch in warehouse.read_state(head, head.number(), source, &table).await? {
-            let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            let (Some(scopes), Some(keys)) = (text(rows::SCOPE), text(rows::KEY)) else { continue };
-            for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
-                known.scopes.insert(scope.to_owned());
-                known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
-            }
-        }
-        previous.tables.insert(table, known);
-    }
-    Ok(previous)
 }
 
 /// Tables with a scope that may not be believed, as `source.table`.
@@ -271,8 +293,8 @@ fn requests_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInpu
     .into_input()
 }
 
-/// Says what was committed and what is missing.
-fn tell(report: &RunReport) -> std::io::Result<()> {
+/// Says what was committed and what is missing; `quiet` says only what somebody must look at.
+fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
     let mut out = std::io::stderr().lock();
     let commit = &report.commit;
     let changed: u64 = commit
@@ -282,7 +304,9 @@ fn tell(report: &RunReport) -> std::io::Result<()> {
         .map(|table| table.inserted + table.updated + table.deleted)
         .sum();
     let requests: u64 = commit.runs.iter().map(|run| run.requests).sum();
-    writeln!(out, "commit {}: {changed} records changed, {requests} requests", commit.number)?;
+    if !quiet {
+        writeln!(out, "commit {}: {changed} records changed, {requests} requests", commit.number)?;
+    }
     for table in commit.tables.iter().filter(|table| table.held_back.is_some()) {
         let reason = table.held_back.as_deref().unwrap_or_default();
         writeln!(out, "held back {}.{}: {reason}", table.source, table.table)?;
@@ -292,9 +316,6 @@ fn tell(report: &RunReport) -> std::io::Result<()> {
     }
     for check in report.not_evaluated() {
         writeln!(out, "not evaluated: {check}")?;
-    }
-    for (source, reason) in &report.failures {
-        writeln!(out, "failed: {source}: {reason}")?;
     }
     Ok(())
 }

@@ -32,8 +32,16 @@ pub(super) fn run(arguments: &InitArguments) -> Result<u8, Failure> {
     }
     write_workspace(directory).map_err(Failure::usage)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "wrote {}\nnext: fill in [sources…], then `tieout check`", settings.display())
-        .map_err(Failure::usage)?;
+    let place = if directory.as_os_str() == "." { String::new() } else { format!("cd {} && ", directory.display()) };
+    let text = format!(
+        "wrote {}\n\nnext:\n  \
+         fill in [sources.…] in tieout.toml; drop a source that you do not have\n  \
+         cp .env.example .env, fill in the secrets, and load them: set -a; . ./.env; set +a\n  \
+         {place}tieout check\n  \
+         {place}tieout extract",
+        settings.display()
+    );
+    writeln!(out, "{text}").map_err(Failure::usage)?;
     Ok(0)
 }
 

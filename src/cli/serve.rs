@@ -1,19 +1,33 @@
 //! `tieout serve`: the warehouse over the Postgres protocol.
 
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use clap::Args;
 use futures::FutureExt;
-use tokio_util::sync::CancellationToken;
 
 use super::workspace::Workspace;
-use super::{Failure, Global};
+use super::{Failure, Global, Stop, trouble};
+use crate::config::Config;
 use crate::engine::{Engine, SessionRequest};
-use crate::server::{BoundServer, Descriptions, ServerOptions, SessionFactory, User};
+use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, Tls, User};
+
+/// What is in each schema of our own.
+const SCHEMAS: &[(&str, &str)] = &[
+    ("recon", "what disagrees: the summary, the exceptions, a view per check"),
+    ("trend", "how the disagreements develop, month by month"),
+    ("audit", "year-end schedules"),
+    ("link", "which records are the same thing on both sides"),
+    ("pm", "project management in the shape that both sides share"),
+    ("erp", "the ERP in the shape that both sides share"),
+    ("history", "every version of every row"),
+    ("meta", "commits, runs, coverage, rejects, freshness: what may be believed"),
+    ("system", "the rows behind meta and recon, as stored"),
+];
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -24,36 +38,63 @@ pub(super) struct ServeArguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
+    let stop = Stop::listen()?;
     let workspace = Workspace::open(global).await?;
-    let config = &workspace.config;
-    if config.roles.is_empty() {
-        return Err(Failure::usage(anyhow!(
-            "no [[roles]] in {}: nobody could log in\nhint: add one with a name and a password = {{ env = \"…\" }}",
-            global.config.display()
-        )));
-    }
-    let mut users = Vec::new();
-    for role in &config.roles {
-        let key = format!("roles.{}.password", role.name);
-        let password = role.password.resolve(&key, &config.directory).map_err(Failure::usage)?;
-        users.push(User { name: role.name.clone(), password: password.expose().to_owned() });
-    }
+    let config = &workspace.setup.config;
+    let users = users(config, &global.config).map_err(Failure::usage)?;
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
+        tls: tls(config).map_err(Failure::usage)?,
         users,
         max_connections: config.server.max_connections,
         statement_timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
         descriptions: Some(descriptions(&engine)),
         sessions: sessions(engine),
     };
-    let stop = CancellationToken::new();
-    let server = crate::server::serve(options, stop.clone()).await.map_err(Failure::usage)?;
-    writeln!(std::io::stderr(), "serving on {}", server.address()).map_err(Failure::usage)?;
-    wait(server, stop).await;
+    let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
+    let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
+    workspace.warn_if_empty().await?;
+    let address = server.address();
+    let _ = writeln!(
+        std::io::stderr(),
+        "serving on {address}, Ctrl-C ends it\n\n    psql \"host={} port={} dbname={DATABASE} user={name}\"\n",
+        reachable(address),
+        address.port()
+    );
+    server.stopped().await;
     Ok(0)
+}
+
+/// Who may log in, with their passwords read.
+fn users(config: &Config, path: &Path) -> anyhow::Result<Vec<User>> {
+    if config.roles.is_empty() {
+        bail!(
+            "no [[roles]] in {}: nobody could log in\nhint: add [[roles]] with name = \"analyst\" and password = {{ env = \"TIEOUT_ANALYST_PASSWORD\" }}",
+            path.display()
+        );
+    }
+    let (mut users, mut errors) = (Vec::new(), Vec::new());
+    for role in &config.roles {
+        match role.password.resolve(&format!("roles.{}.password", role.name), &config.directory) {
+            Ok(password) => users.push(User { name: role.name.clone(), password: password.expose().to_owned() }),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(users) } else { Err(trouble::gather(&errors)) }
+}
+
+/// The certificate that the settings name, its paths relative to theirs.
+fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let Some(tls) = &config.server.tls else { return Ok(None) };
+    Tls::read(&config.directory.join(&tls.certificate), &config.directory.join(&tls.key)).map(Some)
+}
+
+/// What a client on this machine connects to.
+fn reachable(address: SocketAddr) -> IpAddr {
+    if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() }
 }
 
 /// `host:port`, with a name looked up.
@@ -72,18 +113,17 @@ pub(super) fn sessions(engine: Arc<Engine>) -> SessionFactory {
     })
 }
 
-/// What `\d+` says of a view, or of one of its columns.
+/// What `\dn+` says of a schema, `\d+` of a view and of its columns.
 pub(super) fn descriptions(engine: &Arc<Engine>) -> Descriptions {
     let engine = Arc::clone(engine);
     Arc::new(move |schema: &str, view: &str, column: Option<&str>| {
+        if view.is_empty() {
+            let known = SCHEMAS.iter().find(|known| known.0 == schema).map(|known| known.1.to_owned());
+            return Some(
+                known.unwrap_or_else(|| format!("the source {schema}: its tables, each record also as received")),
+            );
+        }
         let found = engine.catalog_descriptions().get(&(schema.to_owned(), view.to_owned()))?;
         column.map_or_else(|| Some(found.text.clone()), |column| found.columns.get(column).cloned())
     })
-}
-
-/// Serves until Ctrl-C.
-pub(super) async fn wait(server: BoundServer, stop: CancellationToken) {
-    let _ = tokio::signal::ctrl_c().await;
-    stop.cancel();
-    server.stopped().await;
 }

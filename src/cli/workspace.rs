@@ -1,105 +1,214 @@
 //! A workspace opened: settings, definitions, warehouse, and the sources with their secrets.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use datafusion::error::DataFusionError;
 
-use super::{Failure, Global};
-use crate::config::{Config, SettingValue, SourceConfig};
+use super::{Failure, Global, trouble};
+use crate::config::{Config, SecretReference, SettingValue, SourceConfig};
 use crate::definitions::Definitions;
-use crate::engine::{Engine, EngineSettings, Setting as EngineSetting, SourceBinding};
+use crate::engine::{Engine, EngineSettings, Error as EngineError, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
-use crate::extract::{Quota, Setting, SourceSettings};
-use crate::warehouse::Warehouse;
+use crate::extract::{Quota, Setting, SourceSettings, did_you_mean};
+use crate::warehouse::{Error as WarehouseError, Projections, Warehouse};
 
-/// What every command but `init` stands on.
-pub(super) struct Workspace {
+/// The settings and what they put in force, before any warehouse is touched.
+pub(super) struct Setup {
     /// The settings.
     pub(super) config: Config,
     /// Manifests and SQL in force, with the settings that decide answers.
     pub(super) definitions: Definitions,
+    /// Where the warehouse is.
+    url: String,
+}
+
+/// What every command stands on that reads or writes snapshots.
+pub(super) struct Workspace {
+    /// Settings and definitions.
+    pub(super) setup: Setup,
     /// The snapshots.
     pub(super) warehouse: Warehouse,
 }
 
 impl Workspace {
-    /// Reads the settings and opens the warehouse that they name.
+    /// Opens the warehouse that the settings name, and creates it if there is none.
     pub(super) async fn open(global: &Global) -> Result<Self, Failure> {
-        let config = Config::load(&global.config).map_err(Failure::usage)?;
-        let url = global.warehouse.clone().unwrap_or_else(|| config.warehouse_url());
-        let warehouse = Warehouse::open_or_create(&url).await.map_err(Failure::warehouse)?;
+        let setup = Setup::read(global)?;
+        let warehouse = Warehouse::open_or_create(&setup.url).await.map_err(Failure::warehouse)?;
         // A chain that cannot be read is told now, before a run locks its sources or stores anything.
         warehouse.head().await.map_err(Failure::warehouse)?;
-        let definitions = definitions(&config).map_err(Failure::usage)?;
-        Ok(Self { config, definitions, warehouse })
+        Ok(Self::over(setup, warehouse))
+    }
+
+    /// Opens the warehouse to read it: one that is not there is an error, since an empty one would say "nothing is wrong".
+    pub(super) async fn open_existing(global: &Global) -> Result<Self, Failure> {
+        let setup = Setup::read(global)?;
+        let warehouse = Warehouse::open(&setup.url).await.map_err(Failure::warehouse)?;
+        Ok(Self::over(setup, warehouse))
+    }
+
+    /// Old commits are read under the columns of the definitions in force.
+    fn over(setup: Setup, warehouse: Warehouse) -> Self {
+        let warehouse = warehouse.with_projections(projections(kinds(&setup.config), &setup.definitions));
+        Self { setup, warehouse }
     }
 
     /// DataFusion over the warehouse.
     pub(super) async fn engine(&self) -> Result<Arc<Engine>, Failure> {
-        let settings = engine_settings(&self.config).map_err(Failure::usage)?;
-        Engine::open(self.warehouse.clone(), self.definitions.clone(), settings).await.map_err(Failure::usage)
+        let settings = engine_settings(&self.setup.config).map_err(Failure::usage)?;
+        let opened = Engine::open(self.warehouse.clone(), self.setup.definitions.clone(), settings).await;
+        opened.map_err(engine_failure)
     }
 
-    /// The sources, all or those named, with their secrets read.
-    pub(super) fn sources(&self, only: &[String]) -> Result<Vec<SourceSettings>, Failure> {
-        if self.config.sources.is_empty() {
-            return Err(Failure::usage(anyhow!(
-                "no [sources.<name>] in tieout.toml\nhint: `tieout init` writes an example"
-            )));
+    /// Says so if nothing was extracted yet: no rows are then no good news.
+    pub(super) async fn warn_if_empty(&self) -> Result<(), Failure> {
+        let head = self.warehouse.head().await.map_err(Failure::warehouse)?;
+        if head.last().is_none() {
+            // A closed stderr is no reason to fail.
+            let _ = writeln!(
+                std::io::stderr(),
+                "note: the warehouse {} holds no snapshot yet: views are empty and checks say not_evaluated\n\
+                 hint: `tieout extract` makes the first one",
+                self.warehouse.location()
+            );
         }
-        for name in only {
-            if !self.config.sources.contains_key(name) {
-                let known: Vec<&str> = self.config.sources.keys().map(String::as_str).collect();
-                return Err(Failure::usage(anyhow!(
-                    "no source named {name}\nhint: tieout.toml has {}",
-                    known.join(", ")
-                )));
+        Ok(())
+    }
+}
+
+impl Setup {
+    /// Reads the settings and the definitions.
+    pub(super) fn read(global: &Global) -> Result<Self, Failure> {
+        let config = Config::load(&global.config).map_err(Failure::usage)?;
+        let url = url(global, &config);
+        let definitions = definitions(&config).map_err(Failure::usage)?;
+        Ok(Self { config, definitions, url })
+    }
+
+    /// The sources, all or those named, with their secrets read. What is missing is told all at once.
+    pub(super) fn sources(&self, only: &[String]) -> Result<Vec<SourceSettings>, Failure> {
+        let known = || self.config.sources.keys().map(String::as_str);
+        if self.config.sources.is_empty() {
+            let hint = "hint: `tieout init DIR` writes an example; [sources.procore] with kind = \"procore\" is one";
+            return Err(Failure::usage(anyhow!("no [sources.<name>] in tieout.toml: nothing to read\n{hint}")));
+        }
+        if let Some(name) = only.iter().find(|name| !self.config.sources.contains_key(*name)) {
+            let (guess, all) = (did_you_mean(name, known()), known().collect::<Vec<_>>().join(", "));
+            return Err(Failure::usage(anyhow!("no source named {name}{guess}\nhint: tieout.toml has {all}")));
+        }
+        let (mut sources, mut errors) = (Vec::new(), Vec::new());
+        for (name, source) in self.config.sources.iter().filter(|(name, _)| only.is_empty() || only.contains(name)) {
+            match self.source(name, source) {
+                Ok(settings) => sources.push(settings),
+                Err(found) => errors.extend(found),
             }
         }
-        let wanted = self.config.sources.iter().filter(|(name, _)| only.is_empty() || only.contains(name));
-        wanted.map(|(name, source)| self.source(name, source).map_err(Failure::usage)).collect()
+        if errors.is_empty() { Ok(sources) } else { Err(Failure::usage(trouble::gather(&errors))) }
     }
 
-    fn source(&self, name: &str, source: &SourceConfig) -> anyhow::Result<SourceSettings> {
-        let path = format!("extractors/{}/manifest.toml", source.kind);
-        let text = self.definitions.files.get(&path).with_context(|| {
-            let manifests = self
-                .definitions
-                .files
-                .keys()
-                .filter_map(|path| path.strip_prefix("extractors/")?.strip_suffix("/manifest.toml"));
-            let known: Vec<&str> = manifests.collect();
-            format!("[sources.{name}] kind = \"{}\": no such system\nhint: known are {}", source.kind, known.join(", "))
-        })?;
-        let manifest = Manifest::parse(&path, text)?;
-        let mut values = BTreeMap::new();
+    fn source(&self, name: &str, source: &SourceConfig) -> Result<SourceSettings, Vec<anyhow::Error>> {
+        let manifest = self.manifest(name, &source.kind).map_err(|error| vec![error])?;
+        let (mut values, mut errors) = (BTreeMap::new(), Vec::new());
         for (key, value) in &source.values {
-            let full_key = format!("sources.{name}.{key}");
             let setting = match value {
-                SettingValue::Text(text) => Setting::Plain(text.clone()),
-                SettingValue::Integer(number) => Setting::Plain(number.to_string()),
+                SettingValue::Text(text) => Ok(Setting::Plain(text.clone())),
+                SettingValue::Integer(number) => Ok(Setting::Plain(number.to_string())),
                 SettingValue::Secret(reference) => {
-                    Setting::Secret(reference.resolve(&full_key, &self.config.directory)?)
+                    reference.resolve(&format!("sources.{name}.{key}"), &self.config.directory).map(Setting::Secret)
                 }
             };
-            values.insert(key.clone(), setting);
+            match setting {
+                Ok(setting) => values.extend([(key.clone(), setting)]),
+                Err(error) => errors.push(error),
+            }
         }
-        let key = self.config.firm.tax_id_key.as_ref();
-        let redaction_key = key
-            .map(|reference| reference.resolve("firm.tax_id_key", &self.config.directory))
-            .transpose()?
-            .map(|secret| secret.expose().as_bytes().to_vec());
+        let firm = &self.config.firm;
+        let mut key = |name: &str, reference: Option<&SecretReference>| -> Option<Vec<u8>> {
+            let secret = reference.map(|reference| reference.resolve(name, &self.config.directory)).transpose();
+            let secret = secret.unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            });
+            secret.map(|secret| secret.expose().as_bytes().to_vec())
+        };
+        let redaction_key = key("firm.tax_id_key", firm.tax_id_key.as_ref());
+        let redaction_key_before = key("firm.tax_id_key_before", firm.tax_id_key_before.as_ref());
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let settings = SourceSettings {
             name: name.to_owned(),
             manifest,
             base_url: source.base_url.clone(),
             values,
             redaction_key,
+            redaction_key_before,
             quota: Quota::default(),
         };
-        settings.with_defaults().with_context(|| format!("read [sources.{name}]"))
+        settings.with_defaults().map_err(|error| vec![anyhow::Error::from(error)])
     }
+
+    fn manifest(&self, name: &str, kind: &str) -> anyhow::Result<Manifest> {
+        let path = format!("extractors/{kind}/manifest.toml");
+        let text = self.definitions.files.get(&path).with_context(|| {
+            let folder = |path: &'_ String| -> Option<String> {
+                Some(path.strip_prefix("extractors/")?.strip_suffix("/manifest.toml")?.to_owned())
+            };
+            let known: Vec<String> = self.definitions.files.keys().filter_map(folder).collect();
+            let guess = did_you_mean(kind, known.iter().map(String::as_str));
+            format!("[sources.{name}] kind = \"{kind}\": no such system{guess}\nhint: known are {}", known.join(", "))
+        })?;
+        Ok(Manifest::parse(&path, text)?)
+    }
+}
+
+/// A warehouse that cannot be read, or settings and queries that cannot be used.
+pub(super) fn engine_failure(error: EngineError) -> Failure {
+    let is_store = match &error {
+        EngineError::Warehouse(error) => !is_moment(error),
+        EngineError::DataFusion(error) => match error.find_root() {
+            DataFusionError::External(error) => {
+                error.downcast_ref::<WarehouseError>().is_some_and(|error| !is_moment(error))
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    if is_store { Failure::warehouse(error) } else { Failure::usage(error) }
+}
+
+/// Whether the warehouse says only that a moment means nothing: a mistake in what was asked.
+fn is_moment(error: &WarehouseError) -> bool {
+    matches!(error, WarehouseError::AsOf { .. } | WarehouseError::Moment(_) | WarehouseError::UnknownCommit { .. })
+}
+
+/// The sources by name, with the systems that they are connections to.
+fn kinds(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+    config.sources.iter().map(|(name, source)| (name.as_str(), source.kind.as_str()))
+}
+
+/// How the records of sources become typed columns under a set of definitions. A manifest that cannot be read projects
+/// nothing: whoever needs it says why.
+pub(super) fn projections<'a>(
+    sources: impl Iterator<Item = (&'a str, &'a str)>,
+    definitions: &Definitions,
+) -> Projections {
+    let mut tables = BTreeMap::new();
+    for (name, kind) in sources {
+        let path = format!("extractors/{kind}/manifest.toml");
+        let manifest = definitions.files.get(&path).and_then(|text| Manifest::parse(&path, text).ok());
+        let readers = manifest.iter().flat_map(crate::extract::readers);
+        tables.extend(readers.map(|(table, reader)| ((name.to_owned(), table), reader)));
+    }
+    Projections::new(tables)
+}
+
+/// Where the warehouse is: as given on the command line, else as the settings say.
+pub(super) fn url(global: &Global, config: &Config) -> String {
+    global.warehouse.clone().unwrap_or_else(|| config.warehouse_url())
 }
 
 /// What the engine needs to know of the settings.
@@ -111,6 +220,7 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,
         disabled: config.connector.disabled.clone(),
         stale_hours: config.checks.freshness_hours,
+        grace_hours: config.grace.clone(),
         ..EngineSettings::default()
     };
     let values = [

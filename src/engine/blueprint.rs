@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
-use crate::engine::catalog::Broken;
 use crate::engine::header::Side;
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
+use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
 use crate::engine::settings::EngineSettings;
 
@@ -37,6 +37,8 @@ pub(crate) struct Blueprint {
     /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
     pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
     pub(crate) queries: BTreeMap<Name, QueryFile>,
+    /// Views that read themselves through others, with the reason in words.
+    pub(crate) circles: BTreeMap<Name, String>,
     pub(crate) descriptions: Descriptions,
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
@@ -59,7 +61,8 @@ impl Blueprint {
     pub(crate) fn load(definitions: Definitions, settings: EngineSettings) -> Result<Self, Error> {
         let layouts = layouts(&definitions, &settings.sources)?;
         let entities = canonical::entities(&definitions)?;
-        let (queries, mut unreadable) = queries::load(&definitions);
+        let (mut queries, mut unreadable) = queries::load(&definitions);
+        set_grace(&mut queries, &settings.grace_hours)?;
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
         for entity in &entities {
@@ -82,7 +85,24 @@ impl Blueprint {
         }
         let descriptions = descriptions(&entities, &queries);
         let settings = Arc::new(settings);
-        Ok(Self { definitions, settings, layouts, entities, mappings, queries, descriptions, unreadable, unmapped })
+        let mapped = mappings.iter().map(|(name, mappings): (&Name, &Vec<Mapping>)| {
+            (name.clone(), mappings.iter().flat_map(|mapping| mapping.reads.iter().cloned()).collect())
+        });
+        let reads: BTreeMap<Name, BTreeSet<Name>> =
+            queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).chain(mapped).collect();
+        let circles = queries::ordered(&reads).1.into_iter().collect();
+        Ok(Self {
+            definitions,
+            settings,
+            layouts,
+            entities,
+            mappings,
+            queries,
+            circles,
+            descriptions,
+            unreadable,
+            unmapped,
+        })
     }
 
     /// All files that cannot be used, given which views could not be planned.
@@ -135,6 +155,16 @@ impl Blueprint {
     pub(crate) fn has_side(&self, side: Side) -> bool {
         self.layouts.values().any(|layout| layout.side == side.schema())
     }
+}
+
+/// Puts the firm's hours of grace in the place of the checks' own.
+fn set_grace(queries: &mut BTreeMap<Name, QueryFile>, hours: &BTreeMap<String, i64>) -> Result<(), Error> {
+    for (check, hours) in hours {
+        let mut headers = queries.values_mut().map(|query| &mut query.header);
+        let header = headers.find(|header| header.check.as_ref() == Some(check) && header.grace_hours.is_some());
+        header.ok_or_else(|| Error::Grace { check: check.clone() })?.grace_hours = Some(*hours);
+    }
+    Ok(())
 }
 
 fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Descriptions {

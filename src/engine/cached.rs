@@ -1,8 +1,8 @@
 //! Views whose rows are computed once per moment and shared by all sessions.
 //!
-//! For `link.*`: every check reads them, several times over, and a planner that copies their text into each reader takes
-//! minutes where the rows are a few thousand pairs of ids. Invariant: the key is everything that the rows depend on: the
-//! commit, the accounting date, the session's limits.
+//! For `link.*`, and for the canonical model while checks are judged: every check reads them, several times over, and a
+//! planner that copies their text into each reader takes minutes where the rows are a few thousand. Invariant: the key is
+//! everything that the rows depend on: the commit, the accounting date, the session's limits.
 
 use std::sync::Arc;
 
@@ -12,11 +12,14 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
-use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::Mutex;
 
+use crate::engine::links;
 use crate::engine::options::{MomentKey, TieoutOptions};
+use crate::engine::queries::QueryFile;
+use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
@@ -25,32 +28,65 @@ const MOMENTS_MAX: usize = 4;
 /// A view that is executed once per moment.
 #[derive(Debug)]
 pub(crate) struct CachedView {
-    plan: LogicalPlan,
+    records: Repeated,
+    making: Making,
     sql: Option<String>,
     schema: SchemaRef,
     rows: Mutex<Vec<(MomentKey, Arc<Vec<RecordBatch>>)>>,
 }
 
+/// What the rows of the plan are to the rows of the view.
+#[derive(Debug)]
+enum Making {
+    /// The same.
+    Rows,
+    /// The records of both sides, to be linked with the help of the firm's crosswalk.
+    Links { crosswalk: Repeated, splits: bool },
+}
+
 impl CachedView {
-    pub(crate) fn new(plan: LogicalPlan, sql: Option<String>) -> Self {
-        let schema = Arc::clone(plan.schema().inner());
-        Self { plan, sql, schema, rows: Mutex::new(Vec::new()) }
+    pub(crate) fn new(records: Repeated, sql: Option<String>) -> Self {
+        let schema = Arc::clone(records.plan().schema().inner());
+        Self { records, making: Making::Rows, sql, schema, rows: Mutex::new(Vec::new()) }
     }
 
-    async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
+    /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
+    pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated) -> Self {
+        let making = Making::Links { crosswalk, splits: query.header.splits };
+        let sql = Some(query.sql.clone());
+        Self { records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
+    }
+
+    /// The view's rows at the session's moment.
+    pub(crate) async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
         let key = TieoutOptions::key(session).await?;
         // Held while the view runs: a second reader waits for the same rows instead of computing them too.
         let mut rows = self.rows.lock().await;
         if let Some((_, found)) = rows.iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(found));
         }
-        let physical = session.create_physical_plan(&self.plan).await?;
-        let found = Arc::new(collect(physical, session.task_ctx()).await?);
+        let found = Arc::new(self.make(session).await?);
         if rows.len() >= MOMENTS_MAX {
             rows.remove(0);
         }
         rows.push((key, Arc::clone(&found)));
         Ok(found)
+    }
+
+    /// Lets go of all rows.
+    pub(crate) async fn forget(&self) {
+        self.rows.lock().await.clear();
+    }
+
+    async fn make(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let records = self.records.execute(session).await?;
+        match &self.making {
+            Making::Rows => Ok(records),
+            Making::Links { crosswalk, splits } => {
+                let crosswalk = crosswalk.execute(session).await?;
+                Ok(vec![links::linked(&records, &crosswalk, *splits)?])
+            }
+        }
     }
 }
 

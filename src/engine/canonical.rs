@@ -4,15 +4,12 @@
 //! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::catalog::view::ViewTable;
 use datafusion::common::ScalarValue;
-use datafusion::common::TableReference;
-use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionState;
 use datafusion::functions::expr_fn::coalesce;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, col, lit, when};
+use datafusion::logical_expr::{Cast, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, col, lit, when};
 use serde::Deserialize;
 
 use crate::definitions::Definitions;
@@ -22,8 +19,6 @@ use crate::engine::queries::{Name, Problem, bind_source, parse_select, relations
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
-/// A name under which one source's mapping stands while its view is planned.
-const SCRATCH: &str = "_mapped";
 
 /// One entity of the canonical model.
 #[derive(Clone, Debug)]
@@ -122,31 +117,26 @@ pub(crate) fn mapping(
     Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, statement }))
 }
 
-/// Plans `<side>.<entity>` over the mappings of the side's sources. A source whose mapping cannot be planned contributes
-/// nothing and is a problem: the caller decides what that means for the checks.
-pub(crate) async fn plan(
-    session: &SessionContext,
-    entity: &Entity,
-    mappings: &[Mapping],
-) -> Result<(LogicalPlan, Vec<Problem>), Error> {
+/// Plans `<side>.<entity>` over the mappings of the side's sources.
+///
+/// # Errors
+/// Why one of the mappings cannot be planned, its path in front: a model that lacks one source would call the records of
+/// that source missing.
+pub(crate) async fn plan(state: &SessionState, entity: &Entity, mappings: &[Mapping]) -> Result<LogicalPlan, String> {
     let mut plan: Option<LogicalPlanBuilder> = None;
-    let mut problems = Vec::new();
     for mapping in mappings {
-        match plan_one(session, entity, mapping).await {
-            Ok(one) => {
-                plan = Some(match plan {
-                    Some(before) => before.union(one)?,
-                    None => LogicalPlanBuilder::from(one),
-                });
-            }
-            Err(error) => problems.push(Problem { path: mapping.path.clone(), reason: error.to_string() }),
-        }
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", mapping.path);
+        let one = plan_one(state, entity, mapping).await.map_err(|error| failed(&error))?;
+        plan = Some(match plan {
+            Some(before) => before.union(one).map_err(|error| failed(&error))?,
+            None => LogicalPlanBuilder::from(one),
+        });
     }
     let plan = match plan {
-        Some(plan) => plan.build()?,
-        None => no_rows(entity)?,
+        Some(plan) => plan.build().map_err(Error::from),
+        None => no_rows(entity),
     };
-    Ok((plan, problems))
+    plan.map_err(|error| error.to_string())
 }
 
 fn no_rows(entity: &Entity) -> Result<LogicalPlan, Error> {
@@ -155,8 +145,8 @@ fn no_rows(entity: &Entity) -> Result<LogicalPlan, Error> {
     Ok(LogicalPlanBuilder::empty(true).project(nulls)?.filter(lit(false))?.build()?)
 }
 
-async fn plan_one(session: &SessionContext, entity: &Entity, mapping: &Mapping) -> Result<LogicalPlan, Error> {
-    let mapped = session.state().statement_to_plan(mapping.statement.clone()).await?;
+async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> Result<LogicalPlan, Error> {
+    let mapped = state.statement_to_plan(mapping.statement.clone()).await?;
     let names: BTreeSet<String> = mapped.schema().fields().iter().map(|field| field.name().clone()).collect();
     for name in &names {
         if !entity.has(name) {
@@ -170,7 +160,7 @@ async fn plan_one(session: &SessionContext, entity: &Entity, mapping: &Mapping) 
         return Err(Error::Manifest { path: mapping.path.clone(), reason: "it has no column record_id".to_owned() });
     }
     let observed = entity.has("approved_at") && entity.has("approval_status");
-    let plan = if observed { with_statuses(session, entity, mapping, mapped).await? } else { mapped };
+    let plan = if observed { with_statuses(state, entity, mapping, mapped).await? } else { mapped };
     let column = |(name, kind): &(String, DataType)| {
         let value = if names.contains(name) { col(unqualified(name)) } else { lit(ScalarValue::try_from(kind)?) };
         let value = match name.as_str() {
@@ -194,30 +184,26 @@ fn basis(own: Expr, names: &BTreeSet<String>) -> Result<Expr, Error> {
     Ok(coalesce(vec![cast(own, &DataType::Utf8), dated]))
 }
 
+/// The mapping's columns, and what commits observed of each record's approval.
 async fn with_statuses(
-    session: &SessionContext,
+    state: &SessionState,
     entity: &Entity,
     mapping: &Mapping,
     mapped: LogicalPlan,
 ) -> Result<LogicalPlan, Error> {
-    let scratch = TableReference::full("tieout", SCRATCH, format!("{}_{}", mapping.source, entity.name));
-    session.register_table(scratch.clone(), Arc::new(ViewTable::new(mapped, None)))?;
     let quote = |text: &str| text.replace('\'', "''");
     let sql = format!(
-        "select mapped.*, statuses.approved_at as _status_at, statuses.approved_at_basis as _status_basis \
-         from {} as mapped left join system.record_statuses as statuses on statuses.entity = '{}' \
-         and statuses.source = '{}' and statuses.record_id = cast(mapped.record_id as text)",
-        scratch.to_quoted_string(),
+        "select record_id as _status_record, approved_at as _status_at, approved_at_basis as _status_basis \
+         from system.record_statuses where entity = '{}' and source = '{}'",
         quote(&entity.name),
         quote(&mapping.source),
     );
-    let plan = session.state().create_logical_plan(&sql).await;
-    session.deregister_table(scratch)?;
-    let plan = plan?;
+    let statuses = state.create_logical_plan(&sql).await?;
     // Names without their table: the columns stand in a new projection whatever the mapping called its tables.
     let columns: Vec<Expr> =
-        plan.schema().columns().into_iter().map(|column| col(column.clone()).alias(column.name)).collect();
-    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+        mapped.schema().columns().into_iter().map(|column| col(column.clone()).alias(column.name)).collect();
+    let same_record = cast(col(unqualified("record_id")), &DataType::Utf8).eq(col("_status_record"));
+    Ok(LogicalPlanBuilder::from(mapped).project(columns)?.join_on(statuses, JoinType::Left, [same_record])?.build()?)
 }
 
 fn unqualified(name: &str) -> datafusion::common::Column {

@@ -1,139 +1,112 @@
 //! Registers what a session can name: raw tables, our own results, history, `meta`, the canonical model, the views.
 //!
-//! Invariant: a view that cannot be planned is left out with its reason, and so is every view that reads it: no view ever
-//! answers from a part of what it claims to read.
+//! Leaves out planning: a view is only its recipe here. Invariant: what is registered holds no rows of the warehouse and no
+//! commit, so that a new commit needs no new registration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::memory::MemorySchemaProvider;
-use datafusion::catalog::view::ViewTable;
-use datafusion::catalog::{CatalogProvider, TableProvider};
-use datafusion::common::TableReference;
-use datafusion::common::internal_datafusion_err;
-use datafusion::dataframe::DataFrame;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
-use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::session_state::SessionState;
 
 use crate::engine::blueprint::Blueprint;
-use crate::engine::cached::CachedView;
 use crate::engine::header::{Scope, Side};
 use crate::engine::layout::{column_type, system_tables};
+use crate::engine::marks::MarkTable;
 use crate::engine::moments::MomentTable;
-use crate::engine::queries::{self, Name};
+use crate::engine::planner::{Keep, LazySchema, Planner, Recipe};
+use crate::engine::queries::{Name, QueryFile};
 use crate::engine::snapshot::{ChangesTable, SnapshotTable};
-use crate::engine::{CATALOG, Error, canonical};
+use crate::engine::{CATALOG, Error};
 use crate::warehouse::Warehouse;
 use crate::warehouse::commit::Head;
 use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
 
-/// Views that could not be planned or executed, with the reason.
-pub(crate) type Broken = BTreeMap<Name, String>;
+/// The schemas in which a firm's own views may stand, whether or not anything is in them yet.
+const SCHEMAS: [&str; 9] = ["recon", "pm", "erp", "link", "trend", "audit", "meta", "system", "history"];
+/// The catalog of tables that only views read, and its one schema: every change of every table.
+const HIDDEN: &str = "hidden";
+const CHANGES: &str = "changes";
 
-/// How much is registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// Up to the canonical model.
-    Canonical,
-    /// Everything, as views.
-    Views,
-    /// What checks read, with the canonical model and the links executed once and kept in memory.
-    Materialized,
-}
-
-/// Schemas that exist whether or not anything is in them.
-const SCHEMAS: [&str; 11] =
-    ["recon", "pm", "erp", "link", "trend", "audit", "meta", "system", "history", "_mapped", "_changes"];
-/// Schemas that exist only while views are planned.
-const SCRATCH: [&str; 2] = ["_mapped", "_changes"];
-
+/// What is registered, before it is put in a catalog.
 struct Registrar<'a> {
-    session: &'a SessionContext,
     warehouse: &'a Warehouse,
-    blueprint: &'a Blueprint,
-    catalog: Arc<dyn CatalogProvider>,
+    blueprint: &'a Arc<Blueprint>,
+    tables: BTreeMap<String, BTreeMap<String, Arc<dyn TableProvider>>>,
+    views: BTreeMap<String, BTreeMap<String, Recipe>>,
+    changes: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
-/// Registers everything of `extent` in the session's catalog.
-pub(crate) async fn register(
-    session: &SessionContext,
+/// Puts everything that the blueprint and the head name into a catalog of `state`, and gives what plans its views.
+/// Nothing is planned yet.
+pub(crate) fn register(
+    state: SessionState,
     warehouse: &Warehouse,
-    blueprint: &Blueprint,
+    blueprint: &Arc<Blueprint>,
     head: &Head,
-    extent: Extent,
-) -> Result<Broken, Error> {
-    let catalog = session.catalog(CATALOG).ok_or_else(|| internal_datafusion_err!("there is no catalog {CATALOG}"))?;
-    let registrar = Registrar { session, warehouse, blueprint, catalog };
-    let sources = blueprint.layouts.keys().map(String::as_str);
-    for schema in SCHEMAS.into_iter().chain(sources) {
-        if registrar.catalog.schema(schema).is_none() {
-            registrar.catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
-        }
-    }
-    registrar.meta()?;
-    registrar.system().await?;
-    registrar.raw(head).await?;
+    keep: Keep,
+) -> Result<Arc<Planner>, Error> {
+    let mut registrar =
+        Registrar { warehouse, blueprint, tables: BTreeMap::new(), views: BTreeMap::new(), changes: BTreeMap::new() };
+    registrar.meta();
+    registrar.system();
+    registrar.raw(head);
     registrar.crosswalks()?;
     registrar.checks()?;
-    let needed = (extent == Extent::Materialized).then(|| needed_by_checks(blueprint));
-    let mut broken = Broken::new();
-    registrar.canonical(needed.as_ref(), &mut broken).await?;
-    if extent != Extent::Canonical {
-        registrar.queries(needed.as_ref(), &mut broken).await?;
-    }
-    for schema in SCRATCH {
-        registrar.catalog.deregister_schema(schema, true)?;
-    }
-    registrar.problems(&broken)?;
-    Ok(broken)
-}
-
-fn needed_by_checks(blueprint: &Blueprint) -> BTreeSet<Name> {
-    let checks = blueprint.queries.values().filter(|query| query.header.check.is_some());
-    checks.flat_map(|query| blueprint.closure(&query.name)).chain([("pm".to_owned(), "projects".to_owned())]).collect()
+    registrar.models();
+    registrar.into_planner(state, keep)
 }
 
 impl Registrar<'_> {
-    fn add(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> Result<(), Error> {
-        self.session.register_table(TableReference::full(CATALOG, schema, name), table)?;
-        Ok(())
+    fn add(&mut self, schema: &str, name: &str, table: Arc<dyn TableProvider>) {
+        self.tables.entry(schema.to_owned()).or_default().insert(name.to_owned(), table);
     }
 
-    fn meta(&self) -> Result<(), Error> {
-        self.add("meta", "clock", Arc::new(MomentTable::Clock))?;
-        self.add("meta", "commits", Arc::new(MomentTable::Commits))?;
-        self.add("meta", "runs", Arc::new(MomentTable::Runs))
+    fn view(&mut self, schema: &str, name: &str, recipe: Recipe) {
+        self.views.entry(schema.to_owned()).or_default().insert(name.to_owned(), recipe);
     }
 
-    async fn system(&self) -> Result<(), Error> {
+    fn meta(&mut self) {
+        self.add("meta", "clock", Arc::new(MomentTable::Clock));
+        self.add("meta", "commits", Arc::new(MomentTable::Commits));
+        self.add("meta", "runs", Arc::new(MomentTable::Runs));
+        for (name, table) in MarkTable::ALL {
+            self.add("meta", name, Arc::new(table));
+        }
+    }
+
+    fn system(&mut self) {
         for table in system_tables() {
             if table.append {
                 let name = table.name;
-                self.add("_changes", name, Arc::new(ChangesTable::new(SYSTEM_SOURCE, name, &table.columns)))?;
+                self.change(name, ChangesTable::new(SYSTEM_SOURCE, name, &table.columns));
                 let columns: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
-                let sql = format!("select {}, _commit, _extracted_at from _changes.{name}", columns.join(", "));
-                self.view("system", name, &sql).await?;
+                let columns = columns.join(", ");
+                let sql = format!("select {columns}, _commit, _extracted_at from {HIDDEN}.{CHANGES}.{name}");
+                self.view("system", name, Recipe::Sql(sql));
             } else {
                 let snapshot = SnapshotTable::new(self.warehouse.clone(), SYSTEM_SOURCE, table.name, &table.columns);
-                self.add("system", table.name, Arc::new(snapshot))?;
-                self.history(SYSTEM_SOURCE, table.name, &table.columns).await?;
+                self.add("system", table.name, Arc::new(snapshot));
+                self.history(SYSTEM_SOURCE, table.name, &table.columns);
             }
         }
+        self.view("meta", "problems", Recipe::Problems);
         for name in ["coverage", "rejects", "drift", "requests"] {
-            if !self.blueprint.queries.contains_key(&("meta".to_owned(), name.to_owned())) {
-                self.view("meta", name, &format!("select * from system.{name}")).await?;
-            }
+            self.view("meta", name, Recipe::Sql(format!("select * from system.{name}")));
         }
-        Ok(())
+    }
+
+    fn change(&mut self, name: &str, table: ChangesTable) {
+        self.changes.insert(name.to_owned(), Arc::new(table));
     }
 
     /// Tables that manifests declare, and those that commits hold although no manifest declares them any more.
-    async fn raw(&self, head: &Head) -> Result<(), Error> {
+    fn raw(&mut self, head: &Head) {
         let mut tables: BTreeMap<Name, Vec<(String, ColumnType)>> = BTreeMap::new();
         let newest = head.commits.last().map_or(0, |commit| commit.number);
         for (source, table) in head.tables() {
@@ -144,41 +117,68 @@ impl Registrar<'_> {
             tables.insert((source, table), snapshot.columns.into_iter().filter_map(typed).collect());
         }
         for (source, layout) in &self.blueprint.layouts {
+            self.tables.entry(source.clone()).or_default();
             for table in &layout.tables {
                 tables.insert((source.clone(), table.name.clone()), table.columns.clone());
             }
         }
         for ((source, table), columns) in tables {
-            if self.catalog.schema(&source).is_none() {
-                self.catalog.register_schema(&source, Arc::new(MemorySchemaProvider::new()))?;
-            }
             let snapshot = SnapshotTable::new(self.warehouse.clone(), &source, &table, &columns);
-            self.add(&source, &table, Arc::new(snapshot))?;
-            self.history(&source, &table, &columns).await?;
+            self.add(&source, &table, Arc::new(snapshot));
+            self.history(&source, &table, &columns);
         }
-        Ok(())
     }
 
     /// Every version of every row. A deletion is a version of no length: it ends the one before it and is never current.
-    async fn history(&self, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Result<(), Error> {
+    /// Rows that were only projected anew are no versions: the source did not change them.
+    fn history(&mut self, source: &str, table: &str, columns: &[(String, ColumnType)]) {
         let name = format!("{source}_{table}");
-        self.add("_changes", &name, Arc::new(ChangesTable::new(source, table, columns)))?;
+        self.change(&name, ChangesTable::new(source, table, columns));
         let sql = format!(
             "select changes.*, commits.committed_at as valid_from, case when changes._op = 'D' then commits.committed_at \
              else lead(commits.committed_at) over (partition by changes._key order by changes._commit) end as valid_to \
-             from _changes.{} as changes inner join meta.commits as commits on commits.commit_number = changes._commit",
+             from {HIDDEN}.{CHANGES}.{} as changes \
+             inner join meta.commits as commits on commits.commit_number = changes._commit \
+             where changes._op <> 'P'",
             quoted(&name),
         );
-        self.view("history", &name, &sql).await
+        self.view("history", &name, Recipe::Sql(sql));
     }
 
-    async fn view(&self, schema: &str, name: &str, sql: &str) -> Result<(), Error> {
-        let plan = self.session.state().create_logical_plan(sql).await?;
-        self.add(schema, name, Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
+    /// The canonical model, and the views of `queries/`, which may stand in the place of ours.
+    fn models(&mut self) {
+        let blueprint = self.blueprint;
+        for entity in &blueprint.entities {
+            for side in Side::BOTH {
+                self.view(side.schema(), &entity.name, Recipe::Canonical);
+            }
+        }
+        for (schema, name) in blueprint.queries.keys() {
+            self.view(schema, name, Recipe::Query);
+        }
+    }
+
+    fn into_planner(mut self, state: SessionState, keep: Keep) -> Result<Arc<Planner>, Error> {
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        let mut schemas = BTreeMap::new();
+        let named = SCHEMAS.iter().map(|name| (*name).to_owned());
+        let names: BTreeSet<String> = named.chain(self.tables.keys().chain(self.views.keys()).cloned()).collect();
+        for name in names {
+            let tables = self.tables.remove(&name).unwrap_or_default();
+            let schema = Arc::new(LazySchema::new(&name, tables, self.views.remove(&name).unwrap_or_default()));
+            catalog.register_schema(&name, Arc::clone(&schema) as Arc<dyn SchemaProvider>)?;
+            schemas.insert(name, schema);
+        }
+        let hidden = Arc::new(MemoryCatalogProvider::new());
+        let changes = LazySchema::new(CHANGES, self.changes, BTreeMap::new());
+        hidden.register_schema(CHANGES, Arc::new(changes))?;
+        state.catalog_list().register_catalog(CATALOG.to_owned(), catalog);
+        state.catalog_list().register_catalog(HIDDEN.to_owned(), hidden);
+        Ok(Planner::new(Arc::clone(self.blueprint), state, keep, schemas))
     }
 
     /// `crosswalks/<entity>.csv` with the columns `pm_id` and `erp_id`; others are the firm's own notes.
-    fn crosswalks(&self) -> Result<(), Error> {
+    fn crosswalks(&mut self) -> Result<(), Error> {
         let (mut entities, mut pm_ids, mut erp_ids) = (Vec::new(), Vec::new(), Vec::new());
         for (path, text) in &self.blueprint.definitions.files {
             let Some(entity) = path.strip_prefix("crosswalks/").and_then(|rest| rest.strip_suffix(".csv")) else {
@@ -193,7 +193,7 @@ impl Registrar<'_> {
         self.texts("link", "crosswalk", vec![("entity", entities), ("pm_id", pm_ids), ("erp_id", erp_ids)])
     }
 
-    fn texts(&self, schema: &str, name: &str, columns: Vec<(&str, Vec<String>)>) -> Result<(), Error> {
+    fn texts(&mut self, schema: &str, name: &str, columns: Vec<(&str, Vec<String>)>) -> Result<(), Error> {
         let text = |values: Vec<String>| -> ArrayRef {
             // What a header does not say is null, not an empty text.
             Arc::new(values.into_iter().map(|value| (!value.is_empty()).then_some(value)).collect::<StringArray>())
@@ -201,90 +201,23 @@ impl Registrar<'_> {
         self.batch(schema, name, columns.into_iter().map(|(column, values)| (column, text(values))).collect())
     }
 
-    fn batch(&self, schema: &str, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<(), Error> {
+    fn batch(&mut self, schema: &str, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<(), Error> {
         let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
         let fields = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let batch = RecordBatch::try_new(Arc::clone(&fields), columns.into_iter().map(|(_, array)| array).collect())?;
-        self.add(schema, name, Arc::new(MemTable::try_new(fields, vec![vec![batch]])?))
-    }
-
-    async fn canonical(&self, needed: Option<&BTreeSet<Name>>, broken: &mut Broken) -> Result<(), Error> {
-        for entity in &self.blueprint.entities {
-            for side in Side::BOTH {
-                let name = (side.schema().to_owned(), entity.name.clone());
-                if needed.is_some_and(|needed| !needed.contains(&name)) {
-                    continue;
-                }
-                let mappings = self.blueprint.mappings.get(&name).map(Vec::as_slice).unwrap_or_default();
-                let (plan, problems) = canonical::plan(self.session, entity, mappings).await?;
-                match problems.first().or_else(|| self.blueprint.unmapped.get(&name)) {
-                    Some(problem) => drop(broken.insert(name, format!("{}: {}", problem.path, problem.reason))),
-                    None => self.keep(&name, plan, None, needed.is_some(), broken).await?,
-                }
-            }
-        }
+        self.add(schema, name, Arc::new(MemTable::try_new(fields, vec![vec![batch]])?));
         Ok(())
-    }
-
-    async fn queries(&self, needed: Option<&BTreeSet<Name>>, broken: &mut Broken) -> Result<(), Error> {
-        let reads = self.blueprint.queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).collect();
-        let (order, circles) = queries::ordered(&reads);
-        broken.extend(circles);
-        for name in order {
-            let Some(query) = self.blueprint.queries.get(&name) else { continue };
-            let is_needed = needed.is_none_or(|needed| needed.contains(&name) || query.header.check.is_some());
-            if !is_needed {
-                continue;
-            }
-            if let Some((read, reason)) = query.reads.iter().find_map(|read| broken.get_key_value(read)) {
-                let reason = format!("it reads {}.{}, which cannot be read: {reason}", read.0, read.1);
-                broken.insert(name, reason);
-                continue;
-            }
-            match self.session.state().statement_to_plan(query.statement.clone()).await {
-                Ok(plan) => {
-                    let once = needed.is_some() && name.0 == "link";
-                    self.keep(&name, plan, Some(query.sql.clone()), once, broken).await?;
-                }
-                Err(error) => drop(broken.insert(name, error.strip_backtrace())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Registers a planned view; `once` executes it now and keeps the rows.
-    async fn keep(
-        &self,
-        name: &Name,
-        plan: LogicalPlan,
-        sql: Option<String>,
-        once: bool,
-        broken: &mut Broken,
-    ) -> Result<(), Error> {
-        if !once {
-            return self.add(&name.0, &name.1, view(name, plan, sql));
-        }
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        match DataFrame::new(self.session.state(), plan).collect_partitioned().await {
-            Ok(partitions) => {
-                let schema = partitions.iter().flatten().next().map_or(schema, RecordBatch::schema);
-                self.add(&name.0, &name.1, Arc::new(MemTable::try_new(schema, partitions)?))
-            }
-            Err(error) => {
-                broken.insert(name.clone(), error.strip_backtrace());
-                Ok(())
-            }
-        }
     }
 
     /// What the definitions say of themselves: `meta.checks`, `meta.columns`.
-    fn checks(&self) -> Result<(), Error> {
-        let checks: Vec<_> = self.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
-        let text = |value: fn(&queries::QueryFile) -> Option<String>| -> ArrayRef {
+    fn checks(&mut self) -> Result<(), Error> {
+        let blueprint = self.blueprint;
+        let checks: Vec<_> = blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
+        let text = |value: fn(&QueryFile) -> Option<String>| -> ArrayRef {
             Arc::new(checks.iter().map(|query| value(query)).collect::<StringArray>())
         };
-        let disabled = |query: &&queries::QueryFile| {
-            Some(query.header.entity.as_ref().is_some_and(|entity| self.blueprint.settings.disabled.contains(entity)))
+        let disabled = |query: &&QueryFile| {
+            Some(query.header.entity.as_ref().is_some_and(|entity| blueprint.settings.disabled.contains(entity)))
         };
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("check_id", text(|query| query.header.check.clone())),
@@ -306,11 +239,10 @@ impl Registrar<'_> {
             ("grain", text(|query| query.header.grain.clone())),
             ("parameters", text(|query| query.header.parameters.clone())),
             ("fix", text(|query| query.header.fix.clone())),
-            ("is_disabled", Arc::new(checks.iter().map(disabled).collect::<arrow::array::BooleanArray>())),
+            ("is_disabled", Arc::new(checks.iter().map(disabled).collect::<BooleanArray>())),
         ];
         self.batch("meta", "checks", columns)?;
-        let described: Vec<(&Name, (&String, &String))> = self
-            .blueprint
+        let described: Vec<(&Name, (&String, &String))> = blueprint
             .descriptions
             .iter()
             .flat_map(|(name, view)| view.columns.iter().map(move |column| (name, column)))
@@ -326,24 +258,6 @@ impl Registrar<'_> {
             ],
         )
     }
-
-    /// `meta.problems`: files that could not be used.
-    fn problems(&self, broken: &Broken) -> Result<(), Error> {
-        let problems = self.blueprint.problems(broken);
-        self.texts(
-            "meta",
-            "problems",
-            vec![
-                ("path", problems.iter().map(|problem| problem.path.clone()).collect()),
-                ("reason", problems.iter().map(|problem| problem.reason.clone()).collect()),
-            ],
-        )
-    }
-}
-
-/// A planned view: those of `link` keep their rows, all others are read anew by every query.
-pub(crate) fn view(name: &Name, plan: LogicalPlan, sql: Option<String>) -> Arc<dyn TableProvider> {
-    if name.0 == "link" { Arc::new(CachedView::new(plan, sql)) } else { Arc::new(ViewTable::new(plan, sql)) }
 }
 
 fn crosswalk(path: &str, text: &str) -> Result<Vec<(String, String)>, Error> {

@@ -6,18 +6,21 @@
 //! - An exception keeps its first day for as long as it lasts, whatever else about it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
 
 use crate::engine::blueprint::Blueprint;
-use crate::engine::catalog::{Broken, Extent};
 use crate::engine::cells::{Cell, Row, rows_of, system_input};
 use crate::engine::coverage::{Ledger, Part};
 use crate::engine::header::{Header, Scope, Side};
 use crate::engine::layout::system_columns;
+use crate::engine::parallel::side_by_side;
 use crate::engine::queries::{Name, QueryFile};
+use crate::engine::repeated::Repeated;
 use crate::engine::{Engine, Error, statuses};
 use crate::warehouse::Prepared;
 use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
@@ -84,14 +87,20 @@ struct Project {
 
 struct Evaluator<'a> {
     blueprint: &'a Blueprint,
-    session: SessionContext,
-    broken: Broken,
     ledger: Ledger<'a>,
     projects: Vec<Project>,
     number: u64,
     observed_at: DateTime<Utc>,
     /// Exceptions before this commit, by check.
     previous: BTreeMap<String, Vec<Row>>,
+    /// What the views said, by name; nothing for those that may not speak.
+    answers: BTreeMap<Name, Result<Answer, String>>,
+}
+
+/// The rows of a check's view.
+struct Answer {
+    has_key: bool,
+    batches: Vec<RecordBatch>,
 }
 
 /// What one check adds.
@@ -106,20 +115,38 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     let observed_at = prepared.commit().observed_at;
     record_statuses(engine, prepared, observed_at).await?;
     let head = prepared.head();
-    let (session, broken) = engine.prepared_session(std::sync::Arc::clone(&head), Extent::Materialized).await?;
+    let session = engine.prepared_session(&engine.judge, Arc::clone(&head));
     let ledger = Ledger::load(&engine.warehouse, &engine.blueprint, &session, &head, observed_at).await?;
     let mut previous: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in state(engine, prepared, "exceptions").await? {
         let check = row.get("check_id").and_then(Cell::as_text).unwrap_or_default().to_owned();
         previous.entry(check).or_default().push(row);
     }
-    let projects = projects(&session, &broken).await?;
+    let projects = projects(&session).await?;
     let number = prepared.number();
-    let evaluator =
-        Evaluator { blueprint: &engine.blueprint, session, broken, ledger, projects, number, observed_at, previous };
+    let checks: Vec<&QueryFile> =
+        engine.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
+    compute_model(engine, &session, &checks).await;
+    let mut evaluator = Evaluator {
+        blueprint: &engine.blueprint,
+        ledger,
+        projects,
+        number,
+        observed_at,
+        previous,
+        answers: BTreeMap::new(),
+    };
+    let asked: Vec<Name> =
+        checks.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
+    let mut answers = Vec::new();
+    for name in &asked {
+        answers.push(answer(session.clone(), engine.judge.question(name).await));
+    }
+    evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
+    engine.judge.forget().await;
     let (mut exceptions, mut runs, mut evaluation) = (Vec::new(), Vec::new(), Evaluation::default());
-    for query in engine.blueprint.queries.values().filter(|query| query.header.check.is_some()) {
-        let outcome = evaluator.check(query).await;
+    for query in checks {
+        let outcome = evaluator.check(query);
         exceptions.extend(outcome.exceptions);
         runs.extend(outcome.runs);
         evaluation.checks.extend(outcome.result);
@@ -132,10 +159,36 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
 
 async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: DateTime<Utc>) -> Result<(), Error> {
     let previous = state(engine, prepared, "record_statuses").await?;
-    let (session, broken) = engine.prepared_session(prepared.head(), Extent::Canonical).await?;
-    let rows = statuses::rows(&session, &engine.blueprint, &broken, &previous, observed_at).await?;
+    let session = engine.prepared_session(&engine.reader, prepared.head());
+    let rows = statuses::rows(&session, engine, &previous, observed_at).await?;
     prepared.add(system_input("record_statuses", &["entity", "source", "record_id"], &rows, observed_at)?).await?;
     Ok(())
+}
+
+/// Computes what the checks share, so that none of them waits for another's part of it. What fails here fails again, with
+/// its reason, in the check that needs it.
+async fn compute_model(engine: &Engine, session: &SessionContext, checks: &[&QueryFile]) {
+    let shared: BTreeSet<Name> = checks.iter().flat_map(|query| engine.blueprint.closure(&query.name)).collect();
+    let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
+    for names in [model, links] {
+        let mut views = Vec::new();
+        for name in names {
+            views.extend(engine.judge.cached(&name).await);
+        }
+        let state = session.state();
+        side_by_side(views.into_iter().map(|view| {
+            let state = state.clone();
+            async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
+        }))
+        .await;
+    }
+}
+
+async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {
+    let question = question?;
+    let has_key = question.plan().schema().has_column_with_unqualified_name("exception_key");
+    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
+    Ok(Answer { has_key, batches })
 }
 
 async fn state(engine: &Engine, prepared: &Prepared, table: &str) -> Result<Vec<Row>, Error> {
@@ -144,12 +197,9 @@ async fn state(engine: &Engine, prepared: &Prepared, table: &str) -> Result<Vec<
     rows_of(&batches, &system_columns(table))
 }
 
-async fn projects(session: &SessionContext, broken: &Broken) -> Result<Vec<Project>, Error> {
-    let name = ("pm".to_owned(), "projects".to_owned());
-    if broken.contains_key(&name) || !session.table_exist(TableReference::partial("pm", "projects"))? {
-        return Ok(Vec::new());
-    }
-    let table = session.table(TableReference::partial("pm", "projects")).await?;
+async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
+    // Where projects cannot be read, every check that reads them fails and says why.
+    let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
     let batches = table.select_columns(&["record_id", "number"])?.collect().await?;
     let columns = ["record_id", "number"].map(|name| (name.to_owned(), ColumnType::Text));
     let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
@@ -194,7 +244,11 @@ struct Footing {
 }
 
 impl Evaluator<'_> {
-    async fn check(&self, query: &QueryFile) -> Outcome {
+    fn may_speak(&self, query: &QueryFile) -> bool {
+        self.not_applicable(query).is_none() && self.footing(query).firm_gap.is_none()
+    }
+
+    fn check(&self, query: &QueryFile) -> Outcome {
         if let Some(reason) = self.not_applicable(query) {
             return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new());
         }
@@ -202,7 +256,7 @@ impl Evaluator<'_> {
         if let Some(gap) = footing.firm_gap.clone() {
             return self.carried(query, &footing, gap, None);
         }
-        match self.run(query, &footing).await {
+        match self.run(query, &footing) {
             Ok(_) if self.is_blind(&footing) => {
                 let gap = footing.project_gaps.values().next().cloned().unwrap_or_default();
                 self.carried(query, &footing, format!("no project was read completely, such as: {gap}"), None)
@@ -225,7 +279,7 @@ impl Evaluator<'_> {
             }
             let name = (schema.to_owned(), entity.to_owned());
             let unmapped = self.blueprint.mappings.get(&name).is_some_and(Vec::is_empty);
-            if reads.contains(&name) && unmapped && !self.broken.contains_key(&name) {
+            if reads.contains(&name) && unmapped && !self.blueprint.unmapped.contains_key(&name) {
                 return Some(format!("no {schema} source maps {entity}"));
             }
         }
@@ -254,23 +308,17 @@ impl Evaluator<'_> {
     }
 
     /// Runs the view and checks what every check promises: keys that are there and unique.
-    async fn run(&self, query: &QueryFile, footing: &Footing) -> Result<Vec<Row>, String> {
-        if let Some(reason) = self.broken.get(&query.name) {
-            return Err(reason.clone());
-        }
-        let table = TableReference::partial(query.name.0.as_str(), query.name.1.as_str());
-        let view = self.session.table(table).await.map_err(|error| error.strip_backtrace())?;
-        let is_summary = query.header.kind.as_deref() == Some("summary");
-        if !is_summary && !view.schema().has_column_with_unqualified_name("exception_key") {
-            return Err("it has no column exception_key".to_owned());
-        }
-        let batches = view.collect().await.map_err(|error| error.strip_backtrace())?;
-        if is_summary {
+    fn run(&self, query: &QueryFile, footing: &Footing) -> Result<Vec<Row>, String> {
+        let answer = self.answers.get(&query.name).ok_or("it was not asked")?.as_ref().map_err(Clone::clone)?;
+        if query.header.kind.as_deref() == Some("summary") {
             return Ok(Vec::new());
+        }
+        if !answer.has_key {
+            return Err("it has no column exception_key".to_owned());
         }
         let mut columns = system_columns("exceptions");
         columns.push(("mirror_observed_at".to_owned(), ColumnType::Timestamp));
-        let rows = rows_of(&batches, &columns).map_err(|error| error.to_string())?;
+        let rows = rows_of(&answer.batches, &columns).map_err(|error| error.to_string())?;
         let mut keys = BTreeSet::new();
         for row in &rows {
             match row.get("exception_key").and_then(Cell::as_text) {

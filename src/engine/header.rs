@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Error;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "title",
     "check",
     "entity",
@@ -24,8 +24,11 @@ const KEYS: [&str; 17] = [
     "fix",
     "columns",
     "kind",
+    "splits",
     "statuses",
 ];
+
+const KINDS: [&str; 4] = ["summary", "check", "view", "links"];
 
 /// Which systems an exception says something about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,10 +80,19 @@ pub struct Header {
     pub parameters: Option<String>,
     /// What to do about an exception.
     pub fix: Option<String>,
-    /// `summary` for a view that counts and raises no exception.
+    /// `summary` for a view that counts and raises no exception; `links` for one whose SQL lists records to be linked.
     pub kind: Option<String>,
+    /// Of a link view: several ERP documents that store one PM id are one group.
+    pub splits: bool,
     /// Descriptions by column, in order.
     pub columns: Vec<(String, String)>,
+}
+
+impl Header {
+    /// Whether the view's SQL lists the records of both sides, and its rows are the pairs among them.
+    pub fn is_links(&self) -> bool {
+        self.kind.as_deref() == Some("links")
+    }
 }
 
 /// Parses the header of `text`; `path` is for messages.
@@ -177,9 +189,14 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         Some(text) => Some(text.parse().map_err(|_| format!("grace `{text}` is no number of hours"))?),
     };
     let kind = take("kind").map(word);
-    if let Some(other) = kind.as_deref().filter(|kind| *kind != "summary" && *kind != "check" && *kind != "view") {
-        return Err(format!("kind `{other}` is none of summary, check, view"));
+    if let Some(other) = kind.as_deref().filter(|kind| !KINDS.contains(kind)) {
+        return Err(format!("kind `{other}` is none of {}", KINDS.join(", ")));
     }
+    let splits = match take("splits").map(word).as_deref() {
+        None => false,
+        Some("erp") => true,
+        Some(other) => return Err(format!("splits `{other}` is not erp")),
+    };
     let parsed = Header {
         title: take("title"),
         check: take("check").map(word),
@@ -196,10 +213,12 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         parameters: take("parameters"),
         fix: take("fix"),
         kind,
+        splits,
         columns,
     };
     match (&parsed.check, &parsed.entity) {
         (Some(check), None) => Err(format!("check {check} names no entity")),
+        (None, None) if parsed.is_links() => Err("a view of links names no entity".to_owned()),
         _ => Ok(parsed),
     }
 }

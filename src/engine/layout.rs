@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
+use crate::extract::manifest::{Column, in_file_order};
 use crate::warehouse::rows::ColumnType;
 
 /// A table as its system's manifest declares it.
@@ -53,8 +54,8 @@ struct Table {
     parent: Option<Parents>,
     #[serde(default)]
     embedded: Option<Embedded>,
-    #[serde(default)]
-    columns: Ordered<toml::Value>,
+    #[serde(default, deserialize_with = "in_file_order")]
+    columns: Vec<(String, Column)>,
 }
 
 /// A TOML table in the order of the file, which is the order in which people want to see columns.
@@ -97,11 +98,11 @@ pub fn system_layout(definitions: &Definitions, system: &str) -> Result<SystemLa
     })?;
     let manifest: Manifest =
         toml::from_str(text).map_err(|error| Error::Manifest { path: path.clone(), reason: error.to_string() })?;
-    let tables = manifest.table.into_iter().map(|table| raw_table(&path, table)).collect::<Result<_, _>>()?;
+    let tables = manifest.table.into_iter().map(raw_table).collect();
     Ok(SystemLayout { side: manifest.system.side, tables })
 }
 
-fn raw_table(path: &str, table: Table) -> Result<RawTable, Error> {
+fn raw_table(table: Table) -> RawTable {
     let mut parents = match table.parent {
         Some(Parents::One(name)) => vec![name],
         Some(Parents::Many(names)) => names,
@@ -109,16 +110,8 @@ fn raw_table(path: &str, table: Table) -> Result<RawTable, Error> {
     };
     let embedded = table.embedded.is_some();
     parents.extend(table.embedded.map(|embedded| embedded.table));
-    let column = |(name, value): (String, toml::Value)| {
-        let word = value.as_str().or_else(|| value.get("type").and_then(toml::Value::as_str)).unwrap_or_default();
-        let kind = column_type(word).ok_or_else(|| Error::Manifest {
-            path: path.to_owned(),
-            reason: format!("table {}, column {name}: unknown type `{word}`", table.name),
-        })?;
-        Ok((name, kind))
-    };
-    let columns = table.columns.into_entries().into_iter().map(column).collect::<Result<_, Error>>()?;
-    Ok(RawTable { name: table.name, columns, parents, embedded })
+    let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
+    RawTable { name: table.name, columns, parents, embedded }
 }
 
 /// The column type that a manifest's word names.
@@ -185,8 +178,7 @@ const SYSTEM_TABLES: [(&str, bool, &str); 7] = [
     (
         "requests",
         true,
-        "source text, table_name text, requests int64, retries int64, rate_limited int64, rows int64, bytes int64, \
-         waited_seconds int64, started_at timestamp, finished_at timestamp",
+        "source text, table_name text, requests int64, retries int64, waited_seconds int64, bytes int64",
     ),
 ];
 

@@ -19,7 +19,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::engine::options::{Moment, TieoutOptions};
 use crate::engine::snapshot::memory;
-use crate::warehouse::commit::{Commit, CommitKind};
+use crate::warehouse::commit::Commit;
 use crate::warehouse::rows::timestamp_type;
 
 /// Which of the tables.
@@ -40,6 +40,7 @@ impl TableProvider for MomentTable {
                 ("committed_at", timestamp_type()),
                 ("observed_at", timestamp_type()),
                 ("accounting_date", DataType::Date32),
+                ("pin", text),
             ],
             Self::Commits => vec![
                 ("commit_number", DataType::Int64),
@@ -104,6 +105,7 @@ fn clock(moment: &Moment) -> Vec<ArrayRef> {
         moments([commit.map(|commit| commit.committed_at)]),
         moments([commit.map(|commit| commit.observed_at)]),
         Arc::new(Date32Array::from(vec![moment.accounting_date.map(Date32Type::from_naive_date)])),
+        optional_texts([moment.pin.clone()]),
     ]
 }
 
@@ -113,7 +115,7 @@ fn commits(commits: &[Arc<Commit>]) -> Vec<ArrayRef> {
     };
     vec![
         integers(commits.iter().map(|commit| Some(commit.number))),
-        texts(commits.iter().map(|commit| kind(commit.kind).to_owned())),
+        texts(commits.iter().map(|commit| commit.kind.as_str().to_owned())),
         moments(commits.iter().map(|commit| Some(commit.committed_at))),
         moments(commits.iter().map(|commit| Some(commit.observed_at))),
         Arc::new(commits.iter().map(|commit| Some(commit.clock_is_given)).collect::<BooleanArray>()),
@@ -141,28 +143,20 @@ fn runs(commits: &[Arc<Commit>]) -> Vec<ArrayRef> {
     ]
 }
 
-fn kind(kind: CommitKind) -> &'static str {
-    match kind {
-        CommitKind::Extract => "extract",
-        CommitKind::Definitions => "definitions",
-        CommitKind::Pin => "pin",
-        CommitKind::Waiver => "waiver",
-        CommitKind::Signoff => "signoff",
-        CommitKind::Recheck => "recheck",
-        CommitKind::Vacuum => "vacuum",
-    }
-}
-
-fn integers(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
+pub(crate) fn integers(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
     let values = values.into_iter().map(|value| value.and_then(|value| i64::try_from(value).ok()));
     Arc::new(values.collect::<Int64Array>())
 }
 
-fn moments(values: impl IntoIterator<Item = Option<DateTime<Utc>>>) -> ArrayRef {
+pub(crate) fn moments(values: impl IntoIterator<Item = Option<DateTime<Utc>>>) -> ArrayRef {
     let values = values.into_iter().map(|value| value.map(|at| at.timestamp_micros()));
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_data_type(timestamp_type()))
 }
 
-fn texts(values: impl IntoIterator<Item = String>) -> ArrayRef {
+pub(crate) fn texts(values: impl IntoIterator<Item = String>) -> ArrayRef {
     Arc::new(values.into_iter().map(Some).collect::<StringArray>())
+}
+
+pub(crate) fn optional_texts(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringArray>())
 }

@@ -33,18 +33,20 @@ pub struct Moment {
     pub commit: Option<Arc<Commit>>,
     /// The business date; none before the first commit unless it was set.
     pub accounting_date: Option<NaiveDate>,
+    /// The pin by whose name the commit was asked for.
+    pub pin: Option<String>,
 }
 
-/// Commit, accounting date, the session's own limits.
-pub(crate) type MomentKey = (u64, Option<NaiveDate>, BTreeMap<String, i64>);
+/// Generation and commit, accounting date, the session's own limits.
+pub(crate) type MomentKey = ((u64, u64), Option<NaiveDate>, BTreeMap<String, i64>);
 
 /// Where a session takes the chain from.
 #[derive(Debug)]
 pub(crate) enum Heads {
     /// The newest published one, asked for at most once a second.
     Newest { warehouse: Warehouse, seen: Mutex<Option<(Instant, Arc<Head>)>> },
-    /// A prepared commit that nobody else can see yet.
-    Fixed(Arc<Head>),
+    /// A prepared commit that nobody else can see yet. Its number may come to mean another commit: the generation does not.
+    Prepared { head: Arc<Head>, generation: u64 },
 }
 
 impl Heads {
@@ -55,14 +57,14 @@ impl Heads {
     /// The chain; `fresh` asks the warehouse whatever the age of the last answer.
     pub(crate) async fn get(&self, fresh: bool) -> Result<Arc<Head>> {
         match self {
-            Self::Fixed(head) => Ok(Arc::clone(head)),
+            Self::Prepared { head, .. } => Ok(Arc::clone(head)),
             Self::Newest { warehouse, seen } => {
                 let mut seen = seen.lock().await;
                 if let Some((at, head)) = seen.as_ref().filter(|(at, _)| !fresh && at.elapsed() < HEAD_AGE_MAX) {
                     tracing::trace!(age = ?at.elapsed(), "head from memory");
                     return Ok(Arc::clone(head));
                 }
-                let head = warehouse.head().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let head = warehouse.head().await.map_err(external)?;
                 *seen = Some((Instant::now(), Arc::clone(&head)));
                 Ok(head)
             }
@@ -82,12 +84,20 @@ pub struct TieoutOptions {
     settings: Arc<EngineSettings>,
     heads: Arc<Heads>,
     moments: Arc<Mutex<Vec<Started>>>,
+    /// Set where a part of a query reads another moment than its session.
+    fixed: Option<Arc<Moment>>,
 }
 
 impl TieoutOptions {
     pub(crate) fn new(settings: Arc<EngineSettings>, heads: Arc<Heads>) -> Self {
         let moments = Arc::new(Mutex::new(Vec::new()));
-        Self { as_of: String::new(), accounting_date: None, limits: BTreeMap::new(), settings, heads, moments }
+        let limits = BTreeMap::new();
+        Self { as_of: String::new(), accounting_date: None, limits, settings, heads, moments, fixed: None }
+    }
+
+    /// These options at a moment of their own, whatever `tieout.as_of` says.
+    pub(crate) fn fixed_at(&self, moment: Moment) -> Self {
+        Self { fixed: Some(Arc::new(moment)), ..self.clone() }
     }
 
     /// The settings of the workspace.
@@ -105,6 +115,9 @@ impl TieoutOptions {
         let Some(options) = session.config_options().extensions.get::<Self>() else {
             return config_err!("this session was not opened by the engine");
         };
+        if let Some(moment) = &options.fixed {
+            return Ok(Arc::clone(moment));
+        }
         let started = session.execution_props().query_execution_start_time;
         let mut moments = options.moments.lock().await;
         if let Some((_, moment)) = moments.iter().find(|(at, _)| Some(*at) == started) {
@@ -125,17 +138,63 @@ impl TieoutOptions {
         let moment = Self::moment(session).await?;
         let options = session.config_options().extensions.get::<Self>();
         let limits = options.map(|options| options.limits.clone()).unwrap_or_default();
-        Ok((moment.commit.as_ref().map_or(0, |commit| commit.number), moment.accounting_date, limits))
+        let generation = match options.map(|options| options.heads.as_ref()) {
+            Some(Heads::Prepared { generation, .. }) => *generation,
+            _ => 0,
+        };
+        let commit = moment.commit.as_ref().map_or(0, |commit| commit.number);
+        Ok(((generation, commit), moment.accounting_date, limits))
     }
 
-    async fn resolve(&self) -> Result<Moment> {
+    /// The moment that the options name now; the warehouse is asked anew before something is called unknown.
+    pub(crate) async fn resolve(&self) -> Result<Moment> {
+        let as_of = self.parse(&self.as_of)?;
         let head = self.heads.get(false).await?;
-        let as_of = parse_as_of(&self.as_of, self.settings.time_zone)?;
-        let commit = head.resolve(&as_of).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let day = |commit: &Arc<Commit>| commit.observed_at.with_timezone(&self.settings.time_zone).date_naive();
-        let accounting_date = self.accounting_date.or_else(|| commit.as_ref().map(day));
-        Ok(Moment { head, commit, accounting_date })
+        match self.moment_at(&head, &as_of, None) {
+            Ok(moment) => Ok(moment),
+            Err(_) => self.moment_at(&self.heads.get(true).await?, &as_of, None),
+        }
     }
+
+    /// Whether a text could be set as `tieout.as_of` now, and means a commit.
+    pub async fn check_as_of(&self, text: &str) -> Result<()> {
+        let mut trial = self.clone();
+        trial.set("as_of", text)?;
+        trial.resolve().await.map(drop)
+    }
+
+    /// The chain as it stands now.
+    pub async fn head(&self) -> Result<Arc<Head>> {
+        self.heads.get(false).await
+    }
+
+    /// A text as a moment, days ending in the firm's zone.
+    pub(crate) fn parse(&self, text: &str) -> Result<AsOf> {
+        AsOf::parse(text, self.settings.time_zone).map_err(external)
+    }
+
+    /// The moment that `as_of` means on a chain. An empty warehouse answers with no rows, as long as nothing is asked of
+    /// its past.
+    pub(crate) fn moment_at(&self, head: &Arc<Head>, as_of: &AsOf, date: Option<NaiveDate>) -> Result<Moment> {
+        let commit = match as_of {
+            AsOf::Latest => head.last().map(Arc::clone),
+            other => Some(head.at(other).map_err(external)?),
+        };
+        let pin = match as_of {
+            AsOf::Pin(name) => Some(head.pin(name).map_err(external)?),
+            _ => None,
+        };
+        let day = |commit: &Arc<Commit>| commit.observed_at.with_timezone(&self.settings.time_zone).date_naive();
+        let accounting_date = date
+            .or(self.accounting_date)
+            .or_else(|| pin.and_then(|pin| pin.period_end))
+            .or_else(|| commit.as_ref().map(day));
+        Ok(Moment { head: Arc::clone(head), commit, accounting_date, pin: pin.map(|pin| pin.name.clone()) })
+    }
+}
+
+fn external(error: crate::warehouse::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 impl ConfigExtension for TieoutOptions {
@@ -158,7 +217,7 @@ impl ExtensionOptions for TieoutOptions {
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
             "as_of" => {
-                parse_as_of(value, self.settings.time_zone)?;
+                self.parse(value)?;
                 value.trim().clone_into(&mut self.as_of);
             }
             "accounting_date" if value.trim().is_empty() => self.accounting_date = None,
@@ -190,7 +249,7 @@ impl ExtensionOptions for TieoutOptions {
             description,
         };
         let mut entries = vec![
-            entry("as_of", Some(self.as_of.clone()), "what we knew: latest, a moment, a day, commit:N"),
+            entry("as_of", Some(self.as_of.clone()), "what we knew: latest, a moment, a day, commit:N, a pin"),
             entry("accounting_date", self.accounting_date.map(|date| date.to_string()), "the business date"),
             entry("definitions", Some("current".to_owned()), "which definitions answer"),
         ];
@@ -204,10 +263,6 @@ impl ExtensionOptions for TieoutOptions {
         }));
         entries
     }
-}
-
-fn parse_as_of(text: &str, zone: Tz) -> Result<AsOf> {
-    AsOf::parse(text, zone).map_err(|error| DataFusionError::Configuration(format!("tieout.as_of: {error}")))
 }
 
 /// The last microsecond of a day in a zone. Where the clock is set forward over midnight the day ends at the gap.

@@ -37,6 +37,8 @@ pub struct EngineSettings {
     pub values: BTreeMap<String, Setting>,
     /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
     pub disabled: Vec<String>,
+    /// Hours of grace by check id, where the firm wants others than the check's own.
+    pub grace_hours: BTreeMap<String, i64>,
     /// A table last read longer before the commit than this does not count as read.
     pub stale_hours: i64,
     /// Bytes that all queries together may hold before they spill.
@@ -71,6 +73,7 @@ impl Default for EngineSettings {
             time_zone: Tz::UTC,
             values,
             disabled: Vec::new(),
+            grace_hours: BTreeMap::new(),
             stale_hours: 36,
             memory_limit_bytes: 1 << 30,
             spill_limit_bytes: 20 << 30,

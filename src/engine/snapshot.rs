@@ -3,13 +3,13 @@
 //! Owns which files a scan reads: a [`SnapshotTable`] reads a table's content as of the session's moment, a
 //! [`ChangesTable`] everything that commits up to that moment did to it. Invariants: a provider holds no data and no
 //! commit, so that a new commit needs no new registration; its schema is fixed, so that a column which an old file lacks
-//! is null and one which only an old file has is not shown.
+//! is read from the record beside it, null where the record does not tell, and one which only an old file has is not shown.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -24,14 +24,20 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
 
+use crate::engine::folded::{Folded, KeptChanges, SinceKey, adapt, without};
 use crate::engine::options::TieoutOptions;
-use crate::warehouse::Warehouse;
-use crate::warehouse::commit::DataFile;
-use crate::warehouse::rows::{ColumnType, changes_schema, state_schema};
+use crate::warehouse::commit::{DataFile, Head, Snapshot};
+use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
+use crate::warehouse::{SinceState, Warehouse};
 
 /// The URL under which a session finds the warehouse's object store.
 pub(crate) const STORE_URL: &str = "tieout://warehouse/";
+
+/// So many changed rows since a state are held in memory while the state is scanned; more are folded in as a stream.
+const CHANGES_MAX: u64 = 1_000_000;
 
 /// A table as of the session's moment.
 #[derive(Debug)]
@@ -39,13 +45,94 @@ pub(crate) struct SnapshotTable {
     warehouse: Warehouse,
     source: String,
     table: String,
+    columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
+    kept: KeptChanges,
 }
 
 impl SnapshotTable {
     pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
         let schema = nullable(&state_schema(columns));
-        Self { warehouse, source: source.to_owned(), table: table.to_owned(), schema }
+        let (source, table, columns) = (source.to_owned(), table.to_owned(), columns.to_vec());
+        Self { warehouse, source, table, columns, schema, kept: KeptChanges::default() }
+    }
+
+    /// Whether files written under those columns hold every column of the table as it is declared now.
+    fn is_held_by(&self, written: &[(String, String)]) -> bool {
+        let is_written = |(name, kind): &(String, ColumnType)| {
+            written.iter().any(|(found, word)| found == name && ColumnType::parse(word) == Some(*kind))
+        };
+        self.columns.iter().all(is_written)
+    }
+}
+
+impl SnapshotTable {
+    /// The state's files as a scan, without the rows that changed since, and these beside it.
+    async fn overlaid(
+        &self,
+        session: &dyn Session,
+        head: &Arc<Head>,
+        commit: u64,
+        snapshot: &Snapshot,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = projected(&self.schema, projection)?;
+        let since = self.since_state(head, commit, snapshot, &schema).await?;
+        let mut with_key = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let key = self.schema.index_of(KEY)?;
+        if !with_key.contains(&key) {
+            with_key.push(key);
+        }
+        // No limit below the filter: it would count rows that do not stand.
+        let state = parquet(session, &self.schema, &snapshot.state, Some(&with_key), filters, None)?;
+        let state = without(state, Arc::clone(&since), schema.fields().len(), session.config().options())?;
+        let changed = memory(&schema, &since.rows, None, None)?;
+        UnionExec::try_new(vec![state, changed])
+    }
+
+    /// What changed since the state, in the columns of `schema`.
+    async fn since_state(
+        &self,
+        head: &Head,
+        commit: u64,
+        snapshot: &Snapshot,
+        schema: &SchemaRef,
+    ) -> Result<Arc<SinceState>> {
+        let state = snapshot.state.first().map(|file| file.path.clone()).unwrap_or_default();
+        let key = SinceKey { state, commit, schema: Arc::clone(schema) };
+        if let Some(known) = self.kept.get(&key) {
+            return Ok(known);
+        }
+        let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted = move |name: &str| names.contains(name);
+        let columns = self.columns.clone();
+        let since = self.warehouse.since_state(head, commit, &self.source, &self.table, columns, wanted).await;
+        let since = Arc::new(since.map_err(|error| DataFusionError::External(Box::new(error)))?);
+        self.kept.put(key, &since, snapshot.changes.iter().map(|(_, file)| file.rows).sum());
+        Ok(since)
+    }
+
+    /// The state and the changes since as one stream.
+    fn folded(
+        &self,
+        head: &Arc<Head>,
+        commit: u64,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = projected(&self.schema, projection)?;
+        let folded = Folded {
+            warehouse: self.warehouse.clone(),
+            head: Arc::clone(head),
+            commit,
+            source: self.source.clone(),
+            table: self.table.clone(),
+            columns: self.columns.clone(),
+            schema: Arc::clone(&schema),
+        };
+        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(folded)];
+        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
     }
 }
 
@@ -75,16 +162,14 @@ impl TableProvider for SnapshotTable {
         let Some(snapshot) = moment.head.snapshot(commit.number, &self.source, &self.table) else {
             return empty(&self.schema, projection);
         };
-        if snapshot.changes.is_empty() {
-            let files: Vec<DataFile> = snapshot.state.into_iter().collect();
-            return parquet(session, &self.schema, &files, projection, filters, limit);
+        if snapshot.changes.is_empty() && self.is_held_by(&snapshot.columns) {
+            return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
         }
-        let batches = self
-            .warehouse
-            .read_state(&moment.head, commit.number, &self.source, &self.table)
-            .await
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        memory(&self.schema, &batches, projection, limit)
+        let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
+        if !snapshot.state.is_empty() && changed <= CHANGES_MAX && self.is_held_by(&snapshot.columns) {
+            return self.overlaid(session, &moment.head, commit.number, &snapshot, projection, filters).await;
+        }
+        self.folded(&moment.head, commit.number, projection, limit)
     }
 }
 
@@ -183,21 +268,15 @@ pub(crate) fn memory(
     Ok(DataSourceExec::from_data_source(config))
 }
 
-fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-        Some(column) => Ok(cast(column, field.data_type())?),
-        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    Ok(Arc::new(EmptyExec::new(projected(schema, projection)?)))
 }
 
-fn empty(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
-    let schema = match projection {
+fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+    Ok(match projection {
         Some(indices) => Arc::new(schema.project(indices)?),
         None => Arc::clone(schema),
-    };
-    Ok(Arc::new(EmptyExec::new(schema)))
+    })
 }
 
 /// Readers must bear a null wherever an older file lacks the column.

@@ -7,13 +7,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 
-use crate::engine::Error;
-use crate::engine::blueprint::Blueprint;
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
+use crate::engine::parallel::side_by_side;
+use crate::engine::queries::Name;
+use crate::engine::{Engine, Error};
 use crate::warehouse::rows::ColumnType;
 
 /// Entity, source, record.
@@ -22,24 +25,27 @@ type Key = (String, String, String);
 /// The rows of `record_statuses` for a prepared commit, from those before it and the canonical model as it is now.
 pub(crate) async fn rows(
     session: &SessionContext,
-    blueprint: &Blueprint,
-    broken: &crate::engine::catalog::Broken,
+    engine: &Engine,
     previous: &[Row],
     observed_at: DateTime<Utc>,
 ) -> Result<Vec<Row>, Error> {
+    let blueprint = &engine.blueprint;
     let mut before: BTreeMap<Key, &Row> = previous.iter().filter_map(|row| Some((key(row)?, row))).collect();
-    let mut rows = Vec::new();
+    let mut pieces = Vec::new();
     for entity in blueprint.entities.iter().filter(|it| it.has("approved_at") && it.has("approval_status")) {
         for side in Side::BOTH {
             let name = (side.schema().to_owned(), entity.name.clone());
             let mapped = blueprint.mappings.get(&name).is_some_and(|mappings| !mappings.is_empty());
-            if !mapped || broken.contains_key(&name) {
-                continue;
+            if mapped && engine.reader.reason(&name).await.is_none() {
+                pieces.push(current(session.clone(), name));
             }
-            for row in current(session, side, &entity.name).await? {
-                let Some(key) = key(&row) else { continue };
-                rows.push(next(row, before.remove(&key), observed_at));
-            }
+        }
+    }
+    let mut rows = Vec::new();
+    for found in side_by_side(pieces.into_iter()).await {
+        for row in found.map_err(|reason| DataFusionError::Execution(format!("read approval statuses: {reason}")))? {
+            let Some(key) = key(&row) else { continue };
+            rows.push(next(row, before.remove(&key), observed_at));
         }
     }
     // What can no longer be read is kept: its dates cannot be observed a second time.
@@ -47,14 +53,17 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-async fn current(session: &SessionContext, side: Side, entity: &str) -> Result<Vec<Row>, Error> {
-    let table = datafusion::common::TableReference::partial(side.schema(), entity);
+async fn current(session: SessionContext, (schema, entity): Name) -> Result<Vec<Row>, String> {
     let columns = ["source", "record_id", "approval_status"];
-    let batches = session.table(table).await?.select_columns(&columns)?.collect().await?;
+    let read = async {
+        let table = session.table(TableReference::partial(schema, entity.as_str())).await?;
+        table.select_columns(&columns)?.collect().await
+    };
+    let batches = read.await.map_err(|error| error.strip_backtrace())?;
     let typed: Vec<(String, ColumnType)> = columns.iter().map(|name| ((*name).to_owned(), ColumnType::Text)).collect();
-    let mut rows = rows_of(&batches, &typed)?;
+    let mut rows = rows_of(&batches, &typed).map_err(|error| error.to_string())?;
     for row in &mut rows {
-        row.insert("entity".to_owned(), Cell::Text(entity.to_owned()));
+        row.insert("entity".to_owned(), Cell::Text(entity.clone()));
     }
     Ok(rows)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::execution::context::SessionContext;
@@ -11,9 +12,9 @@ use super::*;
 use crate::clock::{Clock, SharedClock};
 use crate::engine::cells::Cell;
 use crate::warehouse::CommitHeader;
-use crate::warehouse::commit::CommitKind;
+use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
-    ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema, timestamp_type,
+    ColumnType, Coverage, CoverageStatus, HASH, HASH_BEFORE, ReadMode, TableInput, input_schema, timestamp_type,
 };
 
 const PM: &str = r#"
@@ -86,7 +87,7 @@ from pm.change_orders as pm_orders
 inner join erp.change_orders as erp_orders on erp_orders.record_id = pm_orders.record_id
 ";
 
-fn definitions(more: &[(&str, &str)]) -> Definitions {
+pub(super) fn definitions(more: &[(&str, &str)]) -> Definitions {
     let files = [
         ("extractors/pmx/manifest.toml", PM),
         ("extractors/erpx/manifest.toml", ERP),
@@ -106,7 +107,7 @@ fn definitions(more: &[(&str, &str)]) -> Definitions {
     }
 }
 
-fn settings() -> EngineSettings {
+pub(super) fn settings() -> EngineSettings {
     let binding = |name: &str, system: &str| SourceBinding { name: name.to_owned(), system: system.to_owned() };
     EngineSettings { sources: vec![binding("pm1", "pmx"), binding("erp1", "erpx")], ..EngineSettings::default() }
 }
@@ -116,17 +117,17 @@ fn start() -> DateTime<Utc> {
 }
 
 /// A warehouse that is extracted once a day.
-struct Firm {
+pub(super) struct Firm {
     _folder: tempfile::TempDir,
-    engine: Arc<Engine>,
-    clock: SharedClock,
+    pub(super) engine: Arc<Engine>,
+    pub(super) clock: SharedClock,
     at: DateTime<Utc>,
 }
 
-type Scoped<'a> = (&'a str, CoverageStatus);
+pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
 
 impl Firm {
-    async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
+    pub(super) async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap();
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
@@ -134,7 +135,12 @@ impl Firm {
     }
 
     /// One day: PM orders as (id, project, cents, status), ERP orders by id, how the orders of each project were read.
-    async fn day(&mut self, orders: &[(&str, &str, i128, &str)], erp: &[&str], scopes: &[Scoped<'_>]) -> Evaluation {
+    pub(super) async fn day(
+        &mut self,
+        orders: &[(&str, &str, i128, &str)],
+        erp: &[&str],
+        scopes: &[Scoped<'_>],
+    ) -> Evaluation {
         self.at += TimeDelta::hours(24);
         self.clock.advance_to(self.at);
         let clock = Clock::Shared(self.clock.clone());
@@ -163,6 +169,40 @@ impl Firm {
         let evaluation = self.engine.evaluate(&mut prepared).await.unwrap();
         self.engine.warehouse().publish(prepared).await.unwrap();
         evaluation
+    }
+
+    /// A run that reads the orders of project 1 under another key for hashed fields.
+    pub(super) async fn rekeyed_day(&mut self, orders: &[(&str, i128)]) {
+        self.at += TimeDelta::hours(24);
+        self.clock.advance_to(self.at);
+        let clock = Clock::Shared(self.clock.clone());
+        let header = CommitHeader {
+            kind: CommitKind::Extract,
+            clock: &clock,
+            definitions: self.engine.definitions().hash(),
+            runs: Vec::new(),
+            observed_at: self.at,
+        };
+        let text = |value: &str| Cell::text(Some(value));
+        let rows = orders
+            .iter()
+            .map(|(id, cents)| (*id, "1", vec![text(id), text("1"), Cell::Amount(cents * 10_000), text("approved")]));
+        let mut input = self.input("pm1", "orders", &rows.collect::<Vec<_>>(), &[("1", CoverageStatus::Ok)]);
+        for batch in &mut input.batches {
+            let schema = batch.schema();
+            let place = schema.index_of(HASH).unwrap();
+            let mut arrays = batch.columns().to_vec();
+            let before = Arc::clone(&arrays[place]);
+            let anew = before.as_string::<i32>().iter().map(|hash| hash.map(|hash| format!("anew {hash}")));
+            arrays[place] = Arc::new(anew.collect::<StringArray>());
+            arrays.push(before);
+            let mut fields = schema.fields().to_vec();
+            fields.push(Arc::new(Field::new(HASH_BEFORE, DataType::Utf8, true)));
+            *batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+        }
+        let mut prepared = self.engine.warehouse().prepare(header).await.unwrap();
+        prepared.add(input).await.unwrap();
+        self.engine.warehouse().publish(prepared).await.unwrap();
     }
 
     fn input(&self, source: &str, table: &str, rows: &[(&str, &str, Vec<Cell>)], scopes: &[Scoped<'_>]) -> TableInput {
@@ -208,25 +248,25 @@ impl Firm {
         }
     }
 
-    async fn session(&self) -> SessionContext {
+    pub(super) async fn session(&self) -> SessionContext {
         self.engine.session(&SessionRequest::default()).await.unwrap()
     }
 }
 
-async fn ask(session: &SessionContext, sql: &str) -> String {
+pub(super) async fn ask(session: &SessionContext, sql: &str) -> String {
     let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
     let table = pretty_format_batches(&batches).unwrap().to_string();
     let rows = table.lines().skip(3).filter(|line| !line.starts_with('+'));
     rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
 }
 
-const OK: CoverageStatus = CoverageStatus::Ok;
+pub(super) const OK: CoverageStatus = CoverageStatus::Ok;
 const FORBIDDEN: CoverageStatus = CoverageStatus::Forbidden;
 
 #[tokio::test]
 async fn a_missing_record_is_in_flight_then_open_then_gone() {
     let mut firm = Firm::new(definitions(&[]), settings()).await;
-    assert_eq!(firm.engine.problems(), []);
+    assert_eq!(firm.engine.problems().await, []);
     let pending = [("a", "1", 500, "pending")];
     let approved = [("a", "1", 500, "approved")];
     let check = |evaluation: Evaluation| evaluation.checks.into_iter().next().unwrap();
@@ -262,12 +302,12 @@ async fn a_missing_record_is_in_flight_then_open_then_gone() {
     assert_eq!(ask(&session, "select count(*) from recon.change_order_stuck").await, "| 1 |");
     assert_eq!(ask(&session, "select commit_number, accounting_date from meta.clock").await, "| 3 | 2026-03-05 |");
     session.sql("set tieout.as_of = '2026-03-02'").await.unwrap();
-    assert_eq!(ask(&session, "select count(*) from pm.change_orders").await, "| 0 |");
-    assert_eq!(ask(&session, "select commit_number from meta.clock").await, "| |");
+    let before = session.sql("select count(*) from pm.change_orders").await.unwrap().collect().await.unwrap_err();
+    assert!(before.to_string().contains("nothing was known yet"), "{before}");
     session.sql("set tieout.as_of = 'latest'").await.unwrap();
     assert_eq!(ask(&session, "select approved_at_basis from pm.change_orders").await, "| observed |");
     assert!(session.sql("set tieout.as_off = 'x'").await.is_err());
-    assert!(session.sql("set tieout.as_of = 'yesterday-ish'").await.is_err());
+    assert!(session.sql("set tieout.as_of = 'yesterday evening'").await.is_err());
 }
 
 #[tokio::test]
@@ -303,7 +343,10 @@ async fn a_failing_check_stops_nothing_and_a_disabled_one_says_so() {
         ("queries/recon/x4.sql", other),
     ];
     let mut firm = Firm::new(definitions(&more), settings()).await;
-    assert_eq!(firm.engine.problems().iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["queries/recon/x3.sql"]);
+    assert_eq!(
+        firm.engine.problems().await.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(),
+        ["queries/recon/x3.sql"]
+    );
     let orders = [("a", "1", 500, "approved"), ("b", "1", 700, "approved")];
     let evaluation = firm.day(&orders, &[], &[("1", OK)]).await;
     let verdicts: Vec<(&str, Verdict)> =
@@ -349,11 +392,55 @@ async fn what_is_shipped_plans() {
     });
     let settings = EngineSettings { sources: systems.collect(), ..EngineSettings::default() };
     let firm = Firm::new(definitions, settings).await;
-    assert_eq!(firm.engine.problems(), []);
+    assert_eq!(firm.engine.problems().await, []);
     let session = firm.session().await;
     for name in firm.engine.blueprint.queries.keys() {
         let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await;
         let table = table.unwrap_or_else(|error| panic!("{name:?}: {error}"));
         table.collect().await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+    }
+}
+
+/// The chain with one more commit, after which the states that commits 2 and 3 wrote of the PM's orders are gone.
+fn without_states(head: &Head) -> Arc<Head> {
+    let gone = |commit| StateAddress { source: "pm1".to_owned(), table: "orders".to_owned(), commit };
+    let last = head.last().unwrap();
+    let commit = Commit {
+        number: last.number + 1,
+        kind: CommitKind::Vacuum,
+        tables: Vec::new(),
+        dropped_states: vec![gone(2), gone(3)],
+        ..Commit::clone(last)
+    };
+    let mut thin = Head::clone(head);
+    thin.push(Arc::new(commit), String::new());
+    Arc::new(thin)
+}
+
+#[tokio::test]
+async fn a_day_between_states_reads_as_if_its_state_were_there() {
+    let mut firm = Firm::new(definitions(&[]), settings()).await;
+    firm.day(&[("a", "1", 1, "x"), ("b", "1", 2, "x"), ("c", "1", 3, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    firm.day(&[("a", "1", 5, "x"), ("b", "1", 2, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)]).await;
+    firm.day(&[("a", "1", 6, "x"), ("b", "1", 7, "y"), ("d", "1", 4, "x"), ("e", "1", 9, "x")], &[], &[("1", OK)])
+        .await;
+    let head = firm.engine.refresh().await.unwrap();
+    let thin = without_states(&head);
+    assert!(thin.snapshot(4, "pm1", "orders").unwrap().changes.len() == 2);
+    let between = firm.engine.prepared_session(&firm.engine.reader, thin);
+    let whole = firm.session().await;
+    for (sql, rows) in [
+        ("select * from pm1.orders order by _key", 4),
+        ("select id, status from pm1.orders where _key = 'b'", 1),
+        ("select amount from pm1.orders where amount > 0.03 order by amount", 4),
+        ("select _key, amount from pm1.orders where status = 'x' order by 1 limit 2", 2),
+        ("select count(*), sum(amount) from pm1.orders", 1),
+        ("select count(*) from pm1.orders", 1),
+        ("select orders.id, projects.id from pm1.orders join pm1.projects on project = projects.id order by 1", 4),
+    ] {
+        let expected = ask(&whole, sql).await;
+        assert_eq!(expected.lines().count(), rows, "{sql}\n{expected}");
+        assert_eq!(ask(&between, sql).await, expected, "{sql}");
     }
 }

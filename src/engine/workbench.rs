@@ -3,21 +3,27 @@
 //! For trying SQL: `insert into pm.vendors …`, then `select … from recon.vendor_only_in_pm`. Invariants: nothing reaches the
 //! warehouse, and a view answers from every row inserted before the query. Only what a query reads is planned.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::memory::MemorySchemaProvider;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
+};
 use datafusion::common::{TableReference, internal_datafusion_err, plan_datafusion_err};
 use datafusion::datasource::MemTable;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
-use crate::engine::catalog::{self, Extent};
+use crate::engine::planner::{self, Keep, View};
 use crate::engine::queries::{self, Name};
-use crate::engine::{CATALOG, Engine, Error};
+use crate::engine::{CATALOG, Engine, Error, SessionRequest};
 
 /// Tables in memory, and the views over them.
 pub struct Workbench<'a> {
@@ -31,11 +37,16 @@ pub struct Workbench<'a> {
 
 impl<'a> Workbench<'a> {
     pub(crate) async fn open(engine: &'a Engine) -> Result<Self, Error> {
-        let (session, _) = engine.prepared_session(engine.refresh().await?, Extent::Canonical).await?;
+        let session = engine.session(&SessionRequest::default()).await?;
+        let tables = empty_tables(engine, &session).await?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(tables));
+        let state =
+            SessionStateBuilder::new_from_existing(session.state()).with_catalog_list(Arc::new(catalogs)).build();
         let reads = engine.blueprint.queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).collect();
         let (order, _) = queries::ordered(&reads);
-        let bench = Self { engine, session, order, planned: BTreeSet::new() };
-        bench.empty_tables().await?;
+        let bench = Self { engine, session: SessionContext::new_with_state(state), order, planned: BTreeSet::new() };
+        bench.plan_meta().await?;
         Ok(bench)
     }
 
@@ -62,36 +73,26 @@ impl<'a> Workbench<'a> {
             direct.iter().flat_map(|name| blueprint.closure(name)).chain(direct.clone()).collect();
         for name in self.order.iter().filter(|name| needed.contains(*name)) {
             let Some(query) = blueprint.queries.get(name).filter(|_| !self.planned.contains(name)) else { continue };
-            let plan = self.session.state().statement_to_plan(query.statement.clone()).await?;
-            self.register(name, catalog::view(name, plan, Some(query.sql.clone())))?;
+            let view = planner::view(&self.session.state(), query, Keep::Links).await;
+            let view = match view.map_err(|reason| plan_datafusion_err!("{reason}"))? {
+                View::Plain(view) => view as Arc<dyn TableProvider>,
+                View::Cached(view) => view,
+            };
+            self.register(name, view)?;
             self.planned.insert(name.clone());
         }
         Ok(())
     }
 
-    /// Puts an empty table of the same columns in the place of everything that reads the warehouse.
-    async fn empty_tables(&self) -> Result<(), Error> {
-        let mut views = BTreeMap::new();
-        let catalog = self.session.catalog(CATALOG).ok_or_else(|| internal_datafusion_err!("there is no {CATALOG}"))?;
-        for (schema, provider) in catalog.schema_names().into_iter().filter_map(|name| {
-            let provider = catalog.schema(&name)?;
-            (name != "information_schema").then_some((name, provider))
-        }) {
-            for table in provider.table_names() {
-                let Some(found) = provider.table(&table).await?.filter(|found| !found.is::<MemTable>()) else {
-                    continue;
-                };
-                let name = (schema.clone(), table);
-                // What we say of ourselves has views over the tables that are replaced here.
-                match found.get_table_definition().filter(|_| schema == "meta") {
-                    Some(sql) => drop(views.insert(name, sql.to_owned())),
-                    None => self.register(&name, empty(&found.schema())?)?,
-                }
+    /// What we say of ourselves has views over the tables that are empty here.
+    async fn plan_meta(&self) -> Result<(), Error> {
+        for name in ["coverage", "rejects", "drift", "requests"] {
+            let name = ("meta".to_owned(), name.to_owned());
+            if !self.engine.blueprint.queries.contains_key(&name) {
+                let plan =
+                    self.session.state().create_logical_plan(&format!("select * from system.{}", name.1)).await?;
+                self.register(&name, Arc::new(ViewTable::new(plan, None)))?;
             }
-        }
-        for (name, sql) in views {
-            let plan = self.session.state().create_logical_plan(&sql).await?;
-            self.register(&name, catalog::view(&name, plan, Some(sql)))?;
         }
         Ok(())
     }
@@ -102,6 +103,27 @@ impl<'a> Workbench<'a> {
         self.session.register_table(name, provider)?;
         Ok(())
     }
+}
+
+/// An empty table of the same columns in the place of everything that reads the warehouse, the canonical model included.
+/// Views of `queries/` have no place yet.
+async fn empty_tables(engine: &Engine, session: &SessionContext) -> Result<MemoryCatalogProvider, Error> {
+    let tables = MemoryCatalogProvider::new();
+    let catalog = session.catalog(CATALOG).ok_or_else(|| internal_datafusion_err!("there is no {CATALOG}"))?;
+    for name in catalog.schema_names().into_iter().filter(|name| name != "information_schema") {
+        let Some(provider) = catalog.schema(&name) else { continue };
+        let schema = MemorySchemaProvider::new();
+        for table in provider.table_names() {
+            if engine.blueprint.queries.contains_key(&(name.clone(), table.clone())) {
+                continue;
+            }
+            let Some(found) = provider.table(&table).await? else { continue };
+            let found = if found.is::<MemTable>() { found } else { empty(&found.schema())? };
+            schema.register_table(table, found)?;
+        }
+        tables.register_schema(&name, Arc::new(schema))?;
+    }
+    Ok(tables)
 }
 
 fn empty(schema: &Schema) -> Result<Arc<dyn TableProvider>, Error> {

@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::SourceSettings;
 use super::client::{Body, Client, Meter, Request, fill_settings};
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Auth;
 use super::secrets::Secret;
+use super::{SourceSettings, TOKEN_URL};
 
 /// How long a sign-out may hold up the end of a run.
 const SIGN_OUT_MAX: Duration = Duration::from_secs(15);
@@ -32,6 +32,8 @@ pub(crate) struct Session {
 struct State {
     generation: u64,
     is_open: bool,
+    /// Why signing in was refused: said again instead of asking again, for wrong passwords lock accounts.
+    refusal: Option<Failure>,
     token: Option<Secret>,
     expires_at: Option<DateTime<Utc>>,
 }
@@ -64,14 +66,19 @@ impl Login {
     fn request(&self) -> Option<Request> {
         Some(match self {
             Self::None => return None,
-            Self::Token { url, form } => {
-                Request { method: Method::POST, target: url.clone(), query: Vec::new(), body: Body::Form(form.clone()) }
-            }
+            Self::Token { url, form } => Request {
+                method: Method::POST,
+                target: url.clone(),
+                query: Vec::new(),
+                body: Body::Form(form.clone()),
+                is_trial: false,
+            },
             Self::Cookies { path, body } => Request {
                 method: Method::POST,
                 target: path.clone(),
                 query: Vec::new(),
                 body: Body::Json(Value::Object(body.clone())),
+                is_trial: false,
             },
         })
     }
@@ -98,20 +105,24 @@ impl Session {
         let pairs = |fields: &[(&str, &String)]| -> Vec<(String, String)> {
             fields.iter().map(|(name, text)| ((*name).to_owned(), get(text))).collect()
         };
+        let token_url = |text: &String| match source.values.get(TOKEN_URL) {
+            Some(url) => url.expose().to_owned(),
+            None => get(text),
+        };
         let (login, logout) = match way {
             None => (Login::None, None),
-            Some(Auth::Oauth2ClientCredentials { token_url, client_id, client_secret, scope }) => {
+            Some(Auth::Oauth2ClientCredentials { token_url: url, client_id, client_secret, scope }) => {
                 let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
                 form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: get(token_url), form }, None)
+                (Login::Token { url: token_url(url), form }, None)
             }
-            Some(Auth::Oauth2Password { token_url, client_id, client_secret, username, password, scope }) => {
+            Some(Auth::Oauth2Password { token_url: url, client_id, client_secret, username, password, scope }) => {
                 let mut form = vec![("grant_type".to_owned(), "password".to_owned())];
                 form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 form.extend(pairs(&[("username", username), ("password", password)]));
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: get(token_url), form }, None)
+                (Login::Token { url: token_url(url), form }, None)
             }
             Some(Auth::CookieSession { login_path, logout_path, body }) => {
                 let filled = body.iter().filter_map(|(name, text)| {
@@ -153,10 +164,24 @@ impl Session {
     }
 
     async fn sign_in(&self, state: &mut State, client: &Client, meter: &Meter) -> Result<(), Failure> {
+        if let Some(refusal) = &state.refusal {
+            return Err(refusal.clone());
+        }
         if let Some(request) = self.login.request() {
+            // The refused session may still hold a seat, of which there may be no other.
+            self.close(state, client, meter).await;
             // Set before the answer: a sign-in that was cut off may have opened a session, which must be closed.
-            state.is_open = self.logout.is_some() || state.is_open;
-            let answer = client.sign(&request, meter).await.map_err(|failure| denied(failure, self.login.kind()))?;
+            state.is_open = self.logout.is_some();
+            let answer = match client.sign(&request, meter).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    // Only an answer proves that nothing was opened.
+                    state.is_open = state.is_open && failure.kind == FailureKind::Other;
+                    let failure = denied(failure, self.login.kind());
+                    state.refusal = (failure.kind == FailureKind::Denied).then(|| failure.clone());
+                    return Err(failure);
+                }
+            };
             if matches!(self.login, Login::Token { .. }) {
                 let Some(token) = answer.body.get("access_token").and_then(Value::as_str) else {
                     return Err(Failure {
@@ -186,9 +211,19 @@ impl Session {
     /// Ends a cookie session. Tokens just expire. What it answers does not matter to the run.
     pub(crate) async fn sign_out(&self, client: &Client, meter: &Meter) {
         let mut state = self.state.lock().await;
+        self.close(&mut state, client, meter).await;
+    }
+
+    async fn close(&self, state: &mut State, client: &Client, meter: &Meter) {
         let is_open = std::mem::take(&mut state.is_open);
         let Some(path) = self.logout.as_ref().filter(|_| is_open) else { return };
-        let request = Request { method: Method::POST, target: path.clone(), query: Vec::new(), body: Body::Empty };
+        let request = Request {
+            method: Method::POST,
+            target: path.clone(),
+            query: Vec::new(),
+            body: Body::Empty,
+            is_trial: false,
+        };
         meter.requests.fetch_add(1, Ordering::Relaxed);
         let sent = tokio::time::timeout(SIGN_OUT_MAX, client.send_now(&request)).await;
         if let Ok(Err(failure)) = sent {
@@ -198,9 +233,11 @@ impl Session {
 }
 
 fn denied(failure: Failure, kind: &str) -> Failure {
-    let is_refusal =
-        failure.what.starts_with('4') && !failure.what.starts_with("429") && !failure.what.starts_with("408");
-    if !is_refusal {
+    if failure.kind == FailureKind::NotFound {
+        let hint = Some("check base_url: the address of the interface, with its folder if it has one".into());
+        return Failure { what: format!("sign in: {}", failure.what), hint, ..failure };
+    }
+    if !matches!(failure.kind, FailureKind::Denied | FailureKind::Refused) {
         return failure;
     }
     let hint = match kind {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::SourceSettings;
 use super::client::{Client, Meter};
 use super::failure::Error;
 use super::run::order;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
-use crate::warehouse::rows::{CoverageStatus, Drift};
+use crate::warehouse::rows::{CoverageStatus, Drift, ReadMode};
 
 /// How a table answered.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
                 table: read.table.name.clone(),
                 status: probed(&read),
                 sample: read.rows.first().map(|row| row.raw.clone()),
-                drift: read.seen.drift(&source.manifest, read.table),
+                drift: read.seen.drift(&source.manifest, read.table, ReadMode::Full, &PreviousTables::default()),
                 problem: read.failure.as_ref().map(ToString::to_string).or_else(|| {
                     read.rejects.first().map(|reject| format!("a record could not be read: {}", reject.reason))
                 }),
@@ -89,6 +89,7 @@ fn parent_row(read: &ScopeRead<'_>, row: &super::decode::Row) -> Arc<ParentRow> 
         scope: Arc::clone(&read.scope),
         cells: row.cells.clone(),
         project,
+        is_deleted: false,
         above,
     })
 }

@@ -35,6 +35,8 @@ pub(crate) struct Request {
     pub target: String,
     pub query: Vec<(String, String)>,
     pub body: Body,
+    /// Only to see whether the source accepts it: a refusal is the answer, and not tried again.
+    pub is_trial: bool,
 }
 
 /// A request's body.
@@ -49,7 +51,7 @@ pub(crate) enum Body {
 impl Request {
     /// A `GET`.
     pub(crate) fn get(target: String, query: Vec<(String, String)>) -> Self {
-        Self { method: Method::GET, target, query, body: Body::None }
+        Self { method: Method::GET, target, query, body: Body::None, is_trial: false }
     }
 }
 
@@ -87,6 +89,8 @@ pub(crate) struct Client {
     base: Url,
     headers: HeaderMap,
     retry_text: Vec<String>,
+    final_text: Vec<String>,
+    not_found_hint: String,
     attempts: u32,
     clock: Clock,
     pub(super) pace: Pace,
@@ -138,6 +142,11 @@ impl Client {
             base,
             headers,
             retry_text: rest.retry_text.clone(),
+            final_text: rest.final_text.clone(),
+            not_found_hint: rest
+                .not_found_hint
+                .clone()
+                .unwrap_or_else(|| "the path may be wrong, or the system hides what we may not read".into()),
             attempts: rest.retry.attempts.max(1),
             clock: clock.clone(),
             pace: Pace::new(&rest.rate, source.quota.requests_per_minute),
@@ -217,6 +226,9 @@ impl Client {
                 Err(trouble) => trouble,
             };
             let Trouble::Again { failure, wait, is_rate_limit, at } = trouble else { return Err(trouble) };
+            if request.is_trial && failure.kind == FailureKind::Refused {
+                return Err(Trouble::Final(failure));
+            }
             let is_worth_it =
                 failure.kind != FailureKind::Unreachable || self.unreachable.load(Ordering::Relaxed) < UNREACHABLE_MAX;
             let is_left = if is_rate_limit && wait.is_some() {
@@ -375,15 +387,20 @@ impl Client {
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], request: String) -> Trouble {
         let excerpt = self.scrubber.excerpt(body);
+        let text = String::from_utf8_lossy(body);
+        let says = |words: &[String]| words.iter().any(|word| text.contains(word.as_str()));
+        let is_rate_limit = status == StatusCode::TOO_MANY_REQUESTS || says(&self.retry_text);
         let kind = match status {
+            _ if is_rate_limit => FailureKind::Other,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureKind::Denied,
             StatusCode::NOT_FOUND => FailureKind::NotFound,
+            StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR => FailureKind::Refused,
             _ => FailureKind::Other,
         };
         let hint = match status {
             StatusCode::UNAUTHORIZED => Some("check the credentials; they may have been revoked"),
             StatusCode::FORBIDDEN => Some("ask an administrator of the system for read permission"),
-            StatusCode::NOT_FOUND => Some("the path may be wrong, or the system hides what we may not read"),
+            StatusCode::NOT_FOUND => Some(self.not_found_hint.as_str()),
             status if status.is_redirection() => Some("redirects are not followed; set base_url to where it points"),
             _ => None,
         };
@@ -392,9 +409,9 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED {
             return Trouble::Unauthorized(failure);
         }
-        let text = String::from_utf8_lossy(body);
-        let is_rate_limit =
-            status == StatusCode::TOO_MANY_REQUESTS || self.retry_text.iter().any(|word| text.contains(word.as_str()));
+        if !is_rate_limit && says(&self.final_text) {
+            return Trouble::Final(failure);
+        }
         if is_rate_limit || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
             let wait = self.pace.asked_wait(headers, is_rate_limit, &self.clock);
             return Trouble::Again { failure, wait, is_rate_limit, at: self.clock.now() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -82,16 +82,43 @@ pub(crate) fn in_file_order<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     let columns: BTreeMap<Spanned<String>, WrittenColumn> = BTreeMap::deserialize(deserializer)?;
     let mut columns: Vec<(Spanned<String>, WrittenColumn)> = columns.into_iter().collect();
     columns.sort_by_key(|(name, _)| name.span().start);
-    let read = |(name, written): (Spanned<String>, WrittenColumn)| {
-        let name = name.into_inner();
-        written.read(&name).map(|column| (name, column)).map_err(de::Error::custom)
-    };
-    columns.into_iter().map(read).collect()
+    let mut all: Vec<(String, Column)> = Vec::new();
+    for (name, written) in columns {
+        for (name, column) in written.read(name.into_inner()).map_err(de::Error::custom)? {
+            if all.iter().any(|(other, _)| *other == name) {
+                return Err(de::Error::custom(format!("column `{name}` is declared twice")));
+            }
+            all.push((name, column));
+        }
+    }
+    Ok(all)
 }
 
+/// How a column is written: `id = "int64"`, `id = { type = "int64", path = "ID" }`, or many of one type as
+/// `int64 = ["ID", "LineNbr"]`, where each name is the path's last step in snake case.
 enum WrittenColumn {
     Short(String),
     Long(LongColumn),
+    Many(Vec<String>),
+}
+
+/// `LineNbr` → `line_nbr`, `POOrderNbr` → `po_order_nbr`, `F1099Box` → `f1099_box`.
+fn snake_case(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut out = String::new();
+    for (place, letter) in letters.iter().enumerate() {
+        let before = place.checked_sub(1).and_then(|place| letters.get(place));
+        let after = letters.get(place + 1);
+        let begins = letter.is_uppercase()
+            && before.is_some_and(|before| {
+                !before.is_uppercase() && *before != '_' || after.is_some_and(|after| after.is_lowercase())
+            });
+        if begins {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out
 }
 
 #[derive(Deserialize)]
@@ -106,13 +133,21 @@ struct LongColumn {
 }
 
 impl WrittenColumn {
-    fn read(self, name: &str) -> Result<Column, String> {
+    fn read(self, name: String) -> Result<Vec<(String, Column)>, String> {
         let in_column = |problem: String| format!("column `{name}`: {problem}");
         let (kind, from) = match self {
-            Self::Short(kind) => (kind, ColumnFrom::Path(name.to_owned())),
+            Self::Short(kind) => (kind, ColumnFrom::Path(name.clone())),
+            Self::Many(paths) => {
+                let kind = ColumnKind::parse(&name)?;
+                let named = |path: String| {
+                    let last = path.rsplit('.').next().unwrap_or_default();
+                    (snake_case(last), Column { kind, from: ColumnFrom::Path(path) })
+                };
+                return Ok(paths.into_iter().map(named).collect());
+            }
             Self::Long(long) => {
                 let from = match (long.path, long.parent, long.position) {
-                    (None, None, false) => ColumnFrom::Path(name.to_owned()),
+                    (None, None, false) => ColumnFrom::Path(name.clone()),
                     (Some(path), None, false) => ColumnFrom::Path(path),
                     (None, Some(parent), false) => ColumnFrom::Parent(parent),
                     (None, None, true) => ColumnFrom::Position,
@@ -121,7 +156,8 @@ impl WrittenColumn {
                 (long.kind, from)
             }
         };
-        Ok(Column { kind: ColumnKind::parse(&kind).map_err(in_column)?, from })
+        let kind = ColumnKind::parse(&kind).map_err(in_column)?;
+        Ok(vec![(name, Column { kind, from })])
     }
 }
 
@@ -131,15 +167,73 @@ impl<'de> Deserialize<'de> for WrittenColumn {
         impl<'de> Visitor<'de> for ColumnVisitor {
             type Value = WrittenColumn;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a type such as \"int64\" or { type = …, path = … }")
+                f.write_str("a type such as \"int64\", { type = …, path = … } or a list of paths")
             }
             fn visit_str<E: de::Error>(self, kind: &str) -> Result<Self::Value, E> {
                 Ok(WrittenColumn::Short(kind.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut paths: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(path) = paths.next_element()? {
+                    all.push(path);
+                }
+                Ok(WrittenColumn::Many(all))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 LongColumn::deserialize(MapAccessDeserializer::new(map)).map(WrittenColumn::Long)
             }
         }
         deserializer.deserialize_any(ColumnVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Table {
+        #[serde(deserialize_with = "in_file_order")]
+        columns: Vec<(String, Column)>,
+    }
+
+    fn columns(text: &str) -> Result<Vec<(String, Column)>, String> {
+        toml::from_str(&format!("[columns]\n{text}"))
+            .map(|table: Table| table.columns)
+            .map_err(|error| error.message().into())
+    }
+
+    #[test]
+    fn many_columns_of_one_type_are_named_after_their_paths() {
+        let written = columns(
+            "text = [\"POOrderNbr\", \"F1099Box\", \"Contact.Address.City\"]\nid = \"int64\"\n\"decimal(24,6)\" = [\"CuryAmount\"]",
+        );
+        let written: Vec<(String, ColumnFrom)> =
+            written.unwrap().into_iter().map(|(name, column)| (name, column.from)).collect();
+        let path = |path: &str| ColumnFrom::Path(path.into());
+        assert_eq!(
+            written,
+            [
+                ("po_order_nbr".into(), path("POOrderNbr")),
+                ("f1099_box".into(), path("F1099Box")),
+                ("city".into(), path("Contact.Address.City")),
+                ("id".into(), path("id")),
+                ("cury_amount".into(), path("CuryAmount")),
+            ]
+        );
+        for (name, snake) in [
+            ("VendorID", "vendor_id"),
+            ("PONbr", "po_nbr"),
+            ("already_snake", "already_snake"),
+            ("ARDocType", "ar_doc_type"),
+        ] {
+            assert_eq!(snake_case(name), snake);
+        }
+    }
+
+    #[test]
+    fn a_list_under_no_type_and_a_name_declared_twice_are_refused() {
+        assert!(columns("words = [\"A\"]").unwrap_err().contains("unknown type `words`"));
+        assert!(columns("text = [\"A\", \"B.A\"]").unwrap_err().contains("column `a` is declared twice"));
     }
 }

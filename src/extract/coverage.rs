@@ -1,8 +1,9 @@
 //! What may be believed of each (table, scope) once the whole run was read.
 //!
-//! An empty list is believed only if something confirms it: the system's own habit (`empty = "verified"`), a witness
-//! (amounts that are all zero), or a companion (records under the same permission). A list that had rows before needs a
-//! witness or a companion, whatever the system's habit. Scopes whose parent could not be read, is hidden, or is gone are
+//! An empty list is believed only if something confirms it: a witness (amounts that are all zero), a companion (records
+//! under the same permission), the system's own habit (`empty = "verified"`), or a person who knows the permissions
+//! (`trust_empty`). A list that had rows before needs a witness or a companion, whatever habit and person say. A null is no
+//! zero, and a permission in one project or one tool says nothing of another. Scopes whose parent could not be read, is hidden, or is gone are
 //! accounted for too: nothing that was known before is passed over in silence.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::manifest::{Empty, Manifest, Table};
 use super::scope::scope_below;
-use super::{PreviousTables, RunOptions};
+use super::{PreviousTables, RunOptions, SourceSettings};
 use crate::warehouse::rows::{Coverage, CoverageStatus};
 
 /// What the run learnt of one table, for the judgement.
@@ -30,6 +31,8 @@ pub(crate) struct Evidence {
 pub(crate) struct Amount {
     /// The column.
     pub column: String,
+    /// Whether it is a number: a null witnesses nothing, either way.
+    pub is_known: bool,
     /// The project that the record lies in.
     pub project: Option<String>,
     /// The scope of what hangs on the record.
@@ -41,23 +44,24 @@ pub(crate) type AllEvidence = BTreeMap<String, Evidence>;
 
 /// Judges every empty list, then accounts for the scopes that were not looked at. `order` lists parents before children.
 pub(crate) fn judge(
-    manifest: &Manifest,
+    source: &SourceSettings,
     order: &[&Table],
     options: &RunOptions,
     all: &mut AllEvidence,
     now: DateTime<Utc>,
 ) {
     // One judgement may rest on another: repeat until none changes. Statuses only rise, so this ends.
-    while order.iter().filter(|table| judge_table(table, &options.previous, all)).count() > 0 {}
+    let is_trusted = |table: &Table| source.trusts_empty(&table.name);
+    while order.iter().filter(|table| judge_table(table, is_trusted(table), &options.previous, all)).count() > 0 {}
     for table in order {
         match &table.embedded {
             Some(embedded) => follow_owner(table, &embedded.table, all),
-            None => account_for_parents(manifest, table, options, all, now),
+            None => account_for_parents(&source.manifest, table, options, all, now),
         }
     }
 }
 
-fn judge_table(table: &Table, previous: &PreviousTables, all: &mut AllEvidence) -> bool {
+fn judge_table(table: &Table, is_trusted: bool, previous: &PreviousTables, all: &mut AllEvidence) -> bool {
     let Some(evidence) = all.get(&table.name) else { return false };
     let mut verdicts = Vec::new();
     for (scope, coverage) in &evidence.coverage {
@@ -68,7 +72,7 @@ fn judge_table(table: &Table, previous: &PreviousTables, all: &mut AllEvidence) 
             // Empty together with the list it is part of.
             Some(embedded) if coverage.error.is_none() => owner_is_empty(all, &embedded.table, scope),
             Some(_) => continue,
-            None => empty_verdict(table, scope, coverage, previous, all),
+            None => empty_verdict(table, is_trusted, coverage, previous, all),
         };
         verdicts.push((scope.clone(), verdict));
     }
@@ -97,7 +101,7 @@ fn owner_is_empty(all: &AllEvidence, owner: &str, scope: &str) -> Result<(), Str
 
 fn empty_verdict(
     table: &Table,
-    scope: &str,
+    is_trusted: bool,
     coverage: &Coverage,
     previous: &PreviousTables,
     all: &AllEvidence,
@@ -110,17 +114,24 @@ fn empty_verdict(
         None => {}
     }
     let has_records = |name: &String| {
-        all.get(name).and_then(|evidence| evidence.coverage.get(scope)).is_some_and(|coverage| coverage.rows > 0)
+        all.get(name)
+            .and_then(|evidence| evidence.coverage.get(&coverage.scope))
+            .is_some_and(|coverage| coverage.rows > 0)
     };
     if table.companions.iter().any(has_records) {
         return Ok(());
     }
-    if previous.had_rows(&table.name, scope) {
+    if previous.had_rows(&table.name, &coverage.scope) {
         return Err("an empty list where there were records before: a permission may be missing".into());
     }
     match table.empty {
         Empty::Verified => Ok(()),
-        Empty::Unverified => Err("an empty list, which a missing permission would give as well".into()),
+        Empty::Unverified if is_trusted => Ok(()),
+        Empty::Unverified => Err(format!(
+            "an empty list, which a missing permission would give as well\nhint: if the permission is known to be there, \
+             add `{}` to trust_empty of the source",
+            table.name
+        )),
     }
 }
 
@@ -142,7 +153,11 @@ fn witnessed(table: &Table, coverage: &Coverage, all: &AllEvidence) -> Option<Re
             if is_parent { amount.below == coverage.scope } else { of_project(amount.project.as_ref()) }
         };
         // An amount that is there is evidence even if its list is not complete.
-        if evidence.amounts.iter().any(|amount| amount.column == column && speaks(amount)) {
+        let mut amounts = evidence.amounts.iter().filter(|amount| amount.column == column && speaks(amount)).peekable();
+        if amounts.peek().is_some() {
+            verdict = Err(());
+        }
+        if amounts.any(|amount| amount.is_known) {
             return Some(Err(witness.clone()));
         }
         let mut scopes = evidence.coverage.values().filter(|other| of_project(other.project.as_ref())).peekable();

@@ -9,6 +9,7 @@ use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -18,7 +19,7 @@ use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Sensitive, Table
 use super::path::{Pattern, look_up};
 use super::redact::redact;
 use super::value::{Cell, cell};
-use crate::warehouse::rows::{ColumnType, input_schema, join_key};
+use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
 
 /// A record that became a row.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Row {
     pub raw: String,
     /// Its content hash.
     pub hash: String,
+    /// Its content hash under the key that sensitive fields were hashed with before, while that is being changed.
+    pub hash_before: Option<String>,
     /// When its page was received.
     pub extracted_at: DateTime<Utc>,
 }
@@ -74,6 +77,17 @@ impl<'a> Decoder<'a> {
         redact(record, &self.sensitive, key);
     }
 
+    /// The content hash that a record not yet redacted has under another key; none where no key changes it. Rows inside other
+    /// records are redacted with those: they have none.
+    pub(crate) fn hash_under(&self, record: &Value, key: &[u8]) -> Option<String> {
+        let is_hashed = self.sensitive.iter().any(|(_, how)| *how == Sensitive::Hash);
+        (is_hashed && self.table.embedded.is_none()).then(|| {
+            let mut redacted = record.clone();
+            self.redact(&mut redacted, Some(key));
+            content_hash(&redacted, &self.ignore)
+        })
+    }
+
     /// Reads a redacted record; the error is the reason why it is no row.
     pub(crate) fn row(
         &self,
@@ -96,8 +110,25 @@ impl<'a> Decoder<'a> {
                 other => other,
             });
         }
-        let key = self.key(&cells)?;
-        Ok(Row { key, cells, raw: record.to_string(), hash: content_hash(record, &self.ignore), extracted_at })
+        let (key, raw, hash) = (self.key(&cells)?, record.to_string(), content_hash(record, &self.ignore));
+        Ok(Row { key, cells, raw, hash, hash_before: None, extracted_at })
+    }
+
+    /// The type of a column whose value a record alone tells; none for others.
+    pub(crate) fn told_by_record(&self, name: &str) -> Option<ColumnType> {
+        let (_, column) = self.table.columns.iter().find(|(known, _)| known == name)?;
+        matches!(column.from, ColumnFrom::Path(_)).then(|| column.kind.column_type())
+    }
+
+    /// A column's value in a record that was received and redacted earlier; none if it has no form in the column's type.
+    pub(crate) fn reread(&self, record: &Value, name: &str) -> Option<Cell> {
+        let (_, column) = self.table.columns.iter().find(|(known, _)| known == name)?;
+        match self.cell(record, column, None, 0).ok()? {
+            Cell::Text(text) if self.table.key.iter().any(|key| key == name) => {
+                Some(Cell::Text(text.trim_end().to_owned()))
+            }
+            other => Some(other),
+        }
     }
 
     fn cell(&self, record: &Value, column: &Column, owner: Option<Owner<'_>>, position: usize) -> Result<Cell, String> {
@@ -168,7 +199,13 @@ pub(crate) fn batch(columns: &[(String, ColumnType)], rows: &[(Arc<str>, Row)]) 
     let received: Vec<Cell> =
         rows.iter().map(|(_, row)| Cell::Timestamp(row.extracted_at.timestamp_micros())).collect();
     arrays.push(array(ColumnType::Timestamp, received.iter())?);
-    RecordBatch::try_new(input_schema(columns), arrays)
+    let mut schema = input_schema(columns);
+    if rows.iter().any(|(_, row)| row.hash_before.is_some()) {
+        let before = Arc::new(Field::new(HASH_BEFORE, DataType::Utf8, true));
+        schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain([before]).collect::<Vec<_>>()));
+        arrays.push(texts(rows.iter().map(|(_, row)| row.hash_before.as_deref())));
+    }
+    RecordBatch::try_new(schema, arrays)
 }
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
@@ -177,7 +214,7 @@ fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>) -> Result<ArrayRef, ArrowError> {
     Ok(match kind {
         ColumnType::Int64 => {
             let mut builder = Int64Builder::new();
@@ -206,4 +243,58 @@ fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>) -> Result<
             Arc::new(builder.finish())
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MANIFEST: &str = r#"
+        [system]
+        name = "test"
+        side = "pm"
+        protocol = "rest"
+        facts = "none"
+        [rest]
+        base_url = "https://example.com"
+        auth = [{ kind = "oauth2_client_credentials", token_url = "/token", client_id = "x", client_secret = "y" }]
+        [[table]]
+        name = "vendors"
+        path = "/vendors"
+        key = ["id"]
+        sensitive = { tax_id = "hash", iban = "drop" }
+        [table.columns]
+        id = "int64"
+        [[table]]
+        name = "jobs"
+        path = "/jobs"
+        key = ["id"]
+        sensitive = { iban = "drop" }
+        [table.columns]
+        id = "int64"
+    "#;
+
+    #[test]
+    fn a_record_keeps_its_hash_under_the_key_before() {
+        let manifest = Manifest::parse("test", MANIFEST).unwrap();
+        let [vendors, jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place]));
+        let record = json!({"id": 1, "tax_id": "12-345", "iban": "DE00"});
+        let hash = |key: &[u8]| {
+            let mut redacted = record.clone();
+            vendors.redact(&mut redacted, Some(key));
+            vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH).unwrap().hash
+        };
+        assert_ne!(hash(b"old"), hash(b"new"));
+        assert_eq!(vendors.hash_under(&record, b"old"), Some(hash(b"old")));
+        assert_eq!(jobs.hash_under(&record, b"old"), None);
+
+        let mut row = vendors.row(&record, None, 1, DateTime::UNIX_EPOCH).unwrap();
+        let columns = manifest.tables[0].column_types();
+        let names = |rows: &[(Arc<str>, Row)]| batch(&columns, rows).unwrap().schema().fields().len();
+        let without = names(&[(Arc::from(""), row.clone())]);
+        row.hash_before = Some("x".to_owned());
+        assert_eq!(names(&[(Arc::from(""), row)]), without + 1);
+    }
 }

@@ -71,6 +71,8 @@ pub enum FailureKind {
     Denied,
     /// 404.
     NotFound,
+    /// 400, 500: the source could not answer this very request; a smaller one may do.
+    Refused,
     /// No connection, no answer in time.
     Unreachable,
     /// Anything else.
@@ -83,7 +85,7 @@ impl Failure {
         match self.kind {
             FailureKind::Denied => CoverageStatus::Forbidden,
             FailureKind::NotFound => CoverageStatus::NotFound,
-            FailureKind::Unreachable | FailureKind::Other => CoverageStatus::Failed,
+            FailureKind::Refused | FailureKind::Unreachable | FailureKind::Other => CoverageStatus::Failed,
         }
     }
 }

@@ -9,8 +9,9 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::column::in_file_order;
+pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
+pub use super::defaults::Defaults;
 use super::lint;
 use crate::warehouse::rows::ColumnType;
 
@@ -25,6 +26,9 @@ pub struct Manifest {
     pub settings: Settings,
     /// How its interface is spoken to.
     pub rest: Rest,
+    /// What tables share.
+    #[serde(default)]
+    pub defaults: Defaults,
     /// Its tables, in the file's order.
     #[serde(rename = "table", default)]
     pub tables: Vec<Table>,
@@ -88,6 +92,9 @@ pub struct Rest {
     /// The field that wraps every value (Acumatica: `value`).
     #[serde(default)]
     pub unwrap: Option<String>,
+    /// The field that some of its lists are wrapped in although most are bare (Procore: `data`).
+    #[serde(default)]
+    pub envelope: Option<String>,
     /// Ways to sign in; the first whose placeholders are all set is used.
     #[serde(default)]
     pub auth: Vec<Auth>,
@@ -103,6 +110,16 @@ pub struct Rest {
     /// An error whose body holds one of these texts is a rate limit, whatever its status.
     #[serde(default)]
     pub retry_text: Vec<String>,
+    /// An error whose body holds one of these texts would be the same again: it is not tried again.
+    #[serde(default)]
+    pub final_text: Vec<String>,
+    /// What to try when the source knows no such path.
+    #[serde(default)]
+    pub not_found_hint: Option<String>,
+    /// Query parameters that name parts of a record, such as `$expand`, each with what stands before the part's name in the
+    /// record. Where a list refuses a part or leaves it out, records are asked for by key: the path and the key's values.
+    #[serde(default)]
+    pub parts: BTreeMap<String, String>,
 }
 
 impl Rest {
@@ -199,7 +216,7 @@ impl Default for Retry {
 }
 
 /// One table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Its name in SQL.
@@ -239,6 +256,12 @@ pub struct Table {
     /// Tables under the same permission: records in one of them prove that an empty list is empty.
     #[serde(default)]
     pub companions: Vec<String>,
+    /// The column that is set on a deleted record: what was listed under it is gone as well.
+    #[serde(default)]
+    pub deleted: Option<String>,
+    /// The flag of records under which nothing is listed.
+    #[serde(default)]
+    pub childless: Option<String>,
     /// Vanishing from this list proves nothing.
     #[serde(default)]
     pub may_hide: bool,
@@ -268,7 +291,7 @@ pub enum Method {
 }
 
 /// How a list is paged.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
     /// One answer holds everything.
@@ -287,6 +310,9 @@ pub enum Paging {
         /// The header that tells the total.
         #[serde(default)]
         total_header: Option<String>,
+        /// The header that tells the size that the server chose.
+        #[serde(default)]
+        size_header: Option<String>,
     },
     /// Pages by offset, until a short one.
     Offset {
@@ -308,7 +334,7 @@ fn per_page() -> String {
 }
 
 /// Rows that are elements of a list inside another table's records.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
     /// The other table.
@@ -329,7 +355,7 @@ pub enum Empty {
 }
 
 /// How an incremental read asks for what changed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// The source's field.
@@ -377,7 +403,8 @@ impl Manifest {
     /// Parses and lints a manifest; `path` is for error messages.
     pub fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
         let error = |problems| ManifestError { path: path.to_owned(), problems };
-        let manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
+        let mut manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
+        manifest.defaults.fill_in(&mut manifest.tables);
         let problems = lint::problems(&manifest);
         if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
     }

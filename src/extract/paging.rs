@@ -2,7 +2,8 @@
 //!
 //! Invariants: the next request always goes to our base URL (only path and query of a `next` link are used, so a token
 //! never reaches another host); a page that repeats an earlier one ends the loop; a total that is not reached makes the
-//! list partial.
+//! list partial. Pages by offset overlap by one record: where it is not met again, records have moved across the
+//! boundary, and one that still exists would be missing.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,9 @@ use super::manifest::Paging;
 /// Pages of one list that are read before it is called endless.
 const PAGES_MAX: usize = 20_000;
 
+/// Servers cap pages at multiples of it.
+const ROUND: u64 = 5;
+
 /// What a page told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Page {
@@ -20,12 +24,16 @@ pub(crate) struct Page {
     pub records: usize,
     /// A hash of its records, to recognise a repeated page.
     pub digest: String,
+    /// What identifies each record.
+    pub keys: Vec<String>,
     /// Whether the answer had a `Link` header.
     pub has_link: bool,
     /// Path and query of the link `next`.
     pub next: Option<String>,
     /// The total that the source told.
     pub total: Option<u64>,
+    /// The page size that the source told, which may be less than what was asked for.
+    pub size: Option<u64>,
 }
 
 /// What to request next.
@@ -37,6 +45,8 @@ pub(crate) enum Next {
     Link(String),
     /// Nothing: all was read.
     Complete,
+    /// From the start again: records moved while the list was read.
+    Moved,
     /// Nothing: the list cannot be read to its end.
     Broken(String),
 }
@@ -47,15 +57,26 @@ pub(crate) struct Pager<'a> {
     paging: &'a Paging,
     pages: usize,
     records: u64,
+    last: Option<String>,
     seen: BTreeSet<String>,
     total: Option<u64>,
     is_guess: bool,
+    moved: Option<String>,
 }
 
 impl<'a> Pager<'a> {
     /// A list not yet begun.
     pub(crate) fn new(paging: &'a Paging) -> Self {
-        Self { paging, pages: 0, records: 0, seen: BTreeSet::new(), total: None, is_guess: false }
+        Self {
+            paging,
+            pages: 0,
+            records: 0,
+            last: None,
+            seen: BTreeSet::new(),
+            total: None,
+            is_guess: false,
+            moved: None,
+        }
     }
 
     /// Parameters of the first request.
@@ -73,14 +94,29 @@ impl<'a> Pager<'a> {
         self.total
     }
 
+    /// How the list changed while it was read, if it did: a page by number then skips or repeats records.
+    pub(crate) fn moved(&self) -> Option<&str> {
+        self.moved.as_deref()
+    }
+
     /// Whether the page just received repeats one; its records add nothing.
     pub(crate) fn is_repeated(&self, page: &Page) -> bool {
         page.records > 0 && self.seen.contains(&page.digest)
     }
 
+    /// How many records at the page's front are the end of the page before.
+    pub(crate) fn overlap(&self, page: &Page) -> usize {
+        usize::from(self.last.is_some() && self.last.as_ref() == page.keys.first())
+    }
+
     /// Takes a page and says what comes next.
     pub(crate) fn next(&mut self, page: &Page) -> Next {
         self.pages += 1;
+        if let (Some(before), Some(now)) = (self.total, page.total)
+            && before != now
+        {
+            self.moved = Some(format!("the list changed while it was read: it told {before} records, then {now}"));
+        }
         self.total = page.total.or(self.total);
         if self.is_repeated(page) {
             return self.repeated();
@@ -108,11 +144,17 @@ impl<'a> Pager<'a> {
 
     fn after_offset(&mut self, page: &Page, top: u64) -> Next {
         let received = u64::try_from(page.records).unwrap_or(u64::MAX);
+        if self.last.as_ref().is_some_and(|last| !page.keys.contains(last)) {
+            return Next::Moved;
+        }
         // Longer than asked for: the source ignores the size and gave the whole list.
         if received != top {
             return Next::Complete;
         }
         self.is_guess = false;
+        // A page of one record has none to spare.
+        self.last = page.keys.last().filter(|_| top > 1).cloned();
+        self.records -= u64::from(self.last.is_some());
         Next::Parameters(self.parameters(0, None))
     }
 
@@ -121,10 +163,15 @@ impl<'a> Pager<'a> {
             self.is_guess = false;
             return Next::Link(next.clone());
         }
-        let is_full = u64::try_from(page.records).unwrap_or(u64::MAX) >= per_page;
-        let is_short_of_total = self.total.is_some_and(|total| self.records < total) && page.records > 0;
+        let records = u64::try_from(page.records).unwrap_or(u64::MAX);
+        let is_full = match page.size {
+            Some(size) => records >= size.min(per_page),
+            // Told nothing, and a round number: a cap of 30 or 50 looks the same as a list that ends there.
+            None => records >= per_page || records.is_multiple_of(ROUND),
+        };
+        let is_worth_it = self.total.map_or(is_full, |total| self.records < total) && page.records > 0;
         // No link at all: many lists page without saying so. A full page, or a total not yet reached, is worth a try.
-        if !page.has_link && (is_short_of_total || (self.total.is_none() && is_full)) {
+        if !page.has_link && is_worth_it {
             self.is_guess = true;
             return Next::Parameters(self.parameters(self.pages + 1, None));
         }
@@ -191,6 +238,7 @@ mod tests {
             per_page_parameter: "per_page".into(),
             per_page,
             total_header,
+            size_header: None,
         }
     }
 
@@ -199,7 +247,8 @@ mod tests {
     }
 
     fn page(records: usize, digest: &str) -> Page {
-        Page { records, digest: digest.into(), ..Page::default() }
+        let keys = (0..records).map(|place| format!("{digest}{place}")).collect();
+        Page { records, digest: digest.into(), keys, ..Page::default() }
     }
 
     #[test]
@@ -240,11 +289,61 @@ mod tests {
     }
 
     #[test]
+    fn a_page_as_large_as_the_source_gives_is_full() {
+        let paging = links(100);
+        let capped = Page { size: Some(3), ..page(3, "a") };
+        assert!(matches!(Pager::new(&paging).next(&capped), Next::Parameters(_)));
+        let short = Page { size: Some(100), ..page(30, "a") };
+        assert_eq!(Pager::new(&paging).next(&short), Next::Complete);
+        let empty = Page { size: Some(100), ..page(0, "") };
+        assert_eq!(Pager::new(&paging).next(&empty), Next::Complete);
+    }
+
+    #[test]
+    fn a_round_page_without_a_word_of_its_size_is_tried_once_more() {
+        let paging = links(100);
+        assert!(matches!(Pager::new(&paging).next(&page(30, "a")), Next::Parameters(_)));
+        assert_eq!(Pager::new(&paging).next(&page(31, "a")), Next::Complete);
+        assert_eq!(Pager::new(&paging).next(&page(0, "a")), Next::Complete);
+    }
+
+    #[test]
+    fn a_total_that_changes_between_pages_is_told() {
+        let paging = links(2);
+        let mut pager = Pager::new(&paging);
+        pager.next(&Page { total: Some(3), next: Some("/x?page=2".into()), has_link: true, ..page(2, "a") });
+        assert_eq!(pager.moved(), None);
+        pager.next(&Page { total: Some(2), has_link: true, ..page(0, "b") });
+        assert!(pager.moved().is_some_and(|moved| moved.contains("3 records, then 2")));
+    }
+
+    #[test]
     fn a_source_that_ignores_the_offset_is_broken() {
         let paging = offset(2);
         let mut pager = Pager::new(&paging);
         assert!(matches!(pager.next(&page(2, "a")), Next::Parameters(_)));
         assert!(matches!(pager.next(&page(2, "a")), Next::Broken(_)));
+    }
+
+    #[test]
+    fn a_record_that_vanished_from_an_earlier_page_is_noticed() {
+        let paging = offset(3);
+        let keys = |keys: &[&str]| Page {
+            records: keys.len(),
+            digest: keys.concat(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..Page::default()
+        };
+        let mut pager = Pager::new(&paging);
+        let second = Next::Parameters(vec![("$top".into(), "3".into()), ("$skip".into(), "2".into())]);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["c", "d"])), Next::Complete);
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["d", "e"])), Next::Moved, "one of the first three is gone");
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(&["a", "b", "c"])), second);
+        assert_eq!(pager.next(&keys(&["b", "c"])), Next::Complete, "one more came in front: nothing is missed");
     }
 
     proptest! {
@@ -257,10 +356,11 @@ mod tests {
             let mut read = 0;
             for _ in 0..300 {
                 let skip: usize = parameters.iter().find(|(name, _)| name == "$skip").unwrap().1.parse().unwrap();
-                prop_assert_eq!(skip, read);
+                prop_assert!(skip <= read, "nothing is passed over");
                 let size = total.saturating_sub(skip).min(usize::try_from(top).unwrap());
-                read += size;
-                match pager.next(&page(size, &format!("{skip}"))) {
+                read = skip + size;
+                let keys = (skip..read).map(|place| place.to_string()).collect();
+                match pager.next(&Page { keys, ..page(size, &format!("{skip}+{size}")) }) {
                     Next::Parameters(next) => parameters = next,
                     other => { prop_assert_eq!(other, Next::Complete); break; }
                 }

@@ -101,12 +101,15 @@ pub(crate) fn look_up<'a>(record: &'a Value, path: &str, unwrap: Option<&str>) -
     Ok(open(at, unwrap))
 }
 
-/// Opens a wrapper: `{"value": x}` → x, `{}` and `{"error": …}` → null.
+/// What a wrapper may hold beside its value: without the value they say nothing.
+const WRAPPER_NOTES: [&str; 2] = ["error", "type"];
+
+/// Opens a wrapper: `{"value": x}` → x; `{}`, `{"error": …}` and an empty custom field's `{"type": …}` → null.
 pub(crate) fn open<'a>(value: &'a Value, unwrap: Option<&str>) -> &'a Value {
     match (value, unwrap) {
         (Value::Object(fields), Some(inner)) => match fields.get(inner) {
             Some(value) => value,
-            None if fields.keys().all(|name| name == "error") => &Value::Null,
+            None if fields.keys().all(|name| WRAPPER_NOTES.contains(&name.as_str())) => &Value::Null,
             None => value,
         },
         _ => value,
@@ -150,12 +153,12 @@ mod tests {
 
     #[test]
     fn look_ups_open_wrappers_at_the_end_and_in_between() {
-        let record =
-            json!({"A": {"value": "x"}, "B": {}, "C": {"D": {"value": 5}}, "E": {"value": {"F": {"value": 6}}}});
+        let record = json!({"A": {"value": "x"}, "B": {}, "C": {"D": {"value": 5}}, "E": {"value": {"F": {"value": 6}}}, "custom": {"V": {"F": {"type": "CustomDecimalField"}}}});
         let get = |path| look_up(&record, path, Some("value")).cloned();
         assert_eq!(get("A"), Ok(json!("x")));
         assert_eq!(get("B"), Ok(Value::Null));
         assert_eq!(get("C.D"), Ok(json!(5)));
+        assert_eq!(get("custom.V.F"), Ok(Value::Null), "an empty custom field still tells its type");
         assert_eq!(get("E.F"), Ok(json!(6)));
         assert_eq!(get("Z.Y"), Ok(Value::Null));
         assert_eq!(get("A.B"), Err(NotAnObject));

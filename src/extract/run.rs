@@ -15,9 +15,10 @@ use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::{Manifest, Table};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::value::Cell;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
 use crate::warehouse::commit::SourceRun;
-use crate::warehouse::rows::{Coverage, ReadMode, Reject, TableInput};
+use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 
 /// Rows per batch.
 const BATCH_ROWS: usize = 8192;
@@ -66,7 +67,9 @@ fn nothing(source: &SourceSettings, failure: Failure) -> Error {
     let name = source.name.clone();
     match failure.kind {
         FailureKind::Denied => Error::Denied { name, failure },
-        FailureKind::NotFound | FailureKind::Unreachable | FailureKind::Other => Error::Unavailable { name, failure },
+        FailureKind::NotFound | FailureKind::Refused | FailureKind::Unreachable | FailureKind::Other => {
+            Error::Unavailable { name, failure }
+        }
     }
 }
 
@@ -187,6 +190,8 @@ impl<'a> Run<'a> {
             for parent in table.parent.iter().filter_map(|name| self.tables.get(name.as_str())) {
                 for row in &parent.parents {
                     let scope = scope_below(&row.scope, &row.key);
+                    // A scope without records from before may hold some older than the cursor.
+                    let cursor = cursor.filter(|_| self.options.previous.had_rows(&table.name, &scope));
                     let job = Job { table, scope, parent: Some(Arc::clone(row)), cursor, is_probe: false };
                     jobs.push((job, Arc::clone(&meter)));
                 }
@@ -244,23 +249,30 @@ impl<'a> Run<'a> {
                     row.key
                 );
                 read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
-                read.status = crate::warehouse::rows::CoverageStatus::Partial;
+                read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
             }
             count += 1;
             gathered.scope_of.insert(row.key.clone(), Arc::clone(&read.scope));
-            for (_, column) in self.witnesses.iter().filter(|(name, _)| *name == table.name) {
-                if cell_of(table, &row.cells, column).is_some_and(|cell| !cell.is_nothing()) {
-                    evidence.amounts.insert(Amount {
-                        column: (*column).to_owned(),
-                        project: project.clone(),
-                        below: scope_below(&read.scope, &row.key).to_string(),
-                    });
-                }
+            let is_set = |column: &Option<String>| {
+                column.as_deref().and_then(|name| cell_of(table, &row.cells, name)).is_some_and(Cell::is_set)
+            };
+            let is_deleted = is_set(&table.deleted);
+            // What a deleted record says of itself says nothing of the lists.
+            for (_, column) in self.witnesses.iter().filter(|(name, _)| *name == table.name && !is_deleted) {
+                let Some(cell) = cell_of(table, &row.cells, column).filter(|cell| !cell.is_zero()) else { continue };
+                evidence.amounts.insert(Amount {
+                    column: (*column).to_owned(),
+                    is_known: *cell != Cell::Null,
+                    project: project.clone(),
+                    below: scope_below(&read.scope, &row.key).to_string(),
+                });
             }
             if self.parents.contains(table.name.as_str()) {
                 keys.insert(row.key.clone());
+            }
+            if self.parents.contains(table.name.as_str()) && !is_set(&table.childless) {
                 let is_project = table.name == "projects";
                 gathered.parents.push(Arc::new(ParentRow {
                     table: table.name.clone(),
@@ -268,6 +280,7 @@ impl<'a> Run<'a> {
                     scope: Arc::clone(&read.scope),
                     cells: row.cells.clone(),
                     project: if is_project { Some(row.key.clone()) } else { project.clone() },
+                    is_deleted,
                     above: read.parent.clone(),
                 }));
             }
@@ -300,7 +313,7 @@ impl<'a> Run<'a> {
     ) -> Result<SourceOutcome, Error> {
         let now = self.options.clock.now();
         let tables: Vec<&Table> = order.iter().map(|(table, _)| *table).collect();
-        judge(&self.source.manifest, &tables, self.options, &mut self.evidence, now);
+        judge(self.source, &tables, self.options, &mut self.evidence, now);
         let mut inputs = Vec::new();
         let mut requests = vec![statistics("", sign_in)];
         for table in &self.source.manifest.tables {
@@ -311,7 +324,10 @@ impl<'a> Run<'a> {
             inputs.push(self.input(table, gathered, evidence, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
-        let incomplete = inputs.iter().filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
+        let named = |fails: fn(CoverageStatus) -> bool| {
+            let failing = inputs.iter().filter(|input| input.coverage.iter().any(|scope| fails(scope.status)));
+            failing.map(|input| input.table.clone()).collect()
+        };
         let run = SourceRun {
             source: self.source.name.clone(),
             system: self.source.manifest.system.name.clone(),
@@ -321,7 +337,8 @@ impl<'a> Run<'a> {
             requests: requests.iter().map(|table| table.requests).sum(),
             retries: requests.iter().map(|table| table.retries).sum(),
             waited_seconds: requests.iter().map(|table| table.waited_seconds).sum(),
-            incomplete_tables: incomplete.map(|input| input.table.clone()).collect(),
+            incomplete_tables: named(|status| !status.is_complete()),
+            unread_tables: Some(named(|status| !status.is_answered())),
         };
         Ok(SourceOutcome { run, tables: inputs, requests })
     }
@@ -330,7 +347,9 @@ impl<'a> Run<'a> {
         let is_accepted = self.options.accept_deletes.contains(&table.name);
         let is_listed = |scope: &str, key: &str| evidence.keys.get(scope).is_some_and(|keys| keys.contains(key));
         let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
-        let mode = match gathered.mode.unwrap_or(ReadMode::Full) {
+        let asked = gathered.mode.unwrap_or(ReadMode::Full);
+        let drift = gathered.seen.drift(&self.source.manifest, table, asked, &self.options.previous);
+        let mode = match asked {
             // Absence from a list that may hide proves nothing: that is what an incremental read says.
             ReadMode::Full if table.may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
             mode => mode,
@@ -346,7 +365,7 @@ impl<'a> Run<'a> {
             batches: gathered.batches,
             coverage: evidence.coverage.into_values().collect(),
             rejects: gathered.rejects,
-            drift: gathered.seen.drift(&self.source.manifest, table),
+            drift,
             cursor,
             accept_deletes: is_accepted,
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::SourceSettings;
 use super::client::{Answer, Body, Client, Meter, Request};
@@ -13,12 +12,12 @@ use super::cursor;
 use super::decode::{Decoder, Owner, Row, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
-use super::hash::write_canonical;
-use super::manifest::{ColumnFrom, Manifest, Method, Paging, Table};
+use super::identity::identities;
+use super::manifest::{Manifest, Method, Paging, Table};
 use super::paging::{Next, Page, Pager};
 use super::path::look_up;
 use super::secrets::Setting;
-use super::template::{Piece, Unset, fill, plain, segment};
+use super::template::{Piece, Unset, fill, json, plain, segment};
 use super::value::Cell;
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
@@ -35,8 +34,17 @@ pub(crate) struct ParentRow {
     pub cells: Vec<Cell>,
     /// The project it lies in or is.
     pub project: Option<String>,
+    /// Whether the source says that it is deleted.
+    pub is_deleted: bool,
     /// The row that it was listed under itself.
     pub above: Option<Arc<ParentRow>>,
+}
+
+impl ParentRow {
+    /// Whether it, or what it hangs on, is deleted.
+    fn is_gone(&self) -> bool {
+        self.is_deleted || self.above.as_ref().is_some_and(|above| above.is_gone())
+    }
 }
 
 /// The scope below a row: its own scope and key.
@@ -69,6 +77,8 @@ pub(crate) struct ScopeRead<'a> {
     pub observed_at: DateTime<Utc>,
     pub error: Option<String>,
     pub failure: Option<Failure>,
+    /// Not complete because the list did not hold still: another read may be.
+    pub is_unsteady: bool,
     pub seen: Seen,
 }
 
@@ -80,34 +90,54 @@ pub(crate) struct Reader<'a> {
     pub started_at: DateTime<Utc>,
 }
 
+/// How often a list is read whose total changes while it is read.
+const READS_MAX: usize = 2;
+
+/// How often a list by offset is begun again because records moved while it was read.
+const MOVED_MAX: usize = 2;
+
 /// A received record with its page's number and time.
-struct Received {
-    record: Value,
+pub(super) struct Received {
+    pub(super) record: Value,
     page: usize,
     at: DateTime<Utc>,
 }
 
 /// What came of the requests for one list.
 #[derive(Default)]
-struct Pages {
-    records: Vec<Received>,
-    count: usize,
-    total: Option<u64>,
-    oldest: Option<DateTime<Utc>>,
-    failure: Option<Failure>,
+pub(super) struct Pages {
+    pub(super) records: Vec<Received>,
+    pub(super) count: usize,
+    pub(super) total: Option<u64>,
+    pub(super) oldest: Option<DateTime<Utc>>,
+    pub(super) failure: Option<Failure>,
     /// Not complete, though no request failed.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
+    /// How the list changed between the pages.
+    pub(super) moved: Option<String>,
+    /// Complete, but for parts that the source does not know.
+    pub(super) notes: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    fn manifest(&self) -> &'a Manifest {
+    pub(super) fn manifest(&self) -> &'a Manifest {
         &self.source.manifest
     }
 
     /// Reads a list, and everything embedded in its records.
     pub(crate) async fn read(&self, job: Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
-        let mut pages = match self.request(&job) {
-            Ok(first) => self.pages(&job, first, meter).await,
+        for _ in 1..READS_MAX {
+            let reads = self.read_once(&job, meter).await;
+            if !reads.first().is_some_and(|read| read.is_unsteady) {
+                return reads;
+            }
+        }
+        self.read_once(&job, meter).await
+    }
+
+    async fn read_once(&self, job: &Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
+        let mut pages = match self.request(job) {
+            Ok(first) => self.whole(job, first, meter).await,
             Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
         };
         if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
@@ -116,7 +146,7 @@ impl<'a> Reader<'a> {
             if let Ok(first) = self.request(&probe) {
                 let probed = self.pages(&probe, first, meter).await;
                 if !probed.records.is_empty() {
-                    let mut reads = self.decode(&job, pages);
+                    let mut reads = self.decode(job, pages);
                     for read in &mut reads {
                         read.status = CoverageStatus::Ok;
                     }
@@ -125,12 +155,14 @@ impl<'a> Reader<'a> {
                 pages.failure = probed.failure;
             }
         }
-        self.decode(&job, pages)
+        self.decode(job, pages)
     }
 
-    async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
+    /// The records of a list, page by page.
+    pub(super) async fn pages(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
         let mut pager = Pager::new(&job.table.paging);
         let mut found = Pages::default();
+        let mut moved = 0;
         let mut request = first.clone();
         request.query.extend(if job.is_probe { pager.probe() } else { pager.first() });
         loop {
@@ -146,16 +178,30 @@ impl<'a> Reader<'a> {
             found.oldest = found.oldest.or(Some(at));
             if !pager.is_repeated(&page) {
                 let number = found.count;
-                found.records.extend(records.into_iter().map(|record| Received { record, page: number, at }));
+                let new = records.into_iter().skip(pager.overlap(&page));
+                found.records.extend(new.map(|record| Received { record, page: number, at }));
             }
             let next = pager.next(&page);
             found.total = pager.total();
+            found.moved = pager.moved().map(str::to_owned);
             request = match next {
                 _ if job.is_probe => return found,
                 Next::Complete => return found,
                 Next::Broken(reason) => {
                     found.broken = Some(reason);
                     return found;
+                }
+                Next::Moved if moved == MOVED_MAX => {
+                    found.broken =
+                        Some(format!("records moved between its pages each of the {} times it was read", moved + 1));
+                    return found;
+                }
+                Next::Moved => {
+                    moved += 1;
+                    (pager, found) = (Pager::new(&job.table.paging), Pages::default());
+                    let mut again = first.clone();
+                    again.query.extend(pager.first());
+                    again
                 }
                 Next::Link(link) => self.client.follow(&first, &link),
                 Next::Parameters(parameters) => {
@@ -168,11 +214,13 @@ impl<'a> Reader<'a> {
     }
 
     fn page(&self, job: &Job<'a>, answer: Answer) -> Result<(Page, Vec<Value>, DateTime<Utc>), Failure> {
-        let total_header = match &job.table.paging {
-            Paging::LinkHeader { total_header: Some(name), .. } => answer.headers.get(name),
-            _ => None,
+        let told = |header: &Option<String>| -> Option<u64> {
+            answer.headers.get(header.as_deref()?)?.to_str().ok()?.trim().parse().ok()
         };
-        let total = total_header.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+        let (total, size) = match &job.table.paging {
+            Paging::LinkHeader { total_header, size_header, .. } => (told(total_header), told(size_header)),
+            Paging::None | Paging::Offset { .. } => (None, None),
+        };
         let wrong = |what: String| Failure {
             kind: FailureKind::Other,
             request: answer.request.clone(),
@@ -180,7 +228,7 @@ impl<'a> Reader<'a> {
             hint: Some("the manifest's `records` or `path` may not fit this version of the interface".into()),
         };
         let unwrap = self.manifest().rest.unwrap.as_deref();
-        let records = match (job.table.records.as_deref(), answer.body) {
+        let records = match (job.table.records.as_deref(), self.opened(job.table, answer.body)) {
             (Some("."), record @ Value::Object(_)) => vec![record],
             (None, Value::Array(records)) => records,
             (Some(path), body) if path != "." => match look_up(&body, path, unwrap) {
@@ -199,9 +247,19 @@ impl<'a> Reader<'a> {
                 return Err(wrong(format!("the answer is {is}, not {wanted}")));
             }
         };
-        let digest = digest(job.table, &records, unwrap);
-        let page = Page { records: records.len(), digest, has_link: answer.has_link, next: answer.next, total };
+        let (digest, keys) = identities(job.table, &records, unwrap);
+        let (has_link, next) = (answer.has_link, answer.next);
+        let page = Page { records: records.len(), digest, keys, has_link, next, total, size };
         Ok((page, records, answer.received_at))
+    }
+
+    /// The list in an answer that came in the wrapper that the manifest names; any other answer as it is.
+    fn opened(&self, table: &Table, mut body: Value) -> Value {
+        let wrapper = self.manifest().rest.envelope.as_deref().filter(|_| table.records.is_none());
+        match wrapper.and_then(|name| body.get_mut(name)) {
+            Some(list @ Value::Array(_)) => list.take(),
+            _ => body,
+        }
     }
 
     /// The first request of a list, without paging parameters.
@@ -285,9 +343,21 @@ impl<'a> Reader<'a> {
             } else if let Some(reason) = pages.broken {
                 read.status = CoverageStatus::Partial;
                 read.error = Some(reason);
+            } else if let Some(reason) = pages.moved {
+                read.status = CoverageStatus::Partial;
+                read.is_unsteady = true;
+                read.error = Some(reason);
             } else if let Some(total) = pages.total.filter(|total| received < *total) {
                 read.status = CoverageStatus::Partial;
+                read.is_unsteady = pages.count > 1;
                 read.error = Some(format!("the source tells {total} records and gave {received}"));
+            } else if read.error.is_none() && !pages.notes.is_empty() {
+                read.error = Some(pages.notes.join("; "));
+            }
+            let is_nothing = matches!(read.status, CoverageStatus::NotFound | CoverageStatus::EmptyUnverified);
+            if is_nothing && job.parent.as_ref().is_some_and(|parent| parent.is_gone()) {
+                // What the record is gone with: its list is hidden or empty because there is nothing left to list.
+                (read.status, read.error, read.failure) = (CoverageStatus::EmptyVerified, None, None);
             }
         }
         reads
@@ -315,16 +385,19 @@ impl<'a> Reader<'a> {
             observed_at,
             error: None,
             failure: None,
+            is_unsteady: false,
             seen: Seen::default(),
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
         for (mut received, position, owner) in records {
+            let before = self.source.redaction_key_before.as_deref();
+            let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
             decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
             read.seen.record(&decoder, table, &received.record);
             let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
             let row = match decoder.row(&received.record, owner, position, received.at) {
-                Ok(row) => row,
+                Ok(row) => Row { hash_before, ..row },
                 Err(reason) => {
                     read.rejects.push(Reject {
                         scope: job.scope.to_string(),
@@ -335,19 +408,23 @@ impl<'a> Reader<'a> {
                 }
             };
             let page = received.page;
-            owners.push((received, row.cells.clone()));
+            let owner = (received, row.cells.clone());
             let Some((place, page_before)) = places.get(&row.key).copied() else {
                 places.insert(row.key.clone(), (read.rows.len(), page));
                 read.rows.push(row);
+                owners.push(owner);
                 continue;
             };
-            let Some(before) = read.rows.get_mut(place) else { continue };
+            let (Some(before), Some(owner_before)) = (read.rows.get_mut(place), owners.get_mut(place)) else {
+                continue;
+            };
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
                 read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
             } else {
-                // Pages drift while records are added: the same record came again, the later page is newer.
+                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;
+                *owner_before = owner;
             }
         }
         if !read.rejects.is_empty() {
@@ -380,6 +457,7 @@ impl<'a> Reader<'a> {
     ) {
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
+        let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
         for (received, cells) in owners {
             match look_up(&received.record, path, unwrap) {
                 Ok(Value::Array(items)) => {
@@ -400,57 +478,14 @@ impl<'a> Reader<'a> {
         if misshapen > 0 {
             read.status = CoverageStatus::Partial;
             read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
+        } else if is_asked_for && lists > 0 && lists < owners.len() {
+            read.status = CoverageStatus::Partial;
+            let lacking = owners.len() - lists;
+            read.error = Some(format!("{lacking} of {} records of {} came without `{path}`", owners.len(), outer.name));
         } else if count == 0 && lists > 0 {
             read.status = CoverageStatus::EmptyVerified;
         } else if count == 0 && !owners.is_empty() {
             read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
         }
     }
-}
-
-/// A page's identity: the keys of its records. Not their text, which some systems fill with ids new at every read.
-fn digest(table: &Table, records: &[Value], unwrap: Option<&str>) -> String {
-    let paths = table.key.iter().filter_map(|key| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => Some(path.as_str()),
-        ColumnFrom::Parent(_) | ColumnFrom::Position => None,
-    });
-    let paths: Vec<&str> = paths.collect();
-    let mut hasher = Sha256::new();
-    for record in records {
-        let keys: Vec<&Value> = paths.iter().filter_map(|path| look_up(record, path, unwrap).ok()).collect();
-        let mut text = String::new();
-        if keys.is_empty() || keys.iter().any(|key| key.is_null()) {
-            write_canonical(record, &mut text);
-        } else {
-            for key in keys {
-                write_canonical(key, &mut text);
-            }
-        }
-        text.push('\n');
-        hasher.update(text.as_bytes());
-    }
-    hex::encode(hasher.finalize())
-}
-
-/// A manifest's body as JSON, placeholders filled in; a field whose setting is unset is left out.
-fn json(value: &toml::Value, fill_in: &dyn Fn(&Piece<'_>) -> Option<String>) -> Result<Value, Unset> {
-    Ok(match value {
-        toml::Value::String(text) => Value::String(fill(text, fill_in, plain)?),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Boolean(flag) => Value::from(*flag),
-        toml::Value::Array(items) => items.iter().map(|item| json(item, fill_in)).collect::<Result<_, _>>()?,
-        toml::Value::Table(fields) => {
-            let mut object = serde_json::Map::new();
-            for (name, field) in fields {
-                match json(field, fill_in) {
-                    Err(Unset::Setting(_)) => {}
-                    filled => {
-                        object.insert(name.clone(), filled?);
-                    }
-                }
-            }
-            Value::Object(object)
-        }
-        other => Value::String(other.to_string()),
-    })
 }

@@ -1,5 +1,7 @@
 //! `{placeholders}` in a manifest's strings: a setting's name, or a column of a parent row. Nothing else: no expressions.
 
+use serde_json::Value;
+
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
@@ -95,6 +97,29 @@ pub(crate) fn segment(text: &str) -> String {
         }
     }
     out
+}
+
+/// A manifest's body as JSON, placeholders filled in; a field whose setting is unset is left out.
+pub(crate) fn json(value: &toml::Value, fill_in: &dyn Fn(&Piece<'_>) -> Option<String>) -> Result<Value, Unset> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(fill(text, fill_in, plain)?),
+        toml::Value::Integer(number) => Value::from(*number),
+        toml::Value::Boolean(flag) => Value::from(*flag),
+        toml::Value::Array(items) => items.iter().map(|item| json(item, fill_in)).collect::<Result<_, _>>()?,
+        toml::Value::Table(fields) => {
+            let mut object = serde_json::Map::new();
+            for (name, field) in fields {
+                match json(field, fill_in) {
+                    Err(Unset::Setting(_)) => {}
+                    filled => {
+                        object.insert(name.clone(), filled?);
+                    }
+                }
+            }
+            Value::Object(object)
+        }
+        other => Value::String(other.to_string()),
+    })
 }
 
 #[cfg(test)]

@@ -44,9 +44,14 @@ impl Cell {
         })
     }
 
-    /// Whether it is null or the number zero.
-    pub(crate) fn is_nothing(&self) -> bool {
-        matches!(self, Self::Null | Self::Int64(0) | Self::Decimal(0, _))
+    /// Whether it is the number zero. A null is not: nobody said that it is nothing.
+    pub(crate) fn is_zero(&self) -> bool {
+        matches!(self, Self::Int64(0) | Self::Decimal(0, _))
+    }
+
+    /// Whether it is there, and not `false`.
+    pub(crate) fn is_set(&self) -> bool {
+        !matches!(self, Self::Null | Self::Bool(false))
     }
 }
 

@@ -11,17 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProviderList, SchemaProvider, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 
+use super::databases::{Catalogs, Databases};
 use super::settings::Settings;
 
 pub(crate) const SCHEMA: &str = "pg_catalog";
+/// The functions that look names up among the relations.
+pub(crate) const NAMING: &[&str] =
+    &["to_regclass", RELATION_NAME, "obj_description", "col_description", "pg_table_is_visible", "pg_get_viewdef"];
 /// Functions of ours behind casts to `regclass`, `regtype`, `regnamespace`.
 pub(crate) const RELATION_NAME: &str = "tieout_relation_name";
 pub(crate) const TYPE_NAME: &str = "tieout_type_name";
@@ -37,13 +39,23 @@ pub(crate) fn is_empty_table(name: &str) -> bool {
     tables::EMPTY.iter().any(|table| table.0.eq_ignore_ascii_case(name))
 }
 
-/// What a relation or one of its columns is about.
+/// Whether a column of a catalogue table is a list: all of these are null in every row.
+pub(crate) fn is_null_column(table: &str, column: &str) -> bool {
+    let mut tables = tables::FILLED.iter().chain(tables::EMPTY);
+    let columns = tables.find(|known| known.0.eq_ignore_ascii_case(table)).map_or("", |known| known.1);
+    columns
+        .split_whitespace()
+        .filter_map(|column| column.strip_suffix(":l"))
+        .any(|name| name.eq_ignore_ascii_case(column))
+}
+
+/// What a relation or one of its columns is about; without a relation's name, what its schema is about.
 pub type Descriptions = Arc<dyn Fn(&str, &str, Option<&str>) -> Option<String> + Send + Sync>;
 
 /// Who asks, and what the answers are made of.
 pub(crate) struct Asker {
     pub(crate) user: String,
-    pub(crate) database: String,
+    pub(crate) databases: Arc<Databases>,
     pub(crate) settings: Arc<Mutex<Settings>>,
     pub(crate) descriptions: Option<Descriptions>,
     inner: Arc<dyn CatalogProvider>,
@@ -104,14 +116,16 @@ impl Asker {
         path.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
     }
 
-    async fn list(&self) -> Result<Arc<Vec<Relation>>> {
+    /// Lists the relations anew. The functions of a statement look names up in what was listed last.
+    pub(crate) async fn list(&self) -> Result<Arc<Vec<Relation>>> {
         let mut relations = Vec::new();
         for schema in self.schemas() {
             let Some(provider) = self.inner.schema(&schema) else { continue };
             let mut names = provider.table_names();
             names.sort();
             for name in names {
-                let Some(table) = provider.table(&name).await? else { continue };
+                // A view that cannot be read is in meta.problems; it must not hide all others.
+                let Ok(Some(table)) = provider.table(&name).await else { continue };
                 relations.push(Relation {
                     schema: schema.clone(),
                     name,
@@ -134,20 +148,20 @@ pub(crate) fn attach(
     database: &str,
     settings: Arc<Mutex<Settings>>,
     descriptions: Option<Descriptions>,
-) -> SessionContext {
+) -> (SessionContext, Option<Arc<Asker>>) {
     let state = made.state();
     let name = state.config_options().catalog.default_catalog.clone();
-    let Some(inner) = state.catalog_list().catalog(&name) else { return made.clone() };
+    let Some(inner) = state.catalog_list().catalog(&name) else { return (made.clone(), None) };
+    let databases = Arc::new(Databases::new(made, database));
     let asker = Arc::new(Asker {
         user: user.to_owned(),
-        database: database.to_owned(),
+        databases: Arc::clone(&databases),
         settings,
         descriptions,
         inner,
         relations: RwLock::default(),
     });
-    let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(name, Arc::new(Wrapped(Arc::clone(&asker))));
+    let catalogs = Catalogs::new(databases, Arc::new(Wrapped(Arc::clone(&asker))));
     let config = state.config().clone().with_information_schema(true).with_create_default_catalog_and_schema(false);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
@@ -155,7 +169,7 @@ pub(crate) fn attach(
     for function in functions::all(&asker) {
         context.register_udf(function);
     }
-    context
+    (context, Some(asker))
 }
 
 /// The session's catalogue with one schema more.
@@ -190,6 +204,7 @@ impl SchemaProvider for PgCatalog {
         };
         // Also for an empty table: the statement's functions look names up in the list.
         self.0.list().await?;
+        self.0.databases.refresh().await?;
         let batch = rows::batch(&self.0, name, columns)?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
 use pgwire::messages::PgWireBackendMessage as Answer;
 use pgwire::messages::data::FieldDescription;
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 
 use super::connection::Connection;
+use super::copy::CopyOptions;
 use super::failure::Failure;
 use super::query::{Formats, Interrupt, describe};
 use super::session::{Body, Portal, no_cursor, no_schema, no_statement};
@@ -32,6 +34,10 @@ impl Connection {
             }
             Body::Command(command) => {
                 Box::pin(self.command(command, &formats, described, interrupt)).await?;
+                return Ok(None);
+            }
+            Body::Copy(plan, options) => {
+                self.copy(*plan, &options, interrupt).await?;
                 return Ok(None);
             }
             Body::Finished(schema, tag) => {
@@ -130,10 +136,7 @@ impl Connection {
             }
             Command::CopyOut { query, options } => {
                 let plan = Box::pin(interrupt.guard(self.session.plan(*query))).await??;
-                let mut rows = self.session.start(plan)?;
-                let zone = self.session.settings().zone();
-                let sent = self.wire.copy(&mut rows, &options, zone, interrupt).await?;
-                self.wire.complete(format!("COPY {sent}")).await
+                self.copy(plan, &options, interrupt).await
             }
             Command::DiscardAll => {
                 self.session.discard()?;
@@ -141,6 +144,19 @@ impl Connection {
                 self.wire.complete("DISCARD ALL").await
             }
         }
+    }
+
+    /// `COPY … TO STDOUT`.
+    async fn copy(
+        &mut self,
+        plan: LogicalPlan,
+        options: &CopyOptions,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let mut rows = self.session.start(plan)?;
+        let zone = self.session.settings().zone();
+        let sent = self.wire.copy(&mut rows, options, zone, interrupt).await?;
+        self.wire.complete(format!("COPY {sent}")).await
     }
 
     /// `FETCH`: rows of a cursor, which stays open after its last.
@@ -167,7 +183,7 @@ impl Connection {
                 self.session.portals.insert(name, portal);
                 return Ok(());
             }
-            Body::Empty | Body::Command(_) => return Err(no_cursor(&name)),
+            Body::Empty | Body::Command(_) | Body::Copy(..) => return Err(no_cursor(&name)),
         };
         if described {
             self.wire.description(describe(rows.schema(), &formats)).await?;
@@ -186,6 +202,7 @@ impl Connection {
             if name.eq_ignore_ascii_case("search_path") && value.is_some_and(str::is_empty) {
                 return Err(no_schema(""));
             }
+            self.session.check_moment(name, value).await?;
             self.session.set(name, value, local)?;
         }
         if let Some(known) = Settings::canonical(name).filter(|known| REPORTED.contains(known)) {
@@ -244,7 +261,7 @@ impl Connection {
     /// The columns of a portal's rows.
     pub(crate) fn fields(&self, portal: &Portal) -> Option<Vec<FieldDescription>> {
         match &portal.body {
-            Body::Empty => None,
+            Body::Empty | Body::Copy(..) => None,
             Body::Command(command) => self.command_fields(command, &portal.formats),
             Body::Planned(plan, _) => Some(describe(plan.schema().inner(), &portal.formats)),
             Body::Running(rows, _) => Some(describe(rows.schema(), &portal.formats)),
@@ -264,7 +281,7 @@ impl Connection {
                     Body::Planned(plan, _) => plan.schema().inner(),
                     Body::Running(rows, _) => rows.schema(),
                     Body::Finished(schema, _) => schema,
-                    Body::Empty | Body::Command(_) => return None,
+                    Body::Empty | Body::Command(_) | Body::Copy(..) => return None,
                 };
                 Some(describe(schema, if binary { &portal.formats } else { formats }))
             }

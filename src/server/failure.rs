@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::response::ErrorResponse;
 
+use crate::warehouse;
+
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -28,6 +30,10 @@ pub(crate) const CANCELED: &str = "57014";
 pub(crate) const UNSUPPORTED: &str = "0A000";
 pub(crate) const PROTOCOL: &str = "08P01";
 pub(crate) const INVALID_VALUE: &str = "22023";
+/// The snapshots are damaged.
+pub(crate) const CORRUPT: &str = "XX001";
+/// The snapshots could not be read.
+pub(crate) const STORE: &str = "58030";
 pub(crate) const INVALID_TEXT: &str = "22P02";
 
 impl Failure {
@@ -74,8 +80,13 @@ impl From<ParserError> for Failure {
 
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
+        if let Some(failure) = super::databases::of(&error) {
+            return failure;
+        }
         let message = message(&error);
+        let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
         let mut failure = Self::new(code(error.find_root()), message);
+        failure.hint = (!hint.is_empty()).then(|| hint.to_owned());
         if failure.code == "53200" {
             failure.hint = Some("narrow the query, or raise the server's memory limit".to_owned());
         }
@@ -114,6 +125,15 @@ fn code(root: &DataFusionError) -> &'static str {
         DataFusionError::ResourcesExhausted(_) => "53200",
         DataFusionError::ArrowError(error, _) => arrow_code(error),
         DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
+        DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => STORE,
+        DataFusionError::External(error) => match error.downcast_ref::<warehouse::Error>() {
+            Some(
+                warehouse::Error::AsOf { .. } | warehouse::Error::Moment(_) | warehouse::Error::UnknownCommit { .. },
+            ) => INVALID_VALUE,
+            Some(warehouse::Error::Corrupt { .. }) => CORRUPT,
+            Some(_) => STORE,
+            None => "XX000",
+        },
         _ => "XX000",
     }
 }
@@ -156,6 +176,7 @@ fn message(error: &DataFusionError) -> String {
             "division by zero".to_owned()
         }
         DataFusionError::Diagnostic(_, inner) => return message(inner),
+        DataFusionError::External(error) => error.to_string(),
         other => other.strip_backtrace(),
     };
     text.split("\n\nbacktrace:").next().unwrap_or(&text).trim().to_owned()
@@ -173,6 +194,11 @@ mod tests {
         assert_eq!(Failure::from(table).code, "42P01");
         let memory = DataFusionError::ResourcesExhausted("no".to_owned()).context("hash join");
         assert_eq!(Failure::from(memory).code, "53200");
+        let commit = warehouse::Error::UnknownCommit { number: 9, newest: 3 };
+        assert_eq!(Failure::from(DataFusionError::External(Box::new(commit))).code, "22023");
+        let lost = warehouse::Error::NotFound { path: "data/x".to_owned() };
+        let lost = Failure::from(DataFusionError::External(Box::new(lost)));
+        assert_eq!((lost.code, lost.hint.is_some()), (STORE, true));
         let parse = ParserError::ParserError("Expected: x".to_owned());
         assert_eq!(Failure::from(parse).code, "42601");
         assert_eq!(Failure::from(PgWireError::InvalidPassword("a".to_owned())).code, "28P01");

@@ -20,11 +20,11 @@ use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Startup;
 use rand::RngCore as _;
 
-use super::failure::{Failure, PROTOCOL};
+use super::failure::{Failure, INVALID_VALUE, PROTOCOL};
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
 use super::wire::Socket;
-use super::{DATABASE, SessionRequest, Shared, User, catalog};
+use super::{DATABASE, SessionRequest, Shared, User, catalog, databases};
 
 /// The salted passwords of all users; plain ones are not kept.
 pub(crate) struct Users(HashMap<String, Password>);
@@ -143,12 +143,7 @@ struct Wishes {
 impl Wishes {
     fn read(parameters: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let mut wishes = Self::default();
-        let database = parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
-        let (name, as_of) = database.split_once('@').map_or((database, None), |(name, as_of)| (name, Some(as_of)));
-        if name != DATABASE {
-            return Err(Failure::new("3D000", format!("database \"{name}\" does not exist"))
-                .hint(format!("the database is \"{DATABASE}\", or \"{DATABASE}@2025-12-31\" to read as of a day")));
-        }
+        let as_of = databases::moment(database(parameters))?;
         wishes.request.as_of = as_of.map(str::to_owned);
         let options = parameters.get("options").map(|text| startup_options(text)).unwrap_or_default();
         let direct = parameters.iter().filter(|(name, _)| {
@@ -156,8 +151,14 @@ impl Wishes {
         });
         for (name, value) in direct.map(|(name, value)| (name.clone(), value.clone())).chain(options) {
             match name.to_ascii_lowercase().as_str() {
-                "tieout.as_of" if wishes.request.as_of.is_none() => wishes.request.as_of = Some(value),
-                "tieout.as_of" => {}
+                "tieout.as_of" => match as_of {
+                    // Reading one moment under the name of another would be a lie in every report.
+                    Some(named) if !named.eq_ignore_ascii_case(value.trim()) => {
+                        let text = format!("the database's name says as of \"{named}\", tieout.as_of says \"{value}\"");
+                        return Err(Failure::new(INVALID_VALUE, text).hint("give only one of them"));
+                    }
+                    _ => wishes.request.as_of = Some(value),
+                },
                 "tieout.accounting_date" => wishes.request.accounting_date = Some(value),
                 _ => {
                     if name.eq_ignore_ascii_case("timezone") {
@@ -171,6 +172,11 @@ impl Wishes {
     }
 }
 
+/// The database that a client asks for.
+fn database(parameters: &BTreeMap<String, String>) -> &str {
+    databases::unquoted(parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str))
+}
+
 async fn session(
     startup: &Startup,
     metadata: &HashMap<String, String>,
@@ -180,21 +186,21 @@ async fn session(
     let wishes = Wishes::read(&startup.parameters)?;
     let factory = Arc::clone(&shared.factory);
     let request = wishes.request.clone();
+    let database = database(&startup.parameters).to_owned();
+    let connected = database.clone();
     let made: SessionContext = shared
         .threads
-        .run(async move {
-            factory(request).await.map_err(|error| Failure::new("22023", format!("open the session: {error:#}")))
-        })
+        .run(async move { factory(request).await.map_err(|error| databases::refusal(&error, &connected)) })
         .await?;
     let schema = made.state().config_options().catalog.default_schema.clone();
     let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
-    let database = startup.parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str);
-    let context = catalog::attach(&made, user, database, Arc::clone(&settings), shared.descriptions.clone());
+    let (context, asked) = catalog::attach(&made, user, &database, Arc::clone(&settings), shared.descriptions.clone());
     let options = context.state().config_options().entries().into_iter();
     let options = options.filter(|entry| entry.key.starts_with("tieout."));
     let options = options.map(|entry| (entry.key, entry.value.unwrap_or_default())).collect();
     let mut session = Session {
         context,
+        catalog: asked,
         settings,
         threads: Arc::clone(&shared.threads),
         prepared: HashMap::new(),
@@ -230,6 +236,10 @@ mod tests {
         assert_eq!(as_of("tieout"), None);
         assert_eq!(as_of("tieout@2025-12-31").as_deref(), Some("2025-12-31"));
         assert_eq!(as_of("tieout@commit:42").as_deref(), Some("commit:42"));
+        assert_eq!(as_of("\"tieout@FY2025\"").as_deref(), Some("FY2025"));
+        let both = |option| wishes(&[("database", "tieout@FY2025"), ("options", option)]);
+        assert_eq!(both("-c tieout.as_of=FY2025").unwrap().request.as_of.as_deref(), Some("FY2025"));
+        assert_eq!(both("-c tieout.as_of=latest").unwrap_err().code, "22023");
         assert_eq!(wishes(&[("database", "postgres")]).unwrap_err().code, "3D000");
     }
 

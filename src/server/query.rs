@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::encode::{Cells, field_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
 use super::giveway::giving_way;
-use super::rewrite::UNIQUE;
+use super::rewrite::shown;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 64 << 20;
@@ -233,7 +233,7 @@ pub(crate) fn describe(schema: &SchemaRef, formats: &Formats) -> Vec<FieldDescri
     let field = |(place, field): (usize, &Arc<Field>)| {
         let of = field_type(field.data_type());
         FieldDescription::new(
-            field.name().split(UNIQUE).next().unwrap_or_default().to_owned(),
+            shown(field.name()).to_owned(),
             0,
             0,
             of.oid(),

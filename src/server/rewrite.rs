@@ -7,26 +7,45 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions, visit_expressions_mut,
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
+    TableFactor, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
+use super::empty::{Scopes, aggregate_lookup, nothing};
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
 pub(crate) const UNIQUE: char = '\u{1}';
 
-/// The statement as DataFusion reads it.
-pub(crate) fn rewrite(mut statement: Statement) -> Statement {
-    // The rules never break.
-    let _ = statement.visit(&mut Rules);
-    statement
+/// A column's name as clients see it.
+pub(crate) fn shown(name: &str) -> &str {
+    name.split(UNIQUE).next().unwrap_or_default()
 }
 
-struct Rules;
+/// A statement as DataFusion reads it.
+pub(crate) struct Rewritten {
+    pub(crate) statement: Statement,
+    /// Its functions look names up, and no catalogue table that it reads brings the list of them up to date.
+    pub(crate) asks_names: bool,
+}
+
+/// The statement as DataFusion reads it.
+pub(crate) fn rewrite(mut statement: Statement) -> Rewritten {
+    let mut rules = Rules::default();
+    // The rules never break.
+    let _ = statement.visit(&mut rules);
+    Rewritten { statement, asks_names: rules.calls_naming && !rules.reads_catalog }
+}
+
+#[derive(Default)]
+struct Rules {
+    scopes: Scopes,
+    calls_naming: bool,
+    reads_catalog: bool,
+}
 
 impl VisitorMut for Rules {
     type Break = ();
@@ -37,16 +56,26 @@ impl VisitorMut for Rules {
         {
             relation.0.insert(0, ObjectNamePart::Identifier(Ident::new(catalog::SCHEMA)));
         }
+        self.reads_catalog |= relation.0.first().and_then(ObjectNamePart::as_ident).is_some_and(is_catalog);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } = table {
+            unqualify(name);
+        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        if reads_empty(select) && !aggregates(select) {
+        let has_no_rows = self.scopes.has_no_rows(select);
+        self.scopes.enter(select);
+        if has_no_rows {
             // No row will ever ask for the value of these.
             for item in &mut select.projection {
                 let _ = visit_expressions_mut(item, |expr| {
-                    if is_subquery(expr) {
-                        *expr = Expr::Value(Value::Null.into());
+                    if let Some(nothing) = nothing(expr) {
+                        *expr = nothing;
                     }
                     ControlFlow::<()>::Continue(())
                 });
@@ -56,6 +85,7 @@ impl VisitorMut for Rules {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.scopes.leave();
         name_columns(select);
         ControlFlow::Continue(())
     }
@@ -70,8 +100,11 @@ impl VisitorMut for Rules {
         {
             *expr = named.as_ref().clone();
         }
-        if let Some(folded) = over_empty(expr) {
+        if let Some(folded) = self.scopes.value(expr) {
             *expr = folded;
+        }
+        if let Expr::Subquery(query) = expr {
+            aggregate_lookup(query);
         }
         ControlFlow::Continue(())
     }
@@ -96,6 +129,10 @@ impl VisitorMut for Rules {
             Expr::Function(function) => unqualify(&mut function.name),
             Expr::Cast { .. } => cast(expr),
             _ => {}
+        }
+        if let Expr::Function(function) = expr {
+            let name = function.name.to_string();
+            self.calls_naming |= catalog::NAMING.iter().any(|known| name.eq_ignore_ascii_case(known));
         }
         ControlFlow::Continue(())
     }
@@ -136,10 +173,14 @@ fn operator(name: &str) -> Option<BinaryOperator> {
 /// `pg_catalog.version()` is `version()`: DataFusion's functions have no schema.
 fn unqualify(name: &mut ObjectName) {
     if let [ObjectNamePart::Identifier(schema), _] = name.0.as_slice()
-        && schema.value.eq_ignore_ascii_case(catalog::SCHEMA)
+        && is_catalog(schema)
     {
         name.0.remove(0);
     }
+}
+
+fn is_catalog(schema: &Ident) -> bool {
+    schema.value.eq_ignore_ascii_case(catalog::SCHEMA)
 }
 
 /// The last part of a type that is no plain SQL type: `pg_catalog.regtype`, `"char"`, `name`.
@@ -164,6 +205,12 @@ fn is_text(expr: &Expr) -> bool {
 /// Casts to Postgres' own types: names of objects become their numbers and back, the text-like ones text.
 fn cast(expr: &mut Expr) {
     let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        if let Some(plain) = type_name(element).and_then(|name| plain_type(&name)) {
+            **element = plain;
+        }
+        return;
+    }
     let Some(name) = type_name(data_type) else { return };
     let plain = |data_type| Expr::Cast {
         kind: CastKind::DoubleColon,
@@ -178,17 +225,27 @@ fn cast(expr: &mut Expr) {
         "regclass" => lookup("to_regclass", catalog::RELATION_NAME),
         "regtype" => lookup("to_regtype", catalog::TYPE_NAME),
         "regnamespace" => lookup("to_regnamespace", catalog::SCHEMA_NAME),
-        "regproc" | "regprocedure" | "regoper" | "regrole" | "regconfig" | "name" | "char" | "text" | "cstring"
-        | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => plain(DataType::Text),
-        "oid" | "xid" | "cid" | "cardinal_number" | "int8" => plain(DataType::BigInt(None)),
-        "int4" => plain(DataType::Int(None)),
-        "int2" => plain(DataType::SmallInt(None)),
-        "bool" => plain(DataType::Boolean),
-        _ => return,
+        name => match plain_type(name) {
+            Some(data_type) => plain(data_type),
+            None => return,
+        },
     };
 }
 
-fn call(name: &str, argument: Expr) -> Expr {
+/// The SQL type behind a name of Postgres' own.
+fn plain_type(name: &str) -> Option<DataType> {
+    Some(match name {
+        "regproc" | "regprocedure" | "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char"
+        | "text" | "cstring" | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
+        "oid" | "xid" | "cid" | "cardinal_number" | "int8" => DataType::BigInt(None),
+        "int4" => DataType::Int(None),
+        "int2" => DataType::SmallInt(None),
+        "bool" => DataType::Boolean,
+        _ => return None,
+    })
+}
+
+pub(crate) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(Ident::new(name)),
         uses_odbc_syntax: false,
@@ -202,66 +259,6 @@ fn call(name: &str, argument: Expr) -> Expr {
         null_treatment: None,
         over: None,
         within_group: Vec::new(),
-    })
-}
-
-/// The value of a subquery that has no rows because a catalogue table that it joins has none.
-fn over_empty(expr: &Expr) -> Option<Expr> {
-    let constant = |value: Value| Expr::Value(value.into());
-    match expr {
-        Expr::Subquery(query) if is_empty(query) => Some(constant(Value::Null)),
-        Expr::Exists { subquery, negated } if is_empty(subquery) => Some(constant(Value::Boolean(*negated))),
-        Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
-            if name.to_string().eq_ignore_ascii_case("array") && is_empty(query) =>
-        {
-            Some(constant(Value::Null))
-        }
-        _ => None,
-    }
-}
-
-fn is_subquery(expr: &Expr) -> bool {
-    match expr {
-        Expr::Subquery(_) => true,
-        Expr::Function(Function { name, args: FunctionArguments::Subquery(_), .. }) => {
-            name.to_string().eq_ignore_ascii_case("array")
-        }
-        _ => false,
-    }
-}
-
-fn is_empty(query: &Query) -> bool {
-    match query.body.as_ref() {
-        SetExpr::Select(select) => reads_empty(select) && !aggregates(select),
-        _ => false,
-    }
-}
-
-/// An aggregate has a row even over nothing.
-fn aggregates(select: &Select) -> bool {
-    const NAMES: &[&str] = &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or"];
-    let is_aggregate = |expr: &Expr| match expr {
-        Expr::Function(function) if NAMES.contains(&function.name.to_string().to_ascii_lowercase().as_str()) => {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    };
-    visit_expressions(&select.projection, is_aggregate).is_break()
-}
-
-/// Whether a select joins a catalogue table that has no rows, so that it has none.
-fn reads_empty(select: &Select) -> bool {
-    let empty = |table: &TableFactor| match table {
-        TableFactor::Table { name, .. } => {
-            name.0.last().and_then(ObjectNamePart::as_ident).is_some_and(|name| catalog::is_empty_table(&name.value))
-        }
-        _ => false,
-    };
-    let inner = |join: &JoinOperator| matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_));
-    select.from.iter().any(|from| {
-        let outer = from.joins.iter().any(|join| !inner(&join.join_operator));
-        (!outer && empty(&from.relation))
-            || from.joins.iter().any(|join| !outer && inner(&join.join_operator) && empty(&join.relation))
     })
 }
 
@@ -332,7 +329,7 @@ mod tests {
     use super::*;
 
     fn rewritten(text: &str) -> String {
-        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).to_string()
+        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
     }
 
     #[test]

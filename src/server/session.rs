@@ -17,11 +17,14 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
 
-use super::failure::{Failure, UNDEFINED_OBJECT};
+use super::catalog::Asker;
+use super::copy::CopyOptions;
+use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT};
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::{parameters, rewrite};
+use crate::engine::options::TieoutOptions;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 const PORTALS_MAX: usize = 100;
@@ -30,6 +33,8 @@ const PREPARED_MAX: usize = 5_000;
 /// One client's state.
 pub(crate) struct Session {
     pub(crate) context: SessionContext,
+    /// What `pg_catalog` answers from; none if the context has no catalogue.
+    pub(crate) catalog: Option<Arc<Asker>>,
     pub(crate) settings: Arc<Mutex<Settings>>,
     pub(crate) threads: Arc<QueryThreads>,
     pub(crate) prepared: HashMap<String, Arc<Prepared>>,
@@ -68,6 +73,7 @@ pub(crate) enum Body {
     Empty,
     Command(Command),
     Planned(Box<LogicalPlan>, &'static str),
+    Copy(Box<LogicalPlan>, CopyOptions),
     Running(Rows, &'static str),
     Finished(SchemaRef, &'static str),
 }
@@ -84,21 +90,8 @@ impl Session {
 
     /// The plan of a query, on the query threads.
     pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan, Failure> {
-        let context = self.context.clone();
-        self.threads
-            .run(async move {
-                let statement = rewrite::rewrite(statement);
-                let statement = DataFusionStatement::Statement(Box::new(statement));
-                let plan = context.state().statement_to_plan(statement).await?;
-                SQLOptions::new()
-                    .with_allow_ddl(false)
-                    .with_allow_dml(false)
-                    .with_allow_statements(false)
-                    .verify_plan(&plan)
-                    .map_err(|error| Failure::new("25006", Failure::from(error).message))?;
-                Ok(plan)
-            })
-            .await
+        let (context, catalog) = (self.context.clone(), self.catalog.clone());
+        self.threads.run(async move { plan(&context, catalog.as_deref(), statement).await }).await
     }
 
     /// Parses nothing: prepares an already parsed command, with the types that the client named.
@@ -107,8 +100,8 @@ impl Session {
             return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
         }
         let plan = match command.clone() {
-            Some(Command::Query(statement)) => Some(self.plan(*statement).await?),
-            Some(Command::CopyOut { query, .. }) => Some(self.plan(*query).await?),
+            Some(Command::Query(statement)) => Some(Box::pin(self.plan(*statement)).await?),
+            Some(Command::CopyOut { query, .. }) => Some(Box::pin(self.plan(*query)).await?),
             _ => None,
         };
         let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
@@ -133,13 +126,14 @@ impl Session {
         };
         let values: Vec<ScalarValue> =
             values.iter().zip(&prepared.parameters).enumerate().map(scalar).collect::<Result<_, _>>()?;
+        let bound = |plan: &LogicalPlan| -> Result<Box<LogicalPlan>, Failure> {
+            let plan = plan.clone();
+            Ok(Box::new(if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? }))
+        };
         let body = match (&prepared.command, &prepared.plan) {
             (None, _) => Body::Empty,
-            (Some(Command::Query(_)), Some(plan)) => {
-                let plan = plan.clone();
-                let plan = if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? };
-                Body::Planned(Box::new(plan), "SELECT")
-            }
+            (Some(Command::Query(_)), Some(plan)) => Body::Planned(bound(plan)?, "SELECT"),
+            (Some(Command::CopyOut { options, .. }), Some(plan)) => Body::Copy(bound(plan)?, options.clone()),
             (Some(command), _) => Body::Command(command.clone()),
         };
         Ok(Portal { body, formats: results, held: false })
@@ -190,6 +184,17 @@ impl Session {
             self.local.push((name.to_owned(), before));
         }
         Ok(())
+    }
+
+    /// Refuses a moment that means no commit when it is set, not when it is first read.
+    pub(crate) async fn check_moment(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
+        let Some(value) = value.filter(|_| name.eq_ignore_ascii_case("tieout.as_of")) else { return Ok(()) };
+        let state = self.context.state_ref();
+        let options = state.read().config_options().extensions.get::<TieoutOptions>().cloned();
+        match options {
+            Some(options) => Ok(options.check_as_of(value).await?),
+            None => Ok(()),
+        }
     }
 
     /// A parameter's or an engine option's value.
@@ -253,6 +258,27 @@ impl Session {
         self.portals.clear();
         self.reset_all()
     }
+}
+
+/// The plan of a query, past the second line of the read-only guard.
+pub(crate) async fn plan(
+    context: &SessionContext,
+    catalog: Option<&Asker>,
+    statement: Statement,
+) -> Result<LogicalPlan, Failure> {
+    let rewritten = rewrite::rewrite(statement);
+    if let Some(catalog) = catalog.filter(|_| rewritten.asks_names) {
+        catalog.list().await?;
+    }
+    let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
+    let plan = context.state().statement_to_plan(statement).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|error| Failure::new(READ_ONLY, Failure::from(error).message))?;
+    Ok(plan)
 }
 
 pub(crate) fn no_statement(name: &str) -> Failure {
@@ -322,5 +348,25 @@ impl VisitorMut for Substitute<'_> {
             *expr = Expr::Nested(Box::new(argument.clone()));
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::statement;
+
+    #[tokio::test]
+    async fn a_copy_takes_parameters_as_its_query_does() {
+        let text = "copy (select $1 + 1 as n) to stdout (format csv)";
+        let command = statement::parse(text).unwrap().pop().unwrap();
+        let Command::CopyOut { query, .. } = command.clone() else { panic!("{command:?}") };
+        let plan = plan(&SessionContext::new(), None, *query).await.unwrap();
+        let parameters = parameters_of(&plan, &[20]).unwrap();
+        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters };
+        let values = [Some(bytes::Bytes::from_static(b"41"))];
+        let portal = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
+        let Body::Copy(plan, options) = portal.body else { panic!("no copy") };
+        assert!(options.csv && plan.get_parameter_types().unwrap().is_empty(), "{plan}");
     }
 }

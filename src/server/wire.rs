@@ -14,6 +14,7 @@ use tokio_util::codec::Framed;
 use super::copy::CopyOptions;
 use super::failure::Failure;
 use super::query::{Formats, Interrupt, Rows};
+use super::rewrite::shown;
 use datafusion::arrow::array::timezone::Tz;
 
 /// A client's socket with the protocol's codec.
@@ -102,7 +103,7 @@ impl Wire {
         zone: Tz,
         interrupt: &mut Interrupt,
     ) -> Result<u64, Failure> {
-        let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = rows.schema().fields().iter().map(|field| shown(field.name()).to_owned()).collect();
         // A query that fails at once answers with the error alone.
         let mut more = rows.ready(interrupt).await?;
         let formats = vec![0; names.len()];

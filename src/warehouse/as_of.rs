@@ -7,9 +7,10 @@ use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat,
 use chrono_tz::Tz;
 
 use super::error::Error;
+use super::marks::check_name;
 
 /// Which commit a reader reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AsOf {
     /// The newest.
     #[default]
@@ -18,17 +19,22 @@ pub enum AsOf {
     At(DateTime<Utc>),
     /// That very one.
     Commit(u64),
+    /// The one that a pin names.
+    Pin(String),
 }
 
 impl AsOf {
-    /// Reads `latest` (or nothing), a date (the end of that day in `zone`), a moment, or `commit:42`.
+    /// Reads `latest` (or nothing), a date (the end of that day in `zone`), a moment, `commit:42` (or `42`), or a pin's name.
+    ///
+    /// Whether there is such a commit or pin is a question to the chain: [`super::commit::Head::at`].
     pub fn parse(text: &str, zone: Tz) -> Result<Self, Error> {
         let failed = |reason: &str| Error::AsOf { text: text.to_owned(), reason: reason.to_owned() };
         let trimmed = text.trim();
         if trimmed.is_empty() || trimmed.eq_ignore_ascii_case("latest") {
             return Ok(Self::Latest);
         }
-        if let Some(number) = trimmed.strip_prefix("commit:") {
+        let is_number = trimmed.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(number) = trimmed.strip_prefix("commit:").or(is_number.then_some(trimmed)) {
             return match number.trim().parse() {
                 Ok(0) | Err(_) => Err(failed("a commit is a whole number from 1")),
                 Ok(number) => Ok(Self::Commit(number)),
@@ -37,13 +43,20 @@ impl AsOf {
         if let Ok(date) = NaiveDate::parse_from_str(trimmed, "%Y-%m-%d") {
             return end_of_day(date, zone).map(Self::At).ok_or_else(|| failed("the date is out of range"));
         }
-        if let Ok(at) = DateTime::parse_from_rfc3339(trimmed) {
+        // The second is how servers write a moment: `2025-12-31 17:00:00-06`.
+        let moment = DateTime::parse_from_rfc3339(trimmed);
+        if let Ok(at) = moment.or_else(|_| DateTime::parse_from_str(trimmed, "%Y-%m-%d %H:%M:%S%.f%#z")) {
             return Ok(Self::At(at.to_utc()));
         }
         // What SQL users type, and what date-pickers send: no zone, so the firm's.
         let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%.f"];
         let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(trimmed, format).ok());
-        let local = local.ok_or_else(|| failed("it is no date, no moment and no commit"))?;
+        let Some(local) = local else {
+            return match check_name(trimmed) {
+                Ok(()) => Ok(Self::Pin(trimmed.to_owned())),
+                Err(_) => Err(failed("it is no date, no moment, no commit and no pin's name")),
+            };
+        };
         let at = zone.from_local_datetime(&local).latest();
         at.map(|at| Self::At(at.to_utc())).ok_or_else(|| failed("the clocks skipped that time in the firm's zone"))
     }
@@ -74,6 +87,7 @@ impl fmt::Display for AsOf {
             Self::Latest => f.write_str("latest"),
             Self::At(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true)),
             Self::Commit(number) => write!(f, "commit:{number}"),
+            Self::Pin(name) => f.write_str(name),
         }
     }
 }
@@ -92,8 +106,12 @@ mod tests {
             ("", AsOf::Latest),
             (" Latest ", AsOf::Latest),
             ("commit:42", AsOf::Commit(42)),
+            ("42", AsOf::Commit(42)),
+            ("FY2025", AsOf::Pin("FY2025".to_owned())),
+            ("oct-2026_final", AsOf::Pin("oct-2026_final".to_owned())),
             ("2025-12-31", at("2025-12-31T23:59:59.999999Z")),
             ("2025-12-31T17:00:00+01:00", at("2025-12-31T16:00:00Z")),
+            ("2025-12-31 17:00:00.5-06", at("2025-12-31T23:00:00.5Z")),
             ("2025-12-31 17:00", at("2025-12-31T17:00:00Z")),
         ];
         for (text, expected) in cases {
@@ -114,7 +132,7 @@ mod tests {
 
     #[test]
     fn refused_with_the_text_and_a_hint() {
-        for text in ["FY2025", "commit:", "commit:0", "commit:x", "2025-13-01", "31.12.2025"] {
+        for text in ["FY 2025", "commit:", "commit:0", "0", "commit:x", "2025-13-01", "2025-12", "31.12.2025", "Now"] {
             let message = text.parse::<AsOf>().unwrap_err().to_string();
             assert!(message.contains(text) && message.contains("hint:"), "{message}");
         }

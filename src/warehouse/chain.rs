@@ -16,7 +16,7 @@ use super::error::Error;
 use super::rows::ColumnType;
 use super::store::{Store, digest};
 
-const FOLDER: &str = "commits";
+pub(super) const FOLDER: &str = "commits";
 /// Manifests read at once: what a store answers in parallel, without asking it for thousands of connections.
 const READS_AT_ONCE: usize = 64;
 /// What a copy that was cut short, and what a wrong hand, leave behind looks the same.
@@ -145,7 +145,8 @@ async fn numbers_after(store: &Store, number: u64) -> Result<Vec<u64>, Error> {
     Ok(names.iter().filter_map(|name| manifest_number(name)).collect())
 }
 
-fn manifest_number(name: &str) -> Option<u64> {
+/// The number in the name of a manifest; other files in the folder are none of ours.
+pub(super) fn manifest_number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
@@ -168,16 +169,17 @@ struct Preamble {
     format: u32,
 }
 
-fn parse(bytes: &Bytes) -> Result<Commit, String> {
+/// Reads one manifest; the reason if it is none.
+pub(super) fn parse(bytes: &Bytes) -> Result<Commit, String> {
     if bytes.is_empty() {
         return Err("it is empty: the machine lost power while publishing it\n\
                     hint: if it is the newest file in its folder, delete it; the run it belongs to was never confirmed"
             .to_owned());
     }
     let format = serde_json::from_slice::<Preamble>(bytes).map_err(no_manifest)?.format;
-    if format != FORMAT {
+    if format == 0 || format > FORMAT {
         return Err(format!(
-            "it has format {format}, this version knows {FORMAT}\nhint: use a newer version of tieout"
+            "it has format {format}, this version knows 1 to {FORMAT}\nhint: use a newer version of tieout"
         ));
     }
     serde_json::from_slice(bytes).map_err(no_manifest)
@@ -219,7 +221,6 @@ fn link(head: &mut Head, warehouse_id: &str, number: u64, commit: Commit, digest
     if let Some(word) = words.into_iter().find(|word| ColumnType::parse(word).is_none()) {
         return Err(format!("column type `{word}` is unknown"));
     }
-    head.commits.push(Arc::new(commit));
-    head.digest = digest;
+    head.push(Arc::new(commit), digest);
     Ok(())
 }

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// The manifest format that this version writes.
-pub const FORMAT: u32 = 1;
+pub use super::marks::{Pin, Signoff};
+pub use super::overlay::StateOverlay;
+
+/// The manifest format that this version writes; it reads all older ones.
+///
+/// 1: a table's changes and state are one file each. 2: they are lists of files, ascending by key from file to file.
+pub const FORMAT: u32 = 2;
 
 /// What a commit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,21 @@ pub enum CommitKind {
     Recheck,
     /// Superseded states dropped.
     Vacuum,
+}
+
+impl CommitKind {
+    /// The word in manifests, `meta.commits` and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Definitions => "definitions",
+            Self::Pin => "pin",
+            Self::Waiver => "waiver",
+            Self::Signoff => "signoff",
+            Self::Recheck => "recheck",
+            Self::Vacuum => "vacuum",
+        }
+    }
 }
 
 /// A Parquet file of the warehouse.
@@ -66,18 +86,46 @@ pub struct TableCommit {
     /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub control_totals: BTreeMap<String, String>,
-    /// What changed; none if nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changes: Option<DataFile>,
-    /// The full table after this commit; none if nothing changed (then the last state stands) and for append tables.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<DataFile>,
+    /// Sum of each decimal column over the rows of the change files as they stand in them, whatever the operation. Left out
+    /// for append tables, whose `control_totals` are those sums.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes_totals: BTreeMap<String, String>,
+    /// Set where the state took other typed values than the rows before had, though their content is the same: the manifest
+    /// reads records otherwise now. Such a state cannot be rebuilt from an earlier one, so it is never dropped.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub projected_anew: bool,
+    /// What changed, ascending by key from file to file; empty if nothing did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub changes: Vec<DataFile>,
+    /// The full table after this commit, ascending by key from file to file; empty if nothing changed (then the last state
+    /// stands) and for append tables. A table without rows has one file without rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub state: Vec<DataFile>,
     /// The value up to which the table was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Set when the run's rows were held back because too many would have vanished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Files as format 2 lists them, or the one file of format 1.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DataFile>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Files {
+        Many(Vec<DataFile>),
+        One(DataFile),
+    }
+    Ok(match Files::deserialize(deserializer)? {
+        Files::Many(files) => files,
+        Files::One(file) => vec![file],
+    })
 }
 
 /// One source's part in an extract run.
@@ -101,12 +149,47 @@ pub struct SourceRun {
     pub waited_seconds: u64,
     /// Tables that ended otherwise than complete.
     pub incomplete_tables: Vec<String>,
+    /// Those of them that were not read to their end, so that reading again may help; all of them if not told. The others
+    /// were answered: empty, refused or hidden, as they will be the next time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_tables: Option<Vec<String>>,
+}
+
+impl SourceRun {
+    /// Tables that were not read to their end.
+    pub fn unread(&self) -> &[String] {
+        self.unread_tables.as_deref().unwrap_or(&self.incomplete_tables)
+    }
+}
+
+/// Names the state of a table that a commit wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StateAddress {
+    /// The source's name.
+    pub source: String,
+    /// The table's name.
+    pub table: String,
+    /// The commit that wrote it.
+    pub commit: u64,
+}
+
+/// A state written again after it was dropped: for a pin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuiltState {
+    /// The source's name.
+    pub source: String,
+    /// The table's name.
+    pub table: String,
+    /// The commit that wrote the state first.
+    pub commit: u64,
+    /// The new files: the same rows, ascending by key from file to file.
+    pub state: Vec<DataFile>,
 }
 
 /// The manifest of one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
-    /// [`FORMAT`].
+    /// [`FORMAT`] of the version that wrote it.
     pub format: u32,
     /// The warehouse it belongs to, a UUID as text.
     pub warehouse_id: String,
@@ -130,6 +213,19 @@ pub struct Commit {
     pub runs: Vec<SourceRun>,
     /// Every table looked at, whether or not it changed.
     pub tables: Vec<TableCommit>,
+    /// States that readers of this commit and later ones no longer use: an earlier state and the changes since give the same
+    /// rows. Their files go after a safety age.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped_states: Vec<StateAddress>,
+    /// States that were dropped and are there again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rebuilt_states: Vec<RebuiltState>,
+    /// The name that it gives to an earlier commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// The month that it signs off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signoff: Option<Signoff>,
 }
 
 /// The chain up to a commit, as one reader sees it: immutable, shared by reference.
@@ -139,6 +235,8 @@ pub struct Head {
     pub commits: Vec<Arc<Commit>>,
     /// SHA-256, hex, of the last commit's manifest; empty if there is none.
     pub digest: String,
+    /// What later commits did to the states of earlier ones. [`Head::push`] keeps it.
+    pub states: StateOverlay,
 }
 
 /// The files that make up a table's content as of a commit.
@@ -146,8 +244,8 @@ pub struct Head {
 pub struct Snapshot {
     /// Typed columns as of that commit.
     pub columns: Vec<(String, String)>,
-    /// The nearest state at or before the commit.
-    pub state: Option<DataFile>,
-    /// Change files after that state, oldest first, up to the commit.
+    /// The nearest state at or before the commit, ascending by key from file to file.
+    pub state: Vec<DataFile>,
+    /// Change files after that state, oldest first, up to the commit; those of one commit ascending by key.
     pub changes: Vec<(u64, DataFile)>,
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use arrow::error::ArrowError;
 
+use super::marks::MomentError;
+
 /// Characters of a store's message that are shown: some answer with a page.
 const SHOWN_MAX: usize = 400;
 
@@ -51,7 +53,7 @@ pub enum Error {
         reason: String,
     },
     /// A newer version of tieout wrote it.
-    #[error("open {file}: it has format {found}, this version knows {known}\nhint: use a newer version of tieout")]
+    #[error("open {file}: it has format {found}, this version knows 1 to {known}\nhint: use a newer version of tieout")]
     Newer {
         /// The file.
         file: String,
@@ -99,15 +101,18 @@ pub enum Error {
         reason: String,
     },
     /// A moment that nobody can read.
-    #[error("as of `{text}`: {reason}\nhint: latest, 2025-12-31, 2025-12-31T17:00:00Z or commit:42")]
+    #[error("as of `{text}`: {reason}\nhint: latest, 2025-12-31, 2025-12-31T17:00:00Z, commit:42 or the name of a pin")]
     AsOf {
         /// The text as given.
         text: String,
         /// Why it is none.
         reason: String,
     },
+    /// A moment that means nothing here, or a pin or sign-off that cannot be made.
+    #[error(transparent)]
+    Moment(#[from] MomentError),
     /// A commit that is not in the chain.
-    #[error("commit {number} does not exist: the newest is {newest}")]
+    #[error("commit {number} does not exist: the newest is {newest}\nhint: `tieout log` lists the commits")]
     UnknownCommit {
         /// The number asked for.
         number: u64,

@@ -1,87 +1,246 @@
-//! Parquet files: how rows become bytes, and back.
+//! Parquet files: how rows become bytes, and back, a batch at a time.
 //!
-//! Invariants: zstd, sorted by key, statistics and a bloom filter on the key; what is read has the SHA-256 that its commit
-//! recorded. Leaves out: which files there are (`head`), what they mean together (`state`).
+//! Invariants: zstd, statistics and a bloom filter on the key, sorted by key except in append tables; a file is split before
+//! it outgrows memory; what is read has the SHA-256 that its commit recorded. Encoding, decoding and hashing block: they run
+//! on threads that may. Leaves out: which files there are (`head`), what they mean together (`state`).
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 
 use super::commit::DataFile;
 use super::error::Error;
+use super::merge::Batches;
 use super::rows::{HASH, KEY, RAW};
+use super::state::BATCH_ROWS;
 use super::store::{Store, digest};
 
-/// Rows of one row group: with records of a few kilobytes, some hundred megabytes at most.
+/// Rows of one row group: with records of a few kilobytes, some tens of megabytes when encoded.
 const ROW_GROUP_ROWS: usize = 65_536;
 
-/// Writes batches, sorted by key, as one new file below `folder`.
-///
-/// The random end of the name keeps what a crashed run left behind, or what another run writes, out of the way.
-pub(super) async fn write(
-    store: &Store,
-    folder: &str,
-    commit: u64,
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-) -> Result<DataFile, Error> {
-    let path = format!("{folder}/{commit:020}-{:08x}.parquet", rand::random::<u32>());
-    let bytes = encode(schema, batches).map_err(Error::arrow("encode", path.as_str()))?;
-    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    let file = DataFile { sha256: digest(&bytes), bytes: bytes.len() as u64, rows, path };
-    if store.put_new(&file.path, bytes).await? {
-        Ok(file)
-    } else {
-        Err(Error::corrupt(file.path, "a file of this random name exists already"))
+/// How much is held in memory, and how large files become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a table's incoming rows that are sorted in memory; more are sorted on the disk (`TMPDIR`).
+    pub sort_bytes: usize,
+    /// Rows of one file.
+    pub file_rows: u64,
+    /// Bytes of one file, encoded: held in memory until it is whole.
+    pub file_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sort_bytes: 256 << 20, file_rows: 1 << 20, file_bytes: 128 << 20 }
     }
 }
 
-/// Reads a file back, refusing bytes that are not those the commit recorded.
-pub(super) async fn read(store: &Store, file: &DataFile) -> Result<Vec<RecordBatch>, Error> {
-    let missing = || Error::corrupt(&file.path, "the file is missing, though a commit lists it");
-    let bytes = store.get(&file.path).await?.ok_or_else(missing)?;
-    let found = digest(&bytes);
-    if found != file.sha256 {
-        let reason = format!("its SHA-256 is {found}, the commit recorded {}", file.sha256);
-        return Err(Error::corrupt(&file.path, reason));
-    }
-    decode(bytes).map_err(Error::arrow("read", file.path.as_str()))
+/// The store from a thread that may block.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    store: Store,
+    runtime: Handle,
 }
 
-fn encode(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Bytes, ArrowError> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+impl Disk {
+    /// To be called on a runtime, and used on its blocking threads.
+    pub(super) fn new(store: &Store) -> Self {
+        Self { store: store.clone(), runtime: Handle::current() }
+    }
+
+    /// A file of a commit, on the local disk, with the SHA-256 that the commit recorded.
+    pub(super) fn fetch(&self, file: &DataFile) -> Result<Fetched, Error> {
+        let failed = |cause| Error::Store { action: "read", path: file.path.clone(), cause };
+        let spilled =
+            |source| Error::Io { action: "copy to the temporary folder (TMPDIR)", path: file.path.clone(), source };
+        let found = self.runtime.block_on(self.store.objects().get(&Path::from(file.path.as_str())));
+        let found = found.map_err(|source| match source {
+            object_store::Error::NotFound { .. } => {
+                Error::corrupt(&file.path, "the file is missing, though a commit lists it")
+            }
+            source => failed(source),
+        })?;
+        let (local, sha256) = match found.payload {
+            GetResultPayload::File(mut local, _) => {
+                let sha256 = hash(&mut local).map_err(|error| Error::io("read", file.path.as_ref())(error))?;
+                (local, sha256)
+            }
+            GetResultPayload::Stream(mut stream) => {
+                let mut local = tempfile::tempfile().map_err(spilled)?;
+                let mut hasher = Sha256::new();
+                while let Some(bytes) = self.runtime.block_on(stream.try_next()).map_err(failed)? {
+                    hasher.update(&bytes);
+                    local.write_all(&bytes).map_err(spilled)?;
+                }
+                (local, hex::encode(hasher.finalize()))
+            }
+        };
+        if sha256 != file.sha256 {
+            let reason = format!("its SHA-256 is {sha256}, the commit recorded {}", file.sha256);
+            return Err(Error::corrupt(&file.path, reason));
+        }
+        Ok(Fetched { path: file.path.clone(), local })
+    }
+
+    fn put(&self, path: String, bytes: Vec<u8>, rows: u64) -> Result<DataFile, Error> {
+        let file = DataFile { sha256: digest(&bytes), bytes: bytes.len() as u64, rows, path };
+        if self.runtime.block_on(self.store.put_new(&file.path, Bytes::from(bytes)))? {
+            Ok(file)
+        } else {
+            Err(Error::corrupt(file.path, "a file of this random name exists already"))
+        }
+    }
+}
+
+fn hash(file: &mut File) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    file.rewind()?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// A Parquet file on the local disk. One reader at a time: they share its position.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) path: String,
+    pub(super) local: File,
+}
+
+impl Fetched {
+    /// Its rows, only of the columns that `choose` names among those of its schema.
+    pub(super) fn rows(&self, choose: impl FnOnce(&SchemaRef) -> Vec<String>) -> Result<Batches, Error> {
+        let failed = || Error::arrow("read", self.path.as_str());
+        let local = self.local.try_clone().map_err(Error::io("open", self.path.as_ref()))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(local);
+        let builder = builder.map_err(|error| failed()(ArrowError::from(error)))?;
+        let names = choose(builder.schema());
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().map(String::as_str));
+        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+        let reader = reader.map_err(|error| failed()(ArrowError::from(error)))?;
+        let path = self.path.clone();
+        Ok(Box::new(reader.map(move |batch| batch.map_err(Error::arrow("read", path.as_str())))))
+    }
+}
+
+/// Where the files of one table go, and how large they become.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) disk: Disk,
+    /// Below the warehouse's root.
+    pub(super) folder: String,
+    pub(super) commit: u64,
+    pub(super) limits: Limits,
+    /// Whether rows come ascending by key.
+    pub(super) is_sorted: bool,
+}
+
+/// Writes rows as files, each as large as the limits let it be.
+pub(super) struct Writer {
+    target: Target,
+    schema: SchemaRef,
+    open: Option<ArrowWriter<Vec<u8>>>,
+    /// Rows of the open file.
+    rows: u64,
+    files: Vec<DataFile>,
+}
+
+impl Writer {
+    pub(super) fn new(target: Target, schema: SchemaRef) -> Self {
+        Self { target, schema, open: None, rows: 0, files: Vec::new() }
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let left = usize::try_from(self.target.limits.file_rows.max(1) - self.rows).unwrap_or(usize::MAX);
+            let length = left.min(batch.num_rows() - start);
+            let slice = batch.slice(start, length);
+            let mut open = self.open()?;
+            open.write(&slice).map_err(|error| self.failed(error))?;
+            start += length;
+            self.rows += length as u64;
+            let limits = self.target.limits;
+            let is_full = self.rows >= limits.file_rows
+                || open.bytes_written().saturating_add(open.in_progress_size()) >= limits.file_bytes;
+            self.open = Some(open);
+            if is_full {
+                self.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files written: at least one, be it without rows.
+    pub(super) fn finish(mut self) -> Result<Vec<DataFile>, Error> {
+        if self.open.is_none() && self.files.is_empty() {
+            self.open = Some(self.open()?);
+        }
+        self.close()?;
+        Ok(self.files)
+    }
+
+    fn open(&mut self) -> Result<ArrowWriter<Vec<u8>>, Error> {
+        if let Some(open) = self.open.take() {
+            return Ok(open);
+        }
+        let properties = properties(&self.schema, self.target.is_sorted).map_err(|error| self.failed(error.into()))?;
+        ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&self.schema), Some(properties))
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The random end of the name keeps what a crashed run left behind, or what another run writes, out of the way.
+    fn close(&mut self) -> Result<(), Error> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let bytes = open.into_inner().map_err(|error| self.failed(error))?;
+        let Target { folder, commit, .. } = &self.target;
+        let path = format!("{folder}/{commit:020}-{:08x}.parquet", rand::random::<u32>());
+        self.files.push(self.target.disk.put(path, bytes, std::mem::take(&mut self.rows))?);
+        Ok(())
+    }
+
+    fn failed(&self, error: parquet::errors::ParquetError) -> Error {
+        Error::arrow("encode", self.target.folder.as_str())(ArrowError::from(error))
+    }
+}
+
+fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
     let key = i32::try_from(schema.index_of(KEY)?).unwrap_or_default();
+    let sorting = SortingColumn { column_idx: key, descending: false, nulls_first: false };
     let column = |name: &str| ColumnPath::from(name);
     // Records and digests do not repeat and nobody compares them by range: no dictionary, no statistics.
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by(concat!("tieout ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_sorting_columns(Some(vec![SortingColumn { column_idx: key, descending: false, nulls_first: false }]))
+        .set_sorting_columns(is_sorted.then(|| vec![sorting]))
         .set_column_bloom_filter_enabled(column(KEY), true)
-        .set_column_bloom_filter_max_ndv(column(KEY), rows.clamp(1, ROW_GROUP_ROWS) as u64)
+        // The most there can be: a filter is folded to what its keys need.
+        .set_column_bloom_filter_max_ndv(column(KEY), ROW_GROUP_ROWS as u64)
         .set_column_dictionary_enabled(column(KEY), false)
         .set_column_dictionary_enabled(column(RAW), false)
         .set_column_statistics_enabled(column(RAW), EnabledStatistics::None)
         .set_column_dictionary_enabled(column(HASH), false)
         .set_column_statistics_enabled(column(HASH), EnabledStatistics::None)
         .build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, SchemaRef::clone(schema), Some(properties))?;
-    for batch in batches {
-        writer.write(batch)?;
-    }
-    writer.close()?;
-    Ok(Bytes::from(bytes))
-}
-
-fn decode(bytes: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
-    ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(super::state::BATCH_ROWS).build()?.collect()
+    Ok(properties)
 }

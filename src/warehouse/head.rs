@@ -31,6 +31,11 @@ impl Head {
                 let unknown = || Error::UnknownCommit { number: *number, newest: self.number() };
                 Some(self.commit(*number).ok_or_else(unknown)?)
             }
+            AsOf::Pin(name) => {
+                let number = self.pin(name)?.commit;
+                let unknown = || Error::UnknownCommit { number, newest: self.number() };
+                Some(self.commit(number).ok_or_else(unknown)?)
+            }
         };
         Ok(found.map(Arc::clone))
     }
@@ -48,17 +53,19 @@ impl Head {
 
     /// The files that make up the table as of a commit; none if nobody had looked at it by then.
     ///
-    /// For an append table there is no state, and the change files are all it has.
+    /// For an append table there is no state, and the change files are all it has. States that were dropped are passed over.
     pub fn snapshot(&self, commit: u64, source: &str, table: &str) -> Option<Snapshot> {
         self.table(commit, source, table)?;
         let columns = self.column_words(commit, source, table).to_vec();
         let mut snapshot = Snapshot { columns, ..Snapshot::default() };
         for (number, found) in self.newest_first(commit, source, table) {
-            if found.state.is_some() {
-                snapshot.state.clone_from(&found.state);
+            let state = self.state(number, found);
+            if !state.is_empty() {
+                snapshot.state = state.to_vec();
                 break;
             }
-            snapshot.changes.extend(found.changes.iter().map(|file| (number, file.clone())));
+            // Backwards here and turned round below, so that the files of one commit keep their order.
+            snapshot.changes.extend(found.changes.iter().rev().map(|file| (number, file.clone())));
         }
         snapshot.changes.reverse();
         Some(snapshot)
@@ -67,7 +74,8 @@ impl Head {
     /// All change files of the table up to a commit, oldest first.
     pub fn history(&self, upto: u64, source: &str, table: &str) -> Vec<(u64, DataFile)> {
         let all = self.newest_first(upto, source, table);
-        let mut files: Vec<_> = all.filter_map(|(number, found)| Some((number, found.changes.clone()?))).collect();
+        let files = all.flat_map(|(number, found)| found.changes.iter().rev().map(move |file| (number, file.clone())));
+        let mut files: Vec<_> = files.collect();
         files.reverse();
         files
     }
@@ -95,10 +103,10 @@ impl Head {
     pub fn is_append(&self, upto: u64, source: &str, table: &str) -> bool {
         let mut grew = false;
         for (_, found) in self.newest_first(upto, source, table) {
-            if found.state.is_some() {
+            if !found.state.is_empty() {
                 return false;
             }
-            grew |= found.changes.is_some();
+            grew |= !found.changes.is_empty();
         }
         grew
     }

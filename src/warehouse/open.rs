@@ -10,15 +10,14 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
-use super::Warehouse;
 use super::address::Address;
 use super::chain::HALF_COPIED;
 use super::commit::FORMAT;
 use super::error::Error;
 use super::remote;
 use super::store::Store;
+use super::{IDENTITY, Warehouse};
 
-const IDENTITY: &str = "tieout.json";
 /// What a warehouse has beside its identity.
 const PARTS: [&str; 4] = ["commits", "checkpoints", "data", "definitions"];
 /// What file systems and file managers put anywhere.
@@ -112,7 +111,11 @@ async fn identity(store: &Store) -> Result<Option<String>, Error> {
         Error::corrupt(file(), format!("it does not say which warehouse this is: {error}\n{HALF_COPIED}"))
     };
     let format = serde_json::from_slice::<Preamble>(&bytes).map_err(unclear)?.format;
-    if format != FORMAT {
+    if format == 0 {
+        let reason = format!("it has format 0, which there is not\n{HALF_COPIED}");
+        return Err(Error::corrupt(file(), reason));
+    }
+    if format > FORMAT {
         return Err(Error::Newer { file: file(), found: format, known: FORMAT });
     }
     Ok(Some(serde_json::from_slice::<Identity>(&bytes).map_err(unclear)?.warehouse_id))

@@ -4,25 +4,26 @@
 //! put-if-absent, so that of two runs one wins and the other gets [`Error::Conflict`]. What a run leaves behind when it
 //! dies is files that no manifest names.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::commit::{Commit, CommitKind, DataFile, FORMAT, Head, SourceRun, TableCommit};
-use super::diff::{Diff, Row, is_mass_deletion, rows};
-use super::error::Error;
-use super::rows::{
-    COMMIT, CoverageStatus, EXTRACTED_AT, HASH, KEY, OP, RAW, ReadMode, Reject, SCOPE, SYSTEM_SOURCE, TableInput,
-    changes_schema, input_schema, state_schema,
+use super::commit::{
+    Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit,
 };
-use super::state::{Sides, control_totals, with_op};
-use super::store::digest;
-use super::system::text_at;
-use super::{Warehouse, chain, files};
+use super::compare::{Against, Outcome, Task};
+use super::error::Error;
+use super::files::{Disk, Target};
+use super::merge::Batches;
+use super::rows::{
+    COMMIT, Coverage, CoverageStatus, EXTRACTED_AT, HASH, HASH_BEFORE, KEY, OP, RAW, ReadMode, SCOPE, SYSTEM_SOURCE,
+    TableInput, input_schema,
+};
+use super::{Warehouse, chain};
 use crate::clock::Clock;
 
 /// What a commit says of itself, beside its tables.
@@ -67,6 +68,10 @@ impl Warehouse {
             definitions: header.definitions,
             runs: header.runs,
             tables: Vec::new(),
+            dropped_states: Vec::new(),
+            rebuilt_states: Vec::new(),
+            pin: None,
+            signoff: None,
         };
         Ok(Prepared { warehouse: self.clone(), clock: header.clock.clone(), base, commit, inputs: Vec::new() })
     }
@@ -81,6 +86,7 @@ impl Warehouse {
         let durable = !commit.clock_is_given;
         if durable {
             let files = commit.tables.iter().flat_map(|table| table.changes.iter().chain(&table.state));
+            let files = files.chain(commit.rebuilt_states.iter().flat_map(|rebuilt| &rebuilt.state));
             let definitions = super::definitions_path(&commit.definitions);
             let mut paths: Vec<String> = files.map(|file| file.path.clone()).collect();
             paths.extend(self.store.get(&definitions).await?.map(|_| definitions));
@@ -114,14 +120,34 @@ impl Prepared {
     ///
     /// Its digest is empty: that of an unpublished manifest is not known yet.
     pub fn head(&self) -> Arc<Head> {
-        let mut commits = self.base.commits.clone();
-        commits.push(Arc::new(self.commit.clone()));
-        Arc::new(Head { commits, digest: String::new() })
+        let mut head = Head::clone(&self.base);
+        head.push(Arc::new(self.commit.clone()), String::new());
+        Arc::new(head)
     }
 
     /// The chain that the commit builds on.
     pub fn base(&self) -> &Arc<Head> {
         &self.base
+    }
+
+    pub(super) fn set_pin(&mut self, pin: Pin) {
+        self.commit.pin = Some(pin);
+    }
+
+    pub(super) fn set_signoff(&mut self, signoff: Signoff) {
+        self.commit.signoff = Some(signoff);
+    }
+
+    pub(super) fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    pub(super) fn set_dropped(&mut self, dropped: Vec<StateAddress>) {
+        self.commit.dropped_states = dropped;
+    }
+
+    pub(super) fn set_rebuilt(&mut self, rebuilt: Vec<RebuiltState>) {
+        self.commit.rebuilt_states = rebuilt;
     }
 
     /// The tables added so far, without their rows, as the warehouse took them: coverage is `partial` where deletions were
@@ -135,92 +161,83 @@ impl Prepared {
     /// Every row counts, those of scopes without coverage too; a row leaves only by a full read of its scope. Rows that were
     /// read again with the same content keep their commit, and take new typed values if the manifest reads them otherwise now.
     pub async fn add(&mut self, mut input: TableInput) -> Result<TableCommit, Error> {
+        let batches = std::mem::take(&mut input.batches);
+        self.add_rows(input, batches.into_iter().map(Ok)).await
+    }
+
+    /// As [`Self::add`], with the rows as a stream beside an input without batches: they may be more than fit into memory.
+    pub async fn add_rows<I>(&mut self, mut input: TableInput, rows: I) -> Result<TableCommit, Error>
+    where
+        I: IntoIterator<Item = Result<RecordBatch, Error>>,
+        I::IntoIter: Send + 'static,
+    {
         let known = self.base.table(self.base.number(), &input.source, &input.table).cloned();
-        let append = self.base.is_append(self.base.number(), &input.source, &input.table);
-        check(&input, &self.commit.tables, known.as_ref(), append)?;
-        let added = match input.mode {
-            ReadMode::Append => self.append(&input).await?,
-            ReadMode::Full | ReadMode::Incremental => self.compare(&mut input, known.as_ref()).await?,
-        };
-        let mut kept = added.clone();
-        if known.is_some_and(|known| known.schema_fingerprint == added.schema_fingerprint) {
+        let is_append = self.base.is_append(self.base.number(), &input.source, &input.table);
+        check(&input, &self.commit.tables, known.as_ref(), is_append)?;
+        let task = self.task(&input, checked(&input, rows.into_iter()));
+        let mut table = unchanged(&input);
+        let same_columns = known.as_ref().is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
+        let against = (input.mode != ReadMode::Append).then(|| self.against(&input, known.as_ref(), same_columns));
+        // Sorting, hashing and encoding block for seconds: not where other tasks wait.
+        let done = tokio::task::spawn_blocking(move || match against {
+            Some(against) => task.compare(against),
+            None => task.append(),
+        });
+        let outcome = done.await.unwrap_or_else(|stopped| {
+            Err(Error::Io { action: "compare", path: input.table.clone(), source: stopped.into() })
+        })?;
+        record(outcome, &mut table, &mut input);
+        if input.mode != ReadMode::Append {
+            // A run that gives no cursor leaves the older one standing: reading more than needed is harmless, less is not.
+            table.cursor = table.cursor.or_else(|| known.as_ref().and_then(|known| known.cursor.clone()));
+        }
+        let mut kept = table.clone();
+        if known.is_some_and(|known| known.schema_fingerprint == table.schema_fingerprint) {
             kept.columns.clear();
         }
         self.commit.tables.push(kept);
-        input.batches.clear();
         self.inputs.push(input);
-        Ok(added)
-    }
-
-    async fn append(&self, input: &TableInput) -> Result<TableCommit, Error> {
-        let failed = || Error::arrow("add rows to", format!("{}.{}", input.source, input.table));
-        let mut table = unchanged(input);
-        let mut batches = Vec::new();
-        for batch in input.batches.iter().filter(|batch| batch.num_rows() > 0) {
-            let ops = vec!["I"; batch.num_rows()];
-            batches.push(with_op(&input.columns, batch, &ops, self.number()).map_err(failed())?);
-            table.rows += batch.num_rows() as u64;
-        }
-        table.inserted = table.rows;
-        table.control_totals = control_totals(&input.columns, &batches);
-        if !batches.is_empty() {
-            table.changes = Some(self.write(input, "changes", &changes_schema(&input.columns), &batches).await?);
-        }
         Ok(table)
     }
 
-    async fn compare(&self, input: &mut TableInput, known: Option<&TableCommit>) -> Result<TableCommit, Error> {
-        let failed = || Error::arrow("compare", format!("{}.{}", input.source, input.table));
-        let (base, warehouse) = (&self.base, &self.warehouse);
-        let previous = warehouse.read_state(base, base.number(), &input.source, &input.table).await?;
-        let mut table = unchanged(input);
-        let before = rows(&previous).map_err(failed())?;
-        let incoming = rows(&input.batches).map_err(failed())?;
-
-        let closable = closable_scopes(input);
-        let mut diff = Diff::new(&before, &incoming, |scope| closable.contains(scope));
-        let deleted = diff.counts().2;
-        // Results of our own close by the hundred when a fault is repaired: only what a source says is doubted.
-        let doubted = !input.accept_deletes && input.source != SYSTEM_SOURCE;
-        if doubted && is_mass_deletion(deleted, before.len() as u64) {
-            let reason = held_back_reason(&input.table, deleted, before.len());
-            distrust(&mut input.coverage, &diff.hold_back(), &reason);
-            table.held_back = Some(reason);
+    fn task(&self, input: &TableInput, rows: Batches) -> Task {
+        Task {
+            target: Target {
+                disk: Disk::new(&self.warehouse.store),
+                folder: format!("data/{}/{}", input.source, input.table),
+                commit: self.number(),
+                limits: self.warehouse.limits,
+                is_sorted: input.mode != ReadMode::Append,
+            },
+            table: input.table.clone(),
+            columns: input.columns.clone(),
+            rows,
         }
-        input.rejects.extend(diff.duplicates.iter().map(|row| duplicate(row, &input.batches)));
-
-        let sides = Sides::new(&input.columns, &previous, &input.batches).map_err(failed())?;
-        (table.inserted, table.updated, table.deleted) = diff.counts();
-        let differs = table.inserted + table.updated + table.deleted > 0;
-        let same_columns = known.is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
-        let anew = !previous.is_empty() && (!same_columns || sides.is_projected_anew(&diff.fates).map_err(failed())?);
-        if differs {
-            let changes = sides.changes(&diff.fates, self.number()).map_err(failed())?;
-            table.changes = Some(self.write(input, "changes", &changes_schema(&input.columns), &changes).await?);
-        }
-        if differs || anew {
-            let state = sides.state(&diff.fates, self.number(), anew).map_err(failed())?;
-            table.rows = state.iter().map(|batch| batch.num_rows() as u64).sum();
-            table.control_totals = control_totals(&input.columns, &state);
-            table.state = Some(self.write(input, "state", &state_schema(&input.columns), &state).await?);
-        } else {
-            table.rows = before.len() as u64;
-            table.control_totals = control_totals(&input.columns, &previous);
-        }
-        // A run that gives no cursor leaves the older one standing: reading more than needed is harmless, less is not.
-        table.cursor = table.cursor.or_else(|| known.and_then(|known| known.cursor.clone()));
-        Ok(table)
     }
 
-    async fn write(
-        &self,
-        input: &TableInput,
-        what: &str,
-        schema: &SchemaRef,
-        batches: &[RecordBatch],
-    ) -> Result<DataFile, Error> {
-        let folder = format!("data/{}/{}/{what}", input.source, input.table);
-        files::write(&self.warehouse.store, &folder, self.number(), schema, batches).await
+    fn against(&self, input: &TableInput, known: Option<&TableCommit>, same_columns: bool) -> Against {
+        let files = self.warehouse.files(&self.base, self.base.number(), &input.source, &input.table);
+        Against {
+            // Rows that are not read again stand under the run's columns from now on.
+            previous: files.under(input.columns.clone()).keeping(),
+            same_columns,
+            totals: known.map(|known| known.control_totals.clone()),
+            closable: closable_scopes(input),
+            // Results of our own close by the hundred when a fault is repaired: only what a source says is doubted.
+            is_doubted: !input.accept_deletes && input.source != SYSTEM_SOURCE,
+        }
+    }
+}
+
+fn record(outcome: Outcome, table: &mut TableCommit, input: &mut TableInput) {
+    (table.inserted, table.updated, table.deleted) = (outcome.inserted, outcome.updated, outcome.deleted);
+    (table.rows, table.control_totals) = (outcome.rows, outcome.totals);
+    (table.changes_totals, table.projected_anew) = (outcome.changes_totals, outcome.projected_anew);
+    (table.changes, table.state) = (outcome.changes, outcome.state);
+    input.rejects.extend(outcome.duplicates);
+    if let Some((reason, scopes)) = outcome.held_back {
+        distrust(&mut input.coverage, &scopes, &reason);
+        table.held_back = Some(reason);
     }
 }
 
@@ -237,19 +254,20 @@ fn next_moment(base: &Head, clock: &Clock) -> DateTime<Utc> {
 fn unchanged(input: &TableInput) -> TableCommit {
     let columns: Vec<(String, String)> =
         input.columns.iter().map(|(name, kind)| (name.clone(), kind.to_string())).collect();
-    let text: Vec<String> = columns.iter().map(|(name, word)| format!("{name}\u{1f}{word}")).collect();
     TableCommit {
         source: input.source.clone(),
         table: input.table.clone(),
-        schema_fingerprint: digest(text.join("\u{1e}").as_bytes()),
+        schema_fingerprint: super::fingerprint(&columns),
         columns,
         inserted: 0,
         updated: 0,
         deleted: 0,
         rows: 0,
         control_totals: std::collections::BTreeMap::new(),
-        changes: None,
-        state: None,
+        changes_totals: std::collections::BTreeMap::new(),
+        projected_anew: false,
+        changes: Vec::new(),
+        state: Vec::new(),
         cursor: input.cursor.clone(),
         held_back: None,
     }
@@ -266,26 +284,12 @@ fn closable_scopes(input: &TableInput) -> HashSet<String> {
     scopes
 }
 
-fn held_back_reason(table: &str, deleted: u64, rows: usize) -> String {
-    format!(
-        "{deleted} of {rows} rows would have vanished in one run; they are kept until a person confirms with \
-         `tieout extract --accept-deletes {table}`"
-    )
-}
-
 /// What a scope's list left out is in doubt: no check may speak on it.
-fn distrust(coverage: &mut [super::rows::Coverage], scopes: &[&str], reason: &str) {
-    for coverage in coverage.iter_mut().filter(|coverage| scopes.contains(&coverage.scope.as_str())) {
+fn distrust(coverage: &mut [Coverage], scopes: &BTreeSet<String>, reason: &str) {
+    for coverage in coverage.iter_mut().filter(|coverage| scopes.contains(&coverage.scope)) {
         coverage.status = CoverageStatus::Partial;
         coverage.error = Some(format!("held back: {reason}"));
     }
-}
-
-fn duplicate(row: &Row<'_>, batches: &[RecordBatch]) -> Reject {
-    let (batch, place) = row.place;
-    let raw = batches.get(batch).and_then(|batch| text_at(batch, RAW, place)).unwrap_or_default();
-    let reason = format!("key `{}` came more than once in this run; the last one is kept", row.key);
-    Reject { scope: row.scope.to_owned(), reason, raw: raw.to_owned() }
 }
 
 /// Whether a source's or table's name can be part of a path on every system.
@@ -303,28 +307,42 @@ fn check(input: &TableInput, added: &[TableCommit], known: Option<&TableCommit>,
     if added.iter().any(|it| it.source == input.source && it.table == input.table) {
         return refuse("it is part of this commit already".to_owned());
     }
-    let has_rows = known.is_some_and(|known| known.rows > 0 || known.changes.is_some() || known.state.is_some());
+    let has_rows = known.is_some_and(|known| known.rows > 0 || !known.changes.is_empty() || !known.state.is_empty());
     if input.mode == ReadMode::Append && has_rows && !is_append {
         return refuse("it is kept by key, rows cannot be appended to it".to_owned());
     }
     if input.mode != ReadMode::Append && is_append {
         return refuse("it is an append table, it cannot be compared by key".to_owned());
     }
-    let mut names: HashSet<&str> = [KEY, SCOPE, RAW, HASH, EXTRACTED_AT, COMMIT, OP].into();
+    let mut names: HashSet<&str> = [KEY, SCOPE, RAW, HASH, EXTRACTED_AT, COMMIT, OP, HASH_BEFORE].into();
     if let Some((name, _)) = input.columns.iter().find(|(name, _)| !names.insert(name.as_str())) {
         return refuse(format!("column `{name}` stands twice or has a reserved name"));
     }
-    let schema = input_schema(&input.columns);
-    for batch in &input.batches {
-        let found = batch.schema();
-        let fits =
-            found.fields().len() == schema.fields().len()
-                && found.fields().iter().zip(schema.fields()).all(|(found, expected)| {
-                    found.name() == expected.name() && found.data_type() == expected.data_type()
-                });
-        if !fits {
-            return refuse(format!("its rows have the columns {found:?}, declared are {schema:?}"));
-        }
-    }
     Ok(())
+}
+
+/// The rows as long as they fit what the input declares.
+fn checked(input: &TableInput, rows: impl Iterator<Item = Result<RecordBatch, Error>> + Send + 'static) -> Batches {
+    let (name, table, schema) = (input.source.clone(), input.table.clone(), input_schema(&input.columns));
+    Box::new(rows.map(move |batch| {
+        let batch = batch?;
+        if fits(&batch, &schema) {
+            return Ok(batch);
+        }
+        let reason = format!("its rows have the columns {:?}, declared are {schema:?}", batch.schema());
+        Err(Error::Input { name: name.clone(), table: table.clone(), reason })
+    }))
+}
+
+fn fits(batch: &RecordBatch, schema: &SchemaRef) -> bool {
+    let found = batch.schema_ref().fields();
+    let declared = found.iter().zip(schema.fields());
+    let extra = found.get(schema.fields().len()..).unwrap_or_default();
+    found.len() >= schema.fields().len()
+        && declared.into_iter().all(|(it, field)| it.name() == field.name() && it.data_type() == field.data_type())
+        && match extra {
+            [] => true,
+            [before] => before.name() == HASH_BEFORE && *before.data_type() == DataType::Utf8,
+            _ => false,
+        }
 }

@@ -33,8 +33,11 @@ pub const HASH: &str = "_hash";
 pub const EXTRACTED_AT: &str = "_extracted_at";
 /// The commit that last changed the row.
 pub const COMMIT: &str = "_commit";
-/// In change files: `I` inserted, `U` updated, `D` deleted.
+/// In change files: `I` inserted, `U` updated, `D` deleted, `P` projected anew: the record is the one that [`COMMIT`] brought,
+/// only the key under which its sensitive fields are hashed is another. A `P` is no change of the source.
 pub const OP: &str = "_op";
+/// Optional last column of a run's rows, while the key for sensitive fields is being changed: the content hash under the old key.
+pub const HASH_BEFORE: &str = "_hash_before";
 
 /// The source name under which results of our own (coverage, exceptions, check runs, …) are kept as tables.
 pub const SYSTEM_SOURCE: &str = "tieout";
@@ -184,6 +187,11 @@ impl CoverageStatus {
         matches!(self, Self::Ok | Self::EmptyVerified)
     }
 
+    /// Whether the source was heard to the end, whatever it said: reading again would not tell more.
+    pub fn is_answered(self) -> bool {
+        !matches!(self, Self::Failed | Self::Partial)
+    }
+
     /// The word stored in `meta.coverage`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -233,7 +241,8 @@ pub struct Reject {
 pub struct Drift {
     /// The field's path.
     pub field: String,
-    /// `missing` (declared, in no record), `new` (in records, not known to the manifest) or `type`.
+    /// `missing` (declared, in no record), `unmapped` (in records from the first, not known to the manifest), `new` (the same,
+    /// but not there before) or `type` (of another kind than declared or told before).
     pub kind: String,
     /// One sentence with an example.
     pub detail: String,

@@ -5,6 +5,8 @@
 //! there whole or not at all, elsewhere by the store's own precondition); every error names the path. Leaves out: what the
 //! bytes mean.
 
+mod sweep;
+
 use std::collections::BTreeSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use object_store::{
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
+
+pub(super) use sweep::{Blocking, Fingerprint, Object, OnBytes};
 
 /// A larger file goes to a bucket in parts: one request for it would take too long on a slow line.
 const PUT_BYTES_MAX: usize = 64 << 20;

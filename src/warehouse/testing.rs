@@ -17,11 +17,16 @@ use object_store::{
 use super::commit::CommitKind;
 use super::rows::{ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema};
 use super::store::digest;
-use super::{CommitHeader, Prepared, Warehouse};
+use super::{CommitHeader, Error, Prepared, Warehouse};
 use crate::clock::{Clock, SharedClock};
 
 /// A row for [`input`]: key, scope, amount in cents.
 pub(super) type Plain<'a> = (&'a str, &'a str, i128);
+
+/// How many random cases to try: few in every run of the tests, as many as `TIEOUT_CRASH_SEEDS` says in long ones.
+pub(super) fn seeds(few: u32) -> u32 {
+    std::env::var("TIEOUT_CRASH_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}
 
 pub(super) fn at(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_700_000_000_000_000 + micros).unwrap()
@@ -72,13 +77,13 @@ pub(super) fn input(rows: &[Plain<'_>], complete: &[&str]) -> TableInput {
 }
 
 pub(super) async fn prepare(warehouse: &Warehouse) -> Prepared {
-    prepare_at(warehouse, &clock()).await
+    prepare_at(warehouse, &clock()).await.unwrap()
 }
 
-pub(super) async fn prepare_at(warehouse: &Warehouse, clock: &Clock) -> Prepared {
+pub(super) async fn prepare_at(warehouse: &Warehouse, clock: &Clock) -> Result<Prepared, Error> {
     let (kind, definitions) = (CommitKind::Extract, String::new());
     let header = CommitHeader { kind, clock, definitions, runs: Vec::new(), observed_at: at(0) };
-    warehouse.prepare(header).await.unwrap()
+    warehouse.prepare(header).await
 }
 
 /// Commits one table; gives back what the commit says of it.

@@ -1,7 +1,10 @@
 //! The integration tests: one binary, because DataFusion links slowly.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its test functions do")]
 
+mod cli;
+mod crash;
 mod extract;
+mod moments;
 mod server;
 mod sql;
 mod tidy;

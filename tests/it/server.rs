@@ -37,6 +37,7 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
     let mut wanted = ServerOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         next_free_port: false,
+        tls: None,
         users: vec![User { name: "ada".to_owned(), password: "secret".to_owned() }],
         max_connections: 20,
         statement_timeout: None,

@@ -148,7 +148,7 @@ fn tieout(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-fn write_workspace(folder: &Path, simulator: &Simulator) {
+pub(crate) fn write_workspace(folder: &Path, simulator: &Simulator) {
     let (procore, acumatica) = (simulator.procore(), simulator.acumatica());
     let settings = format!(
         "[firm]\nname = \"Truth Builders\"\ntimezone = \"America/Chicago\"\n\n\

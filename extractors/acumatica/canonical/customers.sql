@@ -10,7 +10,7 @@ select
     trim(customer_name) as name,
     normalize_name(trim(customer_name)) as name_key,
     tax_id_hash,
-    coalesce(status, '') <> 'Inactive' as is_active,
+    coalesce(lower(trim(status)), '') <> 'inactive' as is_active,
     nullif(trim(terms), '') as payment_terms,
     nullif(trim(address_line), '') as address_line,
     nullif(trim(city), '') as city,

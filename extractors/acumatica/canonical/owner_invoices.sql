@@ -10,7 +10,8 @@
 -- A retainage release bills nothing new: gross 0.00, retainage −100.00, net 100.00.
 -- The contract is the project (see prime_contracts.sql). The application's number is on the pro forma that became this invoice; of a
 -- corrected one the newest revision.
--- Paid = released applications of payments that were not voided; one settled by a credit memo is not paid.
+-- Paid = released applications of payments that were not voided (see payments.sql); one settled by a credit memo or written off is not
+-- paid.
 
 with invoices as (
 
@@ -36,21 +37,36 @@ pro_formas as (
 
 ),
 
-voided as (
+documents as (
 
-    select trim(reference_nbr) as reference_nbr
+    select trim(type) as type, lower(trim(type)) as kind, trim(reference_nbr) as reference_nbr, lower(trim(status)) as status,
+        payment_amount
     from source.payments
-    where lower(trim(type)) like 'void%' or lower(trim(type)) = 'rpm' or lower(trim(status)) = 'voided'
-    group by 1
+
+),
+
+voids as (
+
+    select reference_nbr, abs(payment_amount) as amount
+    from documents
+    where
+        (kind like 'void%' or kind in ('rpm', 'vrf')) and
+        coalesce(status, '') not in (
+            'on hold', 'pending approval', 'rejected', 'pending print', 'printed', 'balanced', 'reserved', 'pending processing'
+        )
+    group by 1, 2
 
 ),
 
 payments as (
 
-    select trim(payments.type) as type, trim(payments.reference_nbr) as reference_nbr
-    from source.payments as payments
-    left anti join voided on trim(payments.reference_nbr) = voided.reference_nbr
-    where lower(trim(payments.status)) in ('open', 'closed') and lower(trim(payments.type)) not in ('credit memo', 'crm')
+    select documents.type, documents.reference_nbr
+    from documents
+    left anti join voids on documents.reference_nbr = voids.reference_nbr and abs(documents.payment_amount) = voids.amount
+    where
+        status in ('open', 'closed') and
+        not (kind like 'void%' or kind in ('rpm', 'vrf')) and
+        not (kind like '%memo%' or kind like '%write%off%' or kind like '% wo' or kind in ('crm', 'smb', 'smc'))
 
 ),
 

@@ -17,7 +17,7 @@ select
         when 'canceled' then 'void'
         else 'pending'
     end as approval_status,
-    coalesce(status, '') = 'Active' as is_active,
+    coalesce(lower(trim(status)), '') = 'active' as is_active,
     nullif(trim(project_manager), '') as project_manager,
     start_date,
     end_date as completion_date,

@@ -10,7 +10,9 @@
 -- A retainage release bills nothing new: gross 0.00, retainage −100.00, net 100.00.
 -- The commitment is that of the lines if all that name one agree; the project the header's, else the lines' by the same rule.
 --   lines on SC-1 and SC-1 → SC-1; on SC-1 and SC-2 → null.
--- Paid = released applications of payments that were not voided; one settled by a debit adjustment is not paid. The check's history
+-- Paid = released applications of payments that were not voided; one settled by a debit adjustment is not paid. A void counts once it
+-- is released, for the document with its number and amount: bills and checks are numbered apart, so that a check 000123 and an
+-- adjustment 000123 are two (see payments.sql). The check's history
 -- counts; what the bill says of a check stands in where that history did not come.
 
 with bills as (
@@ -49,23 +51,36 @@ line_references as (
 
 ),
 
-voided as (
+documents as (
 
-    select trim(reference_nbr) as reference_nbr
+    select trim(type) as type, lower(trim(type)) as kind, trim(reference_nbr) as reference_nbr, lower(trim(status)) as status,
+        payment_amount, application_date
     from source.checks
-    where lower(trim(type)) like 'void%' or lower(trim(type)) = 'vck' or lower(trim(status)) = 'voided'
-    group by 1
+
+),
+
+voids as (
+
+    select reference_nbr, abs(payment_amount) as amount
+    from documents
+    where
+        (kind like 'void%' or kind in ('vck', 'vrf')) and
+        coalesce(status, '') not in (
+            'on hold', 'pending approval', 'rejected', 'pending print', 'printed', 'balanced', 'reserved', 'pending processing'
+        )
+    group by 1, 2
 
 ),
 
 checks as (
 
-    select trim(checks.type) as type, trim(checks.reference_nbr) as reference_nbr, checks.application_date
-    from source.checks as checks
-    left anti join voided on trim(checks.reference_nbr) = voided.reference_nbr
+    select documents.type, documents.reference_nbr, documents.application_date
+    from documents
+    left anti join voids on documents.reference_nbr = voids.reference_nbr and abs(documents.payment_amount) = voids.amount
     where
-        lower(trim(checks.status)) in ('open', 'closed') and
-        lower(trim(checks.type)) not in ('debit adj.', 'debit adjustment', 'adr', 'credit adj.', 'acr')
+        status in ('open', 'closed') and
+        not (kind like 'void%' or kind in ('vck', 'vrf')) and
+        not (kind like '%adj%' or kind in ('adr', 'acr'))
 
 ),
 

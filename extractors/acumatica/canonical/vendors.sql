@@ -13,7 +13,7 @@ select
     normalize_name(trim(vendor_name)) as name_key,
     nullif(trim(legal_name), '') as legal_name,
     tax_id_hash,
-    coalesce(status, '') <> 'Inactive' as is_active,
+    coalesce(lower(trim(status)), '') <> 'inactive' as is_active,
     f1099_vendor as is_1099,
     nullif(trim(f1099_box), '') as tax_form_box,
     nullif(trim(terms), '') as payment_terms,

@@ -37,8 +37,8 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         ("version", text.clone(), |_, _| {
             Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))
         }),
-        ("current_database", text.clone(), |asker, _| Ok(string(&asker.database))),
-        ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.database))),
+        ("current_database", text.clone(), |asker, _| Ok(string(&asker.databases.name))),
+        ("current_catalog", text.clone(), |asker, _| Ok(string(&asker.databases.name))),
         ("current_schema", text.clone(), |asker, _| Ok(ScalarValue::Utf8(asker.search_path().into_iter().next()))),
         ("current_schemas", texts(), |asker, arguments| {
             let own = (arguments.first() == Some(&ScalarValue::Boolean(Some(true)))).then(|| SCHEMA.to_owned());
@@ -57,6 +57,11 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(relation(asker, arguments, |relation| relation.definition.clone()).flatten()))
         }),
         ("obj_description", text.clone(), |asker, arguments| {
+            if letters(arguments, 1).as_deref() == Some("pg_namespace") {
+                let schema = number(arguments, 0).and_then(|oid| schema_of(asker, oid));
+                let describe = |schema: String| asker.descriptions.as_ref()?(&schema, "", None);
+                return Ok(ScalarValue::Utf8(schema.and_then(describe)));
+            }
             let describe = |relation: &Relation| asker.descriptions.as_ref()?(&relation.schema, &relation.name, None);
             Ok(ScalarValue::Utf8(relation(asker, arguments, describe).flatten()))
         }),
@@ -70,7 +75,12 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         }),
         ("pg_encoding_to_char", text.clone(), |_, _| Ok(string("UTF8"))),
         ("pg_size_pretty", text.clone(), |_, arguments| {
-            Ok(string(format!("{} bytes", number(arguments, 0).unwrap_or(0))))
+            Ok(ScalarValue::Utf8(number(arguments, 0).map(|bytes| format!("{bytes} bytes"))))
+        }),
+        ("getdatabaseencoding", text.clone(), |_, _| Ok(string("UTF8"))),
+        ("pg_char_to_encoding", int.clone(), |_, _| Ok(ScalarValue::Int64(Some(6)))),
+        ("format", text.clone(), |_, arguments| {
+            Ok(ScalarValue::Utf8(letters(arguments, 0).map(|template| filled(&template, arguments))))
         }),
         ("quote_ident", text.clone(), |_, arguments| {
             Ok(ScalarValue::Utf8(letters(arguments, 0).map(|name| quoted(&name))))
@@ -110,9 +120,7 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, None))))
         }),
         (SCHEMA_NAME, text.clone(), |asker, arguments| {
-            let oid = number(arguments, 0);
-            let found =
-                asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| Some(schema_oid(name)) == oid);
+            let found = number(arguments, 0).and_then(|oid| schema_of(asker, oid));
             Ok(ScalarValue::Utf8(found.or_else(|| letters(arguments, 0))))
         }),
     ];
@@ -122,16 +130,11 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in NULL_TEXTS {
         list.push((name, text.clone(), |_, _| Ok(ScalarValue::Utf8(None))));
     }
-    for name in [
-        "pg_relation_size",
-        "pg_total_relation_size",
-        "pg_table_size",
-        "pg_database_size",
-        "pg_backend_pid",
-        "pg_my_temp_schema",
-        "txid_current",
-    ] {
+    for name in ["pg_backend_pid", "pg_my_temp_schema", "txid_current"] {
         list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(Some(0)))));
+    }
+    for name in NULL_NUMBERS {
+        list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(None))));
     }
     for name in [
         "pg_function_is_visible",
@@ -139,12 +142,15 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         "pg_operator_is_visible",
         "pg_collation_is_visible",
         "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_conversion_is_visible",
+        "pg_ts_config_is_visible",
+        "pg_ts_dict_is_visible",
+        "pg_ts_parser_is_visible",
+        "pg_ts_template_is_visible",
         "pg_statistics_obj_is_visible",
     ] {
         list.push((name, bool.clone(), |_, _| Ok(flag(true))));
-    }
-    for name in ["array_upper", "array_lower"] {
-        list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(None))));
     }
     for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push((name, bool.clone(), |_, _| Ok(flag(false))));
@@ -188,6 +194,18 @@ const NULL_TEXTS: &[&str] = &[
     "pg_tablespace_location",
     "inet_server_addr",
     "inet_client_addr",
+];
+
+/// Sizes, which differ from one moment's files to another's; bounds of lists, which are all null.
+const NULL_NUMBERS: &[&str] = &[
+    "pg_relation_size",
+    "pg_total_relation_size",
+    "pg_table_size",
+    "pg_indexes_size",
+    "pg_database_size",
+    "pg_tablespace_size",
+    "array_upper",
+    "array_lower",
 ];
 
 impl fmt::Debug for CatalogFunction {
@@ -261,6 +279,35 @@ fn letters(arguments: &[ScalarValue], place: usize) -> Option<String> {
         Ok(ScalarValue::Utf8(text)) => text,
         _ => None,
     }
+}
+
+/// The name of the schema with that oid.
+fn schema_of(asker: &Asker, oid: i64) -> Option<String> {
+    asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| schema_oid(name) == oid)
+}
+
+/// `format(template, …)`: `%s` a value, `%I` a name, `%L` a literal, each by its place.
+fn filled(template: &str, arguments: &[ScalarValue]) -> String {
+    let (mut out, mut place) = (String::new(), 1);
+    let mut characters = template.chars();
+    while let Some(character) = characters.next() {
+        let value = letters(arguments, place);
+        match (character, (character == '%').then(|| characters.next()).flatten()) {
+            ('%', Some('s')) => out.push_str(&value.unwrap_or_default()),
+            ('%', Some('I')) => out.push_str(&quoted(&value.unwrap_or_default())),
+            ('%', Some('L')) => {
+                out.push_str(
+                    &value.map_or_else(|| "NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''"))),
+                );
+            }
+            (_, other) => {
+                out.push(other.unwrap_or(character));
+                continue;
+            }
+        }
+        place += 1;
+    }
+    out
 }
 
 /// What is asked of the relation whose oid is the first argument.

@@ -16,6 +16,12 @@ use crate::server::encode::{field_type, type_modifier, type_size};
 pub(super) const OWNER: &str = "tieout";
 pub(super) const OWNER_OID: i64 = 10;
 
+/// The oids of `pg_class` and `pg_namespace`, which say what a description is of.
+const RELATION_CLASS: i64 = 1259;
+const NAMESPACE_CLASS: i64 = 2615;
+/// The one place where Postgres would keep its files.
+const TABLESPACE_OID: i64 = 1663;
+
 /// A row: the columns that are not null.
 type Row = HashMap<&'static str, ScalarValue>;
 
@@ -82,20 +88,15 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
         }
         "pg_attribute" => relations.iter().flat_map(attributes).collect(),
         "pg_class" => relations.iter().map(class).collect(),
-        "pg_database" => vec![Row::from([
-            ("oid", int(oid(&asker.database))),
-            ("datname", text(asker.database.clone())),
-            ("datdba", int(OWNER_OID)),
-            ("encoding", int(6)),
-            ("datlocprovider", text("c")),
-            ("datistemplate", no()),
-            ("datallowconn", yes()),
-            ("datconnlimit", int(-1)),
-            ("dattablespace", int(1663)),
-            ("datcollate", text("C")),
-            ("datctype", text("C")),
-        ])],
-        "pg_description" => relations.iter().flat_map(|relation| descriptions(asker, relation)).collect(),
+        "pg_database" => asker.databases.names().into_iter().map(database).collect(),
+        "pg_description" => {
+            let of_schema = |schema: String| {
+                let description = asker.descriptions.as_ref()?(&schema, "", None)?;
+                Some(description_row(schema_oid(&schema), NAMESPACE_CLASS, 0, description))
+            };
+            let of_relations = relations.iter().flat_map(|relation| descriptions(asker, relation));
+            of_relations.chain(asker.schemas().into_iter().filter_map(of_schema)).collect()
+        }
         "pg_namespace" => {
             let own = [SCHEMA.to_owned(), "information_schema".to_owned()];
             let row = |name: String| {
@@ -124,10 +125,31 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             settings.all().map(row).collect()
         }
         "pg_tables" => relations.iter().filter(|relation| !relation.is_view).map(listed).collect(),
+        "pg_tablespace" => vec![Row::from([
+            ("oid", int(TABLESPACE_OID)),
+            ("spcname", text("pg_default")),
+            ("spcowner", int(OWNER_OID)),
+        ])],
         "pg_views" => relations.iter().filter(|relation| relation.is_view).map(listed).collect(),
         "pg_type" => TYPES.iter().map(|of| type_row(of)).collect(),
         _ => Vec::new(),
     }
+}
+
+fn database(name: String) -> Row {
+    Row::from([
+        ("oid", int(oid(&name))),
+        ("datname", text(name)),
+        ("datdba", int(OWNER_OID)),
+        ("encoding", int(6)),
+        ("datlocprovider", text("c")),
+        ("datistemplate", no()),
+        ("datallowconn", yes()),
+        ("datconnlimit", int(-1)),
+        ("dattablespace", int(TABLESPACE_OID)),
+        ("datcollate", text("C")),
+        ("datctype", text("C")),
+    ])
 }
 
 fn role((name, number): (&str, i64)) -> Row {
@@ -225,19 +247,20 @@ fn attributes(relation: &Relation) -> Vec<Row> {
 
 fn descriptions(asker: &Asker, relation: &Relation) -> Vec<Row> {
     let Some(descriptions) = &asker.descriptions else { return Vec::new() };
-    let number = relation.oid();
-    let row = |place: usize, description: String| {
-        Row::from([
-            ("objoid", int(number)),
-            ("classoid", int(1259)),
-            ("objsubid", int(i64::try_from(place).unwrap_or(0))),
-            ("description", text(description)),
-        ])
-    };
+    let row = |place: usize, description: String| description_row(relation.oid(), RELATION_CLASS, place, description);
     let columns = relation.columns.fields().iter().enumerate().filter_map(|(place, field)| {
         Some(row(place + 1, descriptions(&relation.schema, &relation.name, Some(field.name()))?))
     });
     descriptions(&relation.schema, &relation.name, None).map(|text| row(0, text)).into_iter().chain(columns).collect()
+}
+
+fn description_row(object: i64, class: i64, place: usize, description: String) -> Row {
+    Row::from([
+        ("objoid", int(object)),
+        ("classoid", int(class)),
+        ("objsubid", int(i64::try_from(place).unwrap_or(0))),
+        ("description", text(description)),
+    ])
 }
 
 /// The types that results have, and those that parameters are sent as.

@@ -1,4 +1,5 @@
-//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `l` list.
+//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `l` a list
+//! that is null in every row.
 
 /// Tables that have rows.
 pub(super) const FILLED: &[(&str, &str)] = &[
@@ -41,6 +42,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
          typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:t typoutput:t typreceive:t typsend:t \
          typnotnull:b typbasetype:i typtypmod:i typndims:i typcollation:i typdefault:t typacl:l",
     ),
+    ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
 ];
 
@@ -49,19 +51,28 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_attrdef", "oid:i adrelid:i adnum:s adbin:t"),
     ("pg_auth_members", "oid:i roleid:i member:i grantor:i admin_option:b"),
     ("pg_cast", "oid:i castsource:i casttarget:i castfunc:i castcontext:t castmethod:t"),
-    ("pg_collation", "oid:i collname:t collnamespace:i collowner:i collprovider:t collencoding:i"),
+    (
+        "pg_collation",
+        "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colliculocale:t collicurules:t collversion:t",
+    ),
     (
         "pg_constraint",
-        "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
+        "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
          connoinherit:b conkey:l confkey:l conbin:t",
     ),
+    (
+        "pg_conversion",
+        "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:i condefault:b",
+    ),
+    ("pg_db_role_setting", "setdatabase:i setrole:i setconfig:l"),
+    ("pg_default_acl", "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:l"),
     ("pg_depend", "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t"),
     ("pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
-    ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtenabled:t"),
+    ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtfoid:i evtenabled:t evttags:l"),
     ("pg_extension", "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t"),
-    ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i"),
-    ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvoptions:l"),
+    ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i fdwhandler:i fdwvalidator:i fdwacl:l fdwoptions:l"),
+    ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvtype:t srvversion:t srvacl:l srvoptions:l"),
     ("pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
     (
         "pg_index",
@@ -71,11 +82,18 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ),
     ("pg_indexes", "schemaname:t tablename:t indexname:t tablespace:t indexdef:t"),
     ("pg_inherits", "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b"),
-    ("pg_language", "oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b"),
+    (
+        "pg_language",
+        "tableoid:i oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b lanplcallfoid:i laninline:i lanvalidator:i lanacl:l",
+    ),
     ("pg_locks", "locktype:t database:i relation:i pid:i mode:t granted:b"),
     ("pg_matviews", "schemaname:t matviewname:t matviewowner:t definition:t"),
-    ("pg_opclass", "oid:i opcmethod:i opcname:t opcnamespace:i opcdefault:b"),
-    ("pg_operator", "oid:i oprname:t oprnamespace:i oprleft:i oprright:i oprresult:i oprcode:t"),
+    (
+        "pg_opclass",
+        "tableoid:i oid:i opcmethod:i opcname:t opcnamespace:i opcfamily:i opcintype:i opckeytype:i opcdefault:b opcowner:i",
+    ),
+    ("pg_operator", "oid:i oprname:t oprnamespace:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:i"),
+    ("pg_opfamily", "tableoid:i oid:i opfmethod:i opfname:t opfnamespace:i opfowner:i"),
     ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
     ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t"),
     (
@@ -84,11 +102,14 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
          proretset:b provolatile:t proparallel:t pronargs:s prorettype:i proargtypes:l proargmodes:l proargnames:l \
          prosrc:t proacl:l",
     ),
-    ("pg_publication", "oid:i pubname:t pubowner:i puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b"),
+    (
+        "pg_publication",
+        "oid:i pubname:t pubowner:i puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b pubviaroot:b",
+    ),
     ("pg_publication_namespace", "oid:i pnpubid:i pnnspid:i"),
     ("pg_publication_rel", "oid:i prpubid:i prrelid:i prqual:t prattrs:l"),
     ("pg_range", "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t"),
-    ("pg_rewrite", "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
+    ("pg_rewrite", "tableoid:i oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
     ("pg_rules", "schemaname:t tablename:t rulename:t definition:t"),
     ("pg_seclabel", "objoid:i classoid:i objsubid:i provider:t label:t"),
     ("pg_sequence", "seqrelid:i seqtypid:i seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b"),
@@ -100,12 +121,20 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "pg_statistic_ext",
         "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:i stxkeys:l stxkind:l stxexprs:t",
     ),
-    ("pg_subscription", "oid:i subdbid:i subname:t subowner:i subenabled:b"),
+    (
+        "pg_subscription",
+        "oid:i subdbid:i subname:t subowner:i subenabled:b subbinary:b substream:b subtwophasestate:t subdisableonerr:b suborigin:t subsynccommit:t subconninfo:t subskiplsn:t subpublications:l",
+    ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     (
         "pg_trigger",
-        "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
+        "tableoid:i oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
          tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
     ),
+    ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
+    ("pg_ts_config", "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i"),
+    ("pg_ts_dict", "oid:i dictname:t dictnamespace:i dictowner:i dicttemplate:i dictinitoption:t"),
+    ("pg_ts_parser", "oid:i prsname:t prsnamespace:i"),
+    ("pg_ts_template", "oid:i tmplname:t tmplnamespace:i"),
     ("pg_user_mapping", "oid:i umuser:i umserver:i umoptions:l"),
 ];

@@ -122,6 +122,7 @@ pub(super) fn source(server: &Server, manifest: &str) -> SourceSettings {
             ("client_secret".to_owned(), secret(SECRET)),
         ]),
         redaction_key: None,
+        redaction_key_before: None,
         quota: Quota::default(),
     };
     source.with_defaults().unwrap()

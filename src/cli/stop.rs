@@ -1,0 +1,96 @@
+//! Ctrl-C and SIGTERM: the first asks a command to end well, the second ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::anyhow;
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+
+/// Ctrl-C, as shells number it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+/// 128 + SIGTERM.
+const TERMINATED: u8 = 143;
+
+/// Whether somebody asked the command to end.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    token: CancellationToken,
+    code: Arc<AtomicU8>,
+}
+
+impl Stop {
+    /// Takes over both signals for as long as the process lives.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
+        let mut signals = Signals::new().map_err(|error| Failure::usage(anyhow!("listen for signals: {error}")))?;
+        let shared = stop.clone();
+        tokio::spawn(async move {
+            let code = signals.next().await;
+            shared.code.store(code, Ordering::Relaxed);
+            shared.token.cancel();
+            end(signals.next().await);
+        });
+        Ok(stop)
+    }
+
+    /// Cancelled when somebody asks.
+    pub(super) fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Waits until somebody asks.
+    pub(super) async fn asked(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// What a command ends with that was stopped before its work was done.
+    pub(super) fn failure(&self, undone: &str) -> Failure {
+        Failure { code: self.code.load(Ordering::Relaxed).max(INTERRUPTED), error: anyhow!("interrupted: {undone}") }
+    }
+}
+
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for a farewell")]
+fn end(code: u8) {
+    std::process::exit(i32::from(code));
+}
+
+/// Both signals. Only Unix has SIGTERM.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "it can fail where there are signals")]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// The exit code of the next one.
+    #[cfg(unix)]
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => INTERRUPTED,
+            _ = self.terminate.recv() => TERMINATED,
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> u8 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        INTERRUPTED
+    }
+}

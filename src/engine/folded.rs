@@ -1,0 +1,131 @@
+//! A table between two states: the earlier one without the rows that changed since, and the rows that stand instead.
+//!
+//! Two ways with the same rows. Few changes are held in memory while the state's files are scanned side by side; many, or a
+//! table without any state, are folded into it as one stream. Invariants: what is held in memory is bounded; only the columns
+//! that a plan asks for are read, and the key.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::StreamExt;
+
+use crate::warehouse::commit::Head;
+use crate::warehouse::rows::{ColumnType, KEY};
+use crate::warehouse::{SinceState, Warehouse};
+
+/// One table as of one commit.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub(crate) warehouse: Warehouse,
+    pub(crate) head: Arc<Head>,
+    pub(crate) commit: u64,
+    pub(crate) source: String,
+    pub(crate) table: String,
+    /// All its typed columns.
+    pub(crate) columns: Vec<(String, ColumnType)>,
+    /// The columns that come out.
+    pub(crate) schema: SchemaRef,
+}
+
+impl PartitionStream for Folded {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let names: HashSet<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted = move |name: &str| names.contains(name);
+        let columns = self.columns.clone();
+        let rows = self.warehouse.stream_state(&self.head, self.commit, &self.source, &self.table, columns, wanted);
+        let schema = Arc::clone(&self.schema);
+        let rows =
+            rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
+    }
+}
+
+/// So many rows of changes are worth keeping for the next query.
+const KEPT_ROWS_MAX: u64 = 65_536;
+/// So many moments and column sets of a table are kept: a report about the past asks for the same few again and again.
+const KEPT_MAX: usize = 4;
+
+/// What makes changes since a state the same: the state, the commit, the columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SinceKey {
+    pub(crate) state: String,
+    pub(crate) commit: u64,
+    pub(crate) schema: SchemaRef,
+}
+
+/// Changes since a state as they were read before: commits never change.
+#[derive(Debug, Default)]
+pub(crate) struct KeptChanges(Mutex<VecDeque<(SinceKey, Arc<SinceState>)>>);
+
+impl KeptChanges {
+    pub(crate) fn get(&self, key: &SinceKey) -> Option<Arc<SinceState>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(known, _)| known == key).map(|(_, since)| Arc::clone(since))
+    }
+
+    /// Keeps them if they are small: `rows` were read.
+    pub(crate) fn put(&self, key: SinceKey, since: &Arc<SinceState>, rows: u64) {
+        if rows > KEPT_ROWS_MAX {
+            return;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(KEPT_MAX - 1);
+        kept.push_front((key, Arc::clone(since)));
+    }
+}
+
+/// The rows of `state` except those that changed since, in its first `width` columns.
+pub(crate) fn without(
+    state: Arc<dyn ExecutionPlan>,
+    since: Arc<SinceState>,
+    width: usize,
+    options: &Arc<ConfigOptions>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let key = state.schema().index_of(KEY)?;
+    let stands = move |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let keys = arrays.first().and_then(|keys| keys.as_string_opt::<i32>());
+        let keys = keys.ok_or_else(|| DataFusionError::Internal(format!("{KEY} is no text")))?;
+        let stands: BooleanArray =
+            keys.iter().map(|key| Some(!key.is_some_and(|key| since.keys.contains(key)))).collect();
+        Ok(ColumnarValue::Array(Arc::new(stands)))
+    };
+    // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.
+    let stands = create_udf("stands", vec![DataType::Utf8], DataType::Boolean, Volatility::Volatile, Arc::new(stands));
+    let returned = Arc::new(Field::new("stands", DataType::Boolean, false));
+    let argument: Arc<dyn PhysicalExpr> = Arc::new(Column::new(KEY, key));
+    let predicate = ScalarFunctionExpr::new("stands", Arc::new(stands), vec![argument], returned, Arc::clone(options));
+    let filter = FilterExecBuilder::new(Arc::new(predicate), state).apply_projection(Some((0..width).collect()))?;
+    Ok(Arc::new(filter.build()?))
+}
+
+/// The batch under a reader's schema: what it lacks is null.
+pub(crate) fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let column = |field: &Arc<Field>| -> Result<ArrayRef> {
+        match batch.column_by_name(field.name()) {
+            Some(column) => Ok(cast(column, field.data_type())?),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
+    // A reader that only counts asks for no column.
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}

@@ -1,0 +1,487 @@
+//! Links: which record of one side is which record of the other.
+//!
+//! Owns the rule that every `link.*` view shares (crosswalk, explicit, number, tax id, name, in this order). A view's SQL
+//! lists the records of both sides under the column names of [`Record`]; what is the same thing is decided here, once.
+//!
+//! Invariants:
+//! - A record is linked by the first method that hits it, and never by a later one.
+//! - More than one candidate links nothing: a false link hides a real exception.
+//! - A stored id that points at nothing does not fall through to a guess: it is an orphan, not a missing number.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+/// One record as a link view lists it. A column that the view does not select is unknown for all records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// `side`: `pm` or `erp`.
+    is_pm: bool,
+    /// `record_id`: its key.
+    id: String,
+    /// `stored_id`: the other side's key as this side stores it.
+    stored_id: Option<String>,
+    /// `number`: what people call it; a stored id may mean this.
+    number: Option<String>,
+    /// `parent`: the ERP key of what numbers are unique in (a project, a vendor); null if unlinked. Without the column
+    /// numbers are unique in the firm.
+    parent: Option<String>,
+    /// `kind`: must agree where both sides know it.
+    kind: Option<String>,
+    /// `contract_id`: must agree where both sides know it; '?' is a contract that is not linked.
+    contract_id: Option<String>,
+    /// `number_key`: its number, normalised.
+    number_key: Option<String>,
+    /// `reference_key`: the other side's number as this side keeps it for people, normalised.
+    reference_key: Option<String>,
+    /// `application_number`: a second number, tried after the first.
+    application_number: Option<String>,
+    /// `tax_id_hash`: equal for the same tax id.
+    tax_id_hash: Option<String>,
+    /// `name_key`: its name, normalised.
+    name_key: Option<String>,
+    /// `place`: within which it is the only one of its ERP record: a company's cost code serves many projects, once in each.
+    place: Option<String>,
+    /// `is_void`: void or rejected.
+    is_void: bool,
+}
+
+/// How a pair was found, in the order in which methods are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Crosswalk,
+    Explicit,
+    Number,
+    ApplicationNumber,
+    TaxId,
+    Name,
+}
+
+impl Step {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Crosswalk => "crosswalk",
+            Self::Explicit => "explicit",
+            Self::Number | Self::ApplicationNumber => "number",
+            Self::TaxId => "tax_id",
+            Self::Name => "name",
+        }
+    }
+
+    /// In hundredths: 1.00 if somebody stored it, less where it is concluded.
+    fn score(self) -> i128 {
+        match self {
+            Self::Crosswalk | Self::Explicit => 100,
+            Self::Number | Self::ApplicationNumber | Self::TaxId => 95,
+            Self::Name => 90,
+        }
+    }
+}
+
+/// One row of a link view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair<'a> {
+    group_id: &'a str,
+    pm_id: &'a str,
+    erp_id: &'a str,
+    step: Step,
+}
+
+/// The columns of every link view.
+pub(crate) fn schema() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let score = Field::new("score", DataType::Decimal128(3, 2), true);
+    Arc::new(Schema::new(vec![text("group_id"), text("pm_id"), text("erp_id"), text("method"), score]))
+}
+
+/// The rows of a link view from the records that its SQL lists and the firm's crosswalk (columns `pm_id`, `erp_id`).
+/// `splits`: several ERP documents that store one PM id are one group (a bill split in two), not ambiguous.
+///
+/// # Errors
+/// The records lack `side` or `record_id`, or a column has no text form.
+pub(crate) fn linked(
+    records: &[RecordBatch],
+    crosswalk: &[RecordBatch],
+    splits: bool,
+) -> Result<RecordBatch, ArrowError> {
+    let mut listed = Vec::new();
+    for batch in records {
+        listed.extend(read(batch)?);
+    }
+    let mut lines = Vec::new();
+    for batch in crosswalk {
+        let (pm_ids, erp_ids) = (texts(batch, "pm_id")?, texts(batch, "erp_id")?);
+        let both = |index| Some((value(pm_ids.as_ref(), index)?, value(erp_ids.as_ref(), index)?));
+        lines.extend((0..batch.num_rows()).filter_map(both));
+    }
+    let links = Links::new(&listed);
+    let pairs = links.pairs(&lines, splits);
+    let text = |get: fn(&Pair) -> String| -> ArrayRef {
+        Arc::new(pairs.iter().map(|it| Some(get(it))).collect::<StringArray>())
+    };
+    let scores: Decimal128Array = pairs.iter().map(|pair| Some(pair.step.score())).collect();
+    let columns = vec![
+        text(|pair| pair.group_id.to_owned()),
+        text(|pair| pair.pm_id.to_owned()),
+        text(|pair| pair.erp_id.to_owned()),
+        text(|pair| pair.step.method().to_owned()),
+        Arc::new(scores.with_precision_and_scale(3, 2)?) as ArrayRef,
+    ];
+    RecordBatch::try_new(schema(), columns)
+}
+
+fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
+    let column = |name: &str| texts(batch, name);
+    let required = |name: &str| {
+        column(name)?.ok_or_else(|| ArrowError::SchemaError(format!("a link view must select the column {name}")))
+    };
+    let (sides, ids) = (required("side")?, required("record_id")?);
+    let [stored_id, number, parent, kind] =
+        [column("stored_id")?, column("number")?, column("parent")?, column("kind")?];
+    let [contract_id, number_key, reference_key, application_number] =
+        [column("contract_id")?, column("number_key")?, column("reference_key")?, column("application_number")?];
+    let [tax_id_hash, name_key, place, is_void] =
+        [column("tax_id_hash")?, column("name_key")?, column("place")?, column("is_void")?];
+    let upper = |text: Option<String>| text.map(|text| text.to_uppercase());
+    let record = |index| {
+        let text = |column: &Option<StringArray>| value(column.as_ref(), index);
+        Some(Record {
+            is_pm: value(Some(&sides), index)? == "pm",
+            id: value(Some(&ids), index)?,
+            stored_id: upper(text(&stored_id)),
+            number: upper(text(&number)),
+            parent: if parent.is_none() { Some(String::new()) } else { text_or_empty(parent.as_ref(), index) },
+            kind: text(&kind),
+            contract_id: text(&contract_id),
+            number_key: text(&number_key),
+            reference_key: text(&reference_key),
+            application_number: text(&application_number),
+            tax_id_hash: text(&tax_id_hash),
+            name_key: text(&name_key),
+            place: text(&place),
+            is_void: text(&is_void).as_deref() == Some("true"),
+        })
+    };
+    Ok((0..batch.num_rows()).filter_map(record).collect())
+}
+
+fn texts(batch: &RecordBatch, name: &str) -> Result<Option<StringArray>, ArrowError> {
+    let Some(column) = batch.column_by_name(name) else { return Ok(None) };
+    Ok(Some(cast(column, &DataType::Utf8)?.as_string::<i32>().clone()))
+}
+
+/// A trimmed text; one of blanks only is no value.
+fn value(column: Option<&StringArray>, index: usize) -> Option<String> {
+    text_or_empty(column, index).filter(|text| !text.is_empty())
+}
+
+/// A trimmed text. An empty parent is the firm itself.
+fn text_or_empty(column: Option<&StringArray>, index: usize) -> Option<String> {
+    let column = column.filter(|column| column.is_valid(index))?;
+    Some(column.value(index).trim().to_owned())
+}
+
+/// The records of both sides. One that stands under two parents is listed twice.
+struct Links<'a> {
+    pm: Vec<&'a Record>,
+    erp: Vec<&'a Record>,
+}
+
+/// Record ids of a candidate pair.
+type Ids<'a> = (&'a str, &'a str);
+
+impl<'a> Links<'a> {
+    fn new(records: &'a [Record]) -> Self {
+        let (pm, erp) = records.iter().partition(|record| record.is_pm);
+        Self { pm, erp }
+    }
+
+    fn pairs(&self, crosswalk: &'a [(String, String)], splits: bool) -> Vec<Pair<'a>> {
+        let stored_in_pm = stored(&self.pm, &self.erp);
+        let stored_in_erp = stored(&self.erp, &self.pm).into_iter().map(|(erp, pm)| (pm, erp));
+        let explicit: BTreeSet<Ids> = stored_in_pm.iter().copied().chain(stored_in_erp).collect();
+        let steps = [
+            (Step::Crosswalk, self.known(crosswalk)),
+            (Step::Explicit, explicit),
+            (Step::Number, self.numbers(&|record| [record.number_key.as_deref(), record.own_reference()])),
+            (Step::ApplicationNumber, self.numbers(&|record| [record.application_number.as_deref(), None])),
+            (Step::TaxId, self.equals(&|record| record.tax_id_hash.as_deref())),
+            (Step::Name, self.equals(&|record| record.name_key.as_deref())),
+        ];
+        let candidates = first_steps(&steps);
+        let place: HashMap<&str, Option<&str>> =
+            self.pm.iter().map(|record| (record.id.as_str(), record.place.as_deref())).collect();
+        let unique = unambiguous(&candidates, &stored_in_pm, &place, splits);
+        grouped(unique, &place)
+    }
+
+    /// The firm's own file: the only way to an intended many. A line that names no record links nothing.
+    fn known(&self, crosswalk: &'a [(String, String)]) -> BTreeSet<Ids<'a>> {
+        let ids = |records: &[&'a Record]| records.iter().map(|record| record.id.as_str()).collect::<BTreeSet<&str>>();
+        let (pm, erp) = (ids(&self.pm), ids(&self.erp));
+        let lines = crosswalk.iter().map(|(pm_id, erp_id)| (pm_id.as_str(), erp_id.as_str()));
+        lines.filter(|(pm_id, erp_id)| pm.contains(pm_id) && erp.contains(erp_id)).collect()
+    }
+
+    /// Pairs of equal numbers under one parent whose kind and contract do not contradict each other. `keys` are a
+    /// record's number and, for a record that keeps the other side's number too, that number.
+    ///
+    /// What the ERP keeps as reference is the PM number; its own number counts only where it keeps none: ERP 0003
+    /// (reference CO-5) is not PM CO-3, but it is the CO-9 that keeps the reference 0003.
+    fn numbers(&self, keys: &dyn for<'r> Fn(&'r Record) -> [Option<&'r str>; 2]) -> BTreeSet<Ids<'a>> {
+        let mut meant: HashMap<(&str, &str), Vec<&Record>> = HashMap::new();
+        let mut own: HashMap<(&str, &str), Vec<&Record>> = HashMap::new();
+        for record in self.erp.iter().filter(|record| record.stored_id.is_none()) {
+            let Some(parent) = record.parent.as_deref() else { continue };
+            let [number, reference] = keys(record);
+            meant.entry((parent, reference.or(number).unwrap_or_default())).or_default().push(record);
+            own.entry((parent, number.unwrap_or_default())).or_default().push(record);
+        }
+        let mut found: Vec<(&'a Record, &'a Record)> = Vec::new();
+        for &record in self.pm.iter().filter(|record| record.stored_id.is_none()) {
+            let Some(parent) = record.parent.as_deref() else { continue };
+            let [number, reference] = keys(record);
+            let by_number = number.and_then(|key| meant.get(&(parent, key)));
+            let by_reference = reference.filter(|key| number != Some(key)).and_then(|key| own.get(&(parent, key)));
+            let named = by_number.into_iter().chain(by_reference).flatten().copied();
+            found.extend(named.filter(|other| record.agrees(other)).map(|other| (record, other)));
+        }
+        living(&found)
+    }
+
+    fn equals(&self, key: &dyn for<'r> Fn(&'r Record) -> Option<&'r str>) -> BTreeSet<Ids<'a>> {
+        let mut index: HashMap<&str, Vec<&Record>> = HashMap::new();
+        for record in self.erp.iter().filter(|record| record.stored_id.is_none()) {
+            index.entry(key(record).unwrap_or_default()).or_default().push(record);
+        }
+        let guessable = self.pm.iter().filter(|record| record.stored_id.is_none());
+        let named = guessable.filter_map(|record| Some((*record, index.get(key(record)?)?)));
+        named.flat_map(|(record, others)| others.iter().map(|other| (record.id.as_str(), other.id.as_str()))).collect()
+    }
+}
+
+impl Record {
+    fn own_reference(&self) -> Option<&str> {
+        self.reference_key.as_deref()
+    }
+
+    fn agrees(&self, other: &Self) -> bool {
+        let agree = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        agree(&self.kind, &other.kind) && agree(&self.contract_id, &other.contract_id)
+    }
+}
+
+/// For each holder the records that its stored id names best: by record id, else by the number under the same parent, else
+/// by the number alone. The last component of a key names it too: '000123' is 'Bill|000123'.
+fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>> {
+    let mut called: HashMap<String, Vec<(&Record, bool)>> = HashMap::new();
+    for &other in others {
+        let id = other.id.to_uppercase();
+        let last = id.rsplit('|').next().filter(|last| *last != id).map(str::to_owned);
+        let names: BTreeSet<String> = other.number.iter().cloned().chain(last).filter(|name| *name != id).collect();
+        for name in names {
+            called.entry(name).or_default().push((other, false));
+        }
+        called.entry(id).or_default().push((other, true));
+    }
+    let mut best: BTreeMap<&str, (u8, Vec<&'a Record>)> = BTreeMap::new();
+    for holder in holders {
+        for &(other, is_id) in holder.stored_id.as_ref().and_then(|stored| called.get(stored)).into_iter().flatten() {
+            let same_parent = holder.parent.is_some() && holder.parent == other.parent;
+            let preference = if is_id {
+                1
+            } else if same_parent {
+                2
+            } else {
+                3
+            };
+            let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
+            if preference < entry.0 {
+                *entry = (preference, Vec::new());
+            }
+            if preference == entry.0 {
+                entry.1.push(other);
+            }
+        }
+    }
+    let ids = |(holder, (_, others)): (&'a str, (u8, Vec<&'a Record>))| {
+        others.into_iter().map(move |other| (holder, other.id.as_str()))
+    };
+    best.into_iter().flat_map(ids).collect()
+}
+
+/// A number issued again after a void competes only with the living: void SC-7 and new SC-7 are one candidate.
+fn living<'a>(found: &[(&'a Record, &'a Record)]) -> BTreeSet<Ids<'a>> {
+    let mut with_living_pm: BTreeSet<&str> = BTreeSet::new();
+    let mut with_living_erp: BTreeSet<&str> = BTreeSet::new();
+    for (pm, erp) in found {
+        if !pm.is_void {
+            with_living_pm.insert(&erp.id);
+        }
+        if !erp.is_void {
+            with_living_erp.insert(&pm.id);
+        }
+    }
+    let stands = |pm: &Record, erp: &Record| {
+        !(pm.is_void && with_living_pm.contains(erp.id.as_str()))
+            && !(erp.is_void && with_living_erp.contains(pm.id.as_str()))
+    };
+    found.iter().filter(|(pm, erp)| stands(pm, erp)).map(|(pm, erp)| (pm.id.as_str(), erp.id.as_str())).collect()
+}
+
+/// Each record keeps only the candidates of the first step that hit it, on both sides.
+fn first_steps<'a>(steps: &[(Step, BTreeSet<Ids<'a>>)]) -> BTreeMap<Ids<'a>, Step> {
+    let (mut pm_first, mut erp_first): (HashMap<&str, Step>, HashMap<&str, Step>) = (HashMap::new(), HashMap::new());
+    for (step, pairs) in steps {
+        for (pm_id, erp_id) in pairs {
+            pm_first.entry(pm_id).or_insert(*step);
+            erp_first.entry(erp_id).or_insert(*step);
+        }
+    }
+    let mut candidates = BTreeMap::new();
+    for (step, pairs) in steps {
+        for &(pm_id, erp_id) in pairs {
+            if pm_first.get(pm_id) == Some(step) && erp_first.get(erp_id) == Some(step) {
+                candidates.entry((pm_id, erp_id)).or_insert(*step);
+            }
+        }
+    }
+    candidates
+}
+
+/// Candidates that are the only one of both their records. The crosswalk may mean many; with `splits` several ERP documents
+/// may name one PM record, but one PM record that names several, or two that are named by one, stay ambiguous.
+fn unambiguous<'a>(
+    candidates: &BTreeMap<Ids<'a>, Step>,
+    stored_in_pm: &BTreeSet<Ids<'a>>,
+    place: &HashMap<&'a str, Option<&'a str>>,
+    splits: bool,
+) -> BTreeMap<Ids<'a>, Step> {
+    let placed = |pm_id: &str, erp_id: &'a str| (erp_id, place.get(pm_id).copied().flatten());
+    let (mut of_pm, mut named_by_pm, mut of_erp) = (HashMap::new(), HashMap::new(), HashMap::new());
+    for &(pm_id, erp_id) in candidates.keys() {
+        *of_pm.entry(pm_id).or_insert(0) += 1;
+        *of_erp.entry(placed(pm_id, erp_id)).or_insert(0) += 1;
+        *named_by_pm.entry(pm_id).or_insert(0) += i32::from(stored_in_pm.contains(&(pm_id, erp_id)));
+    }
+    let is_only = |pm_id: &'a str, erp_id: &'a str, step: Step| {
+        let counted = if splits && step == Step::Explicit { &named_by_pm } else { &of_pm };
+        counted.get(pm_id).is_none_or(|count| *count <= 1) && of_erp.get(&placed(pm_id, erp_id)) == Some(&1)
+    };
+    let stays = |(pm_id, erp_id): Ids<'a>, step| step == Step::Crosswalk || is_only(pm_id, erp_id, step);
+    candidates.iter().filter(|(ids, step)| stays(**ids, **step)).map(|(ids, step)| (*ids, *step)).collect()
+}
+
+/// Pairs that share a record are one group, named by its smallest PM id.
+fn grouped<'a>(pairs: BTreeMap<Ids<'a>, Step>, place: &HashMap<&'a str, Option<&'a str>>) -> Vec<Pair<'a>> {
+    let placed = |(pm_id, erp_id): Ids<'a>| (erp_id, place.get(pm_id).copied().flatten());
+    let mut group: HashMap<&str, &str> = pairs.keys().map(|(pm_id, _)| (*pm_id, *pm_id)).collect();
+    loop {
+        let mut of_erp: HashMap<(&str, Option<&str>), &str> = HashMap::new();
+        for ids in pairs.keys() {
+            let of_pm = group.get(ids.0).copied().unwrap_or(ids.0);
+            let smallest = of_erp.entry(placed(*ids)).or_insert(of_pm);
+            *smallest = of_pm.min(smallest);
+        }
+        let mut is_stable = true;
+        for ids in pairs.keys() {
+            let smallest = of_erp.get(&placed(*ids)).copied().unwrap_or(ids.0);
+            let of_pm = group.entry(ids.0).or_insert(ids.0);
+            if smallest < *of_pm {
+                *of_pm = smallest;
+                is_stable = false;
+            }
+        }
+        if is_stable {
+            break;
+        }
+    }
+    let pair = |((pm_id, erp_id), step): (Ids<'a>, Step)| Pair {
+        group_id: group.get(pm_id).copied().unwrap_or(pm_id),
+        pm_id,
+        erp_id,
+        step,
+    };
+    pairs.into_iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(side: &str, id: &str, number: &str) -> Record {
+        Record {
+            is_pm: side == "pm",
+            id: id.to_owned(),
+            number: Some(number.to_uppercase()),
+            number_key: Some(number.to_owned()),
+            parent: Some(String::new()),
+            ..Record::default()
+        }
+    }
+
+    fn ids(records: &[Record], crosswalk: &[(&str, &str)], splits: bool) -> Vec<String> {
+        let lines: Vec<(String, String)> =
+            crosswalk.iter().map(|(pm_id, erp_id)| ((*pm_id).to_owned(), (*erp_id).to_owned())).collect();
+        let links = Links::new(records);
+        let pairs = links.pairs(&lines, splits);
+        pairs.iter().map(|it| format!("{}:{}-{} {}", it.group_id, it.pm_id, it.erp_id, it.step.method())).collect()
+    }
+
+    #[test]
+    fn a_stored_id_wins_and_an_orphan_guesses_nothing() {
+        let stored = |record: Record, id: &str| Record { stored_id: Some(id.to_owned()), ..record };
+        let records = [
+            stored(record("pm", "1", "a"), "BILL|9"),
+            stored(record("pm", "2", "b"), "GONE"),
+            record("erp", "Bill|9", "b"),
+            record("erp", "Bill|8", "a"),
+        ];
+        assert_eq!(ids(&records, &[], false), ["1:1-Bill|9 explicit"]);
+    }
+
+    #[test]
+    fn two_candidates_link_nothing_unless_they_split_one_record() {
+        let records = [record("pm", "1", "a"), record("erp", "x", "a"), record("erp", "y", "a")];
+        assert!(ids(&records, &[], true).is_empty());
+        let split: Vec<Record> =
+            records.iter().map(|it| Record { stored_id: (!it.is_pm).then(|| "1".to_owned()), ..it.clone() }).collect();
+        assert_eq!(ids(&split, &[], true), ["1:1-x explicit", "1:1-y explicit"]);
+        assert!(ids(&split, &[], false).is_empty());
+    }
+
+    #[test]
+    fn a_void_number_gives_way_and_contracts_must_agree() {
+        let void = |record: Record| Record { is_void: true, ..record };
+        let on = |record: Record, contract: &str| Record { contract_id: Some(contract.to_owned()), ..record };
+        let records = [
+            void(record("pm", "1", "a")),
+            record("pm", "2", "a"),
+            record("erp", "x", "a"),
+            on(record("pm", "3", "b"), "c1"),
+            on(record("erp", "y", "b"), "c2"),
+        ];
+        assert_eq!(ids(&records, &[], false), ["2:2-x number"]);
+    }
+
+    #[test]
+    fn the_crosswalk_may_mean_many_and_chains_are_one_group() {
+        let records =
+            [record("pm", "1", "a"), record("pm", "2", "b"), record("erp", "x", "c"), record("erp", "y", "a")];
+        let lines = [("2", "x"), ("1", "x"), ("2", "y"), ("2", "unknown")];
+        assert_eq!(ids(&records, &lines, false), ["1:1-x crosswalk", "1:2-x crosswalk", "1:2-y crosswalk"]);
+    }
+
+    #[test]
+    fn a_company_code_serves_each_project_once() {
+        let at = |record: Record, place: &str| Record { place: Some(place.to_owned()), ..record };
+        let records = [at(record("pm", "1", "a"), "p1"), at(record("pm", "2", "a"), "p2"), record("erp", "x", "a")];
+        assert_eq!(ids(&records, &[], false), ["1:1-x number", "2:2-x number"]);
+        let twice = [records.as_slice(), &[at(record("pm", "3", "a"), "p2")]].concat();
+        assert_eq!(ids(&twice, &[], false), ["1:1-x number"]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Tables and catalogs read at a moment of their own, whatever the session's is.
+//!
+//! Invariants: only the moment differs, so that a view's views, cached ones too, are read there with it; both moments of
+//! one query are looked up in the same chain; a business date that the session set explicitly stays.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, Session, TableProvider};
+use datafusion::common::{DataFusionError, Result, TableReference, config_err, internal_err};
+use datafusion::datasource::{TableType, provider_as_source};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::engine::options::TieoutOptions;
+use crate::warehouse::AsOf;
+
+/// A moment that a part of a query asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) as_of: AsOf,
+    /// The business date there; the moment's own if none.
+    pub(crate) accounting_date: Option<NaiveDate>,
+}
+
+impl When {
+    /// The session as it would be if this were its moment.
+    async fn enter(&self, session: &dyn Session) -> Result<SessionState> {
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
+            return internal_err!("a moment of its own needs a whole session");
+        };
+        let Some(options) = session.config_options().extensions.get::<TieoutOptions>() else {
+            return config_err!("this session was not opened by the engine");
+        };
+        let outer = TieoutOptions::moment(session).await?;
+        let moment = options.moment_at(&outer.head, &self.as_of, self.accounting_date)?;
+        let options = options.fixed_at(moment);
+        let mut state = state.clone();
+        state.config_mut().options_mut().extensions.insert(options);
+        Ok(state)
+    }
+}
+
+/// A table or view read at a moment of its own.
+#[derive(Debug)]
+pub(crate) struct PinnedTable {
+    inner: Arc<dyn TableProvider>,
+    when: When,
+}
+
+impl PinnedTable {
+    pub(crate) fn new(inner: Arc<dyn TableProvider>, when: When) -> Self {
+        Self { inner, when }
+    }
+}
+
+/// A scan of a table at a moment, under a name that nothing else in a query has unless it is the same rows.
+///
+/// Plans are compared by the names in them: two scans of one name are one to the optimizer, which would answer the second
+/// reading with the rows of the first.
+pub(crate) fn scan(
+    reference: &TableReference,
+    inner: &Arc<dyn TableProvider>,
+    when: When,
+) -> Result<(TableReference, LogicalPlanBuilder)> {
+    let date = when.accounting_date.map(|date| format!(", dated {date}")).unwrap_or_default();
+    let name = TableReference::bare(format!("{reference} as of {}{date}", when.as_of));
+    let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(inner), when)));
+    let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
+    Ok((name, plan))
+}
+
+#[async_trait]
+impl TableProvider for PinnedTable {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.inner.table_type()
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.inner.get_table_definition()
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.inner.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let state = self.when.enter(session).await?;
+        self.inner.scan(&state, projection, filters, limit).await
+    }
+}
+
+/// A catalog whose every table is read at one moment: what `"tieout@FY2025".recon.summary` names.
+#[derive(Debug)]
+pub struct PinnedCatalog {
+    inner: Arc<dyn CatalogProvider>,
+    when: When,
+}
+
+impl PinnedCatalog {
+    /// The catalog as of a moment, which need not exist before a table is read there.
+    ///
+    /// # Errors
+    /// A text that is no moment.
+    pub fn new(inner: Arc<dyn CatalogProvider>, options: &TieoutOptions, as_of: &str) -> Result<Self> {
+        Ok(Self { inner, when: When { as_of: options.parse(as_of)?, accounting_date: None } })
+    }
+}
+
+impl CatalogProvider for PinnedCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.inner.schema_names()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let inner = self.inner.schema(name)?;
+        Some(Arc::new(PinnedSchema { inner, when: self.when.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct PinnedSchema {
+    inner: Arc<dyn SchemaProvider>,
+    when: When,
+}
+
+#[async_trait]
+impl SchemaProvider for PinnedSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.inner.table_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let found = self.inner.table(name).await?;
+        Ok(found.map(|inner| Arc::new(PinnedTable::new(inner, self.when.clone())) as Arc<dyn TableProvider>))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.inner.table_exist(name)
+    }
+}

@@ -1,0 +1,250 @@
+//! Parts of a record that a list refuses or leaves out: asked for apart, then record by record.
+//!
+//! Acumatica answers a list with an error, or without a detail, where it cannot turn it into one statement; by key it
+//! computes everything. The rungs, each only if the one before failed: one list with all parts; lists that each take some
+//! of them; the record by its key; without the part, which is told. Leaves out: what the parts mean.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::client::{Meter, Request};
+use super::failure::{Failure, FailureKind};
+use super::hash::write_canonical;
+use super::identity::key_values;
+use super::manifest::{Method, Table};
+use super::scope::{Job, Pages, Reader};
+use super::template::segment;
+
+/// A part of a record: what names it in the request, and where it is in the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    parameter: String,
+    elements: Vec<String>,
+    pub(super) place: String,
+}
+
+impl Part {
+    fn is_in(&self, record: &Value) -> bool {
+        self.place.split('.').try_fold(record, |at, step| at.get(step)).is_some()
+    }
+
+    /// Copies the part; what is missing in between is created.
+    fn copy(&self, from: &Value, to: &mut Value) {
+        let Some(value) = self.place.split('.').try_fold(from, |at, step| at.get(step)) else { return };
+        let mut at = to;
+        for step in self.place.split('.') {
+            let Value::Object(fields) = at else { return };
+            at = fields.entry(step).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        *at = value.clone();
+    }
+}
+
+/// How the parts of a list can be read.
+#[derive(Default)]
+struct Split {
+    /// Each set in a list of its own.
+    lists: Vec<Vec<Part>>,
+    /// In no list.
+    refused: Vec<Part>,
+}
+
+impl<'a> Reader<'a> {
+    /// The parts that a table's list asks for.
+    pub(super) fn parts(&self, table: &Table) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        for (parameter, prefix) in &self.manifest().rest.parts {
+            for element in table.query.get(parameter).into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+                let place = format!("{prefix}{}", element.split('/').next().unwrap_or_default());
+                match parts.iter_mut().find(|part| part.parameter == *parameter && part.place == place) {
+                    Some(part) => part.elements.push(element.to_owned()),
+                    None => {
+                        parts.push(Part { parameter: parameter.clone(), elements: vec![element.to_owned()], place });
+                    }
+                }
+            }
+        }
+        parts
+    }
+
+    /// The records of a list with all their parts.
+    pub(super) async fn whole(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
+        let parts = if job.table.method == Method::Get { self.parts(job.table) } else { Vec::new() };
+        let mut pages = self.pages(job, first.clone(), meter).await;
+        if parts.is_empty() {
+            return pages;
+        }
+        let is_refused = |failure: &Failure| failure.kind == FailureKind::Refused;
+        if pages.count == 0 && pages.failure.as_ref().is_some_and(is_refused) {
+            match self.split(job, &first, &parts, meter).await {
+                Ok(Some(split)) => pages = self.lists(job, &first, split, meter).await,
+                Ok(None) => return pages,
+                Err(failure) => return Pages { failure: Some(failure), ..Pages::default() },
+            }
+        }
+        if pages.failure.is_none() && pages.broken.is_none() {
+            self.by_key(job, &first, parts, &mut pages, meter).await;
+        }
+        pages
+    }
+
+    /// Tries with one record each which parts a list takes; none if it takes nothing at all.
+    async fn split(
+        &self,
+        job: &Job<'a>,
+        first: &Request,
+        parts: &[Part],
+        meter: &Meter,
+    ) -> Result<Option<Split>, Failure> {
+        if !self.is_taken(job, first, &[], meter).await? {
+            return Ok(None);
+        }
+        let mut split = Split { lists: vec![Vec::new()], refused: Vec::new() };
+        'parts: for part in parts {
+            for list in &mut split.lists {
+                let wider: Vec<Part> = list.iter().chain([part]).cloned().collect();
+                if self.is_taken(job, first, &wider, meter).await? {
+                    *list = wider;
+                    continue 'parts;
+                }
+                if list.is_empty() {
+                    split.refused.push(part.clone());
+                    continue 'parts;
+                }
+            }
+            if self.is_taken(job, first, std::slice::from_ref(part), meter).await? {
+                split.lists.push(vec![part.clone()]);
+            } else {
+                split.refused.push(part.clone());
+            }
+        }
+        Ok(Some(split))
+    }
+
+    async fn is_taken(&self, job: &Job<'a>, first: &Request, parts: &[Part], meter: &Meter) -> Result<bool, Failure> {
+        let trial = Job { is_probe: true, ..job.clone() };
+        let request = Request { is_trial: true, ..self.with(first, parts) };
+        match self.pages(&trial, request, meter).await.failure {
+            None => Ok(true),
+            Some(failure) if failure.kind == FailureKind::Refused => Ok(false),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// The request with these parts and no others.
+    fn with(&self, first: &Request, parts: &[Part]) -> Request {
+        let mut request = first.clone();
+        request.query.retain(|(name, _)| !self.manifest().rest.parts.contains_key(name));
+        for name in self.manifest().rest.parts.keys() {
+            let of_name = parts.iter().filter(|part| part.parameter == *name);
+            let elements: Vec<&str> = of_name.flat_map(|part| &part.elements).map(String::as_str).collect();
+            if !elements.is_empty() {
+                request.query.push((name.clone(), elements.join(",")));
+            }
+        }
+        request
+    }
+
+    /// Reads the list once for each set of parts, and joins them by key.
+    async fn lists(&self, job: &Job<'a>, first: &Request, split: Split, meter: &Meter) -> Pages {
+        let mut sets = split.lists.into_iter();
+        let mut pages = self.pages(job, self.with(first, &sets.next().unwrap_or_default()), meter).await;
+        for parts in sets {
+            if pages.failure.is_some() {
+                break;
+            }
+            let more = self.pages(job, self.with(first, &parts), meter).await;
+            let by_key: HashMap<String, &Value> =
+                more.records.iter().filter_map(|found| Some((self.key(job, &found.record)?, &found.record))).collect();
+            for found in &mut pages.records {
+                if let Some(other) = self.key(job, &found.record).and_then(|key| by_key.get(&key).copied()) {
+                    for part in &parts {
+                        part.copy(other, &mut found.record);
+                    }
+                }
+            }
+            pages.failure = more.failure;
+            pages.broken = pages.broken.or(more.broken);
+            pages.moved = pages.moved.or(more.moved);
+        }
+        let refused: Vec<&str> = split.refused.iter().map(|part| part.place.as_str()).collect();
+        if !refused.is_empty() {
+            tracing::info!(
+                table = job.table.name,
+                parts = refused.join(", "),
+                "a list refuses parts: asked for by key"
+            );
+        }
+        pages
+    }
+
+    fn key(&self, job: &Job<'a>, record: &Value) -> Option<String> {
+        let mut text = String::new();
+        let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
+        for key in keys {
+            write_canonical(key, &mut text);
+        }
+        Some(text)
+    }
+
+    /// Asks for the parts that records lack, record by record, as long as that helps.
+    async fn by_key(&self, job: &Job<'a>, first: &Request, parts: Vec<Part>, pages: &mut Pages, meter: &Meter) {
+        // A single value may rightly be absent from a record: only one that no record has was not given.
+        let is_lacking = |part: &Part| {
+            let mut records = pages.records.iter().map(|found| part.is_in(&found.record));
+            if part.place.contains('.') { !records.any(|is_in| is_in) } else { !records.all(|is_in| is_in) }
+        };
+        let lacking: Vec<Part> = parts.into_iter().filter(is_lacking).collect();
+        // What is asked for in one request; a group that is refused falls apart.
+        let mut groups = vec![lacking];
+        let Pages { records, notes, failure: failed, .. } = pages;
+        for record in records.iter_mut().map(|found| &mut found.record) {
+            let Some(target) = self.target(job, first, record) else { continue };
+            let mut next = 0;
+            while let Some(group) = groups.get_mut(next) {
+                let open: Vec<Part> = group.iter().filter(|part| !part.is_in(record)).cloned().collect();
+                if open.is_empty() {
+                    next += 1;
+                    continue;
+                }
+                let request = self.with(first, &open);
+                let request = Request { target: target.clone(), is_trial: group.len() > 1, ..request };
+                match self.client.fetch(&request, meter).await {
+                    Ok(answer) => {
+                        for part in &open {
+                            part.copy(&answer.body, record);
+                        }
+                        // Not by key either: this source has no such part, and the next record would not tell otherwise.
+                        group.retain(|part| !open.contains(part) || part.is_in(record));
+                        next += 1;
+                    }
+                    Err(failure) if failure.kind == FailureKind::Refused => {
+                        let group = groups.remove(next);
+                        if let [part] = group.as_slice() {
+                            notes.push(format!("read without `{}`, which the source refuses: {failure}", part.place));
+                        } else {
+                            groups.splice(next..next, group.into_iter().map(|part| vec![part]));
+                        }
+                    }
+                    // Gone since it was listed: the next read will not list it.
+                    Err(failure) if failure.kind == FailureKind::NotFound => break,
+                    Err(failure) => {
+                        *failed = Some(failure);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a record is found by its key.
+    fn target(&self, job: &Job<'a>, first: &Request, record: &Value) -> Option<String> {
+        let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
+        let segments = keys.into_iter().map(|key| match key {
+            Value::String(text) => segment(text.trim_end()),
+            other => segment(&other.to_string()),
+        });
+        Some(segments.fold(first.target.clone(), |path, segment| path + "/" + &segment))
+    }
+}

@@ -1,0 +1,100 @@
+//! TLS of the server: its certificate and key, and the rule that nothing leaves this machine without it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use pgwire::tokio::TlsAcceptor;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate with its key, ready to serve.
+#[derive(Clone)]
+pub struct Tls(Arc<ServerConfig>);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// Reads a PEM file with the certificate and those that vouch for it, and a PEM file with the key.
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds nothing of its kind, or does not fit the other.
+    pub fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("read certificate {}", certificate.display()))?;
+        if certificates.is_empty() {
+            bail!(
+                "read certificate {}: it holds none\nhint: a PEM file with -----BEGIN CERTIFICATE-----",
+                certificate.display()
+            );
+        }
+        let private = PrivateKeyDer::from_pem_file(key).with_context(|| format!("read key {}", key.display()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("choose the TLS versions")?
+            .with_no_client_auth()
+            .with_single_cert(certificates, private)
+            .with_context(|| format!("use certificate {} with key {}", certificate.display(), key.display()))?;
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.0))
+    }
+}
+
+/// Refuses to listen where others could read along, or where nobody could log in.
+pub(crate) fn is_safe(listen: SocketAddr, tls: Option<&Tls>) -> anyhow::Result<()> {
+    if tls.is_some() || is_local(listen.ip()) {
+        return Ok(());
+    }
+    bail!(
+        "listen on {listen}: other machines could connect, and what they read would travel in clear\n\
+         hint: set [server.tls] certificate and key in tieout.toml, or listen on 127.0.0.1 behind an SSH tunnel"
+    )
+}
+
+/// Whether an address is this machine's own.
+pub(crate) fn is_local(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_talk_in_clear() {
+        for (listen, safe) in [
+            ("127.0.0.1:5433", true),
+            ("127.9.9.9:5433", true),
+            ("[::1]:5433", true),
+            ("[::ffff:127.0.0.1]:5433", true),
+            ("0.0.0.0:5433", false),
+            ("[::]:5433", false),
+            ("192.168.0.7:5433", false),
+        ] {
+            assert_eq!(is_safe(listen.parse().unwrap(), None).is_ok(), safe, "{listen}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty.crt");
+        std::fs::write(&path, "no certificate").unwrap();
+        let error = format!("{:#}", Tls::read(&path, &path).unwrap_err());
+        assert!(error.contains("empty.crt: it holds none\nhint:"), "{error}");
+        let error = format!("{:#}", Tls::read(&folder.path().join("gone"), &path).unwrap_err());
+        assert!(error.starts_with("read certificate") && error.contains("gone"), "{error}");
+    }
+}
