@@ -15,7 +15,7 @@ use super::commit::Head;
 use super::error::Error;
 use super::store::{Store, digest};
 
-const FOLDER: &str = "checkpoints";
+pub(super) const FOLDER: &str = "checkpoints";
 const ENDING: &str = ".jsonl.zst";
 /// A checkpoint after so many commits: the number of manifests that a reader must read one by one at most.
 const EVERY: u64 = 20;
@@ -38,6 +38,10 @@ impl Found {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     pub(super) fn path(&self) -> String {
@@ -147,7 +151,8 @@ fn digest_of(head: &Head, number: u64) -> Option<String> {
     head.commit(number + 1).map(|next| next.parent.clone())
 }
 
-fn unpack(packed: &[u8]) -> std::io::Result<Vec<Bytes>> {
+/// The manifests in a checkpoint's bytes, in order.
+pub(super) fn unpack(packed: &[u8]) -> std::io::Result<Vec<Bytes>> {
     let mut text = Vec::new();
     zstd::Decoder::new(packed)?.take(UNPACKED_BYTES_MAX).read_to_end(&mut text)?;
     let text = Bytes::from(text);

@@ -16,13 +16,13 @@ use super::error::Error;
 use super::retention::{Retention, superseded};
 use super::store::Object;
 use super::verify::{Ledger, Verification, read_chain};
-use super::{CommitHeader, DATA, Warehouse, chain, commit_of};
+use super::{CommitHeader, DATA, Warehouse, chain, checkpoint, commit_of};
 use crate::clock::Clock;
 
 /// How often dropping is tried again because another commit came first.
 const ATTEMPTS: usize = 20;
 /// Folders in which a write that died may leave a part of its file.
-const WRITTEN: [&str; 3] = [DATA, chain::FOLDER, "definitions"];
+const WRITTEN: [&str; 4] = [DATA, chain::FOLDER, checkpoint::FOLDER, "definitions"];
 /// How many commits the end of an extract looks back for files to remove; the rest is left to `tieout vacuum`.
 const LOOK_BACK: u64 = 400;
 

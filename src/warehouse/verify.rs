@@ -8,6 +8,7 @@
 //! head's digest elsewhere (`tieout verify --head`) proves that too.
 
 mod chain;
+mod checkpoints;
 mod compare;
 mod cursor;
 mod figures;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use report::{Fault, Finding, KeptDigest, Progress, Verification, VerifyOptions};
 
 use super::Warehouse;
+use super::checkpoint;
 use super::commit::Commit;
 use super::error::Error;
 use super::store::Store;
@@ -35,8 +37,11 @@ impl Warehouse {
     /// The store fails. What does not verify is no error but a finding.
     pub async fn verify(&self, options: &VerifyOptions) -> Result<Verification, Error> {
         let mut verification = Verification::default();
+        // Listed first: a checkpoint is written after its commits, so that each of these must find its own in the chain.
+        let checkpoints = checkpoint::list(&self.store).await?;
         let chain = chain::read(&self.store, &self.id, &mut verification).await?;
         verification.look_for(options.kept.as_ref(), &chain.digests);
+        checkpoints::check(&self.store, &checkpoints, &chain, &mut verification).await?;
         let ledger = Ledger::new(&chain.commits);
         figures::check(&ledger, &mut verification);
         let bad = files::check(&self.store, &ledger, options, &mut verification).await?;

@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking, as its test functions do"
 )]
 
+mod checkpoints;
 mod google;
 mod places;
 mod requests;
