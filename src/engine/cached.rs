@@ -41,7 +41,7 @@ enum Making {
     /// The same.
     Rows,
     /// The records of both sides, to be linked with the help of the firm's crosswalk.
-    Links { crosswalk: Repeated, splits: bool },
+    Links { crosswalk: Box<Repeated>, splits: bool },
 }
 
 impl CachedView {
@@ -52,7 +52,7 @@ impl CachedView {
 
     /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
     pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated) -> Self {
-        let making = Making::Links { crosswalk, splits: query.header.splits };
+        let making = Making::Links { crosswalk: Box::new(crosswalk), splits: query.header.splits };
         let sql = Some(query.sql.clone());
         Self { records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
     }

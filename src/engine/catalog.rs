@@ -161,8 +161,8 @@ impl Registrar<'_> {
     fn into_planner(mut self, state: SessionState, keep: Keep) -> Result<Arc<Planner>, Error> {
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let mut schemas = BTreeMap::new();
-        let named = SCHEMAS.iter().map(|name| (*name).to_owned());
-        let names: BTreeSet<String> = named.chain(self.tables.keys().chain(self.views.keys()).cloned()).collect();
+        let always = SCHEMAS.iter().map(|name| (*name).to_owned());
+        let names: BTreeSet<String> = always.chain(self.tables.keys().chain(self.views.keys()).cloned()).collect();
         for name in names {
             let tables = self.tables.remove(&name).unwrap_or_default();
             let schema = Arc::new(LazySchema::new(&name, tables, self.views.remove(&name).unwrap_or_default()));

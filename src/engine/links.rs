@@ -112,14 +112,14 @@ pub(crate) fn linked(
     for batch in records {
         listed.extend(read(batch)?);
     }
-    let mut lines = Vec::new();
+    let mut known = Vec::new();
     for batch in crosswalk {
         let (pm_ids, erp_ids) = (texts(batch, "pm_id")?, texts(batch, "erp_id")?);
         let both = |index| Some((value(pm_ids.as_ref(), index)?, value(erp_ids.as_ref(), index)?));
-        lines.extend((0..batch.num_rows()).filter_map(both));
+        known.extend((0..batch.num_rows()).filter_map(both));
     }
     let links = Links::new(&listed);
-    let pairs = links.pairs(&lines, splits);
+    let pairs = links.pairs(&known, splits);
     let text = |get: fn(&Pair) -> String| -> ArrayRef {
         Arc::new(pairs.iter().map(|it| Some(get(it))).collect::<StringArray>())
     };
@@ -327,8 +327,9 @@ fn living<'a>(found: &[(&'a Record, &'a Record)]) -> BTreeSet<Ids<'a>> {
         }
     }
     let stands = |pm: &Record, erp: &Record| {
-        !(pm.is_void && with_living_pm.contains(erp.id.as_str()))
-            && !(erp.is_void && with_living_erp.contains(pm.id.as_str()))
+        let pm_gives_way = pm.is_void && with_living_pm.contains(erp.id.as_str());
+        let erp_gives_way = erp.is_void && with_living_erp.contains(pm.id.as_str());
+        !pm_gives_way && !erp_gives_way
     };
     found.iter().filter(|(pm, erp)| stands(pm, erp)).map(|(pm, erp)| (pm.id.as_str(), erp.id.as_str())).collect()
 }
@@ -425,10 +426,10 @@ mod tests {
     }
 
     fn ids(records: &[Record], crosswalk: &[(&str, &str)], splits: bool) -> Vec<String> {
-        let lines: Vec<(String, String)> =
+        let known: Vec<(String, String)> =
             crosswalk.iter().map(|(pm_id, erp_id)| ((*pm_id).to_owned(), (*erp_id).to_owned())).collect();
         let links = Links::new(records);
-        let pairs = links.pairs(&lines, splits);
+        let pairs = links.pairs(&known, splits);
         pairs.iter().map(|it| format!("{}:{}-{} {}", it.group_id, it.pm_id, it.erp_id, it.step.method())).collect()
     }
 

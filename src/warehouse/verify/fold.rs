@@ -163,7 +163,7 @@ impl Segment {
                 ("deleted", tally.deleted, said.deleted),
             ];
             for (word, found, said) in counts.into_iter().filter(|(_, found, said)| found != said) {
-                self.contradict(step, format!("{found} rows were {word}, it says {said}"), outcome);
+                self.contradict(step, &format!("{found} rows were {word}, it says {said}"), outcome);
             }
             self.hold("total of the changes", &cursor.sums, step, &said.changes_totals, outcome);
             for (sum, moved) in sums.iter_mut().zip(&tally.moved) {
@@ -182,12 +182,12 @@ impl Segment {
             let (Some(ColumnType::Decimal(_, scale)), Some(said)) = (kind, said.get(name)) else { continue };
             let found = decimal_text(&sum.to_string(), scale);
             if found != *said {
-                self.contradict(entry, format!("{what} of {name}: the rows come to {found}, it says {said}"), outcome);
+                self.contradict(entry, &format!("{what} of {name}: the rows come to {found}, it says {said}"), outcome);
             }
         }
     }
 
-    fn contradict(&self, entry: &Entry, detail: String, outcome: &mut Outcome) {
+    fn contradict(&self, entry: &Entry, detail: &str, outcome: &mut Outcome) {
         let flaw = Flaw {
             commit: entry.commit,
             file: path(entry.commit),
