@@ -18,6 +18,7 @@ mod cells;
 mod changes;
 pub mod checks;
 mod coverage;
+mod deferred;
 mod fields;
 mod folded;
 mod functions;

@@ -12,6 +12,7 @@ use arrow::array::{ArrayRef, Int64Array, StringArray};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use futures::future::join_all;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::previous::previous_tables;
 use super::workspace::Workspace;
@@ -230,7 +231,10 @@ async fn read_sources(
             progress: request.progress.clone(),
             cancel: request.stop.token(),
         };
-        runs.push(async move { crate::extract::run(source, &options).await });
+        // A task each: reading pages is work too.
+        let source = source.clone();
+        let run = async move { crate::extract::run(&source, &options).await };
+        runs.push(AbortOnDropHandle::new(tokio::spawn(run)));
     }
     let results = join_all(runs).await;
     // Also if one was quick enough to finish: half of a run is none.
@@ -240,8 +244,9 @@ async fn read_sources(
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for result in results {
         match result {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => failures.push(trouble::text(&anyhow::Error::from(error))),
+            Ok(Ok(outcome)) => outcomes.push(outcome),
+            Ok(Err(error)) => failures.push(trouble::text(&anyhow::Error::from(error))),
+            Err(panicked) => failures.push(panicked.to_string()),
         }
     }
     if outcomes.is_empty() {

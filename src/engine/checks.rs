@@ -140,7 +140,7 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
         checks.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
     let mut answers = Vec::new();
     for name in &asked {
-        answers.push(answer(session.clone(), engine.judge.question(name).await));
+        answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
     }
     evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
     engine.judge.forget().await;

@@ -18,7 +18,7 @@ use datafusion::common::{Result, TableReference, internal_datafusion_err, plan_d
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OnceCell;
 
@@ -31,6 +31,9 @@ use crate::engine::snapshot::memory;
 
 /// Views that cannot be planned, with the reason.
 pub(crate) type Broken = BTreeMap<Name, String>;
+
+/// A view and the columns that are wanted of it; all if none are named.
+type Question = (Name, Vec<String>);
 
 /// Which views keep their rows for the moment they were asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +75,8 @@ pub(crate) struct Planner {
     keep: Keep,
     schemas: BTreeMap<String, Arc<LazySchema>>,
     cached: RwLock<BTreeMap<Name, Arc<CachedView>>>,
-    /// What the checks ask, by view.
-    questions: RwLock<BTreeMap<Name, Arc<Repeated>>>,
+    /// What is asked at every commit, by view and columns.
+    questions: RwLock<BTreeMap<Question, Arc<Repeated>>>,
 }
 
 impl fmt::Debug for Planner {
@@ -115,30 +118,28 @@ impl Planner {
         broken
     }
 
-    /// Why a view cannot be planned; none if it can, or if there is none of that name.
-    pub(crate) async fn reason(&self, (schema, view): &Name) -> Option<String> {
-        let schema = self.schemas.get(schema).filter(|schema| schema.views.contains_key(view))?;
-        schema.planned(view).await.err()
-    }
-
     /// A view that keeps its rows.
     pub(crate) async fn cached(&self, name: &Name) -> Option<Arc<CachedView>> {
         self.schemas.get(&name.0)?.planned(&name.1).await.ok()?;
         self.cached.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
-    /// All rows of a view, to be asked for at one commit after another.
-    pub(crate) async fn question(&self, name: &Name) -> Result<Arc<Repeated>, String> {
-        if let Some(known) = self.questions.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+    /// All rows of a view in some columns, or in all if none are named, for sessions that differ in nothing but the commit.
+    pub(crate) async fn question(&self, name: &Name, columns: &[&str]) -> Result<Arc<Repeated>, String> {
+        let key = (name.clone(), columns.iter().map(ToString::to_string).collect());
+        if let Some(known) = self.questions.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(known));
         }
         let schema = self.schemas.get(&name.0).ok_or("there is no such schema")?;
         let table = TableReference::partial(name.0.as_str(), name.1.as_str());
         let source = provider_as_source(schema.planned(&name.1).await?);
-        let plan = LogicalPlanBuilder::scan(table, source, None).and_then(LogicalPlanBuilder::build);
-        let question = Arc::new(self.keep.repeated(plan.map_err(|error| error.strip_backtrace())?));
+        let plan = LogicalPlanBuilder::scan(table, source, None).and_then(|scan| match columns {
+            [] => scan.build(),
+            _ => scan.project(columns.iter().map(|column| ident(*column)))?.build(),
+        });
+        let question = Arc::new(Repeated::new(plan.map_err(|error| error.strip_backtrace())?));
         let mut questions = self.questions.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(questions.entry(name.clone()).or_insert(question)))
+        Ok(Arc::clone(questions.entry(key).or_insert(question)))
     }
 
     /// Lets go of all rows that views keep.

@@ -5,9 +5,9 @@
 //! the `observed_at` of the first commit that saw it approved.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 
@@ -15,12 +15,15 @@ use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
-use crate::engine::queries::Name;
+use crate::engine::repeated::Repeated;
 use crate::engine::{Engine, Error};
 use crate::warehouse::rows::ColumnType;
 
 /// Entity, source, record.
 type Key = (String, String, String);
+
+/// What is asked of each entity.
+const COLUMNS: [&str; 3] = ["source", "record_id", "approval_status"];
 
 /// The rows of `record_statuses` for a prepared commit, from those before it and the canonical model as it is now.
 pub(crate) async fn rows(
@@ -35,10 +38,12 @@ pub(crate) async fn rows(
     for entity in blueprint.entities.iter().filter(|it| it.has("approved_at") && it.has("approval_status")) {
         for side in Side::BOTH {
             let name = (side.schema().to_owned(), entity.name.clone());
-            let mapped = blueprint.mappings.get(&name).is_some_and(|mappings| !mappings.is_empty());
-            if mapped && engine.reader.reason(&name).await.is_none() {
-                pieces.push(current(session.clone(), name));
+            if blueprint.mappings.get(&name).is_none_or(Vec::is_empty) {
+                continue;
             }
+            // A view that cannot be planned is told by every check that reads it.
+            let Ok(question) = engine.reader.question(&name, &COLUMNS).await else { continue };
+            pieces.push(current(session.clone(), entity.name.clone(), question));
         }
     }
     let mut rows = Vec::new();
@@ -53,14 +58,9 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-async fn current(session: SessionContext, (schema, entity): Name) -> Result<Vec<Row>, String> {
-    let columns = ["source", "record_id", "approval_status"];
-    let read = async {
-        let table = session.table(TableReference::partial(schema, entity.as_str())).await?;
-        table.select_columns(&columns)?.collect().await
-    };
-    let batches = read.await.map_err(|error| error.strip_backtrace())?;
-    let typed: Vec<(String, ColumnType)> = columns.iter().map(|name| ((*name).to_owned(), ColumnType::Text)).collect();
+async fn current(session: SessionContext, entity: String, question: Arc<Repeated>) -> Result<Vec<Row>, String> {
+    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
+    let typed: Vec<(String, ColumnType)> = COLUMNS.iter().map(|name| ((*name).to_owned(), ColumnType::Text)).collect();
     let mut rows = rows_of(&batches, &typed).map_err(|error| error.to_string())?;
     for row in &mut rows {
         row.insert("entity".to_owned(), Cell::Text(entity.clone()));

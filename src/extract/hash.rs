@@ -3,40 +3,35 @@
 //! SHA-256 over canonical JSON: keys sorted, no white space, numbers as the source wrote them, without the manifest's
 //! `ignore` paths. So the order of keys and a volatile link change nothing, and `1.0` → `1.00` does.
 
-use std::fmt::Write as _;
-
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::path::{Fate, Pattern, change};
+use super::path::{Pattern, Steps};
 
 /// The hash of `record` without what `ignore` matches, hex.
 pub(crate) fn content_hash(record: &Value, ignore: &[(Pattern, ())]) -> String {
     let mut text = String::new();
-    if ignore.is_empty() {
-        write_canonical(record, &mut text);
-    } else {
-        let mut kept = record.clone();
-        change(&mut kept, ignore, &mut |_, ()| Fate::Remove);
-        write_canonical(&kept, &mut text);
-    }
+    write_without(record, &Steps::of(ignore), &mut text);
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// Writes canonical JSON.
 pub(crate) fn write_canonical(value: &Value, out: &mut String) {
+    write_without(value, &Steps::of::<()>(&[]), out);
+}
+
+/// Writes canonical JSON of what `ignore` does not match.
+fn write_without(value: &Value, ignore: &Steps<'_>, out: &mut String) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{value}");
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_plain(value, out),
         Value::Array(items) => {
             out.push('[');
             for (place, item) in items.iter().enumerate() {
                 if place > 0 {
                     out.push(',');
                 }
-                write_canonical(item, out);
+                write_without(item, ignore, out);
             }
             out.push(']');
         }
@@ -44,16 +39,30 @@ pub(crate) fn write_canonical(value: &Value, out: &mut String) {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
             sorted.sort_unstable_by_key(|(name, _)| *name);
             out.push('{');
-            for (place, (name, field)) in sorted.into_iter().enumerate() {
-                if place > 0 {
+            let mut is_first = true;
+            for (name, field) in sorted {
+                let inside = if ignore.is_empty() {
+                    ignore.clone()
+                } else {
+                    let Some(inside) = ignore.inside(name) else { continue };
+                    inside
+                };
+                if !is_first {
                     out.push(',');
                 }
-                let _ = write!(out, "{}:", Value::String(name.clone()));
-                write_canonical(field, out);
+                is_first = false;
+                write_plain(name, out);
+                out.push(':');
+                write_without(field, &inside, out);
             }
             out.push('}');
         }
     }
+}
+
+fn write_plain<T: Serialize + ?Sized>(value: &T, out: &mut String) {
+    // Neither a text nor a number nor a flag can be no JSON.
+    out.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -82,6 +91,7 @@ mod tests {
         let right = r#"{"id":"u7","x":{"id":"u8","y":1},"l":[{"rowNumber":9,"z":2}]}"#;
         assert_eq!(hash(left, &["**.id", "l.rowNumber"]), hash(right, &["**.id", "l.rowNumber"]));
         assert_ne!(hash(left, &["id"]), hash(right, &["id"]));
+        assert_eq!(hash(left, &["**.id"]), hash(r#"{"x":{"y":1},"l":[{"rowNumber":1,"z":2}]}"#, &[]));
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

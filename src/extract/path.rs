@@ -66,6 +66,35 @@ fn walk<T: Copy>(value: &mut Value, active: &[(&[String], T)], apply: &mut dyn F
     }
 }
 
+/// Patterns as they apply to the fields of one object: what is left of each on the way down.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps<'a>(Vec<&'a [String]>);
+
+impl<'a> Steps<'a> {
+    /// From the record itself on.
+    pub(crate) fn of<T>(patterns: &'a [(Pattern, T)]) -> Self {
+        Self(patterns.iter().map(|(pattern, _)| pattern.0.as_slice()).collect())
+    }
+
+    /// Whether nothing below can match.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is left inside a field; none if a pattern matches the field itself.
+    pub(crate) fn inside(&self, name: &str) -> Option<Self> {
+        let mut next = Vec::new();
+        let mut is_matched = false;
+        for steps in &self.0 {
+            advance(steps, name, &mut |rest| match rest {
+                [] => is_matched = true,
+                rest => next.push(rest),
+            });
+        }
+        (!is_matched).then_some(Self(next))
+    }
+}
+
 /// Hands `found` what is left of `steps` after a field called `name`, once per way to read the pattern.
 fn advance<'a>(steps: &'a [String], name: &str, found: &mut dyn FnMut(&'a [String])) {
     match steps {

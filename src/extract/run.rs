@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::client::{Client, Meter};
 use super::coverage::{AllEvidence, Amount, Evidence, judge};
@@ -201,10 +201,11 @@ impl<'a> Run<'a> {
         }
         let wanted = self.source.quota.concurrency.unwrap_or(usize::MAX);
         let concurrency = self.source.manifest.rest.concurrency.min(wanted).max(1);
-        let reads = jobs.into_iter().map(|(job, meter)| {
+        let read = |(job, meter): (Job<'a>, Arc<Meter>)| {
             let reader = *reader;
-            async move { (job.table, reader.read(job, &meter).await) }
-        });
+            async move { (job.table, reader.read(job, &meter).await) }.boxed()
+        };
+        let reads: Vec<_> = jobs.into_iter().map(read).collect();
         // In order, so that the same answers always give the same outcome.
         let mut reads = futures::stream::iter(reads).buffered(concurrency);
         while let Some((table, reads)) = reads.next().await {

@@ -1,0 +1,190 @@
+//! Physical plans that are executed at one commit after another.
+//!
+//! A plan is made once, over leaves that name a table and what is wanted from it, not its files. Each execution puts scans
+//! of the session's own commit in their place. Invariants:
+//! - What is kept holds no file, no row and no commit: every leaf is a [`DeferredScan`] or a constant, or nothing is kept.
+//! - A leaf promises nothing about its rows but their schema, so that the scans of every commit fit.
+//! - A kept plan is never executed itself, only copies without the state of an earlier execution.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, internal_err};
+use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+/// A physical plan without its tables' files.
+#[derive(Debug)]
+pub(crate) struct DeferredPlan {
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl DeferredPlan {
+    /// Plans an optimised logical plan for one partition; none if it has a leaf that would tie it to this commit.
+    pub(crate) async fn new(optimized: &LogicalPlan, state: &SessionState) -> Result<Option<Self>> {
+        let deferred = optimized.clone().transform_up_with_subqueries(|node| match node {
+            LogicalPlan::TableScan(mut scan) => {
+                scan.source = provider_as_source(Arc::new(DeferredTable(source_as_provider(&scan.source)?)));
+                Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        let plan = state.query_planner().create_physical_plan(&deferred.data, state).await?;
+        let mut is_free = true;
+        plan.apply(|node| {
+            let is_constant = node.is::<EmptyExec>() || node.is::<PlaceholderRowExec>();
+            is_free &= !node.children().is_empty() || is_constant || node.is::<DeferredScan>();
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(is_free.then_some(Self { plan }))
+    }
+
+    /// The plan over the session's commit.
+    pub(crate) async fn at(&self, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut leaves = Vec::new();
+        self.plan.apply(|node| {
+            leaves.extend(node.downcast_ref::<DeferredScan>().cloned());
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let mut scans = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            scans.push(Arc::new(leaf.at(session).await?));
+        }
+        // The same order as above: both go down before they go right.
+        let mut scans = scans.into_iter();
+        let plan = Arc::clone(&self.plan).transform_up(|node| {
+            if !node.is::<DeferredScan>() {
+                return node.reset_state().map(Transformed::yes);
+            }
+            match scans.next() {
+                Some(scan) => Ok(Transformed::yes(scan as Arc<dyn ExecutionPlan>)),
+                None => internal_err!("a plan has more scans than were counted in it"),
+            }
+        })?;
+        Ok(plan.data)
+    }
+}
+
+/// A table whose scan is put off.
+#[derive(Debug)]
+struct DeferredTable(Arc<dyn TableProvider>);
+
+#[async_trait]
+impl TableProvider for DeferredTable {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.0.table_type()
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.0.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema().project(indices)?),
+            None => self.schema(),
+        };
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Arc::new(DeferredScan {
+            table: Arc::clone(&self.0),
+            projection: projection.cloned(),
+            filters: filters.to_vec(),
+            limit,
+            properties: Arc::new(properties),
+            scan: None,
+        }))
+    }
+}
+
+/// What is wanted from a table and, at a commit, the scan that gives it.
+#[derive(Clone, Debug)]
+struct DeferredScan {
+    table: Arc<dyn TableProvider>,
+    projection: Option<Vec<usize>>,
+    filters: Vec<Expr>,
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+    scan: Option<Arc<dyn ExecutionPlan>>,
+}
+
+impl DeferredScan {
+    async fn at(mut self, session: &dyn Session) -> Result<Self> {
+        let scan = self.table.scan(session, self.projection.as_ref(), &self.filters, self.limit).await?;
+        let is_one = scan.properties().output_partitioning().partition_count() == 1;
+        self.scan = Some(if is_one { scan } else { Arc::new(CoalescePartitionsExec::new(scan)) });
+        Ok(self)
+    }
+}
+
+impl DisplayAs for DeferredScan {
+    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DeferredScan")
+    }
+}
+
+impl ExecutionPlan for DeferredScan {
+    fn name(&self) -> &'static str {
+        "DeferredScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        match &self.scan {
+            Some(scan) => scan.execute(partition, context),
+            None => internal_err!("a plan was executed before it was given a commit"),
+        }
+    }
+}
