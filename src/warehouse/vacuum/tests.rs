@@ -80,7 +80,7 @@ impl Life {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Run { hours, rows, adds, drops } => {
-                self.clock.advance(Duration::from_secs(u64::from(*hours) * 3600));
+                self.clock.advance(Duration::from_hours(u64::from(*hours)));
                 self.run(rows, *adds, *drops).await;
             }
             Step::Vacuum { days } => {
@@ -203,14 +203,14 @@ async fn daily(warehouse: &Warehouse, days: u8) -> SharedClock {
     };
     for day in 0..days {
         life.run(&BTreeMap::from([(1, day), (2, 0)]), 0, false).await;
-        clock.advance(Duration::from_secs(24 * 3600));
+        clock.advance(Duration::from_hours(24));
     }
     clock
 }
 
 fn age(folder: &Path, path: &str, hours: u64) {
     let file = std::fs::File::options().write(true).open(folder.join(path)).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_hours(hours)).unwrap();
 }
 
 fn paths(removals: &[super::Removal]) -> Vec<(&str, &'static str)> {
