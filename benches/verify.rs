@@ -38,7 +38,7 @@ fn main() {
     let mut numbers = env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let (rows, days) = (numbers.next().unwrap_or(400_000), numbers.next().unwrap_or(12));
     println!("{days} days, 0.6 % changed a day; best of {TRIES}");
-    println!("{:>10} {:>18} {:>8} {:>8} {:>8} {:>10} {:>8}", "rows", "", "ms", "MB", "MB/s", "rows/s", "peak MB");
+    println!("{:>10} {:>18} {:>8} {:>8} {:>8} {:>10} {:>8}", "rows", "", "ms", "MB", "GB/s", "rows/s", "peak MB");
     for rows in [rows / 4, rows] {
         let folder = tempfile::tempdir().expect("a folder");
         runtime.block_on(async { live(&warehouse_in(folder.path()).await, rows, days).await });
@@ -61,7 +61,8 @@ async fn measure(folder: &str, case: usize) {
     let warehouse = Warehouse::open(folder).await.expect("a warehouse");
     let (best, found) = best(&warehouse, &options).await;
     let micros = best.as_micros().max(1);
-    let (megabytes, rate) = (found.bytes >> 20, u128::from(found.bytes) / micros);
+    let (megabytes, rate) = (found.bytes / 1_000_000, u128::from(found.bytes) / micros);
+    let rate = format!("{}.{:02}", rate / 1000, rate % 1000 / 10);
     let rows = u128::from(found.compared_rows) * 1_000_000 / micros;
     println!("{title:>18} {:>8} {megabytes:>8} {rate:>8} {rows:>10} {:>8}", micros / 1000, peak_megabytes());
 }
