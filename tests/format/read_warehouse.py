@@ -12,6 +12,7 @@ import sys
 import tomllib
 from decimal import Decimal
 
+import pyarrow
 import pyarrow.parquet as parquet
 
 IDENTITY = ["_key", "_scope", "_hash", "_commit"]
@@ -31,7 +32,7 @@ def chain(root):
     """The manifests, each with the hash of its bytes, after the checks of "To verify", 1."""
     identity = json.loads((root / "tieout.json").read_bytes())
     check(identity["format"] in (1, 2), "tieout.json: format", identity["format"])
-    commits, parent, before = [], "", None
+    commits, digests, parent, before = [], [], "", None
     for number, path in enumerate(sorted((root / "commits").glob("*.json")), start=1):
         data = path.read_bytes()
         commit = json.loads(data)
@@ -41,7 +42,24 @@ def chain(root):
         check(before is None or before < commit["committed_at"], path, "does not come after the one before")
         parent, before = sha256(data), commit["committed_at"]
         commits.append(commit)
-    return commits, parent
+        digests.append(parent)
+        for mark in (commit[kind] for kind in ("pin", "signoff") if kind in commit):
+            check(mark["commit"] < number, path, "marks a later commit")
+            check(digests[mark["commit"] - 1] == mark["manifest"], path, "marks another manifest of", mark["commit"])
+    return commits, digests
+
+
+def check_checkpoints(root, digests):
+    """That they are what their names say, and repeat the chain. Gives back how many there are."""
+    paths = sorted((root / "checkpoints").glob("*.jsonl.zst"))
+    for path in paths:
+        number, digest = path.name.removesuffix(".jsonl.zst").split("-")
+        check(sha256(path.read_bytes()) == digest, path, "has another hash than its name")
+        with pyarrow.CompressedInputStream(str(path), "zstd") as stream:
+            lines = stream.read().split(b"\n")
+        check(lines.pop() == b"" and len(lines) == int(number), path, "has", len(lines), "manifests")
+        check([sha256(line) for line in lines] == digests[: len(lines)], path, "has other manifests than the chain")
+    return len(paths)
 
 
 def files(found):
@@ -204,7 +222,8 @@ def check_content_hashes(root, commit, tables):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    commits, head = chain(root)
+    commits, digests = chain(root)
+    checkpoints = check_checkpoints(root, digests)
     states = standing_states(commits)
     check_files(root, commits, states)
     tables = {}
@@ -228,7 +247,9 @@ def main():
     for name, table in sorted(tables.items()):
         print(f"{'.'.join(name)} {len(table.rows)}")
     print(f"content hashes: {hashed}")
-    print(f"head: {len(commits)}:{head}")
+    print(f"checkpoints: {checkpoints}")
+    print(f"marks: {sum('pin' in commit or 'signoff' in commit for commit in commits)}")
+    print(f"head: {len(commits)}:{digests[-1]}")
     sys.exit(1 if problems else 0)
 
 
