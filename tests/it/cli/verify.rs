@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::toy::{Ended, Page, Toy, run};
 
-/// A warehouse of three commits, each of which changed a row.
+/// A warehouse of three commits on days in the middle of a month, each of which changed a row.
 async fn three_commits() -> Toy {
     let toy = Toy::start(rows("1.00")).await;
-    for amount in ["1.00", "2.00", "3.00"] {
+    for (day, amount) in [(13, "1.00"), (14, "2.00"), (15, "3.00")] {
         toy.answer(rows(amount)).await;
-        let ended = toy.run(&["extract", "--no-progress"]).await;
+        let now = format!("2025-06-{day}T12:00:00Z");
+        let ended = toy.run(&["extract", "--no-progress", "--now", &now]).await;
         // 5: the checks miss an ERP.
         assert!(matches!(ended.code, 0 | 5), "{}", ended.err);
     }
@@ -94,8 +95,8 @@ async fn what_was_tampered_with_is_named_and_ends_with_4() {
     let toy = three_commits().await;
     let head = line(&toy.run(&["verify"]).await, "head: ").unwrap().to_owned();
 
-    for mistake in ["zz", "3:zz", "x:aa"] {
-        toy.run(&["verify", "--head", mistake]).await.says(2, &["--head", "64 hex digits"]);
+    for (mistake, says) in [("zz", "64 hex digits"), ("3:zz", "64 hex digits"), ("x:aa", "`x` is no commit")] {
+        toy.run(&["verify", "--head", mistake]).await.says(2, &["--head", says]);
     }
     let other = format!("2:{}", "a".repeat(64));
     let refused = toy.run(&["verify", "--head", &other]).await;
