@@ -21,24 +21,24 @@ async fn findings(warehouse: &Warehouse) -> Vec<Finding> {
     warehouse.verify(&VerifyOptions::new(true)).await.unwrap().findings
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Says of a commit that another version made it, and writes all after it anew so that the chain holds together.
 fn rewrite(folder: &Path, from: u64, to: u64) {
     let place = |number: u64| folder.join(format!("commits/{number:020}.json"));
     let mut text = fs::read_to_string(place(from)).unwrap();
-    let mut before = hex(text.as_bytes());
+    let mut before = digest(text.as_bytes());
     text = text.replacen("\"tool_version\":\"", "\"tool_version\":\"9", 1);
     for number in from..=to {
         fs::write(place(number), &text).unwrap();
-        let now = hex(text.as_bytes());
+        let now = digest(text.as_bytes());
         if number < to {
             let next = fs::read_to_string(place(number + 1)).unwrap();
             text = next.replacen(&format!("\"parent\":\"{before}\""), &format!("\"parent\":\"{now}\""), 1);
             assert_ne!(text, next);
-            before = hex(next.as_bytes());
+            before = digest(next.as_bytes());
         }
     }
 }
@@ -102,7 +102,7 @@ async fn a_checkpoint_knows_the_manifests_that_it_repeats() {
         fs::remove_dir_all(folder.path().join("checkpoints")).unwrap();
         fs::create_dir(folder.path().join("checkpoints")).unwrap();
         let packed = zstd::bulk::compress(lines, 3).unwrap();
-        fs::write(folder.path().join(format!("checkpoints/{:020}-{}.jsonl.zst", 20, hex(&packed))), packed).unwrap();
+        fs::write(folder.path().join(format!("checkpoints/{:020}-{}.jsonl.zst", 20, digest(&packed))), packed).unwrap();
     };
     put(&manifests(1));
     assert_eq!(findings(&warehouse).await, []);
