@@ -18,6 +18,7 @@ mod cells;
 mod changes;
 pub mod checks;
 mod coverage;
+mod damage;
 mod deferred;
 mod fields;
 mod folded;
@@ -67,6 +68,7 @@ use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
+pub(crate) use damage::damage;
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
@@ -128,7 +130,7 @@ impl Error {
                 Self::of(*inner)
             }
             DataFusionError::Diagnostic(_, inner) => Self::of(*inner),
-            other => Self::DataFusion(other),
+            other => damage(&other).map_or(Self::DataFusion(other), Self::Warehouse),
         }
     }
 }

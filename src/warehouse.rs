@@ -69,6 +69,7 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
 pub use as_of::{AsOf, end_of_day};
+pub(crate) use chain::HALF_COPIED;
 pub use error::Error;
 pub use files::Limits;
 pub use lock::SourceLock;

@@ -10,7 +10,7 @@ use super::chain::{Chain, cells, moment_failure};
 use super::workspace::Workspace;
 use super::{Failure, Global};
 use crate::clock::Clock;
-use crate::engine::SessionRequest;
+use crate::engine::{Error as EngineError, SessionRequest};
 use crate::warehouse::commit::{Head, Signoff};
 use crate::warehouse::{AsOf, Error as WarehouseError, MomentError, MonthCommit, NewPin, end_of_day};
 
@@ -164,7 +164,7 @@ async fn results(global: &Global, chain: &Chain, commit: u64) -> Result<(u64, u6
                (select count(*) from recon.check_runs where is_latest and project_id is null and \
                verdict in ('not_evaluated', 'partial')) as unevaluated_count";
     let batches = async { session.sql(sql).await?.collect().await };
-    let batches = batches.await.map_err(Failure::warehouse)?;
+    let batches = batches.await.map_err(|error| Failure::warehouse(EngineError::of(error)))?;
     let rows = cells(&batches, ["open_count", "unevaluated_count"]).map_err(Failure::warehouse)?;
     let numbers = rows.first().map(|[open, unevaluated]| (open.parse().ok(), unevaluated.parse().ok()));
     match numbers {

@@ -1,15 +1,19 @@
 //! `tieout verify`: is every commit and every file what it was? Findings are data (stdout); the exit code says yes or no.
 
-use std::io::Write;
-use std::sync::Arc;
+use std::io::{IsTerminal as _, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::Args;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, Global, workspace};
 use crate::config::Config;
 use crate::warehouse::{KeptDigest, Verification, VerifyOptions, VerifyProgress, Warehouse};
+
+/// How often a line says how far it is, where no terminal shows a bar.
+const LINES_EVERY: Duration = Duration::from_secs(30);
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -32,14 +36,16 @@ pub(super) async fn run(global: &Global, arguments: &VerifyArguments) -> Result<
         None => workspace::url(global, &Config::load(&global.config).map_err(Failure::usage)?),
     };
     let warehouse = Warehouse::open(&url).await.map_err(Failure::warehouse)?;
-    let bar = bar(global);
+    let progress = Arc::new(Progress::new(global));
+    let told = Arc::clone(&progress);
     let options = VerifyOptions {
         kept: arguments.head.clone(),
-        progress: Arc::new(watch(bar.clone())),
+        progress: Arc::new(move |step| told.tell(step)),
         ..VerifyOptions::new(arguments.deep)
     };
-    let verification = warehouse.verify(&options).await.map_err(Failure::warehouse)?;
-    bar.finish_and_clear();
+    let verification = warehouse.verify(&options).await;
+    progress.bar.finish_and_clear();
+    let verification = verification.map_err(Failure::warehouse)?;
     let text = if arguments.json { json(&verification) } else { Ok(lines(&verification, arguments.deep)) };
     writeln!(std::io::stdout(), "{}", text.map_err(Failure::usage)?).map_err(Failure::usage)?;
     match verification.findings.len() {
@@ -54,22 +60,55 @@ pub(super) async fn run(global: &Global, arguments: &VerifyArguments) -> Result<
     }
 }
 
-fn bar(global: &Global) -> ProgressBar {
-    if global.no_progress || global.quiet {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "{msg} {bar:32} {bytes}/{total_bytes} {binary_bytes_per_sec} ({elapsed}, {eta} left)",
-    );
-    let bar = ProgressBar::new(0).with_message("files");
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+/// How far it is: a bar on a terminal, a line now and then elsewhere.
+struct Progress {
+    /// Counts, whether or not it is shown.
+    bar: ProgressBar,
+    /// When the last line was written; none where none are wanted.
+    last_line: Option<Mutex<Instant>>,
 }
 
-fn watch(bar: ProgressBar) -> impl Fn(VerifyProgress) + Send + Sync {
-    move |progress| match progress {
-        VerifyProgress::Ahead(bytes) => bar.inc_length(bytes),
-        VerifyProgress::Read(bytes) => bar.inc(bytes),
-        VerifyProgress::Comparing => bar.set_message("rows "),
+impl Progress {
+    fn new(global: &Global) -> Self {
+        let is_wanted = !global.no_progress && !global.quiet;
+        let is_bar = is_wanted && std::io::stderr().is_terminal();
+        let target = if is_bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let mut bar = ProgressBar::with_draw_target(Some(0), target).with_message("chain");
+        let style = ProgressStyle::with_template(
+            "{msg:5} {bar:32} {bytes}/{total_bytes} {binary_bytes_per_sec} ({elapsed}, {eta} left)",
+        );
+        if let Ok(style) = style {
+            bar = bar.with_style(style);
+        }
+        if is_bar {
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        Self { bar, last_line: (is_wanted && !is_bar).then(|| Mutex::new(Instant::now())) }
+    }
+
+    fn tell(&self, step: VerifyProgress) {
+        match step {
+            VerifyProgress::Ahead(bytes) => {
+                if self.bar.message() == "chain" {
+                    self.bar.set_message("files");
+                }
+                self.bar.inc_length(bytes);
+            }
+            VerifyProgress::Read(bytes) => self.bar.inc(bytes),
+            VerifyProgress::Comparing => self.bar.set_message("rows"),
+        }
+        // Who finds it locked leaves the line to the other.
+        let Some(mut last) = self.last_line.as_ref().and_then(|last| last.try_lock().ok()) else { return };
+        if last.elapsed() >= LINES_EVERY {
+            *last = Instant::now();
+            // Progress is a courtesy: a closed stderr does not stop it.
+            let _ = writeln!(std::io::stderr(), "{}", self.line());
+        }
+    }
+
+    fn line(&self) -> String {
+        let (read, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        format!("verify {}: {} of {}", self.bar.message(), HumanBytes(read), HumanBytes(all))
     }
 }
 
@@ -90,7 +129,8 @@ fn lines(verification: &Verification, deep: bool) -> String {
     if deep {
         lines.push(format!("proven: {} states, {} rows compared", count(proven_states), count(compared_rows)));
     }
-    if *orphans > 0 {
+    // Beside a finding they may be files of a commit that is gone, and nothing is removed.
+    if *orphans > 0 && verification.findings.is_empty() {
         lines
             .push(format!("files that no commit names, which `tieout vacuum` removes a day later: {}", count(orphans)));
     }
@@ -103,4 +143,24 @@ fn lines(verification: &Verification, deep: bool) -> String {
     });
     lines.push(if verification.findings.is_empty() { "ok" } else { "does not verify" }.to_owned());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is() {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden()).with_message("chain");
+        let progress = Progress { bar, last_line: None };
+        assert_eq!(progress.line(), "verify chain: 0 B of 0 B");
+        for step in [VerifyProgress::Ahead(2048), VerifyProgress::Read(1024), VerifyProgress::Read(512)] {
+            progress.tell(step);
+        }
+        assert_eq!(progress.line(), "verify files: 1.50 KiB of 2.00 KiB");
+        for step in [VerifyProgress::Comparing, VerifyProgress::Ahead(1024), VerifyProgress::Read(512)] {
+            progress.tell(step);
+        }
+        assert_eq!(progress.line(), "verify rows: 2.00 KiB of 3.00 KiB");
+    }
 }

@@ -11,13 +11,19 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 use super::DATABASE;
-use super::failure::{CORRUPT, Failure, INVALID_VALUE, STORE};
+use super::failure::{CORRUPT, Failure, INVALID_VALUE, STORE, UNSUPPORTED};
 use crate::engine::options::TieoutOptions;
-use crate::engine::{Error as EngineError, PinnedCatalog};
+use crate::engine::{Error as EngineError, PinnedCatalog, damage};
 use crate::warehouse::Error as WarehouseError;
 
 /// The SQLSTATE of a database that does not exist.
 const NO_DATABASE: &str = "3D000";
+/// Of settings that point where no warehouse is.
+pub(crate) const CONFIGURATION: &str = "F0000";
+/// Of a source that another run holds.
+const LOCKED: &str = "55P03";
+/// Of a commit that another run made first: the same again may succeed.
+const CONFLICT: &str = "40001";
 
 /// The moment in a database's name, which may come in the double quotes of an identifier.
 pub(crate) fn moment(database: &str) -> Result<Option<&str>, Failure> {
@@ -38,7 +44,7 @@ pub(crate) fn unquoted(database: &str) -> &str {
 /// Why a session could not be opened: a moment in the database's name that means nothing is no such database.
 pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
     let told = error.chain().find_map(|cause| match cause.downcast_ref::<EngineError>() {
-        Some(EngineError::Warehouse(own)) => of_warehouse(own),
+        Some(EngineError::Warehouse(own)) => Some(of_warehouse(own)),
         Some(EngineError::DataFusion(own)) => of(own),
         _ => None,
     });
@@ -55,26 +61,39 @@ pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
     }
 }
 
-/// What the warehouse says of a moment, as clients see it.
+/// What the warehouse says, as clients see it.
 pub(crate) fn of(error: &DataFusionError) -> Option<Failure> {
     match error.find_root() {
-        DataFusionError::External(inner) => of_warehouse(inner.downcast_ref::<WarehouseError>()?),
-        _ => None,
+        DataFusionError::External(inner) => inner.downcast_ref::<WarehouseError>().map(of_warehouse),
+        _ => damage(error).as_ref().map(of_warehouse),
     }
 }
 
-fn of_warehouse(error: &WarehouseError) -> Option<Failure> {
-    let code = match error {
+fn of_warehouse(error: &WarehouseError) -> Failure {
+    let text = error.to_string();
+    match text.split_once("\nhint: ") {
+        Some((message, hint)) => Failure::new(code(error), message).hint(hint),
+        None => Failure::new(code(error), text),
+    }
+}
+
+/// The SQLSTATE of what the warehouse says, by what its reader can do about it.
+pub(crate) fn code(error: &WarehouseError) -> &'static str {
+    match error {
         WarehouseError::AsOf { .. } | WarehouseError::Moment(_) | WarehouseError::UnknownCommit { .. } => INVALID_VALUE,
         WarehouseError::Corrupt { .. } => CORRUPT,
-        WarehouseError::Store { .. } | WarehouseError::Io { .. } => STORE,
-        _ => return None,
-    };
-    let text = error.to_string();
-    Some(match text.split_once("\nhint: ") {
-        Some((message, hint)) => Failure::new(code, message).hint(hint),
-        None => Failure::new(code, text),
-    })
+        WarehouseError::Newer { .. } => UNSUPPORTED,
+        WarehouseError::NotAWarehouse { .. }
+        | WarehouseError::Address { .. }
+        | WarehouseError::UnsupportedStore { .. } => CONFIGURATION,
+        WarehouseError::Locked { .. } => LOCKED,
+        WarehouseError::Conflict { .. } => CONFLICT,
+        WarehouseError::NotFound { .. }
+        | WarehouseError::Store { .. }
+        | WarehouseError::Io { .. }
+        | WarehouseError::Arrow { .. }
+        | WarehouseError::Input { .. } => STORE,
+    }
 }
 
 /// The databases that a session can name.
@@ -149,6 +168,27 @@ impl CatalogProviderList for Catalogs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_warehouse_says_has_a_code_and_its_hint() {
+        let (url, reason) = ("s3://b".to_owned(), "no".to_owned());
+        let newer = || WarehouseError::Newer { file: "tieout.json".to_owned(), found: 9, known: 2 };
+        for (error, code) in [
+            (newer(), "0A000"),
+            (WarehouseError::NotAWarehouse { url: url.clone(), reason: reason.clone() }, "F0000"),
+            (WarehouseError::Address { url: url.clone(), reason }, "F0000"),
+            (WarehouseError::UnsupportedStore { url, scheme: "ftp".to_owned() }, "F0000"),
+            (WarehouseError::Conflict { number: 3 }, "40001"),
+        ] {
+            let failure = of(&DataFusionError::External(Box::new(error))).unwrap();
+            assert_eq!((failure.code, failure.hint.is_some()), (code, true), "{failure}");
+        }
+        // A login is refused with it too, whatever the database's name.
+        for database in ["tieout", "tieout@2025-12-31"] {
+            let refused = refusal(&anyhow::Error::from(EngineError::Warehouse(newer())), database);
+            assert_eq!((refused.code, refused.hint.as_deref()), ("0A000", Some("use a newer version of tieout")));
+        }
+    }
 
     #[test]
     fn a_database_names_a_moment() {

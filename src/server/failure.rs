@@ -126,14 +126,9 @@ fn code(root: &DataFusionError) -> &'static str {
         DataFusionError::ArrowError(error, _) => arrow_code(error),
         DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
         DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => STORE,
-        DataFusionError::External(error) => match error.downcast_ref::<warehouse::Error>() {
-            Some(
-                warehouse::Error::AsOf { .. } | warehouse::Error::Moment(_) | warehouse::Error::UnknownCommit { .. },
-            ) => INVALID_VALUE,
-            Some(warehouse::Error::Corrupt { .. }) => CORRUPT,
-            Some(_) => STORE,
-            None => "XX000",
-        },
+        DataFusionError::External(error) => {
+            error.downcast_ref::<warehouse::Error>().map_or("XX000", super::databases::code)
+        }
         _ => "XX000",
     }
 }

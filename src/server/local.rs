@@ -13,6 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt as _};
 
+use super::databases::CONFIGURATION;
 use super::failure::{CORRUPT, Failure, STORE};
 use super::rewrite::UNIQUE;
 use super::settings::Settings;
@@ -51,7 +52,7 @@ impl std::error::Error for QueryError {}
 
 impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
-        Self { is_store: [STORE, CORRUPT].contains(&failure.code), failure }
+        Self { is_store: [STORE, CORRUPT, CONFIGURATION].contains(&failure.code), failure }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) const FOLDER: &str = "commits";
 /// Manifests read at once: what a store answers in parallel, without asking it for thousands of connections.
 const READS_AT_ONCE: usize = 64;
 /// What a copy that was cut short, and what a wrong hand, leave behind looks the same.
-pub(super) const HALF_COPIED: &str = "hint: the copy of the warehouse is not complete, or a file was removed or damaged; copy it again, or restore it from a backup";
+pub(crate) const HALF_COPIED: &str = "hint: the copy of the warehouse is not complete, or a file was removed or damaged; copy it again, or restore it from a backup";
 
 /// Where the manifest of a commit lies.
 pub(super) fn path(number: u64) -> String {
@@ -195,6 +195,11 @@ fn append(head: &mut Head, warehouse_id: &str, number: u64, bytes: &Bytes) -> Re
     if number != expected {
         let reason = format!("it is missing, though commit {number} is there\n{HALF_COPIED}");
         return Err(Error::corrupt(path(expected), reason));
+    }
+    if let Ok(Preamble { format }) = serde_json::from_slice(bytes)
+        && format > FORMAT
+    {
+        return Err(Error::Newer { file: path(number), found: format, known: FORMAT });
     }
     let linked = parse(bytes).and_then(|commit| link(head, warehouse_id, number, commit, digest(bytes)));
     linked.map_err(|reason| Error::corrupt(path(number), reason))

@@ -23,6 +23,7 @@ use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
+use super::chain::HALF_COPIED;
 use super::commit::DataFile;
 use super::error::Error;
 use super::merge::Batches;
@@ -71,7 +72,7 @@ impl Disk {
         let found = self.runtime.block_on(self.store.objects().get(&Path::from(file.path.as_str())));
         let found = found.map_err(|source| match source {
             object_store::Error::NotFound { .. } => {
-                Error::corrupt(&file.path, "the file is missing, though a commit lists it")
+                Error::corrupt(&file.path, format!("the file is missing, though a commit lists it\n{HALF_COPIED}"))
             }
             source => failed(source),
         })?;

@@ -37,9 +37,11 @@ impl Retention {
     fn commits(&self, head: &Head) -> BTreeSet<u64> {
         let mut kept: BTreeSet<u64> = head.pins(head.number()).map(|(_, pin)| pin.commit).collect();
         kept.insert(head.number());
-        if let Some(last) = head.last() {
-            let since = last.committed_at - TimeDelta::days(i64::from(self.days));
-            let from = head.commits.partition_point(|commit| commit.committed_at < since);
+        // Measured from the newest data: a vacuum must not make another one due.
+        if let Some(last) = head.commits.iter().rev().find(|commit| !commit.tables.is_empty()) {
+            let since = last.committed_at.checked_sub_signed(TimeDelta::days(i64::from(self.days)));
+            let is_older = |at| since.is_some_and(|since| at < since);
+            let from = head.commits.partition_point(|commit| is_older(commit.committed_at));
             kept.extend(head.commits.iter().skip(from).map(|commit| commit.number));
         }
         // Of a month whose reads were never complete the commit that is shown for it, else the way back would grow for ever.

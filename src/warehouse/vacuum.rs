@@ -6,6 +6,9 @@
 //!   read or to write before still can. The age is the store's own: no clock that a person gave moves it.
 //! - Nothing is removed from a warehouse whose chain is broken or was longer once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -17,6 +17,8 @@ mod fold;
 mod ledger;
 mod merge;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;

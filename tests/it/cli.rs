@@ -2,6 +2,7 @@
 
 mod luck;
 mod toy;
+mod verify;
 
 use std::path::Path;
 

@@ -9,6 +9,7 @@ mod checkpoints;
 mod google;
 mod places;
 mod requests;
+mod rewritten;
 mod stores;
 mod years;
 

@@ -1,6 +1,6 @@
 //! The manifests, one by one and against each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +47,7 @@ pub(super) async fn read(store: &Store, id: &str, verification: &mut Verificatio
     }
     note_strangers(&links, id, verification);
     note_breaks(&links, verification);
+    note_marks(&links, verification);
     verification.commits = links.len() as u64;
     verification.head = links.last().map(|link| (link.number, link.sha256.clone()));
     let commits = links.iter().filter_map(|link| link.commit.clone()).collect();
@@ -114,6 +115,32 @@ fn note_breaks(links: &[Link], verification: &mut Verification) {
             let (before, at) = (one.committed_at, next.committed_at);
             let detail = format!("it says that it was made at {at}, but commit {} before it at {before}", one.number);
             verification.find(Fault::Edited, Some(next.number), path(next.number), detail);
+        }
+    }
+}
+
+/// A pin or a sign-off names the manifest that it is about: one that does not fit shows that the chain was written anew.
+fn note_marks(links: &[Link], verification: &mut Verification) {
+    let digests: HashMap<u64, &str> = links.iter().map(|link| (link.number, link.sha256.as_str())).collect();
+    // What is told as edited or gone already is not told again by every mark on it.
+    let told: HashSet<String> = verification.findings.iter().map(|finding| finding.file.clone()).collect();
+    for commit in links.iter().filter_map(|link| link.commit.as_ref()) {
+        let pin = commit.pin.iter().map(|pin| ("pinned it", pin.commit, &pin.manifest));
+        let signoff = commit.signoff.iter().map(|signoff| ("signed it off", signoff.commit, &signoff.manifest));
+        for (verb, number, manifest) in pin.chain(signoff) {
+            if number >= commit.number {
+                let detail = format!("it says of commit {number} that it {verb}, which is not before it");
+                verification.find(Fault::Edited, Some(commit.number), path(commit.number), detail);
+                continue;
+            }
+            let found = digests.get(&number).filter(|found| **found != manifest && !told.contains(&path(number)));
+            if let Some(found) = found {
+                let detail = format!(
+                    "its SHA-256 is {found}, but {manifest} when commit {} {verb}: it or one before it was rewritten",
+                    commit.number
+                );
+                verification.find(Fault::Edited, Some(number), path(number), detail);
+            }
         }
     }
 }

@@ -12,7 +12,13 @@ pub(super) fn check(ledger: &Ledger, verification: &mut Verification) {
         let is_append = is_append(entries);
         let mut before: Option<&Entry> = None;
         for entry in entries {
-            let contradictions = if is_append { of_append(&entry.said) } else { of_keyed(before, entry) };
+            let contradictions = if is_append {
+                of_append(&entry.said)
+            } else if entry.follows_gap {
+                Vec::new()
+            } else {
+                of_keyed(before, entry)
+            };
             said.extend(contradictions.into_iter().map(|detail| (entry.commit, detail)));
             said.extend(of_columns(entry).map(|detail| (entry.commit, detail)));
             before = Some(entry);

@@ -37,7 +37,9 @@ pub(super) async fn check(
     let on_bytes: OnBytes = Arc::new(move |bytes| told(Progress::Read(bytes)));
     let paths = ledger.paths_by_digest();
     let read = |promise: Promise| {
-        let (store, on_bytes) = (store.clone(), Arc::clone(&on_bytes));
+        // What was not counted ahead is not counted when it is read.
+        let is_ahead = promise.bytes.is_some();
+        let (store, on_bytes) = (store.clone(), if is_ahead { Arc::clone(&on_bytes) } else { Arc::new(|_| ()) });
         async move {
             let found = store.fingerprint(&promise.path, &on_bytes).await?;
             Ok::<_, Error>((promise, found))
@@ -77,7 +79,7 @@ fn promises(ledger: &Ledger) -> Vec<Promise> {
     promises
 }
 
-fn compare(promise: &Promise, found: Option<&Fingerprint>, paths: &HashMap<&str, &str>) -> Option<(Fault, String)> {
+fn compare(promise: &Promise, found: Option<&Fingerprint>, paths: &HashMap<&str, String>) -> Option<(Fault, String)> {
     let Some(found) = found else {
         return Some((Fault::Missing, "the file is not there".to_owned()));
     };

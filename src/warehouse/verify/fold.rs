@@ -53,6 +53,7 @@ pub(super) async fn check(
         .iter()
         .flat_map(|((source, table), entries)| segments(&format!("{source}.{table}"), entries))
         .filter(|segment| !segment.files().any(|file| bad.contains(&file.path)))
+        .filter(|segment| segment.is_append || !segment.steps.iter().any(|step| step.follows_gap))
         .collect();
     (options.progress)(Progress::Ahead(segments.iter().flat_map(Segment::files).map(|file| file.bytes).sum()));
     let told = Arc::clone(&options.progress);

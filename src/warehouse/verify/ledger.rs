@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::warehouse::commit::{Commit, DataFile, TableCommit};
+use crate::warehouse::definitions_path;
 use crate::warehouse::retention::is_projected_anew;
 use crate::warehouse::rows::ColumnType;
 
@@ -33,25 +34,34 @@ pub(super) struct Entry {
     pub(super) is_anew: bool,
     /// Whether the commit wrote a state, be it dropped since.
     pub(super) had_state: bool,
+    /// Whether a manifest between the entry before and this one is gone or unreadable, which is told as such: what this one
+    /// follows from is not known.
+    pub(super) follows_gap: bool,
 }
 
 impl Ledger {
     pub(crate) fn new(commits: &[Arc<Commit>]) -> Self {
         let mut ledger = Self { newest: commits.last().map_or(0, |commit| commit.number), ..Self::default() };
+        let (mut before, mut gap) = (0, 0);
         for commit in commits {
+            if commit.number > before + 1 {
+                gap = commit.number - 1;
+            }
+            before = commit.number;
             if !commit.definitions.is_empty() {
                 let number = commit.number;
                 ledger.definitions.entry(commit.definitions.clone()).or_insert((number, number)).1 = number;
             }
             for said in &commit.tables {
-                ledger.enter(commit.number, said);
+                ledger.enter(commit.number, said, gap);
             }
             ledger.move_states(commit);
         }
         ledger
     }
 
-    fn enter(&mut self, commit: u64, said: &TableCommit) {
+    /// `gap`: the newest commit before it that is not known; 0 if all are.
+    fn enter(&mut self, commit: u64, said: &TableCommit, gap: u64) {
         let entries = self.tables.entry((said.source.clone(), said.table.clone())).or_default();
         let before = entries.last();
         let same = before.filter(|before| before.said.schema_fingerprint == said.schema_fingerprint);
@@ -65,7 +75,8 @@ impl Ledger {
         };
         let is_anew = is_projected_anew(said, before.map(|before| before.said.schema_fingerprint.as_str()));
         let had_state = !said.state.is_empty();
-        entries.push(Entry { commit, said: said.clone(), columns, is_anew, had_state });
+        let follows_gap = before.map_or(0, |before| before.commit) < gap;
+        entries.push(Entry { commit, said: said.clone(), columns, is_anew, had_state, follows_gap });
     }
 
     fn move_states(&mut self, commit: &Commit) {
@@ -92,8 +103,9 @@ impl Ledger {
     }
 
     /// The paths by the SHA-256 of their files: what stands in another one's place is told by it.
-    pub(super) fn paths_by_digest(&self) -> HashMap<&str, &str> {
-        self.files().map(|(_, file)| (file.sha256.as_str(), file.path.as_str())).collect()
+    pub(super) fn paths_by_digest(&self) -> HashMap<&str, String> {
+        let files = self.files().map(|(_, file)| (file.sha256.as_str(), file.path.clone()));
+        files.chain(self.definitions.keys().map(|sha256| (sha256.as_str(), definitions_path(sha256)))).collect()
     }
 }
 
