@@ -62,6 +62,14 @@ impl Repeated {
     }
 }
 
+#[cfg(test)]
+impl Repeated {
+    /// Whether it ran on a physical plan that it keeps.
+    pub(crate) async fn is_kept(&self) -> bool {
+        matches!(self.physical.lock().await.as_ref(), Some(Some(_)))
+    }
+}
+
 /// Whether optimising folds nothing that another moment would fold otherwise. Our own settings are the same for all.
 fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
     let mut is_timeless = true;
