@@ -31,6 +31,7 @@ pub mod options;
 mod parallel;
 mod pinned;
 mod planner;
+pub(crate) mod precedence;
 mod queries;
 mod repeated;
 pub mod settings;

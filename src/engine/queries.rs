@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::definitions::Definitions;
 use crate::engine::header::{self, Header};
+use crate::engine::precedence;
 
 /// The schema of a name that has none.
 pub(crate) const DEFAULT_SCHEMA: &str = "recon";
@@ -80,7 +81,8 @@ pub(crate) fn parse_select(sql: &str) -> Result<Statement, String> {
         .map_err(|error| error.to_string())?;
     let mut statements = parser.parse_statements().map_err(|error| error.to_string())?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(Statement::Statement(statement)), None) if matches!(*statement, ast::Statement::Query(_)) => {
+        (Some(Statement::Statement(mut statement)), None) if matches!(*statement, ast::Statement::Query(_)) => {
+            precedence::correct(&mut statement);
             Ok(Statement::Statement(statement))
         }
         _ => Err("expected one SELECT and nothing else".to_owned()),
