@@ -35,6 +35,7 @@ pub(crate) mod precedence;
 mod queries;
 mod repeated;
 pub mod settings;
+mod shared;
 mod snapshot;
 mod statuses;
 #[cfg(test)]
