@@ -6,7 +6,7 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::workspace::Setup;
-use super::{Failure, Global, trouble};
+use super::{Failure, Global, Stop, trouble};
 use crate::clock::Clock;
 use crate::extract::TableCheck;
 use crate::warehouse::rows::CoverageStatus;
@@ -20,11 +20,16 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u8, Failure> {
+    let stop = Stop::listen()?;
     let sources = Setup::read(global)?.sources(&arguments.sources)?;
     let mut failures = Vec::new();
     let mut is_refused = false;
     for source in sources {
-        match crate::extract::check(&source, &Clock::Machine).await {
+        let checks = crate::extract::check(&source, &Clock::Machine, &stop.token()).await;
+        if stop.token().is_cancelled() {
+            return Err(stop.failure("not every source was tried"));
+        }
+        match checks {
             Ok(checks) => {
                 is_refused |= checks.iter().any(|check| is_trouble(check.status));
                 writeln!(std::io::stdout(), "{}\n{}", source.name, table(&checks)).map_err(Failure::usage)?;
