@@ -36,6 +36,7 @@ mod queries;
 mod repeated;
 pub mod settings;
 mod shared;
+pub(crate) mod similar;
 mod snapshot;
 mod statuses;
 #[cfg(test)]

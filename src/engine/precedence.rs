@@ -49,7 +49,7 @@ fn is_logic(expression: &Expr) -> bool {
 
 /// A condition as it was written, from left to right.
 enum Word {
-    Operand(Expr),
+    Operand(Box<Expr>),
     Not,
     And,
     Or,
@@ -68,7 +68,7 @@ fn flatten(expression: Expr, words: &mut Vec<Word>) {
         }
         Expr::IsDistinctFrom(left, right) => flatten_comparison(left, *right, Expr::IsDistinctFrom, words),
         Expr::IsNotDistinctFrom(left, right) => flatten_comparison(left, *right, Expr::IsNotDistinctFrom, words),
-        other => words.push(Word::Operand(other)),
+        other => words.push(Word::Operand(Box::new(other))),
     }
 }
 
@@ -82,7 +82,7 @@ fn flatten_comparison(left: Box<Expr>, right: Expr, make: fn(Box<Expr>, Box<Expr
         negations += 1;
     }
     if let Some(Word::Operand(operand)) = rest.next() {
-        words.push(Word::Operand(make(left, Box::new(negated(operand, negations)))));
+        words.push(Word::Operand(Box::new(make(left, Box::new(negated(*operand, negations))))));
     }
     words.extend(rest);
 }
@@ -93,7 +93,7 @@ fn alternatives(words: Vec<Word>) -> Expr {
     for word in words {
         match word {
             Word::Operand(operand) => {
-                all = joined(all, BinaryOperator::And, Some(negated(operand, mem::take(&mut negations))));
+                all = joined(all, BinaryOperator::And, Some(negated(*operand, mem::take(&mut negations))));
             }
             Word::Not => negations += 1,
             Word::And => {}

@@ -243,7 +243,8 @@ fn denied(failure: Failure, kind: &str) -> Failure {
         return Failure { what: format!("sign in: {}", failure.what), hint, ..failure };
     }
     if failure.kind == FailureKind::Unreachable {
-        return failure;
+        let at_login = || "check login_url of the source, the network and the proxy settings".to_owned();
+        return if kind == "token" { Failure { hint: Some(at_login()), ..failure } } else { failure };
     }
     if !matches!(failure.kind, FailureKind::Denied | FailureKind::Refused) {
         return Failure { what: format!("sign in: {}", failure.what), ..failure };

@@ -29,6 +29,7 @@ const SCHEMAS: [&str; 9] = ["acumatica", "erp", "history", "link", "meta", "pm",
 async fn every_view_is_planned_and_read_whatever_the_partitions() {
     let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     extract(full.path()).await;
+    Warehouse::open_or_create(empty.path().to_str().unwrap()).await.unwrap();
     let folders = [empty.path().to_path_buf(), full.path().join("warehouse")];
     let threads = PARTITIONS.map(|partitions| {
         let folders = folders.clone();
@@ -74,7 +75,7 @@ async fn read_all(folder: &Path, partitions: usize) -> Vec<String> {
         partitions: Some(partitions),
         ..EngineSettings::default()
     };
-    let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
+    let warehouse = Warehouse::open(folder.to_str().unwrap()).await.unwrap();
     let engine = Engine::open(warehouse, Definitions::shipped(), settings).await.unwrap();
     let session = engine.session(&SessionRequest::default()).await.unwrap();
     assert_eq!(session.state().config().target_partitions(), partitions);

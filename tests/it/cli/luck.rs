@@ -161,7 +161,11 @@ async fn what_reads_the_warehouse_says_what_is_wrong_with_it() {
     assert!(ended.out.contains("not_evaluated") && !ended.out.contains("clean"), "{}", ended.out);
 
     for (query, code, texts) in [
-        ("select * from toy.project", 2, &["table 'tieout.toy.project' not found"][..]),
+        (
+            "select * from toy.project",
+            2,
+            &["table 'tieout.toy.project' not found", "hint: did you mean toy.projects?"][..],
+        ),
         ("select 1; select 2", 2, &["more than one statement"]),
         ("drop view recon.summary", 2, &["read only"]),
         ("copy (select 1) to '/tmp/x'", 2, &["read only"]),
