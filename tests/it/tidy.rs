@@ -87,8 +87,7 @@ fn every_shipped_manifest_parses() {
 /// What comes after `distinct from` and is neither closed nor parted from it: the operand, for the parser.
 fn swallowed(text: &str) -> Option<String> {
     let mut depth = 0_usize;
-    for word in text.replace('(', " ( ").replace(')', " ) ").replace(',', " , ").replace(';', " , ").split_whitespace()
-    {
+    for word in text.replace('(', " ( ").replace(')', " ) ").replace([',', ';'], " , ").split_whitespace() {
         match (word.to_lowercase().as_str(), depth) {
             ("(", _) => depth += 1,
             (")", depth_now) => depth = depth_now.checked_sub(1)?,

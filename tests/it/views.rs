@@ -86,7 +86,7 @@ async fn read_all(folder: &Path, partitions: usize) -> Vec<String> {
     let mut failures = Vec::new();
     for schema in schemas {
         let tables = catalog.schema(&schema).unwrap().table_names();
-        assert!(!tables.is_empty(), "{schema} is empty");
+        assert!(!tables.is_empty() || !SCHEMAS.contains(&schema.as_str()), "{schema} is empty");
         for table in tables {
             let name = format!("{schema}.{table}");
             for query in ["select * from", "select count(*) from", "select distinct * from"] {
