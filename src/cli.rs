@@ -16,6 +16,7 @@ mod check;
 mod demo;
 mod diff;
 mod extract;
+mod gaps;
 mod init;
 mod log;
 mod paint;
@@ -173,7 +174,10 @@ pub fn main() -> ExitCode {
     // On a thread of its own, because the main thread's stack is the shell's to choose.
     let command = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(move || {
         let result = runtime.block_on(run(arguments));
-        runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        // Who was told to stop does not wait for a name that no server resolves.
+        let is_stopped = result.as_ref().is_err_and(|failure| failure.code >= stop::INTERRUPTED);
+        let wait = if is_stopped { std::time::Duration::ZERO } else { std::time::Duration::from_secs(2) };
+        runtime.shutdown_timeout(wait);
         result
     });
     let result = command.map_err(Failure::usage).and_then(|thread| {

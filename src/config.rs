@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::extract::Secret;
 
 /// Schemas of our own: no source may be named like one.
-const RESERVED_SOURCE_NAMES: [&str; 14] = [
+const RESERVED_SOURCE_NAMES: [&str; 15] = [
     "recon",
     "trend",
     "audit",
@@ -24,6 +24,7 @@ const RESERVED_SOURCE_NAMES: [&str; 14] = [
     "meta",
     "system",
     "source",
+    "shared",
     "tieout",
     "pg_catalog",
     "information_schema",

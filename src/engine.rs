@@ -33,9 +33,12 @@ pub mod options;
 mod parallel;
 mod pinned;
 mod planner;
+pub(crate) mod precedence;
 mod queries;
 mod repeated;
 pub mod settings;
+mod shared;
+pub(crate) mod similar;
 mod snapshot;
 mod statuses;
 #[cfg(test)]
@@ -250,7 +253,8 @@ impl Engine {
         let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
         let heads = Arc::new(Heads::Prepared { head, generation });
         let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), heads);
-        session_over(planner, options, (rows < PARTITIONED_ROWS_MIN).then_some(1))
+        let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);
+        session_over(planner, options, self.blueprint.settings.partitions.or(few))
     }
 }
 
@@ -296,6 +300,9 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .with_default_catalog_and_schema(CATALOG, queries::DEFAULT_SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
+    if let Some(partitions) = blueprint.settings.partitions {
+        config = config.with_target_partitions(partitions);
+    }
     let options = config.options_mut();
     for (key, value) in [
         ("datafusion.sql_parser.parse_float_as_decimal", "true"),

@@ -6,10 +6,13 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::workspace::Setup;
-use super::{Failure, Global, trouble};
+use super::{Failure, Global, Stop, trouble};
 use crate::clock::Clock;
 use crate::extract::TableCheck;
 use crate::warehouse::rows::CoverageStatus;
+
+/// How wide the table is where there is no terminal.
+const WIDTH_ELSEWHERE: u16 = 120;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -20,14 +23,20 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u8, Failure> {
+    let stop = Stop::listen()?;
     let sources = Setup::read(global)?.sources(&arguments.sources)?;
     let mut failures = Vec::new();
     let mut is_refused = false;
     for source in sources {
-        match crate::extract::check(&source, &Clock::Machine).await {
+        let checks = crate::extract::check(&source, &Clock::Machine, &stop.token()).await;
+        if stop.token().is_cancelled() {
+            return Err(stop.failure("not every source was tried"));
+        }
+        match checks {
             Ok(checks) => {
                 is_refused |= checks.iter().any(|check| is_trouble(check.status));
-                writeln!(std::io::stdout(), "{}\n{}", source.name, table(&checks)).map_err(Failure::usage)?;
+                let text = format!("{}\n{}\n{}", source.name, table(&checks, global.verbose > 0), said(&checks));
+                writeln!(std::io::stdout(), "{text}\n").map_err(Failure::usage)?;
             }
             Err(error) => failures.push(anyhow::Error::from(error)),
         }
@@ -42,16 +51,39 @@ fn is_trouble(status: CoverageStatus) -> bool {
     matches!(status, CoverageStatus::Forbidden | CoverageStatus::NotFound | CoverageStatus::Failed)
 }
 
-fn table(checks: &[TableCheck]) -> Table {
+/// What the results come to, in a sentence.
+fn said(checks: &[TableCheck]) -> String {
+    let count = |wanted: fn(CoverageStatus) -> bool| checks.iter().filter(|check| wanted(check.status)).count();
+    let (troubled, empty) = (count(is_trouble), count(|status| status == CoverageStatus::EmptyUnverified));
+    let read = format!("{} of {} tables can be read", checks.len() - troubled, checks.len());
+    if empty == 0 {
+        return read;
+    }
+    format!(
+        "{read}; {empty} gave an empty list where they were tried, as a missing permission would: \
+         `tieout extract` looks everywhere"
+    )
+}
+
+/// A source has hundreds of fields that we do not map: they are counted, and named if somebody wants to know.
+fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH_ELSEWHERE);
+    }
     table.set_header(["table", "result", "fields missing", "fields unmapped", "detail"]);
     for check in checks {
         let fields = |kind: &str| {
             let found = check.drift.iter().filter(|drift| drift.kind == kind);
-            found.map(|drift| drift.field.as_str()).collect::<Vec<_>>().join(", ")
+            found.map(|drift| drift.field.as_str()).collect::<Vec<_>>()
         };
-        let (missing, unmapped) = (fields("missing"), fields("unmapped"));
+        let (missing, unmapped) = (fields("missing").join(", "), fields("unmapped"));
+        let unmapped = match unmapped.len() {
+            0 => String::new(),
+            count if !is_verbose => count.to_string(),
+            _ => unmapped.join(", "),
+        };
         let detail = check.problem.as_deref().unwrap_or_default();
         table.add_row([check.table.as_str(), check.status.as_str(), &missing, &unmapped, detail]);
     }

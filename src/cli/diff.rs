@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use datafusion::execution::context::SessionContext;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use super::chain::{Chain, Format, csv_line};
 use super::paint::{Ink, Paint};
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global};
-use crate::engine::{Error as EngineError, SessionRequest};
+use crate::engine::{Error as EngineError, SessionRequest, similar};
 use crate::warehouse::commit::Commit;
 use crate::warehouse::rows::{KEY, SYSTEM_SOURCE};
 
@@ -140,7 +140,13 @@ impl Between<'_> {
     /// Rows as objects; JSON keeps every digit of an amount.
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
         let batches = async { self.session.sql(sql).await?.collect().await };
-        let batches = batches.await.map_err(EngineError::of)?;
+        let batches = batches.await.map_err(|error| {
+            let error = anyhow::Error::from(EngineError::of(error));
+            match similar::hint(self.session, &format!("{error:#}")) {
+                Some(hint) => anyhow!("{error:#}\nhint: {hint}"),
+                None => error,
+            }
+        })?;
         let mut bytes = Vec::new();
         let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
         for batch in &batches {

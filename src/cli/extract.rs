@@ -3,7 +3,6 @@
 //! Invariant: nothing is visible until the checks have run on the prepared commit and the manifest is put. If another run
 //! committed in between, this one is prepared again on the new head and its checks run again; no rows are lost.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use clap::Args;
 use futures::future::join_all;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::gaps::{self, Gap};
 use super::previous::previous_tables;
 use super::workspace::Workspace;
 use super::{Failure, Global, INCOMPLETE, Stop, trouble};
@@ -75,8 +75,8 @@ pub(super) struct RunReport {
     pub(super) evaluation: Evaluation,
     /// Why sources could not be read at all.
     pub(super) failures: Vec<String>,
-    /// Tables that ended otherwise than complete, as `source.table`.
-    pub(super) incomplete: BTreeSet<String>,
+    /// What was not read to its end.
+    pub(super) gaps: Vec<Gap>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result<u8, Failure> {
@@ -101,7 +101,7 @@ pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result
         let reasons = report.failures.join("\n");
         return Err(Failure::source(anyhow!("the others are committed, but this could not be read\n{reasons}")));
     }
-    let is_complete = report.incomplete.is_empty() && report.not_evaluated().is_empty();
+    let is_complete = report.gaps.is_empty() && report.not_evaluated().is_empty();
     Ok(if is_complete { 0 } else { INCOMPLETE })
 }
 
@@ -123,9 +123,9 @@ pub(super) async fn run_once(
     let definitions = workspace.setup.definitions.to_json();
     let definitions = workspace.warehouse.put_definitions(&definitions).await.map_err(Failure::warehouse)?;
     for _ in 0..REBASE_ATTEMPTS {
-        let (prepared, evaluation, incomplete) = tokio::select! {
+        let (prepared, evaluation, gaps) = tokio::select! {
             biased;
-            prepared = Box::pin(prepare(workspace, engine, &outcomes, &definitions, &request)) => prepared?,
+            prepared = Box::pin(prepare(workspace, engine, sources, &outcomes, &definitions, &request)) => prepared?,
             () = request.stop.asked() => return Err(interrupted(&request)),
         };
         // Not to be stopped any more: it is one file, there or not.
@@ -134,7 +134,7 @@ pub(super) async fn run_once(
                 remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
-                return Ok(RunReport { commit, evaluation, failures, incomplete });
+                return Ok(RunReport { commit, evaluation, failures, gaps });
             }
             Err(WarehouseError::Conflict { .. }) => {
                 tracing::info!("another run committed first: preparing again on its head");
@@ -147,14 +147,15 @@ pub(super) async fn run_once(
     )))
 }
 
-/// The commit of a run with its checks, visible to nobody yet; and the tables that are incomplete in it.
+/// The commit of a run with its checks, visible to nobody yet; and what is incomplete in it.
 async fn prepare(
     workspace: &Workspace,
     engine: &Engine,
+    sources: &[SourceSettings],
     outcomes: &[SourceOutcome],
     definitions: &str,
     request: &RunRequest,
-) -> Result<(Prepared, Evaluation, BTreeSet<String>), Failure> {
+) -> Result<(Prepared, Evaluation, Vec<Gap>), Failure> {
     let observed_at = outcomes.iter().map(|outcome| outcome.run.observed_at).min();
     let header = CommitHeader {
         kind: CommitKind::Extract,
@@ -167,13 +168,13 @@ async fn prepare(
     for table in outcomes.iter().flat_map(|outcome| &outcome.tables) {
         prepared.add(table.clone()).await.map_err(Failure::warehouse)?;
     }
-    let incomplete = incomplete_tables(&prepared);
+    let gaps = gaps::gaps(prepared.inputs(), sources);
     engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
     let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
     prepared.add(requests).await.map_err(Failure::warehouse)?;
     let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
     prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
-    Ok((prepared, evaluation, incomplete))
+    Ok((prepared, evaluation, gaps))
 }
 
 /// Gives back the space of states that were dropped long enough ago. The run is committed whatever becomes of it.
@@ -261,13 +262,6 @@ fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     known.filter(|name| wanted.contains(name)).collect()
 }
 
-/// Tables with a scope that may not be believed, as `source.table`.
-fn incomplete_tables(prepared: &Prepared) -> BTreeSet<String> {
-    let inputs = prepared.inputs().iter();
-    let incomplete = inputs.filter(|input| input.coverage.iter().any(|scope| !scope.status.is_complete()));
-    incomplete.map(|input| format!("{}.{}", input.source, input.table)).collect()
-}
-
 /// What the run's requests cost, as rows to append.
 fn requests_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInput, WarehouseError> {
     let requests: Vec<(&str, &RequestStatistics)> = outcomes
@@ -312,15 +306,12 @@ fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
     if !quiet {
         writeln!(out, "commit {}: {changed} records changed, {requests} requests", commit.number)?;
     }
-    for table in commit.tables.iter().filter(|table| table.held_back.is_some()) {
-        let reason = table.held_back.as_deref().unwrap_or_default();
-        writeln!(out, "held back {}.{}: {reason}", table.source, table.table)?;
-    }
-    for table in &report.incomplete {
-        writeln!(out, "incomplete: {table}, see meta.coverage")?;
-    }
+    let hints = gaps::tell(&report.gaps, &mut out)?;
     for check in report.not_evaluated() {
         writeln!(out, "not evaluated: {check}")?;
+    }
+    for hint in hints {
+        writeln!(out, "{hint}")?;
     }
     Ok(())
 }

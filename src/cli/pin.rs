@@ -133,7 +133,11 @@ impl Signing<'_> {
         let last = last.unwrap_or(self.month);
         match found {
             _ if ends.is_some_and(|ends| self.now <= ends) => "the month has not ended yet".to_owned(),
-            None => "there is no commit of that month or after it\nhint: `tieout log` lists the commits".to_owned(),
+            None => {
+                "months begin with that of the first commit and end with that of the newest\nhint: `tieout log` lists \
+                     the commits"
+                    .to_owned()
+            }
             Some(_) => format!(
                 "not every table was read completely since the month ended\nhint: `tieout show` says what was not; extract \
                  again, or choose a commit by `tieout pin NAME --as-of T --period-end {last}`"

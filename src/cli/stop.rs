@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 
 /// Ctrl-C, as shells number it: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 /// 128 + SIGTERM.
 const TERMINATED: u8 = 143;
 

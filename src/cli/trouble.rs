@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Error, anyhow};
 
 /// What begins a line that says what to try.
-const HINT: &str = "hint:";
+pub(super) const HINT: &str = "hint:";
 
 /// What libraries put before a sentence of ours.
 const WRAPPERS: [&str; 2] = ["External error: ", "Invalid or Unsupported Configuration: "];
@@ -43,7 +43,7 @@ pub(super) fn gather(errors: &[Error]) -> Error {
 }
 
 /// What a message says, and the hint that it ends with.
-fn split(message: &str) -> (String, Option<String>) {
+pub(super) fn split(message: &str) -> (String, Option<String>) {
     let begins_line = |place: &usize| message.get(..*place).is_some_and(|said| said.is_empty() || said.ends_with('\n'));
     match message.rfind(HINT).filter(begins_line) {
         Some(place) => {

@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::definitions::Definitions;
 use crate::engine::header::{self, Header};
+use crate::engine::precedence;
+use crate::engine::shared::Shared;
 
 /// The schema of a name that has none.
 pub(crate) const DEFAULT_SCHEMA: &str = "recon";
@@ -44,31 +46,48 @@ pub(crate) struct QueryFile {
 pub(crate) fn load(definitions: &Definitions) -> (BTreeMap<Name, QueryFile>, Vec<Problem>) {
     let mut queries = BTreeMap::new();
     let mut problems = Vec::new();
-    for (path, sql) in &definitions.files {
+    let shared = shared(definitions, &mut problems);
+    for (path, sql) in definitions.files.iter().filter(|(path, _)| Shared::name(path).is_none()) {
         let Some(stem) = path.strip_prefix("queries/").and_then(|rest| rest.strip_suffix(".sql")) else { continue };
         let Some((schema, view)) = stem.split_once('/').filter(|(_, view)| !view.contains('/')) else {
             problems
                 .push(Problem { path: path.clone(), reason: "a query lies in queries/<schema>/<view>.sql".to_owned() });
             continue;
         };
-        match parse(path, sql) {
-            Ok((header, statement, reads)) => {
-                let name = (schema.to_owned(), view.to_owned());
-                let query =
-                    QueryFile { path: path.clone(), name: name.clone(), sql: sql.clone(), header, statement, reads };
-                queries.insert(name, query);
-            }
+        let name = (schema.to_owned(), view.to_owned());
+        match query_file(path, &name, sql, &shared) {
+            Ok(query) => drop(queries.insert(name, query)),
             Err(reason) => problems.push(Problem { path: path.clone(), reason }),
         }
     }
     (queries, problems)
 }
 
-fn parse(path: &str, sql: &str) -> Result<(Header, Statement, BTreeSet<Name>), String> {
-    let header = header::parse(path, sql).map_err(|error| error.to_string())?;
-    let statement = parse_select(sql)?;
+/// What the views have in common.
+fn shared(definitions: &Definitions, problems: &mut Vec<Problem>) -> Shared {
+    let mut shared = Shared::default();
+    for (path, sql) in &definitions.files {
+        let Some(name) = Shared::name(path) else { continue };
+        match parse(path, sql) {
+            Ok((_, statement)) => shared.insert(name, statement),
+            Err(reason) => problems.push(Problem { path: path.clone(), reason }),
+        }
+    }
+    shared
+}
+
+fn query_file(path: &str, name: &Name, sql: &str, shared: &Shared) -> Result<QueryFile, String> {
+    let (header, mut statement) = parse(path, sql)?;
+    let is_spelt_out = shared.spell_out(&mut statement, header.entity.as_deref())?;
     let reads = relations(&statement)?;
-    Ok((header, statement, reads))
+    // Whoever asks for a view's text gets one that can be run.
+    let sql = if is_spelt_out { format!("{statement:#}") } else { sql.to_owned() };
+    Ok(QueryFile { path: path.to_owned(), name: name.clone(), sql, header, statement, reads })
+}
+
+fn parse(path: &str, sql: &str) -> Result<(Header, Statement), String> {
+    let header = header::parse(path, sql).map_err(|error| error.to_string())?;
+    Ok((header, parse_select(sql)?))
 }
 
 /// Parses one SELECT, nothing else.
@@ -80,7 +99,8 @@ pub(crate) fn parse_select(sql: &str) -> Result<Statement, String> {
         .map_err(|error| error.to_string())?;
     let mut statements = parser.parse_statements().map_err(|error| error.to_string())?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(Statement::Statement(statement)), None) if matches!(*statement, ast::Statement::Query(_)) => {
+        (Some(Statement::Statement(mut statement)), None) if matches!(*statement, ast::Statement::Query(_)) => {
+            precedence::correct(&mut statement);
             Ok(Statement::Statement(statement))
         }
         _ => Err("expected one SELECT and nothing else".to_owned()),
@@ -171,6 +191,50 @@ mod tests {
         assert_eq!(relations(&statement).unwrap(), BTreeSet::from([name("pm.x"), name("recon.b")]));
         assert!(parse_select("select 1; select 2").is_err());
         assert!(parse_select("drop table x").is_err());
+    }
+
+    fn loaded(more: &[(&str, &str)]) -> (BTreeMap<Name, QueryFile>, Vec<Problem>) {
+        let common =
+            "with both as (select pm.entity.a, e.b from pm.entity join erp.entity as e on true) select a, b from both";
+        let files = [("queries/shared/common.sql", common)];
+        let files = files.iter().chain(more).map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        load(&Definitions { files: files.collect() })
+    }
+
+    #[test]
+    fn a_shared_text_reads_the_entity_of_its_reader() {
+        let sql = "-- check: I3\n-- entity: bills\nselect common.a, b from shared.common join link.x on true";
+        let (queries, problems) = loaded(&[("queries/recon/x.sql", sql), ("queries/recon/y.sql", "select 1")]);
+        assert_eq!((queries.len(), problems), (2, Vec::new()), "a shared text is no view");
+        let query = queries.get(&name("recon.x")).unwrap();
+        assert_eq!(query.reads, BTreeSet::from([name("pm.bills"), name("erp.bills"), name("link.x")]));
+        assert!(!query.sql.contains("shared."), "{}", query.sql);
+        assert_eq!(relations(&parse_select(&query.sql).unwrap()).unwrap(), query.reads);
+    }
+
+    #[test]
+    fn a_shared_text_that_cannot_be_used_is_told_where_it_is_read() {
+        for (files, said) in [
+            (
+                &[("queries/recon/x.sql", "select * from shared.comon")][..],
+                "there is no usable queries/shared/comon.sql",
+            ),
+            (
+                &[("queries/recon/x.sql", "select * from shared.common")],
+                "pm.entity stands for the entity of the header",
+            ),
+            (
+                &[
+                    ("queries/shared/more.sql", "select * from shared.common"),
+                    ("queries/recon/x.sql", "-- entity: bills\nselect * from shared.more"),
+                ],
+                "shared.common is read by another file",
+            ),
+        ] {
+            let (queries, problems) = loaded(files);
+            assert!(queries.is_empty(), "{said}");
+            assert!(problems[0].path == "queries/recon/x.sql" && problems[0].reason.contains(said), "{problems:?}");
+        }
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct EngineSettings {
     pub memory_limit_bytes: usize,
     /// Bytes that spilled data may take on disk.
     pub spill_limit_bytes: u64,
+    /// In how many pieces each query runs, checks included; else one a core, and checks of small commits in one.
+    pub partitions: Option<usize>,
 }
 
 impl Default for EngineSettings {
@@ -77,6 +79,7 @@ impl Default for EngineSettings {
             stale_hours: 36,
             memory_limit_bytes: 1 << 30,
             spill_limit_bytes: 20 << 30,
+            partitions: None,
         }
     }
 }

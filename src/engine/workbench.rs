@@ -22,6 +22,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
 use crate::engine::planner::{self, Keep, View};
+use crate::engine::precedence;
 use crate::engine::queries::{self, Name};
 use crate::engine::{CATALOG, Engine, Error, SessionRequest};
 
@@ -52,7 +53,11 @@ impl<'a> Workbench<'a> {
 
     /// Runs one statement. An insert is seen by the queries after it; a query plans the views that it needs.
     pub async fn run(&mut self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), Error> {
-        let statement = self.session.state().sql_to_statement(sql, &datafusion::common::config::Dialect::PostgreSQL)?;
+        let mut statement =
+            self.session.state().sql_to_statement(sql, &datafusion::common::config::Dialect::PostgreSQL)?;
+        if let Statement::Statement(inner) = &mut statement {
+            precedence::correct(inner);
+        }
         let is_insert =
             matches!(&statement, Statement::Statement(inner) if matches!(**inner, ast::Statement::Insert(_)));
         if is_insert {

@@ -32,6 +32,8 @@ pub(crate) struct Session {
 struct State {
     generation: u64,
     is_open: bool,
+    /// Whether an answer said that it is open; else it only may be.
+    is_proven: bool,
     /// Why signing in was refused: said again instead of asking again, for wrong passwords lock accounts.
     refusal: Option<Failure>,
     token: Option<Secret>,
@@ -171,7 +173,7 @@ impl Session {
             // The refused session may still hold a seat, of which there may be no other.
             self.close(state, client, meter).await;
             // Set before the answer: a sign-in that was cut off may have opened a session, which must be closed.
-            state.is_open = self.logout.is_some();
+            (state.is_open, state.is_proven) = (self.logout.is_some(), false);
             let answer = match client.sign(&request, meter).await {
                 Ok(answer) => answer,
                 Err(failure) => {
@@ -203,7 +205,7 @@ impl Session {
                 });
             }
         }
-        state.is_open = true;
+        (state.is_open, state.is_proven) = (true, true);
         state.generation += 1;
         Ok(())
     }
@@ -226,7 +228,10 @@ impl Session {
         };
         meter.requests.fetch_add(1, Ordering::Relaxed);
         let sent = tokio::time::timeout(SIGN_OUT_MAX, client.send_now(&request)).await;
-        if let Ok(Err(failure)) = sent {
+        let Ok(Err(failure)) = sent else { return };
+        if failure.kind == FailureKind::Denied || !state.is_proven {
+            tracing::debug!(%failure, "sign out of a session that is not there any more, or never was");
+        } else {
             tracing::warn!(%failure, "sign out; the session stays open until the source ends it");
         }
     }
@@ -237,17 +242,21 @@ fn denied(failure: Failure, kind: &str) -> Failure {
         let hint = Some("check base_url: the address of the interface, with its folder if it has one".into());
         return Failure { what: format!("sign in: {}", failure.what), hint, ..failure };
     }
-    if !matches!(failure.kind, FailureKind::Denied | FailureKind::Refused) {
-        return failure;
+    if failure.kind == FailureKind::Unreachable {
+        let at_login = || "check login_url of the source, the network and the proxy settings".to_owned();
+        return if kind == "token" { Failure { hint: Some(at_login()), ..failure } } else { failure };
     }
-    let hint = match kind {
+    if !matches!(failure.kind, FailureKind::Denied | FailureKind::Refused) {
+        return Failure { what: format!("sign in: {}", failure.what), ..failure };
+    }
+    let credentials = match kind {
         "token" => "check client_id, client_secret and login_url of the source",
         _ => "check the user, the password and the tenant of the source; wrong passwords can lock the account",
     };
-    Failure {
-        kind: FailureKind::Denied,
-        what: format!("sign in: {}", failure.what),
-        hint: Some(hint.into()),
-        ..failure
-    }
+    // Some systems answer a wrong password with 500: it may be either.
+    let hint = match failure.hint.as_deref() {
+        Some(hint) if failure.kind == FailureKind::Refused => format!("{hint}; {credentials}"),
+        _ => credentials.to_owned(),
+    };
+    Failure { kind: FailureKind::Denied, what: format!("sign in: {}", failure.what), hint: Some(hint), ..failure }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Meter};
 use super::failure::Error;
@@ -26,13 +29,30 @@ pub struct TableCheck {
     pub problem: Option<String>,
 }
 
-/// Tries every table with one small request. An error only if signing in fails.
-pub async fn check(source: &SourceSettings, clock: &Clock) -> Result<Vec<TableCheck>, Error> {
+/// How long a sign-out may hold up who was asked to stop.
+const STOPPED_SIGN_OUT_MAX: Duration = Duration::from_millis(500);
+
+/// Tries every table with one small request. An error only if signing in fails, or if it is cancelled.
+pub async fn check(
+    source: &SourceSettings,
+    clock: &Clock,
+    cancel: &CancellationToken,
+) -> Result<Vec<TableCheck>, Error> {
     let client = Client::new(source, clock)?;
     let meter = Meter::default();
-    let checks = Box::pin(check_all(source, &client, &meter)).await;
-    client.session.sign_out(&client, &meter).await;
-    checks
+    let checks = tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        checks = Box::pin(check_all(source, &client, &meter)) => Some(checks),
+    };
+    let sign_out = client.session.sign_out(&client, &meter);
+    if let Some(checks) = checks {
+        sign_out.await;
+        return checks;
+    }
+    // Not signed out in time, the source ends the session by itself.
+    let _ = tokio::time::timeout(STOPPED_SIGN_OUT_MAX, sign_out).await;
+    Err(Error::Interrupted { name: source.name.clone() })
 }
 
 async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> Result<Vec<TableCheck>, Error> {

@@ -27,6 +27,11 @@ use crate::clock::Clock;
 /// After so many requests in a row that did not reach the source, the rest are tried only once each.
 const UNREACHABLE_MAX: u32 = 3;
 
+/// What to try where the source itself fails.
+const SERVER_HINT: &str = "the source itself fails: try again later; if it stays, show its administrator this message";
+/// What to try where its rate limit stays used up.
+const LIMIT_HINT: &str = "its rate limit stays used up, perhaps by other applications: run at another time";
+
 /// A request to the source.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -202,7 +207,7 @@ impl Client {
         match self.send(request, url, false).await {
             Ok((status, ..)) if status.is_success() => Ok(()),
             Ok((status, _, body)) => Err(Failure {
-                kind: FailureKind::Other,
+                kind: if status == StatusCode::UNAUTHORIZED { FailureKind::Denied } else { FailureKind::Other },
                 request: shown,
                 what: format!("{status}: {}", self.scrubber.excerpt(&body)),
                 hint: None,
@@ -401,6 +406,8 @@ impl Client {
             StatusCode::UNAUTHORIZED => Some("check the credentials; they may have been revoked"),
             StatusCode::FORBIDDEN => Some("ask an administrator of the system for read permission"),
             StatusCode::NOT_FOUND => Some(self.not_found_hint.as_str()),
+            status if status.is_server_error() => Some(SERVER_HINT),
+            StatusCode::TOO_MANY_REQUESTS => Some(LIMIT_HINT),
             status if status.is_redirection() => Some("redirects are not followed; set base_url to where it points"),
             _ => None,
         };

@@ -430,7 +430,10 @@ impl<'a> Reader<'a> {
         if !read.rejects.is_empty() {
             read.status = CoverageStatus::Partial;
             let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
-            read.error = Some(format!("{} records could not be read; the first: {first}", read.rejects.len()));
+            read.error = Some(format!(
+                "{} records could not be read; the first: {first}\nhint: meta.rejects has each as received, with its reason",
+                read.rejects.len()
+            ));
         } else if read.rows.is_empty() {
             // Until something confirms it.
             read.status = CoverageStatus::EmptyUnverified;

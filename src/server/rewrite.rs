@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
+use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
 pub(crate) const UNIQUE: char = '\u{1}';
@@ -34,6 +35,7 @@ pub(crate) struct Rewritten {
 
 /// The statement as DataFusion reads it.
 pub(crate) fn rewrite(mut statement: Statement) -> Rewritten {
+    precedence::correct(&mut statement);
     let mut rules = Rules::default();
     // The rules never break.
     let _ = statement.visit(&mut rules);

@@ -25,6 +25,7 @@ use super::settings::{self, Settings};
 use super::statement::Command;
 use super::{parameters, rewrite};
 use crate::engine::options::TieoutOptions;
+use crate::engine::similar;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 const PORTALS_MAX: usize = 100;
@@ -260,6 +261,14 @@ impl Session {
     }
 }
 
+/// With what may have been meant, if a table is not there.
+fn unknown(context: &SessionContext, failure: Failure) -> Failure {
+    match similar::hint(context, &failure.message).filter(|_| failure.hint.is_none()) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
 /// The plan of a query, past the second line of the read-only guard.
 pub(crate) async fn plan(
     context: &SessionContext,
@@ -271,7 +280,8 @@ pub(crate) async fn plan(
         catalog.list().await?;
     }
     let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
-    let plan = context.state().statement_to_plan(statement).await?;
+    let plan = context.state().statement_to_plan(statement).await;
+    let plan = plan.map_err(|error| unknown(context, error.into()))?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -135,7 +135,8 @@ async fn refuse_strangers(store: &Store) -> Result<(), Error> {
     let mut names: Vec<String> =
         names.into_iter().filter(|name| !name.starts_with('.') && !NOT_OURS.contains(&name.as_str())).collect();
     names.sort_unstable();
-    if names.is_empty() {
+    // Somebody else has created it since we looked.
+    if names.is_empty() || names.iter().any(|name| name == IDENTITY) {
         return Ok(());
     }
     if names.iter().any(|name| PARTS.contains(&name.as_str())) {

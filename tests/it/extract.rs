@@ -15,6 +15,7 @@ use std::time::Duration;
 use tieout::clock::Clock;
 use tieout::extract::{Error, Manifest, PreviousTable, SourceOutcome, check, run};
 use tieout::warehouse::rows::{CoverageStatus, ReadMode};
+use tokio_util::sync::CancellationToken;
 
 use self::server::*;
 
@@ -271,7 +272,7 @@ async fn a_cookie_session_pages_by_offset_and_always_signs_out() {
 
 #[tokio::test]
 async fn a_cancelled_run_signs_out_too() {
-    let cancel = tokio_util::sync::CancellationToken::new();
+    let cancel = CancellationToken::new();
     let trigger = cancel.clone();
     let server = serve(move |seen| match seen.path.as_str() {
         "/login" | "/logout" => answer(204, &[], ""),
@@ -381,7 +382,9 @@ async fn check_tries_each_table_once() {
         _ => token(seen).unwrap(),
     })
     .await;
-    let checks = check(&source(&server, &format!("{SYSTEM}{CONTRACTS}")), &Clock::Machine).await.unwrap();
+    let checks = check(&source(&server, &format!("{SYSTEM}{CONTRACTS}")), &Clock::Machine, &CancellationToken::new())
+        .await
+        .unwrap();
     let status: Vec<_> = checks.iter().map(|check| (check.table.as_str(), check.status)).collect();
     assert_eq!(status, [("projects", CoverageStatus::Ok), ("contracts", CoverageStatus::Forbidden)]);
     assert_eq!(checks[0].drift[0].field, "name");

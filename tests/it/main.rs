@@ -9,5 +9,6 @@ mod server;
 mod sql;
 mod tidy;
 mod truth;
+mod views;
 mod warehouse;
 mod watched;

@@ -83,3 +83,48 @@ fn every_shipped_manifest_parses() {
         toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
+
+/// What comes after `distinct from` and is neither closed nor parted from it: the operand, for the parser.
+fn swallowed(text: &str) -> Option<String> {
+    let mut depth = 0_usize;
+    for word in text.replace('(', " ( ").replace(')', " ) ").replace([',', ';'], " , ").split_whitespace() {
+        match (word.to_lowercase().as_str(), depth) {
+            ("(", _) => depth += 1,
+            (")", depth_now) => depth = depth_now.checked_sub(1)?,
+            ("and" | "or", 0) => return Some(text.split_whitespace().take(8).collect::<Vec<_>>().join(" ")),
+            ("," | "as" | "then" | "else" | "end" | "from" | "where" | "group" | "order" | "union" | "select", 0) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Our own parser is told better (`engine::precedence`), but an auditor may run a file elsewhere.
+#[test]
+fn distinct_from_stands_in_parentheses_before_and_and_or() {
+    const OPERATOR: &str = "distinct from";
+    assert!(swallowed(" 'x' and b").is_some() && swallowed(" f(a, b and c)\n or d").is_some());
+    assert!(swallowed(" 'x') and b").is_none() && swallowed(" (b and c), d and e").is_none());
+    for folder in ["queries", "extractors", "src", "tests", "benches"] {
+        for ending in ["sql", "slt", "rs"] {
+            for path in files(folder, ending) {
+                // These two quote what they warn of.
+                if path.ends_with("src/engine/precedence.rs") || path.ends_with(file!()) {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let is_comment = |line: &&str| ["--", "//", "#"].iter().any(|mark| line.trim_start().starts_with(mark));
+                let text: String = text.lines().filter(|line| !is_comment(line)).fold(String::new(), |text, line| {
+                    text + &line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n"
+                });
+                let text = text.to_lowercase();
+                for (place, _) in text.match_indices(OPERATOR) {
+                    let found = swallowed(&text[place + OPERATOR.len()..]);
+                    assert!(found.is_none(), "{}: `{OPERATOR} {}` needs parentheses", path.display(), found.unwrap());
+                }
+            }
+        }
+    }
+}

@@ -54,7 +54,10 @@ async fn what_a_source_does_wrong_is_told_and_nothing_is_lost() {
 
     let rejects = r#"[{"id": 1, "amount": "10.00"}, {"id": null, "amount": "1"}, {"id": 3, "amount": "ten"}]"#;
     toy.answer(text(rejects)).await;
-    extract(&toy).await.says(5, &["incomplete: toy.projects"]);
+    extract(&toy).await.says(
+        5,
+        &["incomplete: toy.projects: partial: 2 records could not be read; the first: ", "hint: meta.rejects"],
+    );
     assert_eq!(toy.value(COUNT).await, "2");
     let ended = toy.run(&["sql", "--format", "csv", "select reason, raw from meta.rejects order by reason"]).await;
     for told in ["id", "amount", "\"\"ten\"\"", "null"] {
@@ -78,6 +81,39 @@ async fn a_stopped_run_signs_out_and_commits_nothing() {
         signal(&child, name).await;
         ended(child).await.says(code, &["interrupted", "nothing of this run was committed", "hint: run again"]);
         assert_eq!((toy.commits(), toy.open_sessions()), (1, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_check_signs_out_and_ends_at_once() {
+    let toy = extracted().await;
+    toy.answer(Page::Hang).await;
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let child = toy.spawn(&["check"]);
+        toy.asked().await;
+        signal(&child, name).await;
+        let ended = tokio::time::timeout(Duration::from_secs(1), ended(child)).await.expect("it ends at once");
+        ended.says(code, &["interrupted: "]);
+        assert_eq!(toy.open_sessions(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_under_maintenance_is_told_once_and_what_to_try() {
+    let toy = extracted().await;
+    toy.answer(Page::Unavailable).await;
+    let texts = [
+        "/login: sign in: 503",
+        "maintenance until 6",
+        "tried ",
+        "nothing was committed",
+        "hint: the source itself fails",
+    ];
+    for (arguments, texts) in [(["extract", "--no-progress"], &texts[..]), (["check", "-q"], &texts[..2])] {
+        let ended = toy.run(&arguments).await;
+        ended.says(3, texts);
+        // It never let us in, so no session can have stayed open.
+        assert!(!ended.err.contains("sign out"), "{}", ended.err);
     }
 }
 
@@ -125,7 +161,11 @@ async fn what_reads_the_warehouse_says_what_is_wrong_with_it() {
     assert!(ended.out.contains("not_evaluated") && !ended.out.contains("clean"), "{}", ended.out);
 
     for (query, code, texts) in [
-        ("select * from toy.project", 2, &["table 'tieout.toy.project' not found"][..]),
+        (
+            "select * from toy.project",
+            2,
+            &["table 'tieout.toy.project' not found", "hint: did you mean toy.projects?"][..],
+        ),
         ("select 1; select 2", 2, &["more than one statement"]),
         ("drop view recon.summary", 2, &["read only"]),
         ("copy (select 1) to '/tmp/x'", 2, &["read only"]),

@@ -20,6 +20,8 @@ pub(super) enum Page {
     Text(String),
     /// Never.
     Hang,
+    /// Sign-ins included, as a system under maintenance does.
+    Unavailable,
 }
 
 pub(super) struct Toy {
@@ -45,6 +47,7 @@ required = ["username", "password"]
 secret = ["password"]
 [rest]
 base_url = "http://127.0.0.1:1"
+retry = { attempts = 2 }
 auth = [ { kind = "cookie_session", login_path = "/login", logout_path = "/logout", body = { name = "{username}", password = "{password}" } } ]
 [[table]]
 name = "projects"
@@ -129,7 +132,9 @@ async fn answer(State(state): State<Arc<Answers>>, request: Request) -> Response
     let path = request.uri().path().to_owned();
     let is_signed_in = request.headers().get("cookie").is_some_and(|cookie| cookie.as_bytes().starts_with(b"session="));
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let is_closed = matches!(*state.page.read().await, Page::Unavailable);
     match path.as_str() {
+        _ if is_closed => (StatusCode::SERVICE_UNAVAILABLE, "maintenance until 6").into_response(),
         "/login" if String::from_utf8_lossy(&body).contains(PASSWORD) => {
             state.open_sessions.fetch_add(1, Ordering::SeqCst);
             ([("set-cookie", "session=1; path=/")], StatusCode::NO_CONTENT).into_response()
@@ -148,6 +153,7 @@ async fn answer(State(state): State<Arc<Answers>>, request: Request) -> Response
             match page {
                 Page::Text(text) => ([("content-type", "application/json")], text).into_response(),
                 Page::Hang => std::future::pending().await,
+                Page::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }
         }
     }

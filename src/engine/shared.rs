@@ -1,0 +1,111 @@
+//! What several views have in common, written once: `queries/shared/<name>.sql`, read as `shared.<name>`.
+//!
+//! No view of its own: its text takes the place of its name in each view that reads it, with the schema's table `entity`
+//! (`pm.entity`, `erp.entity`, `link.entity`) bound to the entity in that view's header. So a view still rests on nothing
+//! but what its own entity needs, and a check of owner invoices speaks although vendor invoices could not be read.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    self, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitMut as _, VisitorMut,
+};
+
+/// The schema of the names that stand for shared text.
+const SCHEMA: &str = "shared";
+/// The table that stands for the reader's entity.
+const ENTITY: &str = "entity";
+const FOLDER: &str = "queries/shared/";
+
+/// The shared texts by name.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    queries: BTreeMap<String, Box<Query>>,
+}
+
+impl Shared {
+    /// The name of the shared text in a file, if it is one.
+    pub(crate) fn name(path: &str) -> Option<&str> {
+        path.strip_prefix(FOLDER)?.strip_suffix(".sql").filter(|name| !name.contains('/'))
+    }
+
+    pub(crate) fn insert(&mut self, name: &str, statement: Statement) {
+        if let Statement::Statement(statement) = statement
+            && let ast::Statement::Query(query) = *statement
+        {
+            self.queries.insert(name.to_owned(), query);
+        }
+    }
+
+    /// Puts the shared texts in the place of their names; says whether there were any.
+    pub(crate) fn spell_out(&self, statement: &mut Statement, entity: Option<&str>) -> Result<bool, String> {
+        let Statement::Statement(statement) = statement else { return Ok(false) };
+        let mut speller = Speller { shared: self, entity, found: false };
+        match statement.visit(&mut speller) {
+            ControlFlow::Continue(()) => Ok(speller.found),
+            ControlFlow::Break(reason) => Err(reason),
+        }
+    }
+}
+
+struct Speller<'a> {
+    shared: &'a Shared,
+    entity: Option<&'a str>,
+    found: bool,
+}
+
+impl VisitorMut for Speller<'_> {
+    type Break = String;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
+        let TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        let Some(wanted) = in_schema(name, |schema| schema.eq_ignore_ascii_case(SCHEMA)) else {
+            return ControlFlow::Continue(());
+        };
+        let Some(query) = self.shared.queries.get(&wanted.value) else {
+            return ControlFlow::Break(format!("there is no usable {FOLDER}{}.sql", wanted.value));
+        };
+        let mut subquery = query.clone();
+        subquery.visit(&mut Bind { entity: self.entity })?;
+        let alias = alias
+            .take()
+            .or_else(|| Some(TableAlias { explicit: true, name: wanted.clone(), columns: Vec::new(), at: None }));
+        *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+        self.found = true;
+        ControlFlow::Continue(())
+    }
+}
+
+struct Bind<'a> {
+    entity: Option<&'a str>,
+}
+
+impl VisitorMut for Bind<'_> {
+    type Break = String;
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<String> {
+        if in_schema(relation, |schema| schema.eq_ignore_ascii_case(SCHEMA)).is_some() {
+            return ControlFlow::Break(format!("{relation} is read by another file of {FOLDER}, which may read none"));
+        }
+        let Some(table) = in_schema(relation, |_| true).filter(|table| table.value == ENTITY) else {
+            return ControlFlow::Continue(());
+        };
+        let Some(entity) = self.entity else {
+            return ControlFlow::Break(format!("{relation} stands for the entity of the header, which names none"));
+        };
+        let bound = Ident { value: entity.to_owned(), ..table.clone() };
+        if let Some(last) = relation.0.last_mut() {
+            *last = ObjectNamePart::Identifier(bound);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The table of a name with a schema that fits.
+fn in_schema(name: &ObjectName, fits: impl Fn(&str) -> bool) -> Option<&Ident> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(table)] if fits(&schema.value) => Some(table),
+        _ => None,
+    }
+}
