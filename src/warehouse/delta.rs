@@ -122,14 +122,14 @@ impl Warehouse {
         let run = move |(source, table): (String, String)| {
             let log = place.log(&source, &table);
             let (warehouse, head, progress) = (warehouse.clone(), Arc::clone(&head), Arc::clone(&progress));
-            async move { Table { warehouse, head, source, table, log }.publish(&progress, may_begin).await }
+            async move { Publication { warehouse, head, source, table, log }.publish(&progress, may_begin).await }
         };
         stream::iter(tables).map(run).buffered(AT_ONCE).try_collect().await
     }
 }
 
 /// One table on its way into a log.
-struct Table {
+struct Publication {
     warehouse: Warehouse,
     head: Arc<Head>,
     source: String,
@@ -137,7 +137,7 @@ struct Table {
     log: Log,
 }
 
-impl Table {
+impl Publication {
     fn name(&self) -> String {
         format!("{}.{}", self.source, self.table)
     }
@@ -234,8 +234,8 @@ impl Table {
             let (store, schema) = (self.warehouse.store.clone(), Arc::clone(&schema));
             let path = self.log.name_of(&file.path);
             async move {
-                let stats = stats::read(&store, &file, &schema).await?.to_string();
-                Ok::<_, Error>(Added { path, size: file.bytes, stats })
+                let told = stats::read(&store, &file, &schema).await?;
+                Ok::<_, Error>(Added { path, size: file.bytes, stats: told.to_string() })
             }
         };
         let files = stream::iter(state.files.clone()).map(read).buffered(AT_ONCE).try_collect().await?;

@@ -133,7 +133,8 @@ impl Next {
                 "modificationTime": self.committed_at.timestamp_millis(), "dataChange": true, "stats": file.stats,
             } }));
         }
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        text.push('\n');
         (Entry { version, mark, at, files: self.files }, Bytes::from(text))
     }
 

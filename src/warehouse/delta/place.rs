@@ -155,9 +155,11 @@ impl Log {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(entry.at).unwrap_or_default());
         let set = tokio::task::spawn_blocking(move || {
             let file = std::fs::File::options().append(true).open(&path);
-            let set = file.and_then(|file| match file.metadata()?.modified()? == at {
-                true => Ok(()),
-                false => file.set_modified(at),
+            let set = file.and_then(|file| {
+                if file.metadata()?.modified()? == at {
+                    return Ok(());
+                }
+                file.set_modified(at)
             });
             set.map_err(Error::io("set the age of", &path))
         });

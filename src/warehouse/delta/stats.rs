@@ -53,7 +53,7 @@ async fn footer(store: &Store, file: &DataFile) -> Result<ParquetMetaData, Error
         match reader.try_parse_sized(&bytes, file.bytes).and_then(|()| reader.finish()) {
             Ok(footer) => return Ok(footer),
             Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < file.bytes => {
-                wanted = more as u64
+                wanted = more as u64;
             }
             Err(error) => return Err(Error::corrupt(&file.path, format!("its footer cannot be read: {error}"))),
         }
