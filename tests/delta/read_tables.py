@@ -189,7 +189,7 @@ for table in tables:
         of_version.append(("Polars", by_polars(location, version=version)))
         if is_current:
             dataset = DeltaTable(location).to_pyarrow_dataset()
-            count = duckdb.sql("select count(*) from dataset").fetchone()[0]
+            count = duckdb.sql("select count(*) from dataset").fetchall()[0][0]
             same(f"{name}: rows by DuckDB", count, found.num_rows)
     if mode == "versions":
         travel(name, location, entries)

@@ -1,7 +1,8 @@
 //! What the footer of a state file tells of its columns, as the statistics of a Delta log.
 //!
-//! Invariant: a bound is never tighter than the values: readers pass over files by it. What a footer does not tell of every row
-//! group is left out. Decimals are written with all their digits.
+//! Invariants: a bound is never tighter than the values: readers pass over files by it. Decimals are written with all their
+//! digits. All columns that have values have bounds, or none has: where one has none beside others, deltalake compares it with
+//! null, and a filter on it finds no row. Text whose bounds a footer does not tell (records, digests) has those of all text.
 
 use std::sync::Arc;
 
@@ -63,28 +64,43 @@ async fn footer(store: &Store, file: &DataFile) -> Result<ParquetMetaData, Error
 fn statistics(footer: &ParquetMetaData, schema: &SchemaRef) -> Result<Value, ParquetError> {
     let (mut least, mut most, mut nulls) = (Map::new(), Map::new(), Map::new());
     let groups = footer.row_groups();
+    let mut is_bounded = true;
     for field in schema.fields() {
         let name = field.name();
         let column = StatisticsConverter::try_new(name, schema, footer.file_metadata().schema_descr())?
             .with_missing_null_counts_as_zero(false);
-        let counts = column.row_group_null_counts(groups)?;
-        if counts.null_count() > 0 {
-            continue;
+        let told = column.row_group_null_counts(groups)?;
+        let is_counted = told.null_count() == 0;
+        let count = if field.is_nullable() { is_counted.then(|| told.values().iter().sum::<u64>()) } else { Some(0) };
+        if let Some(count) = count {
+            nulls.insert(name.clone(), json!(count));
         }
-        nulls.insert(name.clone(), json!(counts.values().iter().sum::<u64>()));
         let (mins, maxes) = (column.row_group_mins(groups)?, column.row_group_maxes(groups)?);
         // A group without bounds is one without values, or one that does not tell.
-        let told = groups.iter().enumerate().all(|(place, group)| {
-            let is_null = u64::try_from(group.num_rows()).ok() == counts.values().get(place).copied();
+        let is_told = groups.iter().enumerate().all(|(place, group)| {
+            let is_null = told.is_valid(place) && i64::try_from(told.value(place)).ok() == Some(group.num_rows());
             is_null || mins.is_valid(place) && maxes.is_valid(place)
         });
-        if let Some((min, max)) = told.then(|| bounds(field.data_type(), &mins, &maxes)).flatten() {
-            least.insert(name.clone(), min);
-            most.insert(name.clone(), max);
+        let has_values = mins.null_count() < mins.len();
+        match is_told.then(|| bounds(field.data_type(), &mins, &maxes)).flatten() {
+            Some((min, max)) => {
+                least.insert(name.clone(), min);
+                most.insert(name.clone(), max);
+            }
+            None if is_told && !has_values => {}
+            None if *field.data_type() == DataType::Utf8 => {
+                least.insert(name.clone(), json!(""));
+                most.insert(name.clone(), json!(char::MAX.to_string()));
+            }
+            None => is_bounded = false,
         }
     }
-    let rows = footer.file_metadata().num_rows();
-    Ok(json!({ "numRecords": rows, "minValues": least, "maxValues": most, "nullCount": nulls }))
+    let mut statistics = json!({ "numRecords": footer.file_metadata().num_rows(), "nullCount": nulls });
+    if let Some(all) = statistics.as_object_mut().filter(|_| is_bounded) {
+        all.insert("minValues".to_owned(), Value::Object(least));
+        all.insert("maxValues".to_owned(), Value::Object(most));
+    }
+    Ok(statistics)
 }
 
 /// The least and the most of all groups; none if there is no value, or if Delta keeps no bounds of the type.
@@ -96,6 +112,10 @@ fn bounds(kind: &DataType, mins: &ArrayRef, maxes: &ArrayRef) -> Option<(Value, 
         }
         DataType::Utf8 => {
             let (mins, maxes) = (mins.as_string_opt::<i32>()?, maxes.as_string_opt::<i32>()?);
+            Some((json!(mins.iter().flatten().min()?), json!(maxes.iter().flatten().max()?)))
+        }
+        DataType::Boolean => {
+            let (mins, maxes) = (mins.as_boolean_opt()?, maxes.as_boolean_opt()?);
             Some((json!(mins.iter().flatten().min()?), json!(maxes.iter().flatten().max()?)))
         }
         DataType::Date32 => {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::warehouse::rows::{ColumnType, HASH, KEY, TableInput, input_schema};
+use crate::warehouse::rows::{ColumnType, HASH, KEY, RAW, SCOPE, TableInput, input_schema};
 use crate::warehouse::testing::{Plain, bills, clock, commit, input};
 use crate::warehouse::{AsOf, NewPin, Retention, VacuumOptions};
 
@@ -107,7 +107,9 @@ async fn a_version_for_each_state_with_its_files_and_figures() {
         assert_eq!(stats["minValues"][KEY], rows.first().unwrap().0);
         assert_eq!(stats["maxValues"][KEY], rows.last().unwrap().0);
         assert_eq!(stats["nullCount"]["amount"], 0);
-        assert!(stats["nullCount"].get(HASH).is_none(), "files tell nothing of it");
+        assert!(stats["nullCount"].get(RAW).is_none(), "files tell nothing of it");
+        let bounded: Vec<&String> = stats["minValues"].as_object().unwrap().keys().collect();
+        assert_eq!(bounded, [KEY, SCOPE, "amount", RAW, HASH, "_extracted_at", "_commit"], "all columns or none");
         let modified = std::fs::metadata(log.join(log::name(version))).unwrap().modified().unwrap();
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(since.as_millis(), u128::try_from(found.at).unwrap(), "readers by age travel as others do");
@@ -169,6 +171,7 @@ async fn another_column_is_told_and_an_unchanged_one_is_not() {
     assert!(!std::fs::read_to_string(log.join(log::name(1))).unwrap().contains("metaData"));
     let stats = stats(replay(&log, 2).files.values().next().unwrap());
     assert_eq!((&stats["nullCount"]["note"], stats["minValues"].get("note")), (&json!(3), None));
+    assert_eq!(stats["minValues"]["amount"].to_string(), "0.070000");
 }
 
 /// A batch of two columns from one of one.
