@@ -70,18 +70,35 @@ def text(value):
 
 
 def ask(commit, wanted):
-    """One question for all tables of a commit: (table, measure) to text."""
-    parts = [f"select '{table}' as t, '{name}' as m, cast({sql} as varchar) as v from {table}" for table, name, sql in wanted]
+    """Questions for all tables of a commit: {table: [(measure, SQL)]} to (table, measure) to text."""
+    # A statement may have 5,000 words and signs.
+    parts = [{}]
+    for table, of_table in wanted.items():
+        if sum(map(len, parts[-1].values())) > 150:
+            parts.append({})
+        parts[-1][table] = of_table
     answers = {}
-    for start in range(0, len(parts), 200):
-        query = " union all ".join(parts[start : start + 200])
-        command = [tieout, "--config", config, "sql", "--format", "csv", "--as-of", f"commit:{commit}", query]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            fail(f"tieout sql as of commit {commit}: {done.stderr}")
-        for row in csv.DictReader(io.StringIO(done.stdout)):
-            answers[row["t"], row["m"]] = row["v"]
+    for part in parts:
+        answers.update(ask_once(commit, part))
     return answers
+
+
+def ask_once(commit, wanted):
+    """One question, a row for each table."""
+    width = max(len(measures) for measures in wanted.values())
+    selects = []
+    for table, measures in wanted.items():
+        values = [f"cast({sql} as varchar) as v{place}" for place, (_, sql) in enumerate(measures)]
+        values += [f"cast(null as varchar) as v{place}" for place in range(len(measures), width)]
+        selects.append(f"select '{table}' as name, {', '.join(values)} from {table}")
+    query = " union all ".join(selects)
+    command = [tieout, "--config", config, "sql", "--format", "csv", "--as-of", f"commit:{commit}", query]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        fail(f"tieout sql as of commit {commit}: {done.stderr}")
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    same(f"tables at commit {commit}", sorted(rows), sorted(wanted))
+    return {(t, m): rows[t][f"v{place}"] for t, all in wanted.items() for place, (m, _) in enumerate(all)}
 
 
 def commit_of(entry):
@@ -95,10 +112,8 @@ def history(table):
 def compare(tables_by_commit):
     """{commit: {name: [(reader, Arrow table)]}} against tieout."""
     for commit, tables in sorted(tables_by_commit.items()):
-        wanted = []
-        for name, readings in tables.items():
-            wanted += [(name, measure, sql) for measure, sql, _ in measures(readings[0][1].schema)]
-        answers = ask(commit, wanted)
+        schemas = {name: readings[0][1].schema for name, readings in tables.items()}
+        answers = ask(commit, {name: [(it, sql) for it, sql, _ in measures(schema)] for name, schema in schemas.items()})
         for name, readings in tables.items():
             for reader, found in readings:
                 for measure, _, way in measures(found.schema):
