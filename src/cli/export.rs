@@ -47,18 +47,14 @@ pub(super) async fn run(global: &Global, arguments: &ExportArguments) -> Result<
     };
     let warehouse = Warehouse::open(&url).await.map_err(Failure::warehouse)?;
     let head = warehouse.head().await.map_err(Failure::warehouse)?;
-    let tables = tables(&head, &arguments.tables)?;
+    let (tables, empty) = tables(&head, &arguments.tables)?;
     let bar = bar(global);
     let export = DeltaExport { tables, to: arguments.to.clone(), progress: Arc::new(watch(bar.clone())) };
     let published = warehouse.export_delta(&export).await.map_err(failure)?;
     bar.finish_and_clear();
-    if published.is_empty() {
+    for note in notes(&head, &warehouse, &empty) {
         // A closed stderr is no reason to fail.
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: the warehouse {} holds no snapshot yet: nothing is published\nhint: `tieout extract` makes the first one",
-            warehouse.location()
-        );
+        let _ = writeln!(std::io::stderr(), "{note}");
     }
     let text = if arguments.json {
         format!("{}\n", serde_json::to_string_pretty(&published).map_err(Failure::usage)?)
@@ -82,24 +78,38 @@ fn line(published: &DeltaTable) -> String {
     format!("{source}.{table}  +{added}  version {version} is commit {commit}  {location}\n")
 }
 
-/// The tables asked for; without any, all of all sources.
-fn tables(head: &Head, names: &[String]) -> Result<Vec<(String, String)>, Failure> {
+/// Why less is published than somebody may expect.
+fn notes(head: &Head, warehouse: &Warehouse, empty: &[String]) -> Vec<String> {
+    if head.last().is_none() {
+        return vec![format!(
+            "note: the warehouse {} holds no snapshot yet: nothing is published\n\
+             hint: `tieout extract` makes the first one",
+            warehouse.location()
+        )];
+    }
+    empty.iter().map(|name| format!("note: {name} has had no row yet: there is no state to publish")).collect()
+}
+
+/// The tables asked for, without any all of all sources; and those that nothing was ever in.
+fn tables(head: &Head, names: &[String]) -> Result<(Vec<(String, String)>, Vec<String>), Failure> {
     let known = head.tables_with_states();
     if names.is_empty() {
-        return Ok(known.into_iter().filter(|(source, _)| source != SYSTEM_SOURCE).collect());
+        return Ok((known.into_iter().filter(|(source, _)| source != SYSTEM_SOURCE).collect(), Vec::new()));
     }
-    let mut chosen = Vec::new();
+    let (mut chosen, mut empty) = (Vec::new(), Vec::new());
     for name in names {
         let is_it = |(source, table): &&(String, String)| table == name || format!("{source}.{table}") == *name;
         let found: Vec<_> = known.iter().filter(is_it).cloned().collect();
-        if found.is_empty() {
-            return Err(Failure::usage(unknown(head, name, &known)));
+        let looked_at = head.tables();
+        match looked_at.iter().find(is_it).filter(|_| found.is_empty()) {
+            Some((source, table)) if !head.is_append(head.number(), source, table) => empty.push(name.clone()),
+            _ if found.is_empty() => return Err(Failure::usage(unknown(head, name, &known))),
+            _ => chosen.extend(found),
         }
-        chosen.extend(found);
     }
     chosen.sort_unstable();
     chosen.dedup();
-    Ok(chosen)
+    Ok((chosen, empty))
 }
 
 fn unknown(head: &Head, name: &str, known: &[(String, String)]) -> anyhow::Error {
