@@ -15,6 +15,7 @@ mod chain;
 mod check;
 mod demo;
 mod diff;
+mod export;
 mod extract;
 mod gaps;
 mod init;
@@ -119,6 +120,8 @@ enum Command {
     Signoff(pin::SignoffArguments),
     /// Recompute the chain of commits and every file: is anything not as it was?
     Verify(verify::VerifyArguments),
+    /// Publish tables for other programs, without copying them
+    Export(export::ExportArguments),
     /// Drop superseded states and remove files that nobody reads any more
     Vacuum(vacuum::VacuumArguments),
     /// A simulated firm with Procore and Acumatica: 24 month ends, the summary, a SQL server on it
@@ -202,6 +205,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
         Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
         Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
+        Command::Export(command) => Box::pin(export::run(&global, &command)).await,
         Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
         Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,

@@ -17,6 +17,8 @@
 //! definitions/<sha256>.json                                         manifests, SQL, crosswalks and settings in force
 //! data/<source>/<table>/changes/00000000000000000042-1f0c9a7b.parquet   what the commit changed
 //! data/<source>/<table>/state/00000000000000000042-5d20e1c4.parquet     the table after it
+//! data/<source>/<table>/state/_delta_log/00000000000000000007.json  its states as a Delta table, derived
+//! exports/delta.json                                                there are such tables
 //! locks/<source>.lock, locks/<source>.json                          one extract run per source; in a bucket a lease
 //! ```
 
@@ -28,6 +30,7 @@ pub mod commit;
 mod compare;
 #[cfg(test)]
 mod crash;
+mod delta;
 mod diff;
 mod error;
 mod files;
@@ -70,6 +73,7 @@ use tokio::sync::Mutex;
 
 pub use as_of::{AsOf, end_of_day};
 pub(crate) use chain::HALF_COPIED;
+pub use delta::{DeltaExport, DeltaProgress, DeltaTable};
 pub use error::Error;
 pub use files::Limits;
 pub use lock::SourceLock;

@@ -52,6 +52,17 @@ pub enum Error {
         /// What is there instead.
         reason: String,
     },
+    /// A place that tables cannot be published to.
+    #[error(
+        "export to {place}: {reason}{}",
+        advice_unless_given(reason, "\nhint: give a new or empty folder, or leave --to out")
+    )]
+    Target {
+        /// The place.
+        place: String,
+        /// What stands against it.
+        reason: String,
+    },
     /// A newer version of tieout wrote it.
     #[error("open {file}: it has format {found}, this version knows 1 to {known}\nhint: use a newer version of tieout")]
     Newer {

@@ -51,15 +51,15 @@ impl Retention {
 }
 
 /// A state that is there.
-struct Standing<'a> {
-    commit: u64,
-    files: &'a [DataFile],
+pub(super) struct Standing<'a> {
+    pub(super) commit: u64,
+    pub(super) files: &'a [DataFile],
     is_anew: bool,
 }
 
 impl Head {
     /// The states of a table that are there, oldest first.
-    fn standing_states(&self, source: &str, table: &str) -> Vec<Standing<'_>> {
+    pub(super) fn standing_states(&self, source: &str, table: &str) -> Vec<Standing<'_>> {
         let mut standing = Vec::new();
         let mut fingerprint: Option<&str> = None;
         for commit in &self.commits {

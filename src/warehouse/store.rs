@@ -8,6 +8,7 @@
 mod sweep;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,15 @@ impl Store {
         };
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
         Ok(Some((found.bytes().await.map_err(failed)?, version)))
+    }
+
+    /// A part of the file; none if there is no file.
+    pub(super) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>, Error> {
+        match self.objects.get_range(&Path::from(path), range).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { source, .. }) if !is_no_bucket(source.as_ref()) => Ok(None),
+            Err(cause) => Err(self.failed("read", path, cause)),
+        }
     }
 
     /// Writes the file unless there is one of that name; says whether it did.

@@ -4,7 +4,8 @@
 //! - Dropping is a commit: from it on readers fold an earlier state and the changes. Changes are never removed.
 //! - A file is removed only a safety age after it was dropped, or, if no commit names it, after it was written: who began to
 //!   read or to write before still can. The age is the store's own: no clock that a person gave moves it.
-//! - Nothing is removed from a warehouse whose chain is broken or was longer once.
+//! - Nothing is removed from a warehouse whose chain is broken or was longer once, or before the tables that are published in
+//!   it list what stays.
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,7 @@ impl Warehouse {
             vacuum.dropped = removals(superseded(&*self.head().await?, &options.retention));
         } else {
             self.drop_states(&options.retention, clock, &mut vacuum).await?;
+            self.refresh_delta().await?;
         }
         let dropped: HashSet<String> = vacuum.dropped.iter().map(|removal| removal.path.clone()).collect();
         for (removal, since) in self.unread().await? {
@@ -169,6 +171,7 @@ impl Warehouse {
     /// Removes the files of states that commits dropped a safety age ago, newest drop first: it ends where an earlier call
     /// has removed them. Nothing is listed, so that the end of an extract stays cheap. Gives back how many files went.
     pub async fn remove_dropped(&self, safety: TimeDelta) -> Result<usize, Error> {
+        self.refresh_delta().await?;
         let newest = self.head().await?.number();
         let mut drops = Vec::new();
         for number in (newest.saturating_sub(LOOK_BACK) + 1..=newest).rev() {
