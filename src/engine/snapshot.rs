@@ -43,6 +43,8 @@ const CHANGES_MAX: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct SnapshotTable {
     warehouse: Warehouse,
+    /// The definitions that the columns come from.
+    edition: Arc<str>,
     source: String,
     table: String,
     columns: Vec<(String, ColumnType)>,
@@ -51,10 +53,15 @@ pub(crate) struct SnapshotTable {
 }
 
 impl SnapshotTable {
-    pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
+    pub(crate) fn new(
+        warehouse: Warehouse,
+        edition: &Arc<str>,
+        (source, table): (&str, &str),
+        columns: &[(String, ColumnType)],
+    ) -> Self {
         let schema = nullable(&state_schema(columns));
         let (source, table, columns) = (source.to_owned(), table.to_owned(), columns.to_vec());
-        Self { warehouse, source, table, columns, schema, kept: KeptChanges::default() }
+        Self { warehouse, edition: Arc::clone(edition), source, table, columns, schema, kept: KeptChanges::default() }
     }
 
     /// Whether files written under those columns hold every column of the table as it is declared now.
@@ -157,6 +164,7 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        TieoutOptions::check_edition(session, &self.edition)?;
         let moment = TieoutOptions::moment(session).await?;
         let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
         let Some(snapshot) = moment.head.snapshot(commit.number, &self.source, &self.table) else {
@@ -176,14 +184,16 @@ impl TableProvider for SnapshotTable {
 /// Every row that commits up to the session's moment wrote as a change of a table.
 #[derive(Debug)]
 pub(crate) struct ChangesTable {
+    edition: Arc<str>,
     source: String,
     table: String,
     schema: SchemaRef,
 }
 
 impl ChangesTable {
-    pub(crate) fn new(source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
-        Self { source: source.to_owned(), table: table.to_owned(), schema: nullable(&changes_schema(columns)) }
+    pub(crate) fn new(edition: &Arc<str>, (source, table): (&str, &str), columns: &[(String, ColumnType)]) -> Self {
+        let edition = Arc::clone(edition);
+        Self { edition, source: source.to_owned(), table: table.to_owned(), schema: nullable(&changes_schema(columns)) }
     }
 }
 
@@ -208,6 +218,7 @@ impl TableProvider for ChangesTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        TieoutOptions::check_edition(session, &self.edition)?;
         let moment = TieoutOptions::moment(session).await?;
         let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
         let history = moment.head.history(commit.number, &self.source, &self.table);

@@ -19,6 +19,9 @@ use crate::warehouse::Error as WarehouseError;
 /// The SQLSTATE of a database that does not exist.
 const NO_DATABASE: &str = "3D000";
 
+/// What is asked cannot be answered as things stand.
+const UNREADY: &str = "55000";
+
 /// The moment in a database's name, which may come in the double quotes of an identifier.
 pub(crate) fn moment(database: &str) -> Result<Option<&str>, Failure> {
     let (name, moment) = database.split_once('@').map_or((database, None), |(name, moment)| (name, Some(moment)));
@@ -38,9 +41,9 @@ pub(crate) fn unquoted(database: &str) -> &str {
 /// Why a session could not be opened: a moment in the database's name that means nothing is no such database.
 pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
     let told = error.chain().find_map(|cause| match cause.downcast_ref::<EngineError>() {
-        Some(EngineError::Warehouse(own)) => of_warehouse(own),
         Some(EngineError::DataFusion(own)) => of(own),
-        _ => None,
+        Some(own) => of_engine(own),
+        None => None,
     });
     let Some(failure) = told else {
         return Failure::new(INVALID_VALUE, format!("open the session: {error:#}"));
@@ -58,7 +61,26 @@ pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
 /// What the warehouse says of a moment, as clients see it.
 pub(crate) fn of(error: &DataFusionError) -> Option<Failure> {
     match error.find_root() {
-        DataFusionError::External(inner) => of_warehouse(inner.downcast_ref::<WarehouseError>()?),
+        DataFusionError::External(inner) => match inner.downcast_ref::<WarehouseError>() {
+            Some(own) => of_warehouse(own),
+            None => of_engine(inner.downcast_ref::<EngineError>()?),
+        },
+        _ => None,
+    }
+}
+
+fn of_engine(error: &EngineError) -> Option<Failure> {
+    match error {
+        EngineError::Warehouse(own) => of_warehouse(own),
+        EngineError::Definitions { reason, .. } => {
+            let code = match reason.downcast_ref::<WarehouseError>() {
+                Some(WarehouseError::Corrupt { .. } | WarehouseError::NotFound { .. }) => CORRUPT,
+                Some(_) => STORE,
+                None => UNREADY,
+            };
+            Some(told(code, error))
+        }
+        EngineError::OtherDefinitions => Some(told(UNREADY, error)),
         _ => None,
     }
 }
@@ -70,11 +92,15 @@ fn of_warehouse(error: &WarehouseError) -> Option<Failure> {
         WarehouseError::Store { .. } | WarehouseError::Io { .. } => STORE,
         _ => return None,
     };
+    Some(told(code, error))
+}
+
+fn told(code: &'static str, error: &dyn std::error::Error) -> Failure {
     let text = error.to_string();
-    Some(match text.split_once("\nhint: ") {
+    match text.rsplit_once("\nhint: ") {
         Some((message, hint)) => Failure::new(code, message).hint(hint),
         None => Failure::new(code, text),
-    })
+    }
 }
 
 /// The databases that a session can name.
