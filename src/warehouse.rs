@@ -57,6 +57,7 @@ mod system;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod vacuum;
 mod verify;
 

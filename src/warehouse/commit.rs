@@ -1,6 +1,5 @@
 //! The commit: an immutable JSON manifest, and the chain that commits form.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::marks::{Pin, Signoff};
 pub use super::overlay::StateOverlay;
+pub use super::totals::ColumnTotals;
 
 /// The manifest format that this version writes; it reads all older ones.
 ///
@@ -84,12 +84,12 @@ pub struct TableCommit {
     /// Rows in the state after this commit; for append tables the rows added.
     pub rows: u64,
     /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub control_totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "ColumnTotals::is_empty")]
+    pub control_totals: ColumnTotals,
     /// Sum of each decimal column over the rows of the change files as they stand in them, whatever the operation. Left out
     /// for append tables, whose `control_totals` are those sums.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub changes_totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "ColumnTotals::is_empty")]
+    pub changes_totals: ColumnTotals,
     /// Set where the state took other typed values than the rows before had, though their content is the same: the manifest
     /// reads records otherwise now. Such a state cannot be rebuilt from an earlier one, so it is never dropped.
     #[serde(default, skip_serializing_if = "is_false")]
