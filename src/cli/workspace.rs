@@ -169,6 +169,7 @@ impl Setup {
 pub(super) fn engine_failure(error: EngineError) -> Failure {
     let is_store = match &error {
         EngineError::Warehouse(error) => !is_moment(error),
+        EngineError::Definitions { reason, .. } => reason.is::<WarehouseError>(),
         EngineError::DataFusion(error) => match error.find_root() {
             DataFusionError::External(error) => {
                 error.downcast_ref::<WarehouseError>().is_some_and(|error| !is_moment(error))
