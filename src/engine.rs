@@ -23,6 +23,8 @@ mod fields;
 mod folded;
 mod functions;
 pub mod header;
+#[cfg(test)]
+mod history_tests;
 pub mod layout;
 mod links;
 mod marks;

@@ -106,7 +106,7 @@ impl Registrar<'_> {
     }
 
     fn change(&mut self, source: &str, table: &str, name: &str, columns: &[(String, ColumnType)]) {
-        let changes = ChangesTable::new(&self.blueprint.hash, (source, table), columns);
+        let changes = ChangesTable::new(self.warehouse.clone(), &self.blueprint.hash, (source, table), columns);
         self.changes.insert(name.to_owned(), Arc::new(changes));
     }
 

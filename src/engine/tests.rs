@@ -11,11 +11,11 @@ use datafusion::execution::context::SessionContext;
 use super::*;
 use crate::clock::{Clock, SharedClock};
 use crate::engine::cells::Cell;
-use crate::warehouse::CommitHeader;
 use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, HASH, HASH_BEFORE, ReadMode, TableInput, input_schema, timestamp_type,
 };
+use crate::warehouse::{CommitHeader, Limits};
 
 const PM: &str = r#"
 [system]
@@ -128,8 +128,12 @@ pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
 
 impl Firm {
     pub(super) async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
+        Self::with_limits(definitions, settings, Limits::default()).await
+    }
+
+    pub(super) async fn with_limits(definitions: Definitions, settings: EngineSettings, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap();
+        let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
         Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start() }
     }

@@ -109,6 +109,13 @@ pub struct TableCommit {
     pub held_back: Option<String>,
 }
 
+impl TableCommit {
+    /// Whether rows among its changes stand under another key for hashed fields, and did not change at the source.
+    pub fn is_rekeyed(&self) -> bool {
+        self.changes.iter().map(|file| file.rows).sum::<u64>() > self.inserted + self.updated + self.deleted
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_false(value: &bool) -> bool {
     !value
@@ -237,6 +244,8 @@ pub struct Head {
     pub digest: String,
     /// What later commits did to the states of earlier ones. [`Head::push`] keeps it.
     pub states: StateOverlay,
+    /// The commits that wrote rows anew under another key for hashed fields, ascending. [`Head::push`] keeps it.
+    pub rekeyed: Vec<u64>,
 }
 
 /// The files that make up a table's content as of a commit.
