@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::catalog::{CatalogProvider, SchemaProvider};
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use tokio::sync::Mutex;
@@ -49,10 +49,8 @@ impl Edition {
     }
 
     pub(crate) fn catalog(&self) -> Result<Arc<dyn CatalogProvider>> {
-        match self.planner.state().catalog_list().catalog(CATALOG) {
-            Some(catalog) => Ok(catalog),
-            None => internal_err!("a set of definitions has no catalog"),
-        }
+        let catalog = self.planner.state().catalog_list().catalog(CATALOG);
+        catalog.ok_or_else(|| internal_datafusion_err!("a set of definitions has no catalog"))
     }
 }
 
@@ -94,12 +92,11 @@ impl Editions {
         // Held while a set is loaded: whoever comes second waits for it instead of loading it too.
         let mut past = self.past.lock().await;
         let known = past.iter().position(|edition| *edition.hash == *commit.definitions);
-        let edition = match known {
-            Some(place) => past.remove(place),
-            None => {
-                let loaded = Box::pin(self.load(commit, &moment.head)).await;
-                loaded.map_err(|reason| unreadable(commit, reason))?
-            }
+        let edition = if let Some(place) = known {
+            past.remove(place)
+        } else {
+            let loaded = Box::pin(self.load(commit, &moment.head)).await;
+            loaded.map_err(|reason| unreadable(commit, reason))?
         };
         if past.len() >= EDITIONS_MAX {
             past.remove(0);

@@ -211,7 +211,7 @@ impl ChangesTable {
             return (history.into_iter().map(|(_, file)| file).collect(), Vec::new());
         }
         let asked: Vec<_> = self.columns.iter().filter(|(name, _)| schema.field_with_name(name).is_ok()).collect();
-        let (mut held, mut lacking) = (Vec::new(), Vec::new());
+        let (mut whole, mut lacking) = (Vec::new(), Vec::new());
         // Years of daily commits have few sets of columns.
         let mut known: HashMap<&str, bool> = HashMap::new();
         for (number, file) in history {
@@ -221,9 +221,9 @@ impl ChangesTable {
                 let written = head.columns(number, &self.source, &self.table);
                 asked.iter().all(|column| written.contains(column))
             });
-            if is_held { held.push(file) } else { lacking.push(file) }
+            if is_held { whole.push(file) } else { lacking.push(file) }
         }
-        (held, lacking)
+        (whole, lacking)
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Result, ScalarValue, TableReference, config_err, plan_datafusion_err, plan_err};
+use datafusion::common::{Result, ScalarValue, TableReference, config_datafusion_err, plan_datafusion_err, plan_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use futures::FutureExt;
@@ -160,10 +160,8 @@ fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
 }
 
 fn options(session: &dyn Session) -> Result<&TieoutOptions> {
-    match session.config_options().extensions.get::<TieoutOptions>() {
-        Some(options) => Ok(options),
-        None => config_err!("this session was not opened by the engine"),
-    }
+    let options = session.config_options().extensions.get::<TieoutOptions>();
+    options.ok_or_else(|| config_datafusion_err!("this session was not opened by the engine"))
 }
 
 /// A timestamp as text: with an offset if it is a moment, without if it is a time in the firm's zone.

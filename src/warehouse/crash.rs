@@ -248,7 +248,7 @@ async fn pinning(seed: u64) -> bool {
     let warehouse = fresh().await;
     let is_pinned = warehouse.head().await.unwrap().pin("FY").is_ok();
     assert!(outcome.is_err() || is_pinned, "seed {seed}: a pin that is not there was confirmed");
-    inspect_states(&warehouse, &*warehouse.head().await.unwrap(), &[1, 2, 3, 4]).await;
+    inspect_states(&warehouse, &warehouse.head().await.unwrap(), &[1, 2, 3, 4]).await;
     if !is_pinned {
         warehouse.pin(&new, &clock).await.unwrap_or_else(|error| unreachable!("seed {seed}: {error}"));
     }
