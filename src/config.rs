@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
 
 /// Schemas of our own: no source may be named like one.
@@ -32,7 +33,7 @@ const RESERVED_SOURCE_NAMES: [&str; 15] = [
 ];
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the warehouse is.
@@ -284,6 +285,26 @@ impl Default for ServerConfig {
     }
 }
 
+/// What [`Config::definition_settings`] writes; sources are their systems alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredSettings {
+    #[serde(default)]
+    firm: FirmConfig,
+    #[serde(default)]
+    accounts: AccountsConfig,
+    #[serde(default)]
+    tolerance: ToleranceConfig,
+    #[serde(default)]
+    grace: BTreeMap<String, i64>,
+    #[serde(default)]
+    checks: ChecksConfig,
+    #[serde(default)]
+    connector: ConnectorConfig,
+    #[serde(default)]
+    sources: BTreeMap<String, String>,
+}
+
 impl Config {
     /// Reads and checks the file.
     ///
@@ -330,6 +351,26 @@ impl Config {
             bail!("[firm] fiscal_year_start = {}: a month, 1 to 12", config.firm.fiscal_year_start);
         }
         Ok(config)
+    }
+
+    /// The settings that [`Config::definition_settings`] gave: what a commit was judged by. Everything else has its default.
+    ///
+    /// # Errors
+    /// A text of another shape, as a newer program may have written.
+    pub fn of_definitions(text: &str) -> Result<Self> {
+        let stored: StoredSettings = serde_json::from_str(text)
+            .with_context(|| format!("read {SETTINGS_FILE}\nhint: a newer program may have written it"))?;
+        let source = |(name, kind)| (name, SourceConfig { kind, base_url: None, values: BTreeMap::new() });
+        Ok(Self {
+            firm: stored.firm,
+            sources: stored.sources.into_iter().map(source).collect(),
+            accounts: stored.accounts,
+            tolerance: stored.tolerance,
+            grace: stored.grace,
+            checks: stored.checks,
+            connector: stored.connector,
+            ..Self::default()
+        })
     }
 
     /// The warehouse's URL with a relative folder resolved against the file's own.
@@ -382,6 +423,18 @@ mod tests {
     fn a_source_may_not_take_a_schema_of_ours() {
         let error = Config::parse("[sources.recon]\nkind = \"procore\"", PathBuf::new()).unwrap_err();
         assert!(format!("{error:#}").contains("named like one of our schemas"), "{error:#}");
+    }
+
+    #[test]
+    fn stored_settings_are_read_back() {
+        let text = "[firm]\ntimezone = \"America/Chicago\"\ntax_id_key = { env = \"KEY\" }\n[tolerance]\namount = \"0.50\"\n\
+                    [grace]\nO1 = 12\n[connector]\ndisabled = [\"vendors\"]\n[sources.books]\nkind = \"acumatica\"";
+        let stored = Config::parse(text, PathBuf::new()).unwrap().definition_settings();
+        let read = Config::of_definitions(&stored.to_string()).unwrap();
+        assert_eq!(read.definition_settings(), stored);
+        assert!(read.firm.tax_id_key.is_none() && !stored.to_string().contains("KEY"));
+        let newer = Config::of_definitions(r#"{"moons": {}}"#).unwrap_err();
+        assert!(format!("{newer:#}").contains("moons"), "{newer:#}");
     }
 
     #[test]

@@ -20,10 +20,13 @@ pub mod checks;
 mod coverage;
 mod damage;
 mod deferred;
+mod editions;
 mod fields;
 mod folded;
 mod functions;
 pub mod header;
+#[cfg(test)]
+mod history_tests;
 pub mod layout;
 mod links;
 mod marks;
@@ -51,7 +54,7 @@ pub mod workbench;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
@@ -64,6 +67,7 @@ use url::Url;
 
 use crate::definitions::Definitions;
 use crate::engine::blueprint::Blueprint;
+use crate::engine::editions::{Edition, Editions, Reading, SessionCatalog};
 use crate::engine::options::{Heads, TieoutOptions};
 use crate::engine::planner::{Keep, Planner};
 use crate::warehouse::commit::Head;
@@ -72,6 +76,7 @@ use crate::warehouse::{Prepared, Warehouse};
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
+pub use editions::{Reopen, follow, followed};
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use settings::{EngineSettings, Setting, SourceBinding};
@@ -110,6 +115,23 @@ pub enum Error {
         /// The id as given.
         check: String,
     },
+    /// The definitions of an old commit cannot be read by.
+    #[error(
+        "read the definitions of commit {commit} ({hash}): {reason}\nhint: SET tieout.definitions = 'current' reads it \
+         by today's"
+    )]
+    Definitions {
+        /// The commit.
+        commit: u64,
+        /// The beginning of the SHA-256 that it names.
+        hash: String,
+        /// Why not.
+        #[source]
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement was planned under other definitions than its moment's by now.
+    #[error("the definitions changed since the statement was planned\nhint: send it again")]
+    OtherDefinitions,
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),
@@ -127,7 +149,10 @@ impl Error {
         match error {
             DataFusionError::External(inner) => match inner.downcast::<crate::warehouse::Error>() {
                 Ok(own) => Self::Warehouse(*own),
-                Err(other) => Self::DataFusion(DataFusionError::External(other)),
+                Err(other) => match other.downcast::<Self>() {
+                    Ok(own) => *own,
+                    Err(other) => Self::DataFusion(DataFusionError::External(other)),
+                },
             },
             DataFusionError::Context(_, inner) if matches!(inner.find_root(), DataFusionError::External(_)) => {
                 Self::of(*inner)
@@ -145,6 +170,8 @@ pub struct SessionRequest {
     pub as_of: Option<String>,
     /// The start value of `tieout.accounting_date`.
     pub accounting_date: Option<String>,
+    /// The start value of `tieout.definitions`.
+    pub definitions: Option<String>,
     /// The zone in which moments are shown and read; UTC if none.
     pub time_zone: Option<String>,
 }
@@ -159,6 +186,7 @@ pub struct Engine {
     reader: Arc<Planner>,
     /// For checks: each part of the canonical model is computed once and kept while a commit is judged.
     judge: Arc<Planner>,
+    editions: Arc<Editions>,
     /// Numbers the commits that are being prepared: what is computed on one is never shown on another.
     preparations: AtomicU64,
 }
@@ -170,39 +198,49 @@ impl Engine {
         definitions: Definitions,
         settings: EngineSettings,
     ) -> Result<Arc<Self>, Error> {
+        Self::open_with(warehouse, definitions, settings, None).await
+    }
+
+    /// As [`Self::open`], for sessions that may read old commits by their own definitions too.
+    pub async fn open_with_past(
+        warehouse: Warehouse,
+        definitions: Definitions,
+        settings: EngineSettings,
+        reopen: Reopen,
+    ) -> Result<Arc<Self>, Error> {
+        Self::open_with(warehouse, definitions, settings, Some(reopen)).await
+    }
+
+    async fn open_with(
+        warehouse: Warehouse,
+        definitions: Definitions,
+        settings: EngineSettings,
+        reopen: Option<Reopen>,
+    ) -> Result<Arc<Self>, Error> {
         let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
         let runtime = runtime(&warehouse, &blueprint.settings)?;
         let heads = Arc::new(Heads::newest(warehouse.clone()));
         let head = heads.get(true).await?;
         let planner = |keep| {
             let state = base_state(&blueprint, &heads, &runtime)?;
-            catalog::register(state, &warehouse, &blueprint, &head, keep)
+            catalog::register(state, &warehouse, &blueprint, (&head, head.number()), keep)
         };
         let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
-        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, preparations: AtomicU64::new(0) }))
+        let editions = Editions::new(Edition::new(&blueprint, &reader), &warehouse, &heads, &runtime, reopen);
+        let preparations = AtomicU64::new(0);
+        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, editions, preparations }))
     }
 
     /// A session of its own: what it sets, no other session sees.
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
         self.refresh().await?;
-        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), Arc::clone(&self.heads));
+        let reading = Reading::new(&self.editions);
+        let options = TieoutOptions::new(&self.blueprint, Arc::clone(&self.heads)).reading_by(Arc::clone(&reading));
         // A moment that does not exist is told now, not with the first query.
-        options.check_as_of(request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
-        let session = session_over(&self.reader, options, None);
-        let state = session.state_ref();
-        let mut state = state.write();
-        let config = state.config_mut().options_mut();
-        let given = [
-            ("tieout.as_of", &request.as_of),
-            ("tieout.accounting_date", &request.accounting_date),
-            ("datafusion.execution.time_zone", &request.time_zone),
-        ];
-        for (key, value) in given {
-            if let Some(value) = value {
-                config.set(key, value)?;
-            }
-        }
-        drop(state);
+        options.check("as_of", request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
+        let session = session_over(&self.reader, options, Some(Arc::new(SessionCatalog(reading))), None);
+        set(&session, request)?;
+        follow(&session).await.map_err(Error::of)?;
         Ok(session)
     }
 
@@ -252,14 +290,38 @@ impl Engine {
         let rows: u64 = head.commits.last().map_or(0, |commit| commit.tables.iter().map(|table| table.rows).sum());
         let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
         let heads = Arc::new(Heads::Prepared { head, generation });
-        let options = TieoutOptions::new(Arc::clone(&self.blueprint.settings), heads);
+        let options = TieoutOptions::new(&self.blueprint, heads);
         let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);
-        session_over(planner, options, self.blueprint.settings.partitions.or(few))
+        session_over(planner, options, None, self.blueprint.settings.partitions.or(few))
     }
 }
 
-/// A session over a planner's catalog, and nothing that the planner alone may see.
-fn session_over(planner: &Planner, options: TieoutOptions, partitions: Option<usize>) -> SessionContext {
+/// Sets what a client said when it connected.
+fn set(session: &SessionContext, request: &SessionRequest) -> Result<(), DataFusionError> {
+    let state = session.state_ref();
+    let mut state = state.write();
+    let config = state.config_mut().options_mut();
+    let given = [
+        ("tieout.as_of", &request.as_of),
+        ("tieout.definitions", &request.definitions),
+        ("tieout.accounting_date", &request.accounting_date),
+        ("datafusion.execution.time_zone", &request.time_zone),
+    ];
+    for (key, value) in given {
+        if let Some(value) = value {
+            config.set(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// A session over a planner's catalog, or one that stands for it, and nothing that the planner alone may see.
+fn session_over(
+    planner: &Planner,
+    options: TieoutOptions,
+    catalog: Option<Arc<dyn CatalogProvider>>,
+    partitions: Option<usize>,
+) -> SessionContext {
     let state = planner.state();
     // The catalog is shared: building a session must not put a new, empty one in its place.
     let mut config = state.config().clone().with_create_default_catalog_and_schema(false);
@@ -268,7 +330,7 @@ fn session_over(planner: &Planner, options: TieoutOptions, partitions: Option<us
     }
     config.options_mut().extensions.insert(options);
     let catalogs = MemoryCatalogProviderList::new();
-    if let Some(catalog) = state.catalog_list().catalog(CATALOG) {
+    if let Some(catalog) = catalog.or_else(|| state.catalog_list().catalog(CATALOG)) {
         catalogs.register_catalog(CATALOG.to_owned(), catalog);
     }
     let state = SessionStateBuilder::new_from_existing(state.clone())
@@ -315,7 +377,7 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
     ] {
         options.set(key, value)?;
     }
-    options.extensions.insert(TieoutOptions::new(Arc::clone(&blueprint.settings), Arc::clone(heads)));
+    options.extensions.insert(TieoutOptions::new(blueprint, Arc::clone(heads)));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::clone(runtime))

@@ -60,6 +60,7 @@ mod system;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod vacuum;
 mod verify;
 
@@ -232,20 +233,28 @@ impl Warehouse {
         wanted: W,
     ) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + Unpin + use<W> + 'static {
         let files = self.files(head, commit, source, table).under(columns);
-        let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
-        // Decoding and hashing block; whoever stops reading stops the thread at its next batch.
-        tokio::task::spawn_blocking(move || match files.read(&(Arc::new(wanted) as read::Wanted)) {
-            Ok(batches) => {
-                for batch in batches {
-                    let is_error = batch.is_err();
-                    if sender.blocking_send(batch).is_err() || is_error {
-                        break;
-                    }
-                }
-            }
-            Err(error) => drop(sender.blocking_send(Err(error))),
-        });
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+        streamed(move || files.read(&(Arc::new(wanted) as read::Wanted)))
+    }
+
+    /// The rows of change files as a stream, in [`rows::changes_schema`] of `columns`: those that a file lacks, or has in
+    /// another type, out of its records. Columns as in [`Self::stream_state`], and the operation; rows that were only written
+    /// anew are left out.
+    pub fn stream_changes<W: Fn(&str) -> bool + Send + Sync + 'static>(
+        &self,
+        (source, table): (&str, &str),
+        files: Vec<commit::DataFile>,
+        columns: Vec<(String, ColumnType)>,
+        wanted: W,
+    ) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + Unpin + use<W> + 'static {
+        let changes = files.into_iter().map(|file| (0, file)).collect();
+        let files = TableFiles::of(Disk::new(&self.store), columns, Vec::new(), changes, true);
+        let files = files.with_records(self.projections.of(source, table));
+        streamed(move || Ok(files.changed(&(Arc::new(wanted) as read::Wanted))))
+    }
+
+    /// Whether columns that old files of a table lack can be read out of its records.
+    pub fn reads_records(&self, source: &str, table: &str) -> bool {
+        self.projections.of(source, table).is_some()
     }
 
     /// What changed of a table between its nearest state and a commit, in memory: for readers that scan the state's files
@@ -285,7 +294,7 @@ impl Warehouse {
         let changes = found.into_iter().flat_map(|found| &found.changes).map(|file| (commit, file.clone())).collect();
         let columns = head.columns(commit, source, table);
         let files = TableFiles::of(Disk::new(&self.store), columns, Vec::new(), changes, true);
-        let read = tokio::task::spawn_blocking(move || files.changed().collect());
+        let read = tokio::task::spawn_blocking(move || files.changed(&(Arc::new(|_: &str| true) as _)).collect());
         read.await.unwrap_or_else(|stopped| {
             Err(Error::Io { action: "read", path: format!("{source}.{table}"), source: stopped.into() })
         })
@@ -299,6 +308,26 @@ impl Warehouse {
         }
         SourceLock::take(&self.store, source).await
     }
+}
+
+/// Batches that a thread which may block reads ahead of whoever asks for them.
+fn streamed(
+    read: impl FnOnce() -> Result<merge::Batches, Error> + Send + 'static,
+) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + Unpin + 'static {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
+    // Decoding and hashing block; whoever stops reading stops the thread at its next batch.
+    tokio::task::spawn_blocking(move || match read() {
+        Ok(batches) => {
+            for batch in batches {
+                let is_error = batch.is_err();
+                if sender.blocking_send(batch).is_err() || is_error {
+                    break;
+                }
+            }
+        }
+        Err(error) => drop(sender.blocking_send(Err(error))),
+    });
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
 /// SHA-256 over a table's typed columns: what tells that two commits have the same ones.

@@ -27,7 +27,8 @@ use crate::server::{LocalQuery, QueryError};
 #[command(after_help = "Examples:
   tieout sql \"select check_id, title, open_count, amount_at_risk from recon.summary\"
   tieout sql \"select * from recon.exceptions\" --format csv -o exceptions.csv
-  tieout sql --as-of 2025-12-31 \"select * from recon.summary\"      what we knew at the end of that day")]
+  tieout sql --as-of 2025-12-31 \"select * from recon.summary\"      what we knew at the end of that day
+  tieout sql --as-of FY2025 --definitions pinned \"select * from recon.summary\"   by the rules of that day, too")]
 pub(super) struct SqlArguments {
     /// The query; `-` reads it from standard input
     #[arg(required_unless_present = "file")]
@@ -41,6 +42,9 @@ pub(super) struct SqlArguments {
     /// The business date, YYYY-MM-DD
     #[arg(long, value_name = "D")]
     accounting_date: Option<String>,
+    /// By which manifests, views and settings: today's, or those of the commit that --as-of names
+    #[arg(long, value_name = "SET", value_parser = ["current", "pinned"])]
+    definitions: Option<String>,
     /// How rows are written
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -70,6 +74,7 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
     let request = SessionRequest {
         as_of: arguments.as_of.clone(),
         accounting_date: arguments.accounting_date.clone(),
+        definitions: arguments.definitions.clone(),
         time_zone: None,
     };
     let session = engine.session(&request).await.map_err(engine_failure)?;

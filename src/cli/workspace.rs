@@ -9,7 +9,7 @@ use datafusion::error::DataFusionError;
 
 use super::{Failure, Global, trouble};
 use crate::config::{Config, SecretReference, SettingValue, SourceConfig};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, SETTINGS_FILE};
 use crate::engine::{Engine, EngineSettings, Error as EngineError, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
 use crate::extract::{Quota, Setting, SourceSettings, did_you_mean};
@@ -59,8 +59,8 @@ impl Workspace {
     /// DataFusion over the warehouse.
     pub(super) async fn engine(&self) -> Result<Arc<Engine>, Failure> {
         let settings = engine_settings(&self.setup.config).map_err(Failure::usage)?;
-        let opened = Engine::open(self.warehouse.clone(), self.setup.definitions.clone(), settings).await;
-        opened.map_err(engine_failure)
+        let (warehouse, definitions) = (self.warehouse.clone(), self.setup.definitions.clone());
+        Engine::open_with_past(warehouse, definitions, settings, Arc::new(reopen)).await.map_err(engine_failure)
     }
 
     /// Says so if nothing was extracted yet: no rows are then no good news.
@@ -169,6 +169,7 @@ impl Setup {
 pub(super) fn engine_failure(error: EngineError) -> Failure {
     let is_store = match &error {
         EngineError::Warehouse(error) => !is_moment(error),
+        EngineError::Definitions { reason, .. } => reason.is::<WarehouseError>(),
         EngineError::DataFusion(error) => match error.find_root() {
             DataFusionError::External(error) => {
                 error.downcast_ref::<WarehouseError>().is_some_and(|error| !is_moment(error))
@@ -204,6 +205,15 @@ pub(super) fn projections<'a>(
         tables.extend(readers.map(|(table, reader)| ((name.to_owned(), table), reader)));
     }
     Projections::new(tables)
+}
+
+/// What a commit's own definitions mean: the settings that decided answers then, and how records became columns.
+fn reopen(
+    definitions: &Definitions,
+) -> Result<(EngineSettings, Projections), Box<dyn std::error::Error + Send + Sync>> {
+    let text = definitions.get(SETTINGS_FILE).ok_or_else(|| format!("there is no {SETTINGS_FILE} among them"))?;
+    let config = Config::of_definitions(text)?;
+    Ok((engine_settings(&config)?, projections(kinds(&config), definitions)))
 }
 
 /// Where the warehouse is: as given on the command line, else as the settings say.
@@ -250,7 +260,6 @@ fn hundredths(amount: &str) -> anyhow::Result<i128> {
 
 /// The shipped definitions, the workspace's lying over them, and the settings that decide answers.
 fn definitions(config: &Config) -> anyhow::Result<Definitions> {
-    let mut definitions = Definitions::shipped().overlay(&config.directory)?;
-    definitions.files.insert("settings.json".to_owned(), serde_json::to_string(&config.definition_settings())?);
-    Ok(definitions)
+    let definitions = Definitions::shipped().overlay(&config.directory)?;
+    Ok(definitions.with_settings(&config.definition_settings()))
 }

@@ -31,6 +31,8 @@ pub type Descriptions = BTreeMap<(String, String), ViewDescription>;
 #[derive(Debug)]
 pub(crate) struct Blueprint {
     pub(crate) definitions: Definitions,
+    /// Of the definitions: tables remember by which set they were made.
+    pub(crate) hash: Arc<str>,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) layouts: BTreeMap<String, SystemLayout>,
     pub(crate) entities: Vec<Entity>,
@@ -91,8 +93,10 @@ impl Blueprint {
         let reads: BTreeMap<Name, BTreeSet<Name>> =
             queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).chain(mapped).collect();
         let circles = queries::ordered(&reads).1.into_iter().collect();
+        let hash = definitions.hash().into();
         Ok(Self {
             definitions,
+            hash,
             settings,
             layouts,
             entities,

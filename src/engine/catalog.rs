@@ -42,20 +42,20 @@ struct Registrar<'a> {
     changes: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
-/// Puts everything that the blueprint and the head name into a catalog of `state`, and gives what plans its views.
-/// Nothing is planned yet.
+/// Puts everything that the blueprint and the chain up to a commit name into a catalog of `state`, and gives what plans its
+/// views. Nothing is planned yet.
 pub(crate) fn register(
     state: SessionState,
     warehouse: &Warehouse,
     blueprint: &Arc<Blueprint>,
-    head: &Head,
+    (head, newest): (&Head, u64),
     keep: Keep,
 ) -> Result<Arc<Planner>, Error> {
     let mut registrar =
         Registrar { warehouse, blueprint, tables: BTreeMap::new(), views: BTreeMap::new(), changes: BTreeMap::new() };
     registrar.meta();
     registrar.system();
-    registrar.raw(head);
+    registrar.raw(head, newest);
     registrar.crosswalks()?;
     registrar.checks()?;
     registrar.models();
@@ -84,14 +84,14 @@ impl Registrar<'_> {
         for table in system_tables() {
             if table.append {
                 let name = table.name;
-                self.change(name, ChangesTable::new(SYSTEM_SOURCE, name, &table.columns));
+                self.change(SYSTEM_SOURCE, name, name, &table.columns);
                 let columns: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
                 let columns = columns.join(", ");
                 let sql = format!("select {columns}, _commit, _extracted_at from {HIDDEN}.{CHANGES}.{name}");
                 self.view("system", name, Recipe::Sql(sql));
             } else {
-                let snapshot = SnapshotTable::new(self.warehouse.clone(), SYSTEM_SOURCE, table.name, &table.columns);
-                self.add("system", table.name, Arc::new(snapshot));
+                let snapshot = self.snapshot(SYSTEM_SOURCE, table.name, &table.columns);
+                self.add("system", table.name, snapshot);
                 self.history(SYSTEM_SOURCE, table.name, &table.columns);
             }
         }
@@ -101,14 +101,18 @@ impl Registrar<'_> {
         }
     }
 
-    fn change(&mut self, name: &str, table: ChangesTable) {
-        self.changes.insert(name.to_owned(), Arc::new(table));
+    fn snapshot(&self, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Arc<dyn TableProvider> {
+        Arc::new(SnapshotTable::new(self.warehouse.clone(), &self.blueprint.hash, (source, table), columns))
+    }
+
+    fn change(&mut self, source: &str, table: &str, name: &str, columns: &[(String, ColumnType)]) {
+        let changes = ChangesTable::new(self.warehouse.clone(), &self.blueprint.hash, (source, table), columns);
+        self.changes.insert(name.to_owned(), Arc::new(changes));
     }
 
     /// Tables that manifests declare, and those that commits hold although no manifest declares them any more.
-    fn raw(&mut self, head: &Head) {
+    fn raw(&mut self, head: &Head, newest: u64) {
         let mut tables: BTreeMap<Name, Vec<(String, ColumnType)>> = BTreeMap::new();
-        let newest = head.commits.last().map_or(0, |commit| commit.number);
         for (source, table) in head.tables() {
             let Some(snapshot) = head.snapshot(newest, &source, &table).filter(|_| source != SYSTEM_SOURCE) else {
                 continue;
@@ -123,8 +127,8 @@ impl Registrar<'_> {
             }
         }
         for ((source, table), columns) in tables {
-            let snapshot = SnapshotTable::new(self.warehouse.clone(), &source, &table, &columns);
-            self.add(&source, &table, Arc::new(snapshot));
+            let snapshot = self.snapshot(&source, &table, &columns);
+            self.add(&source, &table, snapshot);
             self.history(&source, &table, &columns);
         }
     }
@@ -133,7 +137,7 @@ impl Registrar<'_> {
     /// Rows that were only projected anew are no versions: the source did not change them.
     fn history(&mut self, source: &str, table: &str, columns: &[(String, ColumnType)]) {
         let name = format!("{source}_{table}");
-        self.change(&name, ChangesTable::new(source, table, columns));
+        self.change(source, table, &name, columns);
         let sql = format!(
             "select changes.*, commits.committed_at as valid_from, case when changes._op = 'D' then commits.committed_at \
              else lead(commits.committed_at) over (partition by changes._key order by changes._commit) end as valid_to \

@@ -22,6 +22,10 @@ use crate::warehouse::rows::{COMMIT, EXTRACTED_AT, HASH, KEY, OP, SCOPE};
 const CHANGED: &str = "_changed";
 const FROM: [&str; 2] = ["_from_commit", "_from_at"];
 const TO: [&str; 2] = ["_to_commit", "_to_at"];
+/// How often the key for hashed fields had changed by then, beside the two of a moment.
+const ROTATIONS: [&str; 2] = ["_from_rotations", "_to_rotations"];
+/// Columns that end so hold keyed hashes.
+const KEYED: &str = "_hash";
 /// Columns that move from commit to commit although nothing happened.
 const MOVING: [&str; 10] = [
     "age_days",
@@ -88,20 +92,24 @@ pub(crate) fn table(table: &Named, clock: &Named, between: Between) -> Result<Ar
         NullEquality::NullEqualsNull,
     )?;
     let only = |side: Side| col(side.name("here")).is_null();
-    let differs = shape.compared.iter().map(|place| distinct(*place)).reduce(Expr::or);
-    let differs = differs.map(|differs| match shape.version {
-        Some(version) => distinct(version).and(differs),
-        None => differs,
-    });
     let one_sided = only(Side::Old).or(only(Side::New));
-    let differs = differs.into_iter().fold(one_sided, Expr::or);
-    let plan = joined
-        .filter(differs)?
-        .cross_join(moment(clock, from, FROM)?.build()?)?
-        .cross_join(moment(clock, to, TO)?.build()?)?
-        .project(told(&shape)?)?
-        .build()?;
-    Ok(Arc::new(ViewTable::new(plan, None)))
+    let differs = |compare: &dyn Fn(usize) -> Expr| {
+        let differs = shape.compared.iter().map(|place| compare(*place)).reduce(Expr::or);
+        let differs = differs.map(|differs| match shape.version {
+            Some(version) => distinct(version).and(differs),
+            None => differs,
+        });
+        differs.into_iter().fold(one_sided.clone(), Expr::or)
+    };
+    let [before, after] = ROTATIONS;
+    let mut plan = joined
+        .filter(differs(&distinct))?
+        .cross_join(moment(clock, from, FROM, before)?.build()?)?
+        .cross_join(moment(clock, to, TO, after)?.build()?)?;
+    if shape.compared.iter().any(|place| shape.is_keyed(*place)) {
+        plan = plan.filter(differs(&|place| differing(&shape, place)))?;
+    }
+    Ok(Arc::new(ViewTable::new(plan.project(told(&shape)?)?.build()?, None)))
 }
 
 impl Shape {
@@ -118,6 +126,11 @@ impl Shape {
         let is_unique = place(&KEY).is_some();
         let version = places(&[KEY, HASH, COMMIT]).and_then(|found| found.last().copied());
         Self { names, key, is_unique, compared, version, told }
+    }
+
+    /// Whether a column holds hashes under the firm's key. The hash of the record itself is compared by its version.
+    fn is_keyed(&self, place: usize) -> bool {
+        self.names.get(place).is_some_and(|name| name.ends_with(KEYED) && name != HASH)
     }
 }
 
@@ -169,18 +182,30 @@ fn side(shape: &Shape, (reference, inner): &Named, when: When, side: Side) -> Re
     plan.window([rank.alias(side.name("rank"))])
 }
 
-/// One row: number and time of the commit read at that moment, under these names.
-fn moment((reference, clock): &Named, when: When, names: [&str; 2]) -> Result<LogicalPlanBuilder> {
+/// One row: number, time and key rotations of the commit read at that moment, under these names.
+fn moment((reference, clock): &Named, when: When, names: [&str; 2], rotations: &str) -> Result<LogicalPlanBuilder> {
     let (relation, scan) = pinned::scan(reference, clock, when)?;
     let [number, at] = names;
     let column = |name: &str, alias: &str| Expr::Column(Column::new(Some(relation.clone()), name)).alias(alias);
-    scan.project([column("commit_number", number), column("committed_at", at)])
+    let rotations = column("key_rotation_count", rotations);
+    scan.project([column("commit_number", number), column("committed_at", at), rotations])
 }
 
 fn distinct(place: usize) -> Expr {
     let sides = [Side::Old, Side::New].map(|side| Box::new(col(side.column(place))));
     let [old, new] = sides;
     Expr::BinaryExpr(BinaryExpr::new(old, Operator::IsDistinctFrom, new))
+}
+
+/// Whether a column's values differ. Hashes under two keys tell nothing of what was hashed.
+fn differing(shape: &Shape, place: usize) -> Expr {
+    let differs = distinct(place);
+    if shape.is_keyed(place) { differs.and(is_same_key()) } else { differs }
+}
+
+fn is_same_key() -> Expr {
+    let [before, after] = ROTATIONS.map(|name| Box::new(col(name.to_owned())));
+    Expr::BinaryExpr(BinaryExpr::new(before, Operator::IsNotDistinctFrom, after))
 }
 
 fn told(shape: &Shape) -> Result<Vec<Expr>> {
@@ -193,11 +218,13 @@ fn told(shape: &Shape) -> Result<Vec<Expr>> {
     }
     let op = when(here(Side::Old).is_null(), lit("I")).when(here(Side::New).is_null(), lit("D")).otherwise(lit("U"))?;
     columns.push(op.alias(OP));
-    let fields = shape.told.iter().flat_map(|place| {
-        let name = shape.names.get(*place).cloned().unwrap_or_default();
-        [lit(name), col(Side::Old.column(*place)), col(Side::New.column(*place))]
-    });
-    let fields = ScalarUDF::from(ChangedFields::default()).call(fields.collect());
+    let mut fields = Vec::new();
+    for place in &shape.told {
+        let (old, new) = (col(Side::Old.column(*place)), col(Side::New.column(*place)));
+        let old = if shape.is_keyed(*place) { when(is_same_key(), old).otherwise(new.clone())? } else { old };
+        fields.extend([lit(shape.names.get(*place).cloned().unwrap_or_default()), old, new]);
+    }
+    let fields = ScalarUDF::from(ChangedFields::default()).call(fields);
     let both = here(Side::Old).is_not_null().and(here(Side::New).is_not_null());
     columns.push(when(both, fields).end()?.alias(CHANGED));
     columns.extend(FROM.into_iter().chain(TO).map(|name| col(name.to_owned())));

@@ -22,7 +22,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::StreamExt;
 
-use crate::warehouse::commit::Head;
+use crate::warehouse::commit::{DataFile, Head};
 use crate::warehouse::rows::{ColumnType, KEY};
 use crate::warehouse::{SinceState, Warehouse};
 
@@ -50,6 +50,37 @@ impl PartitionStream for Folded {
         let wanted = move |name: &str| names.contains(name);
         let columns = self.columns.clone();
         let rows = self.warehouse.stream_state(&self.head, self.commit, &self.source, &self.table, columns, wanted);
+        let schema = Arc::clone(&self.schema);
+        let rows =
+            rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
+    }
+}
+
+/// Changes that were written under other columns than today's.
+#[derive(Debug)]
+pub(crate) struct FilledChanges {
+    pub(crate) warehouse: Warehouse,
+    /// Source and table.
+    pub(crate) name: (String, String),
+    pub(crate) files: Vec<DataFile>,
+    /// All its typed columns.
+    pub(crate) columns: Vec<(String, ColumnType)>,
+    /// The columns that come out.
+    pub(crate) schema: SchemaRef,
+}
+
+impl PartitionStream for FilledChanges {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let names: HashSet<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let wanted = move |name: &str| names.contains(name);
+        let (name, files, columns) =
+            ((self.name.0.as_str(), self.name.1.as_str()), self.files.clone(), self.columns.clone());
+        let rows = self.warehouse.stream_changes(name, files, columns, wanted);
         let schema = Arc::clone(&self.schema);
         let rows =
             rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));

@@ -41,6 +41,7 @@ impl TableProvider for MomentTable {
                 ("observed_at", timestamp_type()),
                 ("accounting_date", DataType::Date32),
                 ("pin", text),
+                ("key_rotation_count", DataType::Int64),
             ],
             Self::Commits => vec![
                 ("commit_number", DataType::Int64),
@@ -106,6 +107,7 @@ fn clock(moment: &Moment) -> Vec<ArrayRef> {
         moments([commit.map(|commit| commit.observed_at)]),
         Arc::new(Date32Array::from(vec![moment.accounting_date.map(Date32Type::from_naive_date)])),
         optional_texts([moment.pin.clone()]),
+        integers([commit.map(|commit| moment.head.key_rotations(commit.number))]),
     ]
 }
 

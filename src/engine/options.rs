@@ -15,6 +15,9 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions}
 use datafusion::common::{DataFusionError, Result, config_err};
 use tokio::sync::Mutex;
 
+use crate::engine::Error;
+use crate::engine::blueprint::Blueprint;
+use crate::engine::editions::{Edition, Editions, Reading};
 use crate::engine::settings::{EngineSettings, Setting};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{AsOf, Warehouse};
@@ -81,18 +84,94 @@ pub struct TieoutOptions {
     as_of: String,
     accounting_date: Option<NaiveDate>,
     limits: BTreeMap<String, i64>,
+    /// Under `pinned` the definitions of the commit that `as_of` names answer, else today's.
+    is_pinned: bool,
+    /// The definitions whose settings these are, as [`crate::engine::follow`] left it.
+    edition: Arc<str>,
     settings: Arc<EngineSettings>,
+    /// Moments are read in the zone of today's settings: whose those of the past are is not known before.
+    zone: Tz,
     heads: Arc<Heads>,
+    /// None where only one set of definitions is asked.
+    reading: Option<Arc<Reading>>,
     moments: Arc<Mutex<Vec<Started>>>,
     /// Set where a part of a query reads another moment than its session.
     fixed: Option<Arc<Moment>>,
 }
 
 impl TieoutOptions {
-    pub(crate) fn new(settings: Arc<EngineSettings>, heads: Arc<Heads>) -> Self {
-        let moments = Arc::new(Mutex::new(Vec::new()));
-        let limits = BTreeMap::new();
-        Self { as_of: String::new(), accounting_date: None, limits, settings, heads, moments, fixed: None }
+    pub(crate) fn new(blueprint: &Blueprint, heads: Arc<Heads>) -> Self {
+        Self {
+            as_of: String::new(),
+            accounting_date: None,
+            limits: BTreeMap::new(),
+            is_pinned: false,
+            edition: Arc::clone(&blueprint.hash),
+            settings: Arc::clone(&blueprint.settings),
+            zone: blueprint.settings.time_zone,
+            heads,
+            reading: None,
+            moments: Arc::default(),
+            fixed: None,
+        }
+    }
+
+    /// These options for a session that may read by old definitions.
+    pub(crate) fn reading_by(self, reading: Arc<Reading>) -> Self {
+        Self { reading: Some(reading), ..self }
+    }
+
+    /// These options under another set of definitions.
+    pub(crate) fn under(&self, edition: &Edition) -> Self {
+        Self { edition: Arc::clone(&edition.hash), settings: Arc::clone(&edition.settings), ..self.clone() }
+    }
+
+    pub(crate) fn is_under(&self, edition: &Edition) -> bool {
+        self.edition == edition.hash
+    }
+
+    /// The SHA-256 of the definitions that the session reads by.
+    pub(crate) fn edition_hash(&self) -> Arc<str> {
+        Arc::clone(&self.edition)
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.is_pinned
+    }
+
+    pub(crate) fn reading(&self) -> Option<Arc<Reading>> {
+        self.reading.as_ref().map(Arc::clone)
+    }
+
+    /// The definitions that the options name now.
+    pub(crate) async fn edition(&self, editions: &Editions) -> Result<Arc<Edition>> {
+        if self.is_pinned { editions.of(&self.resolve().await?).await } else { Ok(Arc::clone(&editions.current)) }
+    }
+
+    /// The definitions of a moment of its own; none if the session reads every moment by the same.
+    pub(crate) async fn edition_at(&self, as_of: &AsOf) -> Result<Option<Arc<Edition>>> {
+        let Some(reading) = self.reading.as_ref().filter(|reading| reading.is_pinned()) else { return Ok(None) };
+        let moment = match self.moment_at(&self.heads.get(false).await?, as_of, None) {
+            Ok(moment) => moment,
+            Err(_) => self.moment_at(&self.heads.get(true).await?, as_of, None)?,
+        };
+        reading.editions.of(&moment).await.map(Some)
+    }
+
+    /// Refuses to read rows of a table under other definitions than the table's own.
+    pub(crate) fn check_edition(session: &dyn Session, edition: &Arc<str>) -> Result<()> {
+        match session.config_options().extensions.get::<Self>() {
+            Some(options) if options.edition != *edition => Err(stale()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the settings are those that the moment is to be read by.
+    fn check_moment(&self, moment: &Moment) -> Result<()> {
+        let Some(reading) = &self.reading else { return Ok(()) };
+        let commit = moment.commit.as_ref().filter(|_| self.is_pinned);
+        let wanted = commit.map_or(&*reading.editions.current.hash, |commit| commit.definitions.as_str());
+        if *self.edition == *wanted { Ok(()) } else { Err(stale()) }
     }
 
     /// These options at a moment of their own, whatever `tieout.as_of` says.
@@ -124,6 +203,7 @@ impl TieoutOptions {
             return Ok(Arc::clone(moment));
         }
         let moment = Arc::new(options.resolve().await?);
+        options.check_moment(&moment)?;
         if let Some(started) = started {
             if moments.len() >= MOMENTS_MAX {
                 moments.remove(0);
@@ -156,11 +236,14 @@ impl TieoutOptions {
         }
     }
 
-    /// Whether a text could be set as `tieout.as_of` now, and means a commit.
-    pub async fn check_as_of(&self, text: &str) -> Result<()> {
+    /// Whether an option could be set now: the moment that the session then reads is there, and so are its definitions.
+    pub async fn check(&self, option: &str, text: &str) -> Result<()> {
         let mut trial = self.clone();
-        trial.set("as_of", text)?;
-        trial.resolve().await.map(drop)
+        trial.set(option, text)?;
+        match &self.reading {
+            Some(reading) if trial.is_pinned => trial.edition(&reading.editions).await.map(drop),
+            _ => trial.resolve().await.map(drop),
+        }
     }
 
     /// The chain as it stands now.
@@ -170,7 +253,7 @@ impl TieoutOptions {
 
     /// A text as a moment, days ending in the firm's zone.
     pub(crate) fn parse(&self, text: &str) -> Result<AsOf> {
-        AsOf::parse(text, self.settings.time_zone).map_err(external)
+        AsOf::parse(text, self.zone).map_err(external)
     }
 
     /// The moment that `as_of` means on a chain. An empty warehouse answers with no rows, as long as nothing is asked of
@@ -191,6 +274,10 @@ impl TieoutOptions {
             .or_else(|| commit.as_ref().map(day));
         Ok(Moment { head: Arc::clone(head), commit, accounting_date, pin: pin.map(|pin| pin.name.clone()) })
     }
+}
+
+fn stale() -> DataFusionError {
+    DataFusionError::External(Box::new(Error::OtherDefinitions))
 }
 
 fn external(error: crate::warehouse::Error) -> DataFusionError {
@@ -225,10 +312,17 @@ impl ExtensionOptions for TieoutOptions {
                 Ok(date) => self.accounting_date = Some(date),
                 Err(error) => return config_err!("tieout.accounting_date `{value}` is no date (YYYY-MM-DD): {error}"),
             },
-            "definitions" if value == "current" => {}
-            "definitions" => {
-                return config_err!("tieout.definitions `{value}` cannot be read yet; hint: only `current` is known");
-            }
+            "definitions" => match value.trim().to_ascii_lowercase().as_str() {
+                "" | "current" => self.is_pinned = false,
+                "pinned" if self.reading.is_some() => self.is_pinned = true,
+                "pinned" => return config_err!("tieout.definitions `{value}`: only today's are read here"),
+                _ => {
+                    return config_err!(
+                        "tieout.definitions `{value}` is unknown; hint: `current` are today's, `pinned` those of the \
+                         commit that tieout.as_of names"
+                    );
+                }
+            },
             limit if matches!(self.settings.values.get(limit), Some(Setting::Integer(_))) => match value.trim().parse()
             {
                 Ok(number) => drop(self.limits.insert(limit.to_owned(), number)),
@@ -248,10 +342,11 @@ impl ExtensionOptions for TieoutOptions {
             value,
             description,
         };
+        let definitions = if self.is_pinned { "pinned" } else { "current" };
         let mut entries = vec![
             entry("as_of", Some(self.as_of.clone()), "what we knew: latest, a moment, a day, commit:N, a pin"),
             entry("accounting_date", self.accounting_date.map(|date| date.to_string()), "the business date"),
-            entry("definitions", Some("current".to_owned()), "which definitions answer"),
+            entry("definitions", Some(definitions.to_owned()), "which answer: current, or pinned: those of the commit"),
         ];
         let integers = self.settings.values.iter().filter(|(_, setting)| matches!(setting, Setting::Integer(_)));
         entries.extend(integers.map(|(name, _)| {

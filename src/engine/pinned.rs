@@ -1,7 +1,8 @@
 //! Tables and catalogs read at a moment of their own, whatever the session's is.
 //!
 //! Invariants: only the moment differs, so that a view's views, cached ones too, are read there with it; both moments of
-//! one query are looked up in the same chain; a business date that the session set explicitly stays.
+//! one query are looked up in the same chain; a business date that the session set explicitly stays; where a session reads
+//! by pinned definitions, a moment of its own is read by its own commit's.
 
 use std::sync::Arc;
 
@@ -15,15 +16,19 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::engine::Error;
+use crate::engine::editions::Edition;
 use crate::engine::options::TieoutOptions;
 use crate::warehouse::AsOf;
 
 /// A moment that a part of a query asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct When {
     pub(crate) as_of: AsOf,
     /// The business date there; the moment's own if none.
     pub(crate) accounting_date: Option<NaiveDate>,
+    /// The definitions to read by; the session's if none.
+    pub(crate) edition: Option<Arc<Edition>>,
 }
 
 impl When {
@@ -36,7 +41,13 @@ impl When {
             return config_err!("this session was not opened by the engine");
         };
         let outer = TieoutOptions::moment(session).await?;
+        let options = self.edition.as_ref().map_or_else(|| options.clone(), |edition| options.under(edition));
         let moment = options.moment_at(&outer.head, &self.as_of, self.accounting_date)?;
+        let named = moment.commit.as_ref().map(|commit| commit.definitions.as_str());
+        if self.edition.as_ref().is_some_and(|edition| named.is_some_and(|named| *edition.hash != *named)) {
+            // `latest` moved on to other definitions since the statement was planned.
+            return Err(DataFusionError::External(Box::new(Error::OtherDefinitions)));
+        }
         let options = options.fixed_at(moment);
         let mut state = state.clone();
         state.config_mut().options_mut().extensions.insert(options);
@@ -107,7 +118,8 @@ impl TableProvider for PinnedTable {
 #[derive(Debug)]
 pub struct PinnedCatalog {
     inner: Arc<dyn CatalogProvider>,
-    when: When,
+    options: TieoutOptions,
+    as_of: AsOf,
 }
 
 impl PinnedCatalog {
@@ -116,7 +128,7 @@ impl PinnedCatalog {
     /// # Errors
     /// A text that is no moment.
     pub fn new(inner: Arc<dyn CatalogProvider>, options: &TieoutOptions, as_of: &str) -> Result<Self> {
-        Ok(Self { inner, when: When { as_of: options.parse(as_of)?, accounting_date: None } })
+        Ok(Self { inner, as_of: options.parse(as_of)?, options: options.clone() })
     }
 }
 
@@ -126,29 +138,43 @@ impl CatalogProvider for PinnedCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let inner = self.inner.schema(name)?;
-        Some(Arc::new(PinnedSchema { inner, when: self.when.clone() }))
+        let inner = self.inner.schema(name);
+        // Old definitions may have schemas that today's lack; which, is known when a table is asked for.
+        if inner.is_none() && !self.options.reading().is_some_and(|reading| reading.is_pinned()) {
+            return None;
+        }
+        let (options, as_of, name) = (self.options.clone(), self.as_of.clone(), name.to_owned());
+        Some(Arc::new(PinnedSchema { inner, options, as_of, name }))
     }
 }
 
 #[derive(Debug)]
 struct PinnedSchema {
-    inner: Arc<dyn SchemaProvider>,
-    when: When,
+    inner: Option<Arc<dyn SchemaProvider>>,
+    options: TieoutOptions,
+    as_of: AsOf,
+    name: String,
 }
 
 #[async_trait]
 impl SchemaProvider for PinnedSchema {
     fn table_names(&self) -> Vec<String> {
-        self.inner.table_names()
+        self.inner.as_ref().map(|inner| inner.table_names()).unwrap_or_default()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let found = self.inner.table(name).await?;
-        Ok(found.map(|inner| Arc::new(PinnedTable::new(inner, self.when.clone())) as Arc<dyn TableProvider>))
+        let edition = self.options.edition_at(&self.as_of).await?;
+        let schema = match &edition {
+            Some(edition) => edition.catalog()?.schema(&self.name),
+            None => self.inner.as_ref().map(Arc::clone),
+        };
+        let Some(schema) = schema else { return Ok(None) };
+        let when = When { as_of: self.as_of.clone(), accounting_date: None, edition };
+        let found = schema.table(name).await?;
+        Ok(found.map(|inner| Arc::new(PinnedTable::new(inner, when)) as Arc<dyn TableProvider>))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.inner.table_exist(name)
+        self.inner.as_ref().is_some_and(|inner| inner.table_exist(name))
     }
 }

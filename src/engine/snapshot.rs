@@ -5,7 +5,7 @@
 //! commit, so that a new commit needs no new registration; its schema is fixed, so that a column which an old file lacks
 //! is read from the record beside it, null where the record does not tell, and one which only an old file has is not shown.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -27,7 +27,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 
-use crate::engine::folded::{Folded, KeptChanges, SinceKey, adapt, without};
+use crate::engine::folded::{FilledChanges, Folded, KeptChanges, SinceKey, adapt, without};
 use crate::engine::options::TieoutOptions;
 use crate::warehouse::commit::{DataFile, Head, Snapshot};
 use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
@@ -43,6 +43,8 @@ const CHANGES_MAX: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct SnapshotTable {
     warehouse: Warehouse,
+    /// The definitions that the columns come from.
+    edition: Arc<str>,
     source: String,
     table: String,
     columns: Vec<(String, ColumnType)>,
@@ -51,10 +53,15 @@ pub(crate) struct SnapshotTable {
 }
 
 impl SnapshotTable {
-    pub(crate) fn new(warehouse: Warehouse, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
+    pub(crate) fn new(
+        warehouse: Warehouse,
+        edition: &Arc<str>,
+        (source, table): (&str, &str),
+        columns: &[(String, ColumnType)],
+    ) -> Self {
         let schema = nullable(&state_schema(columns));
         let (source, table, columns) = (source.to_owned(), table.to_owned(), columns.to_vec());
-        Self { warehouse, source, table, columns, schema, kept: KeptChanges::default() }
+        Self { warehouse, edition: Arc::clone(edition), source, table, columns, schema, kept: KeptChanges::default() }
     }
 
     /// Whether files written under those columns hold every column of the table as it is declared now.
@@ -157,6 +164,7 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        TieoutOptions::check_edition(session, &self.edition)?;
         let moment = TieoutOptions::moment(session).await?;
         let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
         let Some(snapshot) = moment.head.snapshot(commit.number, &self.source, &self.table) else {
@@ -176,14 +184,46 @@ impl TableProvider for SnapshotTable {
 /// Every row that commits up to the session's moment wrote as a change of a table.
 #[derive(Debug)]
 pub(crate) struct ChangesTable {
+    warehouse: Warehouse,
+    edition: Arc<str>,
     source: String,
     table: String,
+    columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
 }
 
 impl ChangesTable {
-    pub(crate) fn new(source: &str, table: &str, columns: &[(String, ColumnType)]) -> Self {
-        Self { source: source.to_owned(), table: table.to_owned(), schema: nullable(&changes_schema(columns)) }
+    pub(crate) fn new(
+        warehouse: Warehouse,
+        edition: &Arc<str>,
+        (source, table): (&str, &str),
+        columns: &[(String, ColumnType)],
+    ) -> Self {
+        let (source, table, schema) = (source.to_owned(), table.to_owned(), nullable(&changes_schema(columns)));
+        Self { warehouse, edition: Arc::clone(edition), source, table, columns: columns.to_vec(), schema }
+    }
+
+    /// The change files up to a commit: those that hold the columns of `schema` as they are declared now, and those whose
+    /// records have to be asked.
+    fn files(&self, head: &Head, upto: u64, schema: &SchemaRef) -> (Vec<DataFile>, Vec<DataFile>) {
+        let history = head.history(upto, &self.source, &self.table);
+        if !self.warehouse.reads_records(&self.source, &self.table) {
+            return (history.into_iter().map(|(_, file)| file).collect(), Vec::new());
+        }
+        let asked: Vec<_> = self.columns.iter().filter(|(name, _)| schema.field_with_name(name).is_ok()).collect();
+        let (mut whole, mut lacking) = (Vec::new(), Vec::new());
+        // Years of daily commits have few sets of columns.
+        let mut known: HashMap<&str, bool> = HashMap::new();
+        for (number, file) in history {
+            let written = head.table(number, &self.source, &self.table);
+            let fingerprint = written.map_or("", |written| written.schema_fingerprint.as_str());
+            let is_held = *known.entry(fingerprint).or_insert_with(|| {
+                let written = head.columns(number, &self.source, &self.table);
+                asked.iter().all(|column| written.contains(column))
+            });
+            if is_held { whole.push(file) } else { lacking.push(file) }
+        }
+        (whole, lacking)
     }
 }
 
@@ -208,11 +248,25 @@ impl TableProvider for ChangesTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        TieoutOptions::check_edition(session, &self.edition)?;
         let moment = TieoutOptions::moment(session).await?;
         let Some(commit) = &moment.commit else { return empty(&self.schema, projection) };
-        let history = moment.head.history(commit.number, &self.source, &self.table);
-        let files: Vec<DataFile> = history.into_iter().map(|(_, file)| file).collect();
-        parquet(session, &self.schema, &files, projection, filters, limit)
+        let schema = projected(&self.schema, projection)?;
+        let (held, lacking) = self.files(&moment.head, commit.number, &schema);
+        let scan = parquet(session, &self.schema, &held, projection, filters, limit)?;
+        if lacking.is_empty() {
+            return Ok(scan);
+        }
+        let filled = FilledChanges {
+            warehouse: self.warehouse.clone(),
+            name: (self.source.clone(), self.table.clone()),
+            files: lacking,
+            columns: self.columns.clone(),
+            schema: Arc::clone(&schema),
+        };
+        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(filled)];
+        let filled = Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?);
+        if held.is_empty() { Ok(filled) } else { UnionExec::try_new(vec![filled, scan]) }
     }
 }
 

@@ -11,11 +11,11 @@ use datafusion::execution::context::SessionContext;
 use super::*;
 use crate::clock::{Clock, SharedClock};
 use crate::engine::cells::Cell;
-use crate::warehouse::CommitHeader;
 use crate::warehouse::commit::{Commit, CommitKind, StateAddress};
 use crate::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, HASH, HASH_BEFORE, ReadMode, TableInput, input_schema, timestamp_type,
 };
+use crate::warehouse::{CommitHeader, Limits};
 
 const PM: &str = r#"
 [system]
@@ -128,8 +128,12 @@ pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
 
 impl Firm {
     pub(super) async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
+        Self::with_limits(definitions, settings, Limits::default()).await
+    }
+
+    pub(super) async fn with_limits(definitions: Definitions, settings: EngineSettings, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap();
+        let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
         Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start() }
     }
@@ -458,7 +462,8 @@ async fn a_kept_plan_answers_for_each_commit() {
     for (day, (orders, erp, expected)) in days.into_iter().enumerate() {
         firm.day(orders, erp, &read).await;
         let session = firm.session().await;
-        let judged = ask(&session, "select exception_key from system.exceptions where check_id = 'X1' order by 1").await;
+        let judged =
+            ask(&session, "select exception_key from system.exceptions where check_id = 'X1' order by 1").await;
         let anew = ask(&session, "select exception_key from recon.above_average order by 1").await;
         let keys: Vec<&str> = judged.split(['|', '\n', ' ']).filter(|word| word.starts_with("X1:")).collect();
         assert_eq!(keys, expected, "day {day}");

@@ -9,12 +9,13 @@ use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Result, ScalarValue, TableReference, config_err, plan_datafusion_err, plan_err};
+use datafusion::common::{Result, ScalarValue, TableReference, config_datafusion_err, plan_datafusion_err, plan_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use futures::FutureExt;
 
 use crate::engine::changes;
+use crate::engine::editions::Edition;
 use crate::engine::options::TieoutOptions;
 use crate::engine::pinned::{self, When};
 
@@ -38,8 +39,13 @@ impl TableFunctionImpl for AsOfFunction {
             [name, at, date] => (name, at, accounting_date(date, usage)?),
             _ => return plan_err!("as_of takes a table and a moment: {usage}"),
         };
-        let (reference, table) = find(session, &text(name, usage)?)?;
         let when = When { accounting_date: date, ..when(session, at, usage)? };
+        let options = options(session)?.clone();
+        let as_of = when.as_of.clone();
+        // Views of that moment's own definitions, where the session reads by these.
+        let edition = now(async move { options.edition_at(&as_of).await })?;
+        let (reference, table) = find(session, edition.as_deref(), &text(name, usage)?)?;
+        let when = When { edition, ..when };
         let (_, plan) = pinned::scan(&reference, &table, when)?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
@@ -54,19 +60,27 @@ impl TableFunctionImpl for ChangesFunction {
         let [name, from, to] = arguments.exprs() else {
             return plan_err!("changes takes a table and two moments: {usage}");
         };
-        let (reference, table) = find(session, &text(name, usage)?)?;
-        let clock = find(session, "meta.clock")?;
+        // Both readings by the session's definitions: a view that was written anew is no change of its rows.
+        let (reference, table) = find(session, None, &text(name, usage)?)?;
+        let clock = find(session, None, "meta.clock")?;
         let between = changes::Between { from: when(session, from, usage)?, to: when(session, to, usage)? };
         changes::table(&(reference, table), &clock, between)
     }
 }
 
-/// The table of that name, in the session's catalog and search path.
-fn find(session: &dyn Session, name: &str) -> Result<(TableReference, Arc<dyn TableProvider>)> {
+/// The table of that name, in the session's catalog and search path, or in that of other definitions.
+fn find(
+    session: &dyn Session,
+    edition: Option<&Edition>,
+    name: &str,
+) -> Result<(TableReference, Arc<dyn TableProvider>)> {
     let defaults = &session.config_options().catalog;
     let reference = TableReference::parse_str(name).resolve(&defaults.default_catalog, &defaults.default_schema);
-    let catalogs = session.catalog_list();
-    let schema = catalogs.catalog(&reference.catalog).and_then(|catalog| catalog.schema(&reference.schema));
+    let catalog = match edition.filter(|_| *reference.catalog == defaults.default_catalog) {
+        Some(edition) => Some(edition.catalog()?),
+        None => session.catalog_list().catalog(&reference.catalog),
+    };
+    let schema = catalog.and_then(|catalog| catalog.schema(&reference.schema));
     let Some(schema) = schema else {
         return plan_err!("failed to resolve schema: {}.{}", reference.catalog, reference.schema);
     };
@@ -129,9 +143,7 @@ fn accounting_date(argument: &Expr, usage: &str) -> Result<Option<NaiveDate>> {
 
 /// A moment: a text as `tieout.as_of` takes it, a date, a timestamp, or a commit's number.
 fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
-    let Some(options) = session.config_options().extensions.get::<TieoutOptions>() else {
-        return config_err!("this session was not opened by the engine");
-    };
+    let options = options(session)?;
     let Expr::Literal(value, _) = argument else {
         return plan_err!("a moment is a constant, not a parameter or an expression over rows: {usage}");
     };
@@ -144,7 +156,12 @@ fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
         value if value.data_type().is_temporal() && !value.is_null() => options.parse(&moment(value)?)?,
         other => return plan_err!("`{other}` is no moment: {usage}"),
     };
-    Ok(When { as_of, accounting_date: None })
+    Ok(When { as_of, accounting_date: None, edition: None })
+}
+
+fn options(session: &dyn Session) -> Result<&TieoutOptions> {
+    let options = session.config_options().extensions.get::<TieoutOptions>();
+    options.ok_or_else(|| config_datafusion_err!("this session was not opened by the engine"))
 }
 
 /// A timestamp as text: with an offset if it is a moment, without if it is a time in the firm's zone.

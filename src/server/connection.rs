@@ -192,6 +192,8 @@ impl Connection {
         let statement = bind.statement_name.unwrap_or_default();
         let prepared = self.session.prepared.get(&statement).ok_or_else(|| no_statement(&statement))?;
         let prepared = Arc::clone(prepared);
+        let mut interrupt = self.interrupt().await;
+        let prepared = Box::pin(interrupt.guard(self.session.renewed(prepared))).await??;
         let formats = Formats(bind.parameter_format_codes);
         let portal = Session::bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
         self.session.keep(bind.portal_name.unwrap_or_default(), portal)?;

@@ -25,6 +25,9 @@ const LOCKED: &str = "55P03";
 /// Of a commit that another run made first: the same again may succeed.
 const CONFLICT: &str = "40001";
 
+/// What is asked cannot be answered as things stand.
+const UNREADY: &str = "55000";
+
 /// The moment in a database's name, which may come in the double quotes of an identifier.
 pub(crate) fn moment(database: &str) -> Result<Option<&str>, Failure> {
     let (name, moment) = database.split_once('@').map_or((database, None), |(name, moment)| (name, Some(moment)));
@@ -44,9 +47,9 @@ pub(crate) fn unquoted(database: &str) -> &str {
 /// Why a session could not be opened: a moment in the database's name that means nothing is no such database.
 pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
     let told = error.chain().find_map(|cause| match cause.downcast_ref::<EngineError>() {
-        Some(EngineError::Warehouse(own)) => Some(of_warehouse(own)),
         Some(EngineError::DataFusion(own)) => of(own),
-        _ => None,
+        Some(own) => of_engine(own),
+        None => None,
     });
     let Some(failure) = told else {
         return Failure::new(INVALID_VALUE, format!("open the session: {error:#}"));
@@ -64,16 +67,30 @@ pub(crate) fn refusal(error: &anyhow::Error, database: &str) -> Failure {
 /// What the warehouse says, as clients see it.
 pub(crate) fn of(error: &DataFusionError) -> Option<Failure> {
     match error.find_root() {
-        DataFusionError::External(inner) => inner.downcast_ref::<WarehouseError>().map(of_warehouse),
-        _ => damage(error).as_ref().map(of_warehouse),
+        DataFusionError::External(inner) => match inner.downcast_ref::<WarehouseError>() {
+            Some(own) => Some(told(code(own), own)),
+            None => of_engine(inner.downcast_ref::<EngineError>()?),
+        },
+        _ => damage(error).as_ref().map(|own| told(code(own), own)),
     }
 }
 
-fn of_warehouse(error: &WarehouseError) -> Failure {
+fn of_engine(error: &EngineError) -> Option<Failure> {
+    match error {
+        EngineError::Warehouse(own) => Some(told(code(own), own)),
+        EngineError::Definitions { reason, .. } => {
+            Some(told(reason.downcast_ref::<WarehouseError>().map_or(UNREADY, code), error))
+        }
+        EngineError::OtherDefinitions => Some(told(UNREADY, error)),
+        _ => None,
+    }
+}
+
+fn told(code: &'static str, error: &dyn std::error::Error) -> Failure {
     let text = error.to_string();
-    match text.split_once("\nhint: ") {
-        Some((message, hint)) => Failure::new(code(error), message).hint(hint),
-        None => Failure::new(code(error), text),
+    match text.rsplit_once("\nhint: ") {
+        Some((message, hint)) => Failure::new(code, message).hint(hint),
+        None => Failure::new(code, text),
     }
 }
 
@@ -92,7 +109,8 @@ pub(crate) fn code(error: &WarehouseError) -> &'static str {
         | WarehouseError::Store { .. }
         | WarehouseError::Io { .. }
         | WarehouseError::Arrow { .. }
-        | WarehouseError::Input { .. } => STORE,
+        | WarehouseError::Input { .. }
+        | WarehouseError::Target { .. } => STORE,
     }
 }
 

@@ -122,6 +122,7 @@ fn code(root: &DataFusionError) -> &'static str {
         },
         DataFusionError::Plan(text) => planning_code(text),
         DataFusionError::NotImplemented(_) => UNSUPPORTED,
+        DataFusionError::Configuration(_) => INVALID_VALUE,
         DataFusionError::ResourcesExhausted(_) => "53200",
         DataFusionError::ArrowError(error, _) => arrow_code(error),
         DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
@@ -166,6 +167,7 @@ fn message(error: &DataFusionError) -> String {
         DataFusionError::Plan(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Execution(text)
+        | DataFusionError::Configuration(text)
         | DataFusionError::ResourcesExhausted(text) => text.clone(),
         DataFusionError::ArrowError(error, _) if matches!(error.as_ref(), ArrowError::DivideByZero) => {
             "division by zero".to_owned()

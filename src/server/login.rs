@@ -160,6 +160,7 @@ impl Wishes {
                     _ => wishes.request.as_of = Some(value),
                 },
                 "tieout.accounting_date" => wishes.request.accounting_date = Some(value),
+                "tieout.definitions" => wishes.request.definitions = Some(value),
                 _ => {
                     if name.eq_ignore_ascii_case("timezone") {
                         wishes.request.time_zone = Some(value.clone());

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::config::ConfigExtension as _;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
@@ -19,11 +20,12 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::catalog::Asker;
 use super::copy::CopyOptions;
-use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT};
+use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::{parameters, rewrite};
+use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
 
@@ -53,6 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) command: Option<Command>,
     pub(crate) plan: Option<LogicalPlan>,
     pub(crate) parameters: Vec<Parameter>,
+    /// The definitions that the plan's names were looked up in.
+    edition: Option<Arc<str>>,
 }
 
 /// What a placeholder takes.
@@ -106,7 +110,28 @@ impl Session {
             _ => None,
         };
         let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
-        Ok(Prepared { command, plan, parameters })
+        let edition = plan.as_ref().and_then(|_| engine::followed(&self.context));
+        Ok(Prepared { command, plan, parameters, edition })
+    }
+
+    /// A prepared statement as it is to be run now: planned anew where its names may mean other definitions by now.
+    pub(crate) async fn renewed(&self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Failure> {
+        let Some(before) = &prepared.plan else { return Ok(prepared) };
+        let is_pinned = self.get("tieout.definitions").is_ok_and(|value| value == "pinned");
+        if !is_pinned && prepared.edition == engine::followed(&self.context) {
+            return Ok(prepared);
+        }
+        let oids: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();
+        let renewed = Box::pin(self.prepare(prepared.command.clone(), &oids)).await?;
+        let columns = |plan: &LogicalPlan| -> Vec<(String, DataType)> {
+            plan.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+        };
+        // The client was told the columns when it prepared the statement.
+        if renewed.plan.as_ref().map(columns) != Some(columns(before)) {
+            return Err(Failure::new(UNSUPPORTED, "cached plan must not change result type")
+                .hint("the definitions of this moment have other columns: prepare the statement again"));
+        }
+        Ok(Arc::new(renewed))
     }
 
     /// A portal over a prepared statement.
@@ -187,15 +212,22 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses a moment that means no commit when it is set, not when it is first read.
+    /// Refuses a moment that means no commit, or whose definitions cannot be loaded, when it is set, not when it is first
+    /// read.
     pub(crate) async fn check_moment(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
-        let Some(value) = value.filter(|_| name.eq_ignore_ascii_case("tieout.as_of")) else { return Ok(()) };
+        let option = ["as_of", "definitions"].into_iter().find(|option| {
+            name.split_once('.').is_some_and(|(prefix, rest)| {
+                prefix.eq_ignore_ascii_case(TieoutOptions::PREFIX) && rest.eq_ignore_ascii_case(option)
+            })
+        });
+        let (Some(option), Some(value)) = (option, value) else { return Ok(()) };
         let state = self.context.state_ref();
-        let options = state.read().config_options().extensions.get::<TieoutOptions>().cloned();
-        match options {
-            Some(options) => Ok(options.check_as_of(value).await?),
-            None => Ok(()),
-        }
+        let Some(options) = state.read().config_options().extensions.get::<TieoutOptions>().cloned() else {
+            return Ok(());
+        };
+        // Loading definitions plans: on the threads that have the stack for it.
+        let value = value.to_owned();
+        self.threads.run(async move { Ok(options.check(option, &value).await?) }).await
     }
 
     /// A parameter's or an engine option's value.
@@ -276,6 +308,7 @@ pub(crate) async fn plan(
     statement: Statement,
 ) -> Result<LogicalPlan, Failure> {
     let rewritten = rewrite::rewrite(statement);
+    engine::follow(context).await?;
     if let Some(catalog) = catalog.filter(|_| rewritten.asks_names) {
         catalog.list().await?;
     }
@@ -373,7 +406,7 @@ mod tests {
         let Command::CopyOut { query, .. } = command.clone() else { panic!("{command:?}") };
         let plan = plan(&SessionContext::new(), None, *query).await.unwrap();
         let parameters = parameters_of(&plan, &[20]).unwrap();
-        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters };
+        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters, edition: None };
         let values = [Some(bytes::Bytes::from_static(b"41"))];
         let portal = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
         let Body::Copy(plan, options) = portal.body else { panic!("no copy") };

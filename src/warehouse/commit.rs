@@ -1,6 +1,5 @@
 //! The commit: an immutable JSON manifest, and the chain that commits form.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::marks::{Pin, Signoff};
 pub use super::overlay::StateOverlay;
+pub use super::totals::ColumnTotals;
 
 /// The manifest format that this version writes; it reads all older ones.
 ///
@@ -84,12 +84,12 @@ pub struct TableCommit {
     /// Rows in the state after this commit; for append tables the rows added.
     pub rows: u64,
     /// Sum of each decimal column over the state after this commit, as decimal text (nulls left out).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub control_totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "ColumnTotals::is_empty")]
+    pub control_totals: ColumnTotals,
     /// Sum of each decimal column over the rows of the change files as they stand in them, whatever the operation. Left out
     /// for append tables, whose `control_totals` are those sums.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub changes_totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "ColumnTotals::is_empty")]
+    pub changes_totals: ColumnTotals,
     /// Set where the state took other typed values than the rows before had, though their content is the same: the manifest
     /// reads records otherwise now. Such a state cannot be rebuilt from an earlier one, so it is never dropped.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -107,6 +107,13 @@ pub struct TableCommit {
     /// Set when the run's rows were held back because too many would have vanished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
+}
+
+impl TableCommit {
+    /// Whether rows among its changes stand under another key for hashed fields, and did not change at the source.
+    pub fn is_rekeyed(&self) -> bool {
+        self.changes.iter().map(|file| file.rows).sum::<u64>() > self.inserted + self.updated + self.deleted
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -237,6 +244,8 @@ pub struct Head {
     pub digest: String,
     /// What later commits did to the states of earlier ones. [`Head::push`] keeps it.
     pub states: StateOverlay,
+    /// The commits that wrote rows anew under another key for hashed fields, ascending. [`Head::push`] keeps it.
+    pub rekeyed: Vec<u64>,
 }
 
 /// The files that make up a table's content as of a commit.

@@ -4,7 +4,7 @@
 //! columns read otherwise now. Most tables of most runs end there. The second writes changes and state side by side. Memory
 //! does not grow with the table. Blocks: for threads that may.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -12,7 +12,7 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::commit::DataFile;
+use super::commit::{ColumnTotals, DataFile};
 use super::diff::{Diff, Fate, Span, Survey, is_mass_deletion};
 use super::error::Error;
 use super::files::{Target, Writer};
@@ -39,7 +39,7 @@ pub(super) struct Against {
     /// Whether it had the same columns.
     pub(super) same_columns: bool,
     /// Its control totals.
-    pub(super) totals: Option<BTreeMap<String, String>>,
+    pub(super) totals: Option<ColumnTotals>,
     /// The scopes whose absent rows are closed.
     pub(super) closable: HashSet<String>,
     /// Whether a mass deletion is held back.
@@ -53,9 +53,9 @@ pub(super) struct Outcome {
     pub(super) updated: u64,
     pub(super) deleted: u64,
     pub(super) rows: u64,
-    pub(super) totals: BTreeMap<String, String>,
+    pub(super) totals: ColumnTotals,
     /// The sums over the rows of `changes`; empty for appended rows.
-    pub(super) changes_totals: BTreeMap<String, String>,
+    pub(super) changes_totals: ColumnTotals,
     /// Whether rows with the same content took other typed values.
     pub(super) projected_anew: bool,
     pub(super) changes: Vec<DataFile>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
@@ -16,12 +17,13 @@ use object_store::{
 };
 use rand::{Rng, SeedableRng};
 
+use super::commit::Head;
 use super::files::Limits;
 use super::rows::{ReadMode, TableInput};
 use super::store::digest;
 use super::testing::{Plain, batch, input, plain, prepare_at, seeds};
 use super::tests::empty;
-use super::{Error, Warehouse};
+use super::{AsOf, Error, NewPin, Retention, VacuumOptions, VerifyOptions, Warehouse};
 use crate::clock::Clock;
 
 /// How a store fails.
@@ -144,14 +146,20 @@ async fn inspect(warehouse: &Warehouse, published: &[u8]) {
             assert_eq!(digest(&bytes), file.sha256, "{}", file.path);
         }
     }
-    for (number, run) in (1..).zip(published) {
-        for table in ["bills", "payments"] {
-            let rows = plain(&warehouse.read_state(&head, number, "procore", table).await.unwrap());
-            assert!(rows.len() == 12 && rows.iter().all(|row| row.2 == i128::from(*run)), "commit {number}: {rows:?}");
-        }
+    inspect_states(warehouse, &head, published).await;
+    for number in (1..).take(published.len()) {
         let notes = plain(&warehouse.read_state(&head, number, "procore", "notes").await.unwrap());
         let expected = published.iter().take(usize::try_from(number).unwrap()).map(|run| i128::from(*run));
         assert!(notes.iter().map(|row| row.2).eq(expected), "commit {number}: {notes:?}");
+    }
+}
+
+async fn inspect_states(warehouse: &Warehouse, head: &Head, published: &[u8]) {
+    for (number, run) in (1..).zip(published) {
+        for table in ["bills", "payments"] {
+            let rows = plain(&warehouse.read_state(head, number, "procore", table).await.unwrap());
+            assert!(rows.len() == 12 && rows.iter().all(|row| row.2 == i128::from(*run)), "commit {number}: {rows:?}");
+        }
     }
 }
 
@@ -209,6 +217,64 @@ async fn a_store_that_fails_anywhere_leaves_the_old_commit_or_the_new() {
     }
     // A test of failures that never fails tests nothing.
     assert!(failures * 3 > seeds && failures < seeds, "{failures} of {seeds} runs failed");
+}
+
+/// A pin of a commit whose states were dropped, and which is to write them again, on a store that fails on the way.
+async fn pinning(seed: u64) -> bool {
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let (folder, whole) = empty().await;
+    let limits = Limits { file_rows: 5, ..Limits::default() };
+    let (whole, clock) = (whole.with_limits(limits), super::testing::clock());
+    for number in 1..=4 {
+        run(&whole, number, &clock).await.unwrap();
+    }
+    let retention = Retention { days: 0, ..Retention::new(chrono_tz::Tz::UTC) };
+    let options = VacuumOptions { retention, safety: TimeDelta::zero(), dry_run: false };
+    let dropped = whole.vacuum(&options, &clock).await.unwrap().dropped.len();
+    assert_eq!(dropped, 18, "three states of two tables, three files each");
+    let failing = Failing {
+        inner: whole.object_store(),
+        calls: AtomicU64::new(0),
+        at: random.random_range(0..90),
+        failure: [Failure::Before, Failure::After, Failure::Partial][random.random_range(0..3)],
+        for_good: random.random(),
+    };
+    let fresh = async || Warehouse::open(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
+    let mut broken = fresh().await;
+    broken.store = broken.store.wrapping(Arc::new(failing));
+    let number = random.random_range(1..4);
+    let new = NewPin { name: "FY".to_owned(), as_of: AsOf::Commit(number), period_end: None };
+    let outcome = broken.pin(&new, &clock).await;
+    let warehouse = fresh().await;
+    let is_pinned = warehouse.head().await.unwrap().pin("FY").is_ok();
+    assert!(outcome.is_err() || is_pinned, "seed {seed}: a pin that is not there was confirmed");
+    inspect_states(&warehouse, &warehouse.head().await.unwrap(), &[1, 2, 3, 4]).await;
+    if !is_pinned {
+        warehouse.pin(&new, &clock).await.unwrap_or_else(|error| unreachable!("seed {seed}: {error}"));
+    }
+    // Files that the failed attempt left are nobody's, and a vacuum takes nothing that the pin stands on.
+    let again = warehouse.vacuum(&options, &clock).await.unwrap();
+    assert!(again.removed.iter().all(|removal| removal.reason != "superseded"), "seed {seed}: {again:?}");
+    let warehouse = fresh().await;
+    let head = warehouse.head().await.unwrap();
+    for table in ["bills", "payments"] {
+        let snapshot = head.snapshot(number, "procore", table).unwrap();
+        assert!(snapshot.changes.is_empty() && snapshot.state.len() == 3, "seed {seed}: {snapshot:?}");
+    }
+    inspect_states(&warehouse, &head, &[1, 2, 3, 4]).await;
+    let verification = warehouse.verify(&VerifyOptions::new(true)).await.unwrap();
+    assert_eq!(verification.findings, [], "seed {seed}");
+    outcome.is_err()
+}
+
+#[tokio::test]
+async fn a_pin_that_fails_anywhere_is_there_with_its_states_or_not_at_all() {
+    let seeds = u64::from(seeds(16));
+    let mut failures = 0;
+    for seed in 0..seeds {
+        failures += u64::from(pinning(seed).await);
+    }
+    assert!(failures * 4 > seeds && failures < seeds, "{failures} of {seeds} pins failed");
 }
 
 #[tokio::test]

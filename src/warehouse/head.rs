@@ -80,6 +80,11 @@ impl Head {
         files
     }
 
+    /// How many commits up to one wrote rows anew under another key for hashed fields.
+    pub fn key_rotations(&self, upto: u64) -> u64 {
+        self.rekeyed.partition_point(|number| *number <= upto) as u64
+    }
+
     /// Every (source, table) that any commit looked at, sorted.
     pub fn tables(&self) -> Vec<(String, String)> {
         let tables = self.commits.iter().flat_map(|commit| &commit.tables);

@@ -1,13 +1,12 @@
 //! Pins, sign-offs and the months' commits over chains of small runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use super::commit::{Commit, CommitKind, FORMAT, Head, Pin, SourceRun, TableCommit};
+use super::commit::{ColumnTotals, Commit, CommitKind, FORMAT, Head, Pin, SourceRun, TableCommit};
 use super::marks::{MomentError, NewPin, Signoff};
 use super::testing::{commit, input};
 use super::{AsOf, Error, Warehouse};
@@ -120,9 +119,9 @@ fn table(source: &str, table: &str) -> TableCommit {
         updated: 0,
         deleted: 0,
         rows: 0,
-        control_totals: BTreeMap::new(),
+        control_totals: ColumnTotals::default(),
         changes: Vec::new(),
-        changes_totals: BTreeMap::new(),
+        changes_totals: ColumnTotals::default(),
         projected_anew: false,
         state: Vec::new(),
         cursor: None,

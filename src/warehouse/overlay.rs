@@ -46,6 +46,9 @@ impl Head {
         for rebuilt in &commit.rebuilt_states {
             self.states.set(rebuilt.commit, &rebuilt.source, &rebuilt.table, &rebuilt.state);
         }
+        if commit.tables.iter().any(TableCommit::is_rekeyed) {
+            self.rekeyed.push(commit.number);
+        }
         self.commits.push(commit);
         self.digest = digest;
     }

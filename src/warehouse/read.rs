@@ -117,8 +117,8 @@ impl TableFiles {
     }
 
     /// The changes with their operation, without rows that were only written anew. Blocks: for threads that may.
-    pub(super) fn changed(&self) -> Batches {
-        let schema = self.schema(&(Arc::new(|_: &str| true) as Wanted));
+    pub(super) fn changed(&self, wanted: &Wanted) -> Batches {
+        let schema = self.schema(wanted);
         let batches = self.files(self.changes.concat(), &schema, true);
         Box::new(batches.map(|batch| {
             let batch = batch?;

@@ -11,6 +11,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Decimal128Type, SchemaRef, i256};
 use arrow::error::ArrowError;
 
+use super::commit::ColumnTotals;
 use super::error::Error;
 use super::merge::{Gather, Keyed, Merge};
 use super::rows::ColumnType;
@@ -121,9 +122,9 @@ impl Totals {
     }
 
     /// As decimal text.
-    pub(super) fn finish(self) -> BTreeMap<String, String> {
+    pub(super) fn finish(self) -> ColumnTotals {
         let text = |(name, scale, sum): (String, i8, i256)| (name, decimal_text(&sum.to_string(), scale));
-        self.0.into_iter().map(text).collect()
+        self.0.into_iter().map(text).collect::<BTreeMap<_, _>>().into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod export;
 mod luck;
+mod pinned;
 mod toy;
 mod verify;
 

@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod extract;
 mod moments;
+mod pinned;
 mod server;
 mod sql;
 mod tidy;

@@ -34,7 +34,7 @@ struct Firm {
     _stop: CancellationToken,
 }
 
-fn start() -> DateTime<Utc> {
+pub(super) fn start() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-09-01T11:00:00Z").unwrap().to_utc()
 }
 
@@ -45,7 +45,7 @@ impl Firm {
         let clock = SharedClock::new(start());
         for (days, name) in [(0, "Acme"), (30, "Acme Inc"), (31, "Acme Corp")] {
             clock.advance_to(start() + TimeDelta::days(days));
-            commit(&warehouse, &clock, name).await;
+            commit(&warehouse, &clock, name, "").await;
         }
         let new = NewPin {
             name: "AUG2026".to_owned(),
@@ -91,7 +91,8 @@ impl Firm {
     }
 }
 
-async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &str) {
+/// A full read of one vendor, under the definitions of that hash.
+pub(super) async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &str, definitions: &str) {
     let now = clock.now();
     let run = SourceRun {
         source: "books".to_owned(),
@@ -106,7 +107,7 @@ async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &str) {
         unread_tables: None,
     };
     let clock = Clock::Shared(clock.clone());
-    let (kind, definitions) = (CommitKind::Extract, String::new());
+    let (kind, definitions) = (CommitKind::Extract, definitions.to_owned());
     let header = CommitHeader { kind, clock: &clock, definitions, runs: vec![run], observed_at: now };
     let mut prepared = warehouse.prepare(header).await.unwrap();
     let columns = vec![("name".to_owned(), tieout::warehouse::rows::ColumnType::Text)];
@@ -138,14 +139,14 @@ async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &str) {
     warehouse.publish(prepared).await.unwrap();
 }
 
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+pub(super) async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
 /// Rows as lines, values by spaces.
-async fn ask(client: &Client, sql: &str) -> String {
+pub(super) async fn ask(client: &Client, sql: &str) -> String {
     let messages = client.simple_query(sql).await.unwrap();
     let lines = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
@@ -157,7 +158,7 @@ async fn ask(client: &Client, sql: &str) -> String {
 }
 
 /// Code, message and hint.
-fn refusal(error: &tokio_postgres::Error) -> String {
+pub(super) fn refusal(error: &tokio_postgres::Error) -> String {
     let Some(told) = error.as_db_error() else { return error.to_string() };
     let code = error.code().map_or("", SqlState::code);
     format!("{code} {} | {}", told.message(), told.hint().unwrap_or_default())

@@ -55,7 +55,7 @@ fn of_keyed(before: Option<&Entry>, entry: &Entry) -> Vec<String> {
     }
     let is_still = said.changes.is_empty() && !entry.had_state;
     if let Some(before) = before.filter(|_| is_still) {
-        for (column, total) in &before.said.control_totals {
+        for (column, total) in before.said.control_totals.iter() {
             if let Some(now) = said.control_totals.get(column).filter(|now| *now != total) {
                 found.push(format!(
                     "control total of {column}: {total} follows from commit {}, it says {now}",

@@ -1,6 +1,5 @@
 //! Every state against the one before and the changes since, and every sum against the rows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::i256;
@@ -13,7 +12,7 @@ use super::ledger::{Entry, Ledger, is_append};
 use super::merge::Merge;
 use super::report::{Fault, Progress, Verification, VerifyOptions};
 use crate::warehouse::chain::path;
-use crate::warehouse::commit::DataFile;
+use crate::warehouse::commit::{ColumnTotals, DataFile};
 use crate::warehouse::error::Error;
 use crate::warehouse::rows::{ColumnType, changes_schema, state_schema};
 use crate::warehouse::state::{BATCH_ROWS, decimal_text};
@@ -177,7 +176,7 @@ impl Segment {
         }
     }
 
-    fn hold(&self, what: &str, sums: &[i256], entry: &Entry, said: &BTreeMap<String, String>, outcome: &mut Outcome) {
+    fn hold(&self, what: &str, sums: &[i256], entry: &Entry, said: &ColumnTotals, outcome: &mut Outcome) {
         for (name, sum) in self.amounts().iter().zip(sums) {
             let kind = entry.columns.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
             let (Some(ColumnType::Decimal(_, scale)), Some(said)) = (kind, said.get(name)) else { continue };
