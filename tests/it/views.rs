@@ -24,21 +24,23 @@ const PARTITIONS: [usize; 2] = [1, 2];
 const STACK_BYTES: usize = 64 << 20;
 /// The schemas that people are told of; a source's own tables are in the schema of its name.
 const SCHEMAS: [&str; 9] = ["acumatica", "erp", "history", "link", "meta", "pm", "procore", "recon", "trend"];
+/// The schemas whose views are more than a scan, and are sorted too.
+const VIEWS: [&str; 5] = ["erp", "link", "pm", "recon", "trend"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_view_is_planned_and_read_whatever_the_partitions() {
     let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     extract(full.path()).await;
     Warehouse::open_or_create(empty.path().to_str().unwrap()).await.unwrap();
-    let folders = [empty.path().to_path_buf(), full.path().join("warehouse")];
+    let folders = [(empty.path().to_path_buf(), false), (full.path().join("warehouse"), true)];
     let threads = PARTITIONS.map(|partitions| {
         let folders = folders.clone();
         let work = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut failures = Vec::new();
-                for folder in &folders {
-                    failures.extend(read_all(folder, partitions).await);
+                for (folder, is_full) in &folders {
+                    failures.extend(read_all(folder, *is_full, partitions).await);
                 }
                 failures
             })
@@ -68,7 +70,7 @@ async fn extract(folder: &Path) {
 }
 
 /// What could not be read of one warehouse.
-async fn read_all(folder: &Path, partitions: usize) -> Vec<String> {
+async fn read_all(folder: &Path, is_full: bool, partitions: usize) -> Vec<String> {
     let source = |name: &str| SourceBinding { name: name.to_owned(), system: name.to_owned() };
     let settings = EngineSettings {
         sources: vec![source("procore"), source("acumatica")],
@@ -89,9 +91,11 @@ async fn read_all(folder: &Path, partitions: usize) -> Vec<String> {
         assert!(!tables.is_empty() || !SCHEMAS.contains(&schema.as_str()), "{schema} is empty");
         for table in tables {
             let name = format!("{schema}.{table}");
-            for query in ["select * from", "select count(*) from", "select distinct * from"] {
-                let order = if query.contains("distinct") { " order by 1 desc limit 3" } else { "" };
-                let query = format!("{query} {name}{order}");
+            let mut queries = vec![format!("select * from {name}")];
+            if VIEWS.contains(&schema.as_str()) && is_full {
+                queries.push(format!("select distinct * from {name} order by 1 desc limit 3"));
+            }
+            for query in queries {
                 if let Err(error) = read(&session, &query).await {
                     failures.push(format!("{} in {partitions} partitions: {query}: {error}", folder.display()));
                 }
