@@ -89,3 +89,76 @@ fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
     })?;
     Ok(is_timeless)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::{Firm, ask, definitions, settings};
+    use crate::warehouse::rows::CoverageStatus;
+
+    /// Every kind of plan node that keeps something while it runs.
+    const ABOVE_AVERAGE: &str = "\
+-- title:    Above the average of its project, among the first ones
+-- check:    X1
+-- entity:   change_orders
+-- fix_side: pm
+-- version:  1
+-- scope:    project
+
+with ranked as (
+    select record_id, project_id, amount, row_number() over (partition by project_id order by amount desc) as place
+    from pm.change_orders
+),
+averages as (
+    select project_id, avg(amount) as average
+    from pm.change_orders
+    group by project_id
+),
+above as (
+    select ranked.record_id, ranked.project_id, ranked.amount
+    from ranked
+    inner join averages on averages.project_id = ranked.project_id
+    where ranked.amount > averages.average and ranked.place <= 2
+    union all
+    select record_id, project_id, amount
+    from pm.change_orders
+    where amount = (select min(amount) from pm.change_orders)
+)
+select distinct
+    'X1:' || above.record_id as exception_key,
+    above.project_id,
+    above.record_id as pm_id,
+    above.amount + 0 * (select count(*) from erp.change_orders) as amount_at_risk
+from above
+left semi join pm.projects on projects.record_id = above.project_id
+order by 1
+limit 10
+";
+
+    #[tokio::test]
+    async fn a_kept_plan_answers_for_each_commit() {
+        let name = ("recon".to_owned(), "above_average".to_owned());
+        let mut firm = Firm::new(definitions(&[("queries/recon/above_average.sql", ABOVE_AVERAGE)]), settings()).await;
+        let read = [("p1", CoverageStatus::Ok), ("p2", CoverageStatus::Ok)];
+        let first = [("a", "p1", 500, "approved"), ("b", "p1", 100, "draft"), ("c", "p2", 700, "approved")];
+        let grown = [first[0], first[1], first[2], ("d", "p2", 900, "draft"), ("e", "p2", 100, "draft")];
+        let shrunk = [("b", "p1", 300, "draft"), ("c", "p2", 50, "draft"), ("e", "p2", 100, "draft")];
+        let days: [(&[_], &[&str], &[&str]); 4] = [
+            (&first, &["a"], &["X1:a", "X1:b"]),
+            (&grown, &["a", "c"], &["X1:a", "X1:b", "X1:c", "X1:d", "X1:e"]),
+            (&shrunk, &["c"], &["X1:c", "X1:e"]),
+            (&[], &[], &[]),
+        ];
+        for (day, (orders, erp, expected)) in days.into_iter().enumerate() {
+            firm.day(orders, erp, &read).await;
+            let session = firm.session().await;
+            let judged =
+                ask(&session, "select exception_key from system.exceptions where check_id = 'X1' order by 1").await;
+            let anew = ask(&session, "select exception_key from recon.above_average order by 1").await;
+            let keys: Vec<&str> = judged.split(['|', '\n', ' ']).filter(|word| word.starts_with("X1:")).collect();
+            assert_eq!(keys, expected, "day {day}");
+            assert_eq!(judged, anew, "day {day}");
+            assert!(firm.engine.judge.question(&name, &[]).await.unwrap().is_kept().await, "day {day}");
+        }
+    }
+}

@@ -79,7 +79,15 @@ fn of_engine(error: &EngineError) -> Option<Failure> {
     match error {
         EngineError::Warehouse(own) => Some(told(code(own), own)),
         EngineError::Definitions { reason, .. } => {
-            Some(told(reason.downcast_ref::<WarehouseError>().map_or(UNREADY, code), error))
+            Some(told(
+                match reason.downcast_ref::<WarehouseError>() {
+                    // The commit names them: they were there.
+                    Some(WarehouseError::NotFound { .. }) => CORRUPT,
+                    Some(own) => code(own),
+                    None => UNREADY,
+                },
+                error,
+            ))
         }
         EngineError::OtherDefinitions => Some(told(UNREADY, error)),
         _ => None,
