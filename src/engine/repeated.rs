@@ -92,7 +92,6 @@ fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::engine::tests::{Firm, ask, definitions, settings};
     use crate::warehouse::rows::CoverageStatus;
 
