@@ -90,8 +90,11 @@ fn notes(head: &Head, warehouse: &Warehouse, empty: &[String]) -> Vec<String> {
     empty.iter().map(|name| format!("note: {name} has had no row yet: there is no state to publish")).collect()
 }
 
+/// A source and its table.
+type TableName = (String, String);
+
 /// The tables asked for, without any all of all sources; and those that nothing was ever in.
-fn tables(head: &Head, names: &[String]) -> Result<(Vec<(String, String)>, Vec<String>), Failure> {
+fn tables(head: &Head, names: &[String]) -> Result<(Vec<TableName>, Vec<String>), Failure> {
     let known = head.tables_with_states();
     if names.is_empty() {
         return Ok((known.into_iter().filter(|(source, _)| source != SYSTEM_SOURCE).collect(), Vec::new()));

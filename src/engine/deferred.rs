@@ -68,10 +68,10 @@ impl DeferredPlan {
             if !node.is::<DeferredScan>() {
                 return node.reset_state().map(Transformed::yes);
             }
-            match scans.next() {
-                Some(scan) => Ok(Transformed::yes(scan as Arc<dyn ExecutionPlan>)),
-                None => internal_err!("a plan has more scans than were counted in it"),
-            }
+            let Some(scan) = scans.next() else {
+                return internal_err!("a plan has more scans than were counted in it");
+            };
+            Ok(Transformed::yes(scan as Arc<dyn ExecutionPlan>))
         })?;
         Ok(plan.data)
     }
@@ -182,9 +182,9 @@ impl ExecutionPlan for DeferredScan {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        match &self.scan {
-            Some(scan) => scan.execute(partition, context),
-            None => internal_err!("a plan was executed before it was given a commit"),
-        }
+        let Some(scan) = &self.scan else {
+            return internal_err!("a plan was executed before it was given a commit");
+        };
+        scan.execute(partition, context)
     }
 }

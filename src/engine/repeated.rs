@@ -22,20 +22,22 @@ pub(crate) struct Repeated {
     plan: LogicalPlan,
     is_timeless: bool,
     optimized: OnceCell<LogicalPlan>,
-    /// For one partition; none if it cannot be kept. Held while it runs: executions may share parts of the plan.
-    physical: Mutex<Option<Option<DeferredPlan>>>,
+    /// For one partition; none if it cannot be kept.
+    physical: OnceCell<Option<DeferredPlan>>,
+    /// Held while the kept physical plan runs: executions may share parts of it.
+    running: Mutex<()>,
 }
 
 impl Repeated {
     /// A plan for sessions that differ in nothing but the commit which they read.
     pub(crate) fn new(plan: LogicalPlan) -> Self {
         let is_timeless = is_timeless(&plan).unwrap_or(false);
-        Self { plan, is_timeless, optimized: OnceCell::new(), physical: Mutex::default() }
+        Self { plan, is_timeless, optimized: OnceCell::new(), physical: OnceCell::new(), running: Mutex::default() }
     }
 
     /// A plan for sessions with settings of their own: optimised anew each time.
     pub(crate) fn anew(plan: LogicalPlan) -> Self {
-        Self { plan, is_timeless: false, optimized: OnceCell::new(), physical: Mutex::default() }
+        Self { is_timeless: false, ..Self::new(plan) }
     }
 
     pub(crate) fn plan(&self) -> &LogicalPlan {
@@ -49,11 +51,9 @@ impl Repeated {
         };
         let optimized = self.optimized.get_or_try_init(|| async { state.optimize(&self.plan) }).await?;
         if state.config().target_partitions() == 1 {
-            let mut physical = self.physical.lock().await;
-            if physical.is_none() {
-                *physical = Some(DeferredPlan::new(optimized, state).await?);
-            }
-            if let Some(Some(deferred)) = physical.as_ref() {
+            let deferred = self.physical.get_or_try_init(|| DeferredPlan::new(optimized, state)).await?;
+            if let Some(deferred) = deferred {
+                let _running = self.running.lock().await;
                 return collect(deferred.at(session).await?, session.task_ctx()).await;
             }
         }
@@ -65,8 +65,8 @@ impl Repeated {
 #[cfg(test)]
 impl Repeated {
     /// Whether it ran on a physical plan that it keeps.
-    pub(crate) async fn is_kept(&self) -> bool {
-        matches!(self.physical.lock().await.as_ref(), Some(Some(_)))
+    pub(crate) fn is_kept(&self) -> bool {
+        self.physical.get().is_some_and(Option::is_some)
     }
 }
 
@@ -157,7 +157,7 @@ limit 10
             let keys: Vec<&str> = judged.split(['|', '\n', ' ']).filter(|word| word.starts_with("X1:")).collect();
             assert_eq!(keys, expected, "day {day}");
             assert_eq!(judged, anew, "day {day}");
-            assert!(firm.engine.judge.question(&name, &[]).await.unwrap().is_kept().await, "day {day}");
+            assert!(firm.engine.judge.question(&name, &[]).await.unwrap().is_kept(), "day {day}");
         }
     }
 }
