@@ -18,10 +18,13 @@ mod diff;
 mod export;
 mod extract;
 mod gaps;
+#[cfg(test)]
+mod incremental_tests;
 mod init;
 mod log;
 mod paint;
 mod pin;
+mod plan;
 mod previous;
 mod serve;
 mod show;

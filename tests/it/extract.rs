@@ -6,6 +6,7 @@ mod acumatica;
 mod belief;
 mod parts;
 mod server;
+mod staging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
