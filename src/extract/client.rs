@@ -208,6 +208,11 @@ impl Client {
         }
     }
 
+    /// Whether a refusal would be the same again.
+    pub(crate) fn is_final(&self, failure: &Failure) -> bool {
+        self.final_text.iter().any(|text| failure.what.contains(text.as_str()))
+    }
+
     /// Sends a request of the sign-in itself.
     pub(crate) async fn sign(&self, request: &Request, meter: &Meter) -> Result<Answer, Failure> {
         self.with_retries(request, false, meter).await.map_err(|trouble| match trouble {

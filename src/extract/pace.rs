@@ -71,6 +71,8 @@ struct State {
     remaining: Option<i64>,
     /// When the window ends, by our clock.
     reset_at: Option<DateTime<Utc>>,
+    /// The limit that the window has.
+    limit: Option<u32>,
     /// Nothing is sent before.
     closed_until: Option<DateTime<Utc>>,
     /// The next free place in a fixed pace.
@@ -182,8 +184,18 @@ impl Pace {
         if let Some(left) = integer(headers, remaining) {
             // What is not ours is left to the others who share the limit.
             let others = limit.map_or(0, |limit| (i64::from(limit) * i64::from(WHOLE - self.share) + 999) / 1000);
-            state.remaining = Some(left - others - state.in_flight);
-            state.reset_at = until.map(|wait| clock.now() + wait);
+            let ours = left - others - state.in_flight;
+            let now = clock.now();
+            // Answers overtake each other: within a window an older one does not give back what a newer one took.
+            let is_same = limit == state.limit && state.reset_at.is_some_and(|at| now < at);
+            match state.remaining.filter(|_| is_same) {
+                Some(before) => state.remaining = Some(before.min(ours)),
+                None => {
+                    state.remaining = Some(ours);
+                    state.reset_at = until.map(|wait| now + wait);
+                    state.limit = limit;
+                }
+            }
             state.is_unknown = false;
         } else if is_signed {
             // It tells nothing: to wait for its word would be to ask one by one for ever.
@@ -355,8 +367,8 @@ mod tests {
         let hour = RateLimit { requests: 100, window_seconds: 3599 };
         let pace = Pace::new(&rate(), Quota { share: Some(500), ..Quota::default() }, &[hour]);
         for sent in 0..120 {
-            assert_eq!((shared.now() - before).num_minutes() / 60, sent / 50, "after {sent} requests");
             pace.enter(&clock).await;
+            assert_eq!((shared.now() - before).num_minutes() / 60, sent / 50, "after {sent} requests");
             pace.leave(None, true, &clock).await;
         }
         assert_eq!((hour.per_hour(), RateLimit { requests: 25, window_seconds: 10 }.per_hour()), (100, 9000));

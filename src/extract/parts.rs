@@ -84,6 +84,9 @@ impl<'a> Reader<'a> {
             match self.split(job, &first, &parts, meter).await {
                 Ok(Some(split)) => pages = self.lists(job, &first, split, meter).await,
                 // It is not the parts: the source is in trouble, which may pass.
+                Ok(None) if pages.failure.as_ref().is_some_and(|failure| self.client.is_final(failure)) => {
+                    return pages;
+                }
                 Ok(None) => return self.pages(job, first, meter).await,
                 Err(failure) => return Pages { failure: Some(failure), ..Pages::default() },
             }

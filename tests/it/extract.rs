@@ -5,6 +5,7 @@
 mod acumatica;
 mod belief;
 mod parts;
+mod quota;
 mod server;
 mod staging;
 
