@@ -65,14 +65,19 @@ pub(crate) struct Pace {
     answered: Notify,
 }
 
+/// What is left of a window.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Requests left for us by the last answer, less those sent since.
+    remaining: i64,
+    /// When it ends, by our clock.
+    reset_at: DateTime<Utc>,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// Requests left in the window by the last answer, less those sent since.
-    remaining: Option<i64>,
-    /// When the window ends, by our clock.
-    reset_at: Option<DateTime<Utc>>,
-    /// The limit that the window has.
-    limit: Option<u32>,
+    /// The windows that were told, by their limit: a source tells the one that binds first, now this and now that.
+    windows: BTreeMap<u32, Window>,
     /// Nothing is sent before.
     closed_until: Option<DateTime<Utc>>,
     /// The next free place in a fixed pace.
@@ -133,11 +138,12 @@ impl Pace {
         let mut slot = None;
         loop {
             let mut state = self.state.lock().await;
-            if state.remaining.is_some_and(|remaining| remaining <= 0) {
-                state.closed_until = state.closed_until.max(state.reset_at.take());
-                state.remaining = None;
-                state.is_unknown = true;
-            }
+            let now = clock.now();
+            let known = state.windows.len();
+            state.windows.retain(|_, window| now < window.reset_at);
+            state.is_unknown |= state.windows.len() < known;
+            let spent =
+                state.windows.values().filter(|window| window.remaining <= 0).map(|window| window.reset_at).max();
             if state.is_unknown && state.in_flight > 0 {
                 drop(state);
                 self.answered.notified().await;
@@ -148,10 +154,10 @@ impl Pace {
                 state.next_slot = Some(at + TimeDelta::milliseconds(60_000 / i64::from(pace)));
                 slot = Some(at);
             }
-            let until = state.closed_until.max(slot).max(self.hour_is_over(&mut state, clock.now()));
+            let until = state.closed_until.max(slot).max(spent).max(self.hour_is_over(&mut state, clock.now()));
             let wait = until.and_then(|until| (until - clock.now()).to_std().ok()).filter(|wait| !wait.is_zero());
             let Some(wait) = wait else {
-                state.remaining = state.remaining.map(|remaining| remaining - 1);
+                state.windows.values_mut().for_each(|window| window.remaining -= 1);
                 state.in_flight += 1;
                 if self.share < WHOLE {
                     state.sent.push_back(clock.now());
@@ -184,18 +190,13 @@ impl Pace {
         if let Some(left) = integer(headers, remaining) {
             // What is not ours is left to the others who share the limit.
             let others = limit.map_or(0, |limit| (i64::from(limit) * i64::from(WHOLE - self.share) + 999) / 1000);
-            let ours = left - others - state.in_flight;
-            let now = clock.now();
+            let (now, ours) = (clock.now(), left - others - state.in_flight);
+            let reset_at = now + until.unwrap_or(LONG);
+            let told = Window { remaining: ours, reset_at };
+            let window = state.windows.entry(limit.unwrap_or_default()).or_insert(told);
             // Answers overtake each other: within a window an older one does not give back what a newer one took.
-            let is_same = limit == state.limit && state.reset_at.is_some_and(|at| now < at);
-            match state.remaining.filter(|_| is_same) {
-                Some(before) => state.remaining = Some(before.min(ours)),
-                None => {
-                    state.remaining = Some(ours);
-                    state.reset_at = until.map(|wait| now + wait);
-                    state.limit = limit;
-                }
-            }
+            *window =
+                if now < window.reset_at { Window { remaining: window.remaining.min(ours), ..*window } } else { told };
             state.is_unknown = false;
         } else if is_signed {
             // It tells nothing: to wait for its word would be to ask one by one for ever.
@@ -222,7 +223,7 @@ impl Pace {
 
     /// What is left of the window, for the progress display.
     pub(crate) fn remaining(&self) -> Option<i64> {
-        self.state.try_lock().ok().and_then(|state| state.remaining)
+        self.state.try_lock().ok()?.windows.values().map(|window| window.remaining.max(0)).min()
     }
 }
 

@@ -64,12 +64,14 @@ async fn read(
         let tables: Vec<&Table> = order.iter().filter(|(_, at)| *at == level).map(|(table, _)| *table).collect();
         run.level(&reader, &tables).await?;
     }
+    let resumed = staging.map_or(0, Staging::resumed);
+    // Of what an earlier run left, refusals may be the rest; a source that is out of reach may give it later.
+    let is_nothing = |failure: &Failure| resumed == 0 || failure.kind != FailureKind::Denied;
     if client.answers.load(Ordering::Relaxed) == 0
-        && let Some(failure) = run.first_failure.take()
+        && let Some(failure) = run.first_failure.take_if(|failure| is_nothing(failure))
     {
         return Err(nothing(source, failure));
     }
-    let resumed = staging.map_or(0, Staging::resumed);
     let outcome = run.finish(&order, began_at, started_at, meter)?;
     Ok(SourceOutcome { resumed, limits: client.pace.limits().await, ..outcome })
 }

@@ -262,3 +262,29 @@ async fn what_failed_or_was_refused_is_asked_for_again() {
     let second = run(&source, &options).await.unwrap();
     assert_eq!((rows(&second, "contracts"), second.resumed), (3, 2), "projects, and the contracts of the third");
 }
+
+#[tokio::test]
+async fn what_is_left_may_be_refused_but_not_out_of_reach() {
+    let status = Arc::new(AtomicUsize::new(403));
+    let told = Arc::clone(&status);
+    let server = serve(move |seen| match seen.path.as_str() {
+        "/projects" => ok(r#"[{"id":1},{"id":2}]"#),
+        "/contracts" if seen.query.contains("project_id=2") => {
+            answer(u16::try_from(told.load(Ordering::Relaxed)).unwrap(), &[], "no")
+        }
+        "/contracts" => ok(r#"[{"id":1,"total":"1"}]"#),
+        _ => token(seen).unwrap(),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(&server, &format!("{SYSTEM}{CONTRACTS}"));
+    let options = RunOptions { staging: Some(place(folder.path())), ..options(&clock()) };
+    run(&source, &options).await.unwrap();
+    status.store(503, Ordering::Relaxed);
+    let error = run(&source, &options).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    status.store(403, Ordering::Relaxed);
+    let outcome = run(&source, &options).await.unwrap();
+    assert_eq!((rows(&outcome, "contracts"), outcome.resumed), (1, 2));
+    assert_eq!(coverage(&outcome, "contracts", "2").status, CoverageStatus::Forbidden);
+}
