@@ -13,6 +13,7 @@
 //! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
 //! | `parts`, `reopened` | what lists refuse or leave out, record by record |
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
+//! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
 //! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
@@ -42,6 +43,7 @@ mod pace;
 mod paging;
 mod parts;
 mod path;
+mod recheck;
 mod redact;
 mod refresh;
 mod reopened;

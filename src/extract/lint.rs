@@ -132,7 +132,7 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     for key in table.key.iter().filter(|key| table.column(key).is_none()) {
         found.push(format!("key column `{key}` is not declared{}", did_you_mean(key, declared())));
     }
-    for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless)] {
+    for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless), ("changed", &table.changed)] {
         for name in name.iter().filter(|name| table.column(name).is_none()) {
             found.push(format!("{key} column `{name}` is not declared{}", did_you_mean(name, declared())));
         }

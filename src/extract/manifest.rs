@@ -268,6 +268,9 @@ pub struct Table {
     /// How an incremental read asks for what changed.
     #[serde(default)]
     pub cursor: Option<Cursor>,
+    /// The column that tells when a record changed; none takes that of the cursor's field.
+    #[serde(default)]
+    pub changed: Option<String>,
     /// What an incremental read looks at beside what the source says has changed.
     #[serde(default)]
     pub refresh: Refresh,

@@ -58,7 +58,12 @@ impl<'a> Policy<'a> {
         let mut due = BTreeSet::new();
         for table in manifest.tables.iter().filter(|table| mode == ReadMode::Incremental && !table.parent.is_empty()) {
             let Some(known) = previous.tables.get(&table.name) else { continue };
-            let overdue = known.reads.iter().filter(|(_, read)| is_due(read, days(table, SWEEP_CLOSED_DAYS), now));
+            // What hung on a record that is gone is never read again, and not due either.
+            let parents = table.parent.iter().flat_map(|parent| previous.keys(parent));
+            let listed: BTreeSet<String> = parents.map(|(scope, key)| scope_below(scope, key).to_string()).collect();
+            let after = days(table, SWEEP_CLOSED_DAYS);
+            let overdue =
+                known.reads.iter().filter(|(scope, read)| listed.contains(*scope) && is_due(read, after, now));
             due.extend(overdue.flat_map(|(scope, _)| with_above(scope)));
         }
         Self { manifest, previous, mode, now, due }

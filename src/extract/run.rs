@@ -14,6 +14,7 @@ use super::decode::{Row, batch, cell_of};
 use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::{ColumnFrom, Manifest, Table};
+use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
@@ -64,6 +65,7 @@ async fn read(
         let tables: Vec<&Table> = order.iter().filter(|(_, at)| *at == level).map(|(table, _)| *table).collect();
         run.level(&reader, &tables).await?;
     }
+    run.recheck(&reader, started_at - began_at).await?;
     let resumed = staging.map_or(0, Staging::resumed);
     // Of what an earlier run left, refusals may be the rest; a source that is out of reach may give it later.
     let is_nothing = |failure: &Failure| resumed == 0 || failure.kind != FailureKind::Denied;
@@ -129,25 +131,26 @@ fn level(manifest: &Manifest, table: &Table) -> usize {
 
 /// What a run gathers per table.
 #[derive(Default)]
-struct Gathered {
-    pending: Vec<(Arc<str>, Row)>,
+pub(super) struct Gathered {
+    pub(super) pending: Vec<(Arc<str>, Row)>,
     batches: Vec<RecordBatch>,
     rejects: Vec<Reject>,
-    parents: Vec<Arc<ParentRow>>,
+    pub(super) parents: Vec<Arc<ParentRow>>,
     scope_of: HashMap<String, Arc<str>>,
     seen: Seen,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
     mode: Option<ReadMode>,
     /// Whether some of its lists were passed over.
     rests: bool,
 }
 
-struct Run<'a> {
-    source: &'a SourceSettings,
+pub(super) struct Run<'a> {
+    pub(super) source: &'a SourceSettings,
     options: &'a RunOptions,
-    tables: BTreeMap<&'a str, Gathered>,
+    pub(super) tables: BTreeMap<&'a str, Gathered>,
     policy: Policy<'a>,
-    evidence: AllEvidence,
+    pub(super) evidence: AllEvidence,
+    pub(super) changes: Changes,
     parents: BTreeSet<&'a str>,
     witnesses: BTreeSet<(&'a str, &'a str)>,
     first_failure: Option<Failure>,
@@ -166,6 +169,7 @@ impl<'a> Run<'a> {
             witnesses: all
                 .flat_map(|table| table.witness.iter().filter_map(|witness| witness.split_once('.')))
                 .collect(),
+            changes: Changes::default(),
             first_failure: None,
         }
     }
@@ -203,7 +207,8 @@ impl<'a> Run<'a> {
                     let listed = self.jobs(table);
                     let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
                     let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
-                    let rests = listed.iter().any(Option::is_none);
+                    let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
+                    let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
                     let meter = self.tables.get(table.name.as_str()).map(|gathered| Arc::clone(&gathered.meter));
                     let meter = meter.unwrap_or_default();
                     jobs.extend(listed.into_iter().flatten().map(|job| (job, Arc::clone(&meter))));
@@ -250,6 +255,7 @@ impl<'a> Run<'a> {
     /// Takes one scope's rows.
     fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
         let table = read.table;
+        self.changes.note(&read);
         let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
         let (Some(gathered), Some(evidence)) =
             (self.tables.get_mut(table.name.as_str()), self.evidence.get_mut(&table.name))
@@ -319,7 +325,9 @@ impl<'a> Run<'a> {
             error: read.error,
         };
         evidence.coverage.insert(coverage.scope.clone(), coverage);
-        if gathered.pending.len() >= BATCH_ROWS {
+        // Rows that may be read again wait for that.
+        let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
+        if gathered.pending.len() >= BATCH_ROWS && !waits {
             flush(self.source, table, gathered)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ mod acumatica;
 mod belief;
 mod parts;
 mod quota;
+mod recheck;
 mod server;
 mod staging;
 

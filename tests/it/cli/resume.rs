@@ -145,13 +145,30 @@ async fn a_killed_run_repeats_no_list_that_it_had_finished() {
     let ended = run(site.folder(), &["sql", "--format", "csv", query]).await;
     assert_eq!(ended.out.lines().nth(1), Some("36 45.00"), "{}{}", ended.out, ended.err);
 
+    let ended = site.extract(&["--plan"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for told in [
+        "contracts",
+        "14 requests; no rate limit is known",
+        "--incremental: 14 requests, saves 0",
+        "nothing was asked for",
+    ] {
+        assert!(ended.out.contains(told), "`{told}` is not in:\n{}", ended.out);
+    }
+    assert_eq!((site.asked("/projects"), site.asked(&contracts(1))), (1, 1), "a plan asks for nothing");
+
     site.extract(&[]).await;
     assert_eq!((site.asked("/projects"), site.asked(&contracts(1))), (2, 2), "the next run reads everything");
+    let query = "select path || ' ' || requests || ' ' || (p50_ms <= p99_ms) from meta.requests where table_name = 'projects' and _commit = 2";
+    let ended = run(site.folder(), &["sql", "--format", "csv", query]).await;
+    assert_eq!(ended.out.lines().nth(1), Some("/projects 1 true"), "{}{}", ended.out, ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_out_of_time_says_so_and_the_next_one_goes_on() {
     let site = Site::start().await;
+    let ended = site.extract(&["--plan"]).await;
+    assert!(ended.out.contains("at least 2 requests") && ended.out.contains("nothing was read yet"), "{}", ended.out);
     site.hang_at(Some(7));
     let ended = site.extract(&["--window", "1s"]).await;
     ended.says(5, &["the window is over", "nothing of this run was committed yet", "hint: run again within 12 hours"]);
