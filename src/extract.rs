@@ -209,7 +209,7 @@ pub struct SourceOutcome {
     pub requests: Vec<RequestStatistics>,
     /// Lists that an earlier run had read, and this one did not ask for again.
     pub resumed: u64,
-    /// The rate limits that the source told, in this run or before.
+    /// The rate limits that the source told.
     pub limits: Vec<RateLimit>,
 }
 

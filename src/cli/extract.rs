@@ -166,7 +166,10 @@ pub(super) async fn run_once(
         // Not to be stopped any more: it is one file, there or not.
         match workspace.warehouse.publish(prepared).await {
             Ok(head) => {
-                sources.iter().for_each(|source| remove_staged(&staging_path(workspace, source)));
+                // What a source that failed had given waits for the next run.
+                let is_committed = |source: &&SourceSettings| outcomes.iter().any(|it| it.run.source == source.name);
+                let committed = sources.iter().filter(is_committed);
+                committed.for_each(|source| remove_staged(&staging_path(workspace, source)));
                 remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;

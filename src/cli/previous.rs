@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use futures::TryStreamExt;
 
 use crate::definitions::Definitions;
@@ -17,6 +17,9 @@ use crate::extract::{PreviousRead, PreviousTable, PreviousTables, RateLimit, Sou
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::rows::{self, CoverageStatus, ReadMode, SYSTEM_SOURCE};
 use crate::warehouse::{Error, Warehouse};
+
+/// How long a limit is remembered that is not told again: an hour's shows only when it is nearly spent, and vendors change them.
+const LIMITS_LAST: TimeDelta = TimeDelta::days(30);
 
 /// What the warehouse knows of a source's tables.
 ///
@@ -126,9 +129,10 @@ async fn reads(
     Ok(())
 }
 
-/// The rate limits that the source told, each with the longest window that was seen.
+/// The rate limits that the source told lately, each with the longest window that was seen.
 async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> Result<Vec<RateLimit>, Error> {
     let mut limits: BTreeMap<u32, u32> = BTreeMap::new();
+    let oldest = head.last().map(|commit| (commit.committed_at - LIMITS_LAST).timestamp_micros()).unwrap_or_default();
     for batch in warehouse.read_state(head, head.number(), SYSTEM_SOURCE, "rate_limits").await? {
         let number = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>().map(|column| column.values());
         let (Some(sources), Some(requests), Some(seconds)) =
@@ -136,7 +140,12 @@ async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> 
         else {
             continue;
         };
-        for ((of, requests), seconds) in sources.iter().zip(requests).zip(seconds) {
+        let at = batch.column_by_name(rows::EXTRACTED_AT);
+        let at = at.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let Some(at) = at.map(|column| column.values()) else { continue };
+        let lately = at.iter().map(|at| *at >= oldest);
+        let told = sources.iter().zip(requests).zip(seconds).zip(lately).filter(|(_, is_late)| *is_late);
+        for ((of, requests), seconds) in told.map(|(told, _)| told) {
             let (Ok(requests), Ok(seconds)) = (u32::try_from(*requests), u32::try_from(*seconds)) else { continue };
             if of == Some(source.name.as_str()) {
                 let longest = limits.entry(requests).or_default();

@@ -3,7 +3,7 @@
 //! Moments of the server (`reset`, dates in `Retry-After`) are measured against the `Date` header of the same answer, so
 //! a wrong clock on either side costs nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -85,8 +85,10 @@ struct State {
     in_flight: i64,
     /// What is left of the window is not known: one request goes alone and finds out.
     is_unknown: bool,
-    /// The limits told so far: requests, and the most that was left of the window in seconds.
+    /// The limits known: requests, and the most that was left of the window in seconds.
     limits: BTreeMap<u32, u32>,
+    /// Those that were told in this run.
+    told: BTreeSet<u32>,
     /// When we sent in the last hour, while less than the whole of an hour's limit is ours.
     sent: VecDeque<DateTime<Utc>>,
 }
@@ -107,14 +109,14 @@ impl Pace {
         }
     }
 
-    /// The limits that the source told, in this run or before.
+    /// The limits that the source told in this run.
     pub(crate) async fn limits(&self) -> Vec<RateLimit> {
         let state = self.state.lock().await;
         let limit = |(requests, window_seconds): (&u32, &u32)| RateLimit {
             requests: *requests,
             window_seconds: *window_seconds,
         };
-        state.limits.iter().map(limit).collect()
+        state.limits.iter().filter(|(requests, _)| state.told.contains(requests)).map(limit).collect()
     }
 
     /// When our share of the hour's limit lets us send again. What we sent counts, because that limit shows too late.
@@ -186,6 +188,7 @@ impl Pace {
             let seconds = u32::try_from(until.num_seconds() - 1).unwrap_or(0);
             let longest = state.limits.entry(limit).or_default();
             *longest = seconds.max(*longest);
+            state.told.insert(limit);
         }
         if let Some(left) = integer(headers, remaining) {
             // What is not ours is left to the others who share the limit.

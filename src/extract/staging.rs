@@ -251,7 +251,7 @@ impl Staging {
         let json = zstd::decode_all(body.get(FRAME_BYTES..)?).ok()?;
         let staged: Vec<Staged<'_>> = serde_json::from_slice(&json).ok()?;
         let reads: Option<Vec<ScopeRead<'a>>> = staged.into_iter().map(|staged| read(source, job, staged)).collect();
-        self.resumed.fetch_add(1, Ordering::Relaxed);
+        self.resumed.fetch_add(u64::from(reads.is_some()), Ordering::Relaxed);
         reads
     }
 
