@@ -39,6 +39,7 @@ const STAGING_BYTES_MAX: u64 = 4 << 30;
 
 /// Arguments of `extract`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ExtractArguments {
     /// Only these sources
     #[arg(long = "source", value_name = "S")]
@@ -168,8 +169,9 @@ pub(super) async fn run_once(
             Ok(head) => {
                 // What a source that failed had given waits for the next run.
                 let is_committed = |source: &&SourceSettings| outcomes.iter().any(|it| it.run.source == source.name);
-                let committed = sources.iter().filter(is_committed);
-                committed.for_each(|source| remove_staged(&staging_path(workspace, source)));
+                for source in sources.iter().filter(is_committed) {
+                    remove_staged(&staging_path(workspace, source));
+                }
                 remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;

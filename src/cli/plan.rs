@@ -44,7 +44,9 @@ fn table(plan: &Plan) -> Table {
         let count = |count: u64| count.to_string();
         table.add_row([row.table.clone(), count(row.lists), count(row.rows), count(row.full), count(row.incremental)]);
     }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right).into());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     table
 }
 

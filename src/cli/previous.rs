@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, TimeDelta};
@@ -134,7 +134,7 @@ async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> 
     let mut limits: BTreeMap<u32, u32> = BTreeMap::new();
     let oldest = head.last().map(|commit| (commit.committed_at - LIMITS_LAST).timestamp_micros()).unwrap_or_default();
     for batch in warehouse.read_state(head, head.number(), SYSTEM_SOURCE, "rate_limits").await? {
-        let number = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>().map(|column| column.values());
+        let number = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>().map(PrimitiveArray::values);
         let (Some(sources), Some(requests), Some(seconds)) =
             (texts(&batch, "source"), number("limit_requests"), number("window_seconds"))
         else {

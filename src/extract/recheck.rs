@@ -71,7 +71,9 @@ impl<'a> Run<'a> {
             if let Some(read) = reads.first().filter(|read| read.status.is_complete() && read.rejects.is_empty()) {
                 self.replace(read);
                 // A run that goes on after this one must not take the older list.
-                reader.staging.into_iter().for_each(|staging| staging.put(&job, &reads));
+                if let Some(staging) = reader.staging {
+                    staging.put(&job, &reads);
+                }
             }
         }
         Ok(())

@@ -198,22 +198,19 @@ impl<'a> Run<'a> {
         let mut progress = BTreeMap::new();
         for table in tables {
             let jobs_before = jobs.len();
-            let (mode, rests) = match &table.embedded {
-                Some(embedded) => {
-                    let owner = self.tables.get(embedded.table.as_str());
-                    (owner.and_then(|owner| owner.mode), owner.is_some_and(|owner| owner.rests))
-                }
-                None => {
-                    let listed = self.jobs(table);
-                    let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
-                    let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
-                    let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
-                    let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
-                    let meter = self.tables.get(table.name.as_str()).map(|gathered| Arc::clone(&gathered.meter));
-                    let meter = meter.unwrap_or_default();
-                    jobs.extend(listed.into_iter().flatten().map(|job| (job, Arc::clone(&meter))));
-                    (Some(mode), rests)
-                }
+            let (mode, rests) = if let Some(embedded) = &table.embedded {
+                let owner = self.tables.get(embedded.table.as_str());
+                (owner.and_then(|owner| owner.mode), owner.is_some_and(|owner| owner.rests))
+            } else {
+                let listed = self.jobs(table);
+                let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
+                let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
+                let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
+                let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
+                let meter = self.tables.get(table.name.as_str()).map(|gathered| Arc::clone(&gathered.meter));
+                let meter = meter.unwrap_or_default();
+                jobs.extend(listed.into_iter().flatten().map(|job| (job, Arc::clone(&meter))));
+                (Some(mode), rests)
             };
             let Some(gathered) = self.tables.get_mut(table.name.as_str()) else { continue };
             (gathered.mode, gathered.rests) = (mode, rests);

@@ -160,19 +160,18 @@ impl<'a> Reader<'a> {
             Ok(first) => self.whole(job, first, meter).await,
             Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
         };
-        if job.cursor.is_some()
-            && job.table.refresh == Refresh::Open
+        let asks_for_open = job.cursor.is_some() && job.table.refresh == Refresh::Open;
+        if asks_for_open
             && pages.failure.is_none()
             && pages.broken.is_none()
+            && !self.once_open(job, &mut pages, meter).await
         {
-            if !self.once_open(job, &mut pages, meter).await {
-                // More were closed without a word than the whole list has pages.
-                let whole = Job { cursor: None, ..job.clone() };
-                pages = match self.request(&whole) {
-                    Ok(first) => self.whole(&whole, first, meter).await,
-                    Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
-                };
-            }
+            // More were closed without a word than the whole list has pages.
+            let whole = Job { cursor: None, ..job.clone() };
+            pages = match self.request(&whole) {
+                Ok(first) => self.whole(&whole, first, meter).await,
+                Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
+            };
         }
         if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
             // Nothing changed, or nothing may be seen any more? One record without the cursor tells.

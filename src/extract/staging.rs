@@ -16,7 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -304,7 +304,7 @@ fn is_fresh(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 fn read<'a>(source: &'a SourceSettings, job: &Job<'a>, staged: Staged<'_>) -> Option<ScopeRead<'a>> {
     Some(ScopeRead {
         table: source.manifest.table(&staged.table)?,
-        scope: job.scope.clone(),
+        scope: Arc::clone(&job.scope),
         parent: job.parent.clone(),
         rows: staged.rows.into_owned(),
         rejects: staged.rejects.into_owned(),
@@ -389,16 +389,17 @@ fn identity(job: &Job<'_>) -> Identity {
 /// What lists are read under. Secrets count under the firm's key, which is worth no more than the hashes that rows hold of
 /// tax ids; without one as a single byte, of no use to whoever would try passwords out.
 fn fingerprint(source: &SourceSettings, base: &str, salt: &str) -> String {
-    let mut secrets = String::from(salt);
+    let mut secrets = vec![salt.to_owned()];
     let mut hasher = Sha256::new();
     hasher.update(format!("{:?}", (env!("CARGO_PKG_VERSION"), base, &source.name, &source.base_url, &source.manifest)));
     for (name, value) in &source.values {
         match value {
             Setting::Plain(text) => hasher.update(format!("{:?}", (name, text))),
-            Setting::Secret(secret) => secrets.push_str(&format!("{:?}", (name, secret.expose()))),
+            Setting::Secret(secret) => secrets.push(format!("{:?}", (name, secret.expose()))),
         }
     }
-    secrets.push_str(&format!("{:?}", source.redaction_key_before));
+    secrets.push(format!("{:?}", source.redaction_key_before));
+    let secrets = secrets.concat();
     let keyed = source.redaction_key.as_deref().and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
     match keyed {
         Some(mut mac) => {
