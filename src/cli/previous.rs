@@ -47,8 +47,9 @@ pub(super) async fn previous_tables(
         let wants_keys = is_parent || declared.is_some_and(|table| table.may_hide);
         let closed: BTreeMap<String, Vec<String>> = declared.map(|table| table.closed.clone()).unwrap_or_default();
         let columns = declared.filter(|_| !closed.is_empty()).map(Table::column_types).unwrap_or_default();
+        let hash = (!closed.is_empty()).then_some(rows::HASH);
         let wanted: BTreeSet<String> =
-            closed.keys().cloned().chain([rows::SCOPE, rows::HASH].map(str::to_owned)).collect();
+            closed.keys().map(String::as_str).chain([rows::SCOPE]).chain(hash).map(str::to_owned).collect();
         let mut batches = warehouse
             .stream_state(head, head.number(), &source.name, &table, columns, move |name| wanted.contains(name));
         while let Some(batch) = batches.try_next().await? {

@@ -293,7 +293,7 @@ impl Client {
     async fn once(&self, request: &Request, is_signed: bool, meter: &Meter) -> Result<Answer, Trouble> {
         let url = self.url(request).map_err(Trouble::Final)?;
         let shown = self.scrubber.scrub(&format!("{} {url}", request.method));
-        meter.waited(self.pace.enter(&self.clock).await);
+        meter.waited(self.pace.enter(is_signed, &self.clock).await);
         meter.requests.fetch_add(1, Ordering::Relaxed);
         let began = Instant::now();
         let sent = self.send(request, url.clone(), is_signed).await;

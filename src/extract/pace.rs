@@ -134,8 +134,10 @@ impl Pace {
     }
 
     /// Waits for the right to send one request; says how long. Whoever waits holds the others back: one queue.
-    pub(crate) async fn enter(&self, clock: &Clock) -> Duration {
-        let _gate = self.gate.lock().await;
+    ///
+    /// A request of the sign-in (`is_signed` is false) waits for nobody's answer: those may wait for its token.
+    pub(crate) async fn enter(&self, is_signed: bool, clock: &Clock) -> Duration {
+        let _gate = if is_signed { Some(self.gate.lock().await) } else { None };
         let mut waited = Duration::ZERO;
         let mut slot = None;
         loop {
@@ -146,7 +148,7 @@ impl Pace {
             state.is_unknown |= state.windows.len() < known;
             let spent =
                 state.windows.values().filter(|window| window.remaining <= 0).map(|window| window.reset_at).max();
-            if state.is_unknown && state.in_flight > 0 {
+            if is_signed && state.is_unknown && state.in_flight > 0 {
                 drop(state);
                 self.answered.notified().await;
                 continue;
@@ -309,18 +311,18 @@ mod tests {
         let (shared, clock) = clock();
         let before = shared.now();
         let pace = Pace::new(&rate(), Quota::default(), &[]);
-        pace.enter(&clock).await;
+        pace.enter(true, &clock).await;
         let answer =
             headers(&[("date", "Tue, 14 Nov 2023 22:13:20 GMT"), ("x-reset", "1700000010"), ("x-remaining", "0")]);
         pace.leave(Some(&answer), true, &clock).await;
-        assert_eq!(pace.enter(&clock).await, Duration::from_secs(11));
+        assert_eq!(pace.enter(true, &clock).await, Duration::from_secs(11));
         assert_eq!(shared.now() - before, TimeDelta::seconds(11));
         // How much of the new window others have taken is not known: the next request waits for this one's answer.
-        let second = tokio::time::timeout(Duration::from_millis(50), pace.enter(&clock)).await;
+        let second = tokio::time::timeout(Duration::from_millis(50), pace.enter(true, &clock)).await;
         assert!(second.is_err(), "a second request before anybody knows what is left");
         let answer = headers(&[("x-reset", "10"), ("x-remaining", "5")]);
         pace.leave(Some(&answer), true, &clock).await;
-        assert_eq!(pace.enter(&clock).await, Duration::ZERO, "a new window");
+        assert_eq!(pace.enter(true, &clock).await, Duration::ZERO, "a new window");
     }
 
     #[tokio::test]
@@ -329,10 +331,10 @@ mod tests {
         let before = shared.now();
         let pace = Pace::new(&rate(), Quota::default(), &[]);
         pace.close(before + TimeDelta::seconds(3600)).await;
-        pace.enter(&clock).await;
+        pace.enter(true, &clock).await;
         pace.leave(Some(&HeaderMap::new()), true, &clock).await;
         pace.close(before + TimeDelta::seconds(3600)).await;
-        assert_eq!(pace.enter(&clock).await, Duration::ZERO);
+        assert_eq!(pace.enter(true, &clock).await, Duration::ZERO);
         assert_eq!(shared.now() - before, TimeDelta::seconds(3600));
     }
 
@@ -342,7 +344,7 @@ mod tests {
         let before = shared.now();
         let pace = Pace::new(&Rate::None { requests_per_minute: Some(30) }, Quota::default(), &[]);
         for _ in 0..4 {
-            pace.enter(&clock).await;
+            pace.enter(true, &clock).await;
         }
         assert_eq!(shared.now() - before, TimeDelta::seconds(6));
     }
@@ -354,7 +356,7 @@ mod tests {
         let pace = Pace::new(&rate(), Quota { share: Some(800), ..Quota::default() }, &[]);
         // Rolling by nobody else: the server counts down from 25 in each window of ten seconds.
         for sent in 0..45_i64 {
-            pace.enter(&clock).await;
+            pace.enter(true, &clock).await;
             let (in_window, elapsed) = (sent % 20, (shared.now() - before).num_seconds());
             assert_eq!(elapsed, sent / 20 * 11, "after {sent} requests");
             let (left, reset) = ((24 - in_window).to_string(), "10".to_owned());
@@ -371,7 +373,7 @@ mod tests {
         let hour = RateLimit { requests: 100, window_seconds: 3599 };
         let pace = Pace::new(&rate(), Quota { share: Some(500), ..Quota::default() }, &[hour]);
         for sent in 0..120 {
-            pace.enter(&clock).await;
+            pace.enter(true, &clock).await;
             assert_eq!((shared.now() - before).num_minutes() / 60, sent / 50, "after {sent} requests");
             pace.leave(None, true, &clock).await;
         }

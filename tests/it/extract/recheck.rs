@@ -35,7 +35,8 @@ async fn a_sum_that_is_older_than_its_parts_is_read_again() {
             ok(r#"[{"id":3,"updated_at":"2026-01-31T21:00:00Z"}]"#)
         }
         ("/payments", _) => ok("[]"),
-        _ => token(seen).unwrap(),
+        // The source's clock stands where ours does.
+        _ => answer(200, &[("date", "Sat, 31 Jan 2026 22:00:00 GMT")], r#"{"access_token":"t","expires_in":5400}"#),
     })
     .await;
     let outcome = extract(&server, &format!("{SYSTEM}{CONTRACTS}{PAYMENTS}")).await;
