@@ -330,7 +330,7 @@ async fn read_sources(
     if request.stop.token().is_cancelled() {
         return Err(interrupted(request));
     }
-    if results.iter().any(|result| matches!(result, Err(Error::Interrupted { .. }))) {
+    if results.iter().any(|result| matches!(result, Ok(Err(Error::Interrupted { .. })))) {
         return Err(out_of_time());
     }
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
