@@ -143,7 +143,7 @@ async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> 
         };
         let at = batch.column_by_name(rows::EXTRACTED_AT);
         let at = at.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let Some(at) = at.map(|column| column.values()) else { continue };
+        let Some(at) = at.map(PrimitiveArray::values) else { continue };
         let lately = at.iter().map(|at| *at >= oldest);
         let told = sources.iter().zip(requests).zip(seconds).zip(lately).filter(|(_, is_late)| *is_late);
         for ((of, requests), seconds) in told.map(|(told, _)| told) {
