@@ -36,9 +36,9 @@ impl Windows {
             self.times.push_back(now);
         }
         let mut told = (usize::MAX, 0, 0);
-        for (place, window) in [SPIKE, HOUR].into_iter().enumerate() {
+        for (most, window) in self.most.iter_mut().zip([SPIKE, HOUR]) {
             let count = used(window, &self.times);
-            self.most[place] = self.most[place].max(count);
+            *most = count.max(*most);
             let oldest = self.times.iter().find(|at| now - **at < TimeDelta::seconds(window.1)).copied().unwrap_or(now);
             let reset = window.1 - (now - oldest).num_seconds();
             if window.0 - count < told.0 {

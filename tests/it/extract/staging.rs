@@ -115,11 +115,11 @@ const LISTS: usize = 1 + 2 * PROJECTS;
 async fn a_stopped_run_goes_on_and_ends_as_one_that_was_not() {
     let stopped = Stopped::new().await;
     let began_at = stopped.clock.now();
-    stopped.clock.advance(Duration::from_secs(3600));
+    stopped.clock.advance(Duration::from_hours(1));
     let (asked, outcome) = stopped.asks(&stopped.source, &stopped.options()).await;
     let rest: Vec<String> = (4..=PROJECTS).map(|id| format!("/vendors?project_id={id}")).collect();
     assert_eq!(asked, rest, "only what was not read to its end");
-    assert_eq!(outcome.resumed as usize, LISTS - rest.len());
+    assert_eq!(usize::try_from(outcome.resumed).unwrap(), LISTS - rest.len());
     // True as of the oldest page, and never newer than that for the next run.
     assert!(outcome.run.started_at <= began_at && outcome.run.observed_at <= began_at, "{:?}", outcome.run);
 
@@ -195,7 +195,7 @@ async fn what_was_read_under_something_else_is_read_again() {
     anew.staging.as_mut().unwrap().resumes = false;
     all(stopped.asks(&stopped.source, &anew).await.0);
     restore();
-    stopped.clock.advance(Duration::from_secs(12 * 3600));
+    stopped.clock.advance(Duration::from_hours(12));
     all(stopped.asks_as_before().await);
 }
 
