@@ -7,7 +7,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
-//! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
+//! | `client`, `auth`, `pace`, `meter`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
 //! | `decode`, `value`, `path`, `redact`, `hash`, `identity` | pure: a JSON record as a typed row |
 //! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
@@ -39,6 +39,7 @@ mod failure;
 mod hash;
 mod identity;
 mod lint;
+mod meter;
 mod pace;
 mod paging;
 mod parts;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,6 +18,7 @@ use super::SourceSettings;
 use super::auth::Session;
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Rest;
+pub(crate) use super::meter::Meter;
 use super::pace::{Pace, RateLimit, WAIT_MAX, backoff, server_date};
 use super::paging::next_link;
 use super::secrets::{Scrubber, Setting};
@@ -71,35 +72,6 @@ pub(crate) struct Answer {
     pub received_at: DateTime<Utc>,
     /// Method and URL without secrets, for messages about the content.
     pub request: String,
-}
-
-/// What the requests of one table cost.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    pub requests: AtomicU64,
-    pub retries: AtomicU64,
-    pub waited_ms: AtomicU64,
-    pub bytes: AtomicU64,
-    milliseconds: Mutex<Vec<u32>>,
-}
-
-impl Meter {
-    fn took(&self, time: Duration) {
-        let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        self.milliseconds.lock().unwrap_or_else(PoisonError::into_inner).push(milliseconds);
-    }
-
-    /// The milliseconds within which so many of 100 answers came; none without answers.
-    pub(crate) fn percentile(&self, percent: usize) -> Option<u64> {
-        let mut all = self.milliseconds.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.sort_unstable();
-        let place = (all.len() * percent).div_ceil(100).saturating_sub(1);
-        all.get(place).map(|milliseconds| u64::from(*milliseconds))
-    }
-
-    fn waited(&self, wait: Duration) {
-        self.waited_ms.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
 }
 
 /// A source's client.
