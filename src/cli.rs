@@ -1,7 +1,7 @@
 //! The command line: arguments, one file per command, exit codes.
 //!
 //! stdout is data, stderr is talk; a closed pipe is success. Exit codes: 0 done · 1 exceptions at or above `--fail-on` ·
-//! 2 usage or configuration · 3 a source failed · 4 the warehouse failed or does not verify · 5 committed but incomplete ·
+//! 2 usage or configuration · 3 a source failed · 4 the warehouse failed or does not verify · 5 incomplete: committed with gaps, or out of time ·
 //! 6 another run holds the source · 130, 143 stopped by Ctrl-C or SIGTERM before the work was done. Servers that are
 //! stopped end with 0.
 
@@ -18,10 +18,13 @@ mod diff;
 mod export;
 mod extract;
 mod gaps;
+#[cfg(test)]
+mod incremental_tests;
 mod init;
 mod log;
 mod paint;
 mod pin;
+mod plan;
 mod previous;
 mod serve;
 mod show;
@@ -50,7 +53,7 @@ First steps:
 
 Exit codes:
   0 done   1 exceptions at or above --fail-on   2 usage or configuration   3 a source failed
-  4 the warehouse failed or does not verify   5 committed but incomplete   6 another run holds the source
+  4 the warehouse failed or does not verify   5 incomplete (a table, a check, or the window is over)   6 another run holds the source
   130, 143 stopped by Ctrl-C or SIGTERM before the work was done";
 
 /// A queryable reconciliation warehouse for construction firms.

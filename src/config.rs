@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
 
+pub use limits::{Share, Window};
+
+mod limits;
+
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
     "recon",
@@ -125,6 +129,14 @@ pub struct SourceConfig {
     pub kind: String,
     /// Overrides the manifest's base URL (sandbox, zone, test).
     pub base_url: Option<String>,
+    /// The share of the rate limit that a run takes.
+    pub quota: Option<Share>,
+    /// Requests per minute at most.
+    pub requests_per_minute: Option<u32>,
+    /// Requests in flight at most.
+    pub concurrency: Option<usize>,
+    /// How long a run takes at most; the next one goes on.
+    pub window: Option<Window>,
     /// The settings that the manifest names.
     #[serde(flatten)]
     pub values: BTreeMap<String, SettingValue>,

@@ -7,10 +7,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
-//! | `client`, `auth`, `pace`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
+//! | `client`, `auth`, `pace`, `meter`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
 //! | `decode`, `value`, `path`, `redact`, `hash`, `identity` | pure: a JSON record as a typed row |
-//! | `scope`, `parts` | one list under one parent, to its end; what lists refuse or leave out, record by record |
+//! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
+//! | `parts`, `reopened` | what lists refuse or leave out, record by record |
+//! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
+//! | `recheck` | sums read again whose parts changed meanwhile |
+//! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
 //! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
@@ -19,8 +23,10 @@
 
 pub mod check;
 pub mod manifest;
+pub mod plan;
 pub mod progress;
 
+mod assemble;
 mod auth;
 mod client;
 mod column;
@@ -33,20 +39,26 @@ mod failure;
 mod hash;
 mod identity;
 mod lint;
+mod meter;
 mod pace;
 mod paging;
 mod parts;
 mod path;
+mod recheck;
 mod redact;
+mod refresh;
+mod reopened;
 mod reread;
 mod run;
 mod scope;
 mod secrets;
+mod staging;
 mod template;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -57,10 +69,13 @@ pub use check::{TableCheck, check};
 pub use failure::{Error, Failure, FailureKind};
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
+pub use pace::RateLimit;
+pub use plan::{Plan, TablePlan, plan};
 pub use progress::Progress;
 pub use reread::readers;
 pub use run::run;
 pub use secrets::{Secret, Setting};
+pub use staging::{LASTS as STAGED_FOR, StagingPlace, remove_staged, remove_stale};
 
 /// One configured connection to a system.
 #[derive(Clone, Debug)]
@@ -88,6 +103,10 @@ pub struct Quota {
     pub requests_per_minute: Option<u32>,
     /// Requests in flight at most.
     pub concurrency: Option<usize>,
+    /// The share of the limit that the source tells, in thousandths; none takes all of it.
+    pub share: Option<u32>,
+    /// How long a run takes at most.
+    pub window: Option<std::time::Duration>,
 }
 
 /// How to run.
@@ -105,6 +124,8 @@ pub struct RunOptions {
     pub accept_deletes: Vec<String>,
     /// Where to tell how far it is.
     pub progress: Progress,
+    /// Where read lists wait for the commit, so that a run that was stopped goes on; none keeps nothing.
+    pub staging: Option<StagingPlace>,
     /// Cancelled to stop: the run signs out and ends with [`Error::Interrupted`].
     pub cancel: CancellationToken,
 }
@@ -114,6 +135,8 @@ pub struct RunOptions {
 pub struct PreviousTables {
     /// By table.
     pub tables: BTreeMap<String, PreviousTable>,
+    /// The rate limits that the source told.
+    pub limits: Vec<RateLimit>,
 }
 
 /// What the warehouse knows of one table.
@@ -127,6 +150,30 @@ pub struct PreviousTable {
     pub keys: BTreeMap<String, BTreeSet<String>>,
     /// Details of the drift that was told before, by field.
     pub drift: BTreeMap<String, BTreeSet<String>>,
+    /// Rows by scope.
+    pub rows: BTreeMap<String, u64>,
+    /// How each scope was last read.
+    pub reads: BTreeMap<String, PreviousRead>,
+    /// The content hashes of closed records, by the scope below them.
+    pub closed: BTreeMap<String, String>,
+    /// Keys of records that were open when they were last read, by scope; needed only where `refresh = "open"`.
+    pub open: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The scope of what is listed under a record.
+pub fn scope_of_children(scope: &str, key: &str) -> String {
+    scope::scope_below(scope, key).to_string()
+}
+
+/// How one scope of a table was last read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreviousRead {
+    /// Whether that was complete.
+    pub is_complete: bool,
+    /// Whether the source was heard to the end.
+    pub is_answered: bool,
+    /// When the source was last heard to the end of the whole list.
+    pub swept_at: Option<DateTime<Utc>>,
 }
 
 impl PreviousTables {
@@ -161,6 +208,10 @@ pub struct SourceOutcome {
     pub tables: Vec<TableInput>,
     /// What the requests cost, per table; sign-in under an empty name.
     pub requests: Vec<RequestStatistics>,
+    /// Lists that an earlier run had read, and this one did not ask for again.
+    pub resumed: u64,
+    /// The rate limits that the source told.
+    pub limits: Vec<RateLimit>,
 }
 
 /// What the requests of one table cost.
@@ -176,6 +227,12 @@ pub struct RequestStatistics {
     pub waited_seconds: u64,
     /// Bytes of the answers.
     pub bytes: u64,
+    /// The path of its list, placeholders unfilled.
+    pub path: Option<String>,
+    /// Milliseconds within which half of the answers came.
+    pub p50_ms: Option<u64>,
+    /// Milliseconds within which 99 of 100 answers came.
+    pub p99_ms: Option<u64>,
 }
 
 /// Settings of every source: where tokens are given, if not where the manifest says.

@@ -142,6 +142,7 @@ pub(crate) fn input() -> TableInput {
         drift: Vec::new(),
         cursor: None,
         accept_deletes: false,
+        owners: std::collections::BTreeSet::new(),
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8
             mode: ReadMode::Full,
             accept_deletes: Vec::new(),
             progress: extract::Progress::silent(),
+            resumes: None,
+            window: None,
             stop: stop.clone(),
         };
         run_once(&workspace, &engine, &sources, request).await?;

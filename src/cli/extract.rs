@@ -4,13 +4,16 @@
 //! committed in between, this one is prepared again on the new head and its checks run again; no rows are lost.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::gaps::{self, Gap};
@@ -18,17 +21,25 @@ use super::previous::previous_tables;
 use super::workspace::Workspace;
 use super::{Failure, Global, INCOMPLETE, Stop, trouble};
 use crate::clock::Clock;
+use crate::config::Window;
 use crate::engine::{Engine, Evaluation, Verdict};
-use crate::extract::{Progress, RequestStatistics, RunOptions, SourceOutcome, SourceSettings, did_you_mean};
-use crate::warehouse::commit::{Commit, CommitKind};
+use crate::extract::{
+    Error, Progress, RateLimit, RequestStatistics, RunOptions, SourceOutcome, SourceSettings, StagingPlace,
+    did_you_mean, remove_staged, remove_stale,
+};
+use crate::warehouse::commit::{Commit, CommitKind, Head};
 use crate::warehouse::rows::{self, ColumnType, ReadMode, TableInput};
 use crate::warehouse::{CommitHeader, Error as WarehouseError, Prepared, SystemTable, Warehouse};
 
 /// How often a run is prepared again because another one committed first.
 const REBASE_ATTEMPTS: usize = 5;
 
+/// The largest file of lists that wait for their commit, for each source: years of a large firm.
+const STAGING_BYTES_MAX: u64 = 4 << 30;
+
 /// Arguments of `extract`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ExtractArguments {
     /// Only these sources
     #[arg(long = "source", value_name = "S")]
@@ -42,9 +53,21 @@ pub(super) struct ExtractArguments {
     /// Read what changed since the last run, where a table has a cursor
     #[arg(long)]
     incremental: bool,
+    /// Say what it will cost, and read nothing
+    #[arg(long)]
+    plan: bool,
     /// Confirm that this table's mass deletion is real
     #[arg(long = "accept-deletes", value_name = "T")]
     accept_deletes: Vec<String>,
+    /// Go on where a run stopped that ended less than 12 hours ago: the default
+    #[arg(long, conflicts_with = "anew")]
+    resume: bool,
+    /// Read again what a stopped run had read
+    #[arg(long)]
+    anew: bool,
+    /// Stop after this time, such as 30m; the next run goes on
+    #[arg(long, value_name = "TIME")]
+    window: Option<Window>,
     /// The run's moment, for simulations: recorded for ever in the commit
     #[arg(long, value_name = "T")]
     now: Option<DateTime<Utc>>,
@@ -63,6 +86,10 @@ pub(super) struct RunRequest {
     pub(super) accept_deletes: Vec<String>,
     /// Where progress shows.
     pub(super) progress: Progress,
+    /// Whether it goes on with what a stopped run read; none keeps nothing for a next one.
+    pub(super) resumes: Option<bool>,
+    /// How long it takes at most, whatever the sources' settings.
+    pub(super) window: Option<Duration>,
     /// Who may stop it.
     pub(super) stop: Stop,
 }
@@ -77,6 +104,8 @@ pub(super) struct RunReport {
     pub(super) failures: Vec<String>,
     /// What was not read to its end.
     pub(super) gaps: Vec<Gap>,
+    /// Lists that a stopped run had read.
+    pub(super) resumed: u64,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result<u8, Failure> {
@@ -85,15 +114,22 @@ pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result
     let sources = workspace.setup.sources(&arguments.sources)?;
     check_names(&sources, &arguments.tables, "--table")?;
     check_names(&sources, &arguments.accept_deletes, "--accept-deletes")?;
+    let clock = arguments.now.map_or(Clock::Machine, Clock::given);
+    if arguments.plan {
+        return super::plan::run(&workspace, &sources, &arguments.tables, &clock).await;
+    }
     let engine = workspace.engine().await?;
     let request = RunRequest {
-        clock: arguments.now.map_or(Clock::Machine, Clock::given),
+        clock,
         tables: arguments.tables.clone(),
         mode: if arguments.incremental { ReadMode::Incremental } else { ReadMode::Full },
         accept_deletes: arguments.accept_deletes.clone(),
         progress: if global.no_progress || global.quiet { Progress::silent() } else { Progress::stderr() },
+        resumes: Some(!arguments.anew),
+        window: arguments.window.map(|Window(span)| span),
         stop,
     };
+    remove_stale(&workspace.setup.config.directory);
     let report = run_once(&workspace, &engine, &sources, request).await?;
     // What happened is in the commit and in the exit code: a closed stderr changes neither.
     let _ = tell(&report, global.quiet);
@@ -131,10 +167,16 @@ pub(super) async fn run_once(
         // Not to be stopped any more: it is one file, there or not.
         match workspace.warehouse.publish(prepared).await {
             Ok(head) => {
+                // What a source that failed had given waits for the next run.
+                let is_committed = |source: &&SourceSettings| outcomes.iter().any(|it| it.run.source == source.name);
+                for source in sources.iter().filter(is_committed) {
+                    remove_staged(&staging_path(workspace, source));
+                }
                 remove_dropped(&workspace.warehouse).await;
                 let commit =
                     head.commits.last().map(Arc::clone).ok_or_else(|| Failure::warehouse(anyhow!("empty chain")))?;
-                return Ok(RunReport { commit, evaluation, failures, gaps });
+                let resumed = outcomes.iter().map(|outcome| outcome.resumed).sum();
+                return Ok(RunReport { commit, evaluation, failures, gaps, resumed });
             }
             Err(WarehouseError::Conflict { .. }) => {
                 tracing::info!("another run committed first: preparing again on its head");
@@ -172,6 +214,8 @@ async fn prepare(
     engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
     let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
     prepared.add(requests).await.map_err(Failure::warehouse)?;
+    let limits = limits_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
+    prepared.add(limits).await.map_err(Failure::warehouse)?;
     let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
     prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
     Ok((prepared, evaluation, gaps))
@@ -187,7 +231,50 @@ async fn remove_dropped(warehouse: &Warehouse) {
 }
 
 fn interrupted(request: &RunRequest) -> Failure {
-    request.stop.failure("sessions are closed, nothing of this run was committed\nhint: run again, it starts anew")
+    let hint = match request.resumes {
+        Some(_) => "run again within 12 hours, it goes on with what was read",
+        None => "run again, it starts anew",
+    };
+    request.stop.failure(&format!("sessions are closed, nothing of this run was committed\nhint: {hint}"))
+}
+
+/// The time was up before everything was read. Not an error of anybody, but no answer either: the code of what is incomplete.
+fn out_of_time() -> Failure {
+    let text = "the window is over, sessions are closed, nothing of this run was committed yet\n\
+                hint: run again within 12 hours, it goes on with what was read";
+    Failure { code: INCOMPLETE, error: anyhow!(text) }
+}
+
+/// Where a source's lists wait for their commit.
+fn staging_path(workspace: &Workspace, source: &SourceSettings) -> PathBuf {
+    let id: String = workspace.warehouse.id().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    StagingPlace::path(&workspace.setup.config.directory, &source.name, &id)
+}
+
+fn staging(workspace: &Workspace, head: &Head, source: &SourceSettings, resumes: bool) -> StagingPlace {
+    let is_of_source = |commit: &&Arc<Commit>| commit.runs.iter().any(|run| run.source == source.name);
+    let last = head.commits.iter().rev().find(is_of_source).map_or(0, |commit| commit.number);
+    StagingPlace {
+        path: staging_path(workspace, source),
+        base: format!("{} {last}", workspace.warehouse.id()),
+        bytes_max: STAGING_BYTES_MAX,
+        resumes,
+    }
+}
+
+/// Cancelled when a person stops the run, or when its time is up.
+fn time_limit(request: &RunRequest, source: &SourceSettings) -> CancellationToken {
+    let token = request.stop.token().child_token();
+    if let Some(window) = request.window.or(source.quota.window) {
+        let token = token.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(window) => token.cancel(),
+                () = token.cancelled() => {}
+            }
+        });
+    }
+    token
 }
 
 /// Refuses a table that no source has.
@@ -230,7 +317,8 @@ async fn read_sources(
                 .map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
-            cancel: request.stop.token(),
+            staging: request.resumes.map(|resumes| staging(workspace, &head, source, resumes)),
+            cancel: time_limit(request, source),
         };
         // A task each: reading pages is work too.
         let source = source.clone();
@@ -241,6 +329,9 @@ async fn read_sources(
     // Also if one was quick enough to finish: half of a run is none.
     if request.stop.token().is_cancelled() {
         return Err(interrupted(request));
+    }
+    if results.iter().any(|result| matches!(result, Ok(Err(Error::Interrupted { .. })))) {
+        return Err(out_of_time());
     }
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for result in results {
@@ -257,7 +348,7 @@ async fn read_sources(
 }
 
 /// The tables among those asked for that a source has.
-fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
+pub(super) fn tables_of(source: &SourceSettings, wanted: &[String]) -> Vec<String> {
     let known = source.manifest.tables.iter().map(|table| table.name.clone());
     known.filter(|name| wanted.contains(name)).collect()
 }
@@ -274,6 +365,11 @@ fn requests_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInpu
     let count = |get: fn(&RequestStatistics) -> u64| -> ArrayRef {
         Arc::new(requests.iter().map(|(_, row)| i64::try_from(get(row)).ok()).collect::<Int64Array>())
     };
+    let time = |get: fn(&RequestStatistics) -> Option<u64>| -> ArrayRef {
+        let times = requests.iter().map(|(_, row)| get(row).and_then(|time| i64::try_from(time).ok()));
+        Arc::new(times.collect::<Int64Array>())
+    };
+    let paths = requests.iter().map(|(_, row)| row.path.as_deref());
     SystemTable {
         table: "requests",
         mode: ReadMode::Append,
@@ -287,6 +383,37 @@ fn requests_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInpu
             ("retries", ColumnType::Int64, count(|row| row.retries)),
             ("waited_seconds", ColumnType::Int64, count(|row| row.waited_seconds)),
             ("bytes", ColumnType::Int64, count(|row| row.bytes)),
+            ("path", ColumnType::Text, Arc::new(paths.collect::<StringArray>())),
+            ("p50_ms", ColumnType::Int64, time(|row| row.p50_ms)),
+            ("p99_ms", ColumnType::Int64, time(|row| row.p99_ms)),
+        ],
+    }
+    .into_input()
+}
+
+/// The rate limits that the sources told, as rows to append.
+fn limits_table(outcomes: &[SourceOutcome], clock: &Clock) -> Result<TableInput, WarehouseError> {
+    let limits: Vec<(&str, RateLimit)> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.limits.iter().map(|limit| (outcome.run.source.as_str(), *limit)))
+        .collect();
+    let numbers = |get: fn(&RateLimit) -> u32| -> ArrayRef {
+        Arc::new(limits.iter().map(|(_, limit)| Some(i64::from(get(limit)))).collect::<Int64Array>())
+    };
+    SystemTable {
+        table: "rate_limits",
+        mode: ReadMode::Append,
+        keys: limits.iter().map(|(source, limit)| rows::join_key([*source, &limit.requests.to_string()])).collect(),
+        scopes: None,
+        extracted_at: vec![clock.now(); limits.len()],
+        columns: vec![
+            (
+                "source",
+                ColumnType::Text,
+                Arc::new(limits.iter().map(|(source, _)| Some(*source)).collect::<StringArray>()),
+            ),
+            ("limit_requests", ColumnType::Int64, numbers(|limit| limit.requests)),
+            ("window_seconds", ColumnType::Int64, numbers(|limit| limit.window_seconds)),
         ],
     }
     .into_input()
@@ -305,6 +432,9 @@ fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
     let requests: u64 = commit.runs.iter().map(|run| run.requests).sum();
     if !quiet {
         writeln!(out, "commit {}: {changed} records changed, {requests} requests", commit.number)?;
+        if report.resumed > 0 {
+            writeln!(out, "{} lists were read before, by a run that did not end", report.resumed)?;
+        }
     }
     let hints = gaps::tell(&report.gaps, &mut out)?;
     for check in report.not_evaluated() {

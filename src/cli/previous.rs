@@ -3,17 +3,23 @@
 //! Invariant: a cursor counts only for the declaration it was read under. With another column, path or filter, what did not
 //! change at the source is new to us, so the table is read in full.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::util::display::array_value_to_string;
+use chrono::{DateTime, TimeDelta};
 use futures::TryStreamExt;
 
 use crate::definitions::Definitions;
-use crate::extract::manifest::Manifest;
-use crate::extract::{PreviousTable, PreviousTables, SourceSettings};
+use crate::extract::manifest::{Manifest, Refresh, Table};
+use crate::extract::{PreviousRead, PreviousTable, PreviousTables, RateLimit, SourceSettings};
 use crate::warehouse::commit::{Commit, Head};
-use crate::warehouse::rows::{self, ReadMode, SYSTEM_SOURCE};
+use crate::warehouse::rows::{self, CoverageStatus, ReadMode, SYSTEM_SOURCE};
 use crate::warehouse::{Error, Warehouse};
+
+/// How long a limit is remembered that is not told again: an hour's shows only when it is nearly spent, and vendors change them.
+const LIMITS_LAST: TimeDelta = TimeDelta::days(30);
 
 /// What the warehouse knows of a source's tables.
 ///
@@ -35,19 +41,40 @@ pub(super) async fn previous_tables(
         {
             known.cursor = Some(cursor.to_owned());
         }
-        // Two columns of every table, a batch at a time: no table is held whole.
-        let may_hide = source.manifest.table(&table).is_some_and(|table| table.may_hide);
-        let wants_keys = may_hide || parents.contains(&table.as_str());
-        let mut batches =
-            warehouse.stream_state(head, head.number(), &source.name, &table, Vec::new(), |name| name == rows::SCOPE);
+        // A few columns of every table, a batch at a time: no table is held whole.
+        let declared = source.manifest.table(&table);
+        let is_parent = parents.contains(&table.as_str());
+        let wants_keys = is_parent || declared.is_some_and(|table| table.may_hide);
+        let closed: BTreeMap<String, Vec<String>> = declared.map(|table| table.closed.clone()).unwrap_or_default();
+        let columns = declared.filter(|_| !closed.is_empty()).map(Table::column_types).unwrap_or_default();
+        let hash = (!closed.is_empty()).then_some(rows::HASH);
+        let wanted: BTreeSet<String> =
+            closed.keys().map(String::as_str).chain([rows::SCOPE]).chain(hash).map(str::to_owned).collect();
+        let mut batches = warehouse
+            .stream_state(head, head.number(), &source.name, &table, columns, move |name| wanted.contains(name));
         while let Some(batch) = batches.try_next().await? {
             let (Some(scopes), Some(keys)) = (texts(&batch, rows::SCOPE), texts(&batch, rows::KEY)) else { continue };
-            for (scope, key) in scopes.iter().zip(keys).filter_map(|(scope, key)| Some((scope?, key?))) {
+            let is_closed = closed_rows(&batch, &closed);
+            let hashes = texts(&batch, rows::HASH);
+            for (row, (scope, key)) in scopes.iter().zip(keys).enumerate() {
+                let (Some(scope), Some(key)) = (scope, key) else { continue };
                 if !known.scopes.contains(scope) {
                     known.scopes.insert(scope.to_owned());
                 }
+                *known.rows.entry(scope.to_owned()).or_default() += 1;
                 if wants_keys {
                     known.keys.entry(scope.to_owned()).or_default().insert(key.to_owned());
+                }
+                if closed.is_empty() {
+                    continue;
+                }
+                let is_closed = is_closed.get(row).copied().unwrap_or_default();
+                if is_parent && is_closed {
+                    let hash = hashes.map(|hashes| hashes.value(row).to_owned()).unwrap_or_default();
+                    known.closed.insert(crate::extract::scope_of_children(scope, key), hash);
+                }
+                if !is_closed && declared.is_some_and(|table| table.refresh == Refresh::Open && !is_parent) {
+                    known.open.entry(scope.to_owned()).or_default().insert(key.to_owned());
                 }
             }
         }
@@ -67,7 +94,78 @@ pub(super) async fn previous_tables(
             }
         }
     }
+    reads(warehouse, head, source, &mut previous).await?;
+    previous.limits = limits(warehouse, head, source).await?;
     Ok(previous)
+}
+
+/// How each scope was last read, from the coverage of the newest commit.
+async fn reads(
+    warehouse: &Warehouse,
+    head: &Head,
+    source: &SourceSettings,
+    previous: &mut PreviousTables,
+) -> Result<(), Error> {
+    for batch in warehouse.read_state(head, head.number(), SYSTEM_SOURCE, "coverage").await? {
+        let column = |name| texts(&batch, name);
+        let (Some(sources), Some(tables), Some(scopes), Some(statuses)) =
+            (column("source"), column("table_name"), column("scope"), column("status"))
+        else {
+            continue;
+        };
+        let swept = batch.column_by_name("swept_at");
+        let swept = swept.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        for row in (0..batch.num_rows()).filter(|row| sources.value(*row) == source.name) {
+            let Some(known) = previous.tables.get_mut(tables.value(row)) else { continue };
+            let status = CoverageStatus::parse(statuses.value(row));
+            let swept_at = swept.filter(|swept| swept.is_valid(row)).map(|swept| swept.value(row));
+            let read = PreviousRead {
+                is_complete: status.is_some_and(CoverageStatus::is_complete),
+                is_answered: status.is_some_and(CoverageStatus::is_answered),
+                swept_at: swept_at.and_then(DateTime::from_timestamp_micros),
+            };
+            known.reads.insert(scopes.value(row).to_owned(), read);
+        }
+    }
+    Ok(())
+}
+
+/// The rate limits that the source told lately, each with the longest window that was seen.
+async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> Result<Vec<RateLimit>, Error> {
+    let mut limits: BTreeMap<u32, u32> = BTreeMap::new();
+    let oldest = head.last().map(|commit| (commit.committed_at - LIMITS_LAST).timestamp_micros()).unwrap_or_default();
+    for batch in warehouse.read_state(head, head.number(), SYSTEM_SOURCE, "rate_limits").await? {
+        let number = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>().map(PrimitiveArray::values);
+        let (Some(sources), Some(requests), Some(seconds)) =
+            (texts(&batch, "source"), number("limit_requests"), number("window_seconds"))
+        else {
+            continue;
+        };
+        let at = batch.column_by_name(rows::EXTRACTED_AT);
+        let at = at.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let Some(at) = at.map(PrimitiveArray::values) else { continue };
+        let lately = at.iter().map(|at| *at >= oldest);
+        let told = sources.iter().zip(requests).zip(seconds).zip(lately).filter(|(_, is_late)| *is_late);
+        for ((of, requests), seconds) in told.map(|(told, _)| told) {
+            let (Ok(requests), Ok(seconds)) = (u32::try_from(*requests), u32::try_from(*seconds)) else { continue };
+            if of == Some(source.name.as_str()) {
+                let longest = limits.entry(requests).or_default();
+                *longest = seconds.max(*longest);
+            }
+        }
+    }
+    Ok(limits.into_iter().map(|(requests, window_seconds)| RateLimit { requests, window_seconds }).collect())
+}
+
+/// For each row of a state whether its record is closed.
+fn closed_rows(batch: &RecordBatch, closed: &BTreeMap<String, Vec<String>>) -> Vec<bool> {
+    let holds = |row: usize, name: &str, words: &[String]| {
+        let column = batch.column_by_name(name).filter(|column| column.is_valid(row));
+        let text = column.and_then(|column| array_value_to_string(column, row).ok());
+        text.is_some_and(|text| words.contains(&text))
+    };
+    let is_closed = |row: usize| closed.iter().all(|(name, words)| holds(row, name, words));
+    (0..batch.num_rows()).map(|row| !closed.is_empty() && is_closed(row)).collect()
 }
 
 fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
@@ -143,7 +241,7 @@ mod tests {
 
     async fn commit(warehouse: &Warehouse, definitions: &Definitions, cursor: Option<&str>) {
         let hash = warehouse.put_definitions(&definitions.to_json()).await.unwrap();
-        let observed_at = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let observed_at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let clock = Clock::Shared(SharedClock::new(observed_at));
         let header =
             CommitHeader { kind: CommitKind::Extract, clock: &clock, definitions: hash, runs: Vec::new(), observed_at };
@@ -160,6 +258,7 @@ mod tests {
                 drift: Vec::new(),
                 cursor: cursor.map(str::to_owned),
                 accept_deletes: false,
+                owners: BTreeSet::new(),
             };
             prepared.add(input).await.unwrap();
         }

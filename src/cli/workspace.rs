@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use datafusion::error::DataFusionError;
 
 use super::{Failure, Global, trouble};
-use crate::config::{Config, SecretReference, SettingValue, SourceConfig};
+use crate::config::{Config, SecretReference, SettingValue, Share, SourceConfig, Window};
 use crate::definitions::{Definitions, SETTINGS_FILE};
 use crate::engine::{Engine, EngineSettings, Error as EngineError, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
@@ -146,7 +146,12 @@ impl Setup {
             values,
             redaction_key,
             redaction_key_before,
-            quota: Quota::default(),
+            quota: Quota {
+                requests_per_minute: source.requests_per_minute,
+                concurrency: source.concurrency,
+                share: source.quota.map(|Share(thousandths)| thousandths),
+                window: source.window.map(|Window(span)| span),
+            },
         };
         settings.with_defaults().map_err(|error| vec![anyhow::Error::from(error)])
     }

@@ -96,7 +96,7 @@ impl Registrar<'_> {
             }
         }
         self.view("meta", "problems", Recipe::Problems);
-        for name in ["coverage", "rejects", "drift", "requests"] {
+        for name in ["coverage", "rejects", "drift", "requests", "rate_limits"] {
             self.view("meta", name, Recipe::Sql(format!("select * from system.{name}")));
         }
     }

@@ -134,6 +134,7 @@ pub(crate) fn system_input(table: &str, key: &[&str], rows: &[Row], at: DateTime
         drift: Vec::new(),
         cursor: None,
         accept_deletes: true,
+        owners: std::collections::BTreeSet::new(),
     })
 }
 

@@ -145,12 +145,12 @@ pub struct SystemTable {
 }
 
 /// Name, whether commits only ever add rows, columns.
-const SYSTEM_TABLES: [(&str, bool, &str); 7] = [
+const SYSTEM_TABLES: [(&str, bool, &str); 8] = [
     (
         "coverage",
         false,
         "source text, table_name text, scope text, project text, status text, mode text, row_count int64, \
-         expected_row_count int64, observed_at timestamp, complete_at timestamp, error text",
+         expected_row_count int64, observed_at timestamp, complete_at timestamp, error text, swept_at timestamp",
     ),
     (
         "record_statuses",
@@ -178,8 +178,10 @@ const SYSTEM_TABLES: [(&str, bool, &str); 7] = [
     (
         "requests",
         true,
-        "source text, table_name text, requests int64, retries int64, waited_seconds int64, bytes int64",
+        "source text, table_name text, requests int64, retries int64, waited_seconds int64, bytes int64, path text, \
+         p50_ms int64, p99_ms int64",
     ),
+    ("rate_limits", true, "source text, limit_requests int64, window_seconds int64"),
 ];
 
 /// All tables of our own results, whether or not a commit has written them yet.

@@ -249,6 +249,7 @@ impl Firm {
             drift: Vec::new(),
             cursor: None,
             accept_deletes: true,
+            owners: std::collections::BTreeSet::new(),
         }
     }
 

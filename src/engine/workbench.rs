@@ -91,7 +91,7 @@ impl<'a> Workbench<'a> {
 
     /// What we say of ourselves has views over the tables that are empty here.
     async fn plan_meta(&self) -> Result<(), Error> {
-        for name in ["coverage", "rejects", "drift", "requests"] {
+        for name in ["coverage", "rejects", "drift", "requests", "rate_limits"] {
             let name = ("meta".to_owned(), name.to_owned());
             if !self.engine.blueprint.queries.contains_key(&name) {
                 let plan =

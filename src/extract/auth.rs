@@ -73,14 +73,14 @@ impl Login {
                 target: url.clone(),
                 query: Vec::new(),
                 body: Body::Form(form.clone()),
-                is_trial: false,
+                refusals_max: None,
             },
             Self::Cookies { path, body } => Request {
                 method: Method::POST,
                 target: path.clone(),
                 query: Vec::new(),
                 body: Body::Json(Value::Object(body.clone())),
-                is_trial: false,
+                refusals_max: None,
             },
         })
     }
@@ -224,7 +224,7 @@ impl Session {
             target: path.clone(),
             query: Vec::new(),
             body: Body::Empty,
-            is_trial: false,
+            refusals_max: None,
         };
         meter.requests.fetch_add(1, Ordering::Relaxed);
         let sent = tokio::time::timeout(SIGN_OUT_MAX, client.send_now(&request)).await;

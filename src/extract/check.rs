@@ -38,7 +38,7 @@ pub async fn check(
     clock: &Clock,
     cancel: &CancellationToken,
 ) -> Result<Vec<TableCheck>, Error> {
-    let client = Client::new(source, clock)?;
+    let client = Client::new(source, clock, &[])?;
     let meter = Meter::default();
     let checks = tokio::select! {
         biased;
@@ -58,7 +58,7 @@ pub async fn check(
 async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> Result<Vec<TableCheck>, Error> {
     let name = source.name.clone();
     client.session.ensure(client, meter).await.map_err(|failure| Error::Denied { name, failure })?;
-    let reader = Reader { source, client, started_at: client.clock().now() };
+    let reader = Reader { source, client, started_at: client.clock().now(), staging: None, previous: None };
     let mut samples: BTreeMap<&str, Arc<ParentRow>> = BTreeMap::new();
     let mut checks = Vec::new();
     for (table, _) in order(source, None)? {
@@ -108,6 +108,7 @@ fn parent_row(read: &ScopeRead<'_>, row: &super::decode::Row) -> Arc<ParentRow> 
         key: row.key.clone(),
         scope: Arc::clone(&read.scope),
         cells: row.cells.clone(),
+        hash: row.hash.clone(),
         project,
         is_deleted: false,
         above,

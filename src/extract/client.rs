@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
@@ -18,7 +18,8 @@ use super::SourceSettings;
 use super::auth::Session;
 use super::failure::{Error, Failure, FailureKind};
 use super::manifest::Rest;
-use super::pace::{Pace, WAIT_MAX, backoff, server_date};
+pub(crate) use super::meter::Meter;
+use super::pace::{Pace, RateLimit, WAIT_MAX, backoff, server_date};
 use super::paging::next_link;
 use super::secrets::{Scrubber, Setting};
 use super::template::{Piece, Unset, fill, plain};
@@ -40,8 +41,9 @@ pub(crate) struct Request {
     pub target: String,
     pub query: Vec<(String, String)>,
     pub body: Body,
-    /// Only to see whether the source accepts it: a refusal is the answer, and not tried again.
-    pub is_trial: bool,
+    /// How often a refusal is heard before it is believed, where something smaller can be asked for instead; none tries as
+    /// often as anything.
+    pub refusals_max: Option<u32>,
 }
 
 /// A request's body.
@@ -56,7 +58,7 @@ pub(crate) enum Body {
 impl Request {
     /// A `GET`.
     pub(crate) fn get(target: String, query: Vec<(String, String)>) -> Self {
-        Self { method: Method::GET, target, query, body: Body::None, is_trial: false }
+        Self { method: Method::GET, target, query, body: Body::None, refusals_max: None }
     }
 }
 
@@ -70,21 +72,6 @@ pub(crate) struct Answer {
     pub received_at: DateTime<Utc>,
     /// Method and URL without secrets, for messages about the content.
     pub request: String,
-}
-
-/// What the requests of one table cost.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    pub requests: AtomicU64,
-    pub retries: AtomicU64,
-    pub waited_ms: AtomicU64,
-    pub bytes: AtomicU64,
-}
-
-impl Meter {
-    fn waited(&self, wait: Duration) {
-        self.waited_ms.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
 }
 
 /// A source's client.
@@ -118,8 +105,8 @@ enum Trouble {
 }
 
 impl Client {
-    /// A client for `source`; nothing is sent yet.
-    pub(crate) fn new(source: &SourceSettings, clock: &Clock) -> Result<Self, Error> {
+    /// A client for `source`, which told `limits` before; nothing is sent yet.
+    pub(crate) fn new(source: &SourceSettings, clock: &Clock, limits: &[RateLimit]) -> Result<Self, Error> {
         install_crypto();
         let rest = &source.manifest.rest;
         let settings_error =
@@ -154,7 +141,7 @@ impl Client {
                 .unwrap_or_else(|| "the path may be wrong, or the system hides what we may not read".into()),
             attempts: rest.retry.attempts.max(1),
             clock: clock.clone(),
-            pace: Pace::new(&rest.rate, source.quota.requests_per_minute),
+            pace: Pace::new(&rest.rate, source.quota, limits),
             scrubber: Scrubber::new(&source.values),
             session,
             unreachable: AtomicU32::new(0),
@@ -191,6 +178,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether a refusal would be the same again.
+    pub(crate) fn is_final(&self, failure: &Failure) -> bool {
+        self.final_text.iter().any(|text| failure.what.contains(text.as_str()))
     }
 
     /// Sends a request of the sign-in itself.
@@ -231,7 +223,7 @@ impl Client {
                 Err(trouble) => trouble,
             };
             let Trouble::Again { failure, wait, is_rate_limit, at } = trouble else { return Err(trouble) };
-            if request.is_trial && failure.kind == FailureKind::Refused {
+            if failure.kind == FailureKind::Refused && request.refusals_max.is_some_and(|max| attempt >= max) {
                 return Err(Trouble::Final(failure));
             }
             let is_worth_it =
@@ -273,10 +265,12 @@ impl Client {
     async fn once(&self, request: &Request, is_signed: bool, meter: &Meter) -> Result<Answer, Trouble> {
         let url = self.url(request).map_err(Trouble::Final)?;
         let shown = self.scrubber.scrub(&format!("{} {url}", request.method));
-        meter.waited(self.pace.enter(&self.clock).await);
+        meter.waited(self.pace.enter(is_signed, &self.clock).await);
         meter.requests.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
         let sent = self.send(request, url.clone(), is_signed).await;
-        self.pace.leave(sent.as_ref().ok().map(|(_, headers, _)| headers), &self.clock).await;
+        meter.took(began.elapsed());
+        self.pace.leave(sent.as_ref().ok().map(|(_, headers, _)| headers), is_signed, &self.clock).await;
         let (status, headers, body) = sent.map_err(|error| self.not_sent(&error, &shown))?;
         meter.bytes.fetch_add(u64::try_from(body.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if let Some(date) = server_date(&headers) {

@@ -12,6 +12,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::hash::content_hash;
@@ -22,7 +23,7 @@ use super::value::{Cell, cell};
 use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
 
 /// A record that became a row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// Its key.
     pub key: String,

@@ -3,8 +3,10 @@
 //! A difference is told once: fields that the manifest leaves out are noted when a table is first seen (`unmapped`), a field
 //! that appears later is `new`, one whose kind changes is `type`, one that no record has any more is `missing`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::PreviousTables;
@@ -13,11 +15,11 @@ use super::manifest::{ColumnFrom, Manifest, Table};
 use crate::warehouse::rows::{Drift, ReadMode};
 
 /// What the records of a table were seen to hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Seen {
     records: u64,
-    fields: BTreeMap<String, BTreeSet<&'static str>>,
-    misshapen: BTreeMap<String, &'static str>,
+    fields: BTreeMap<String, BTreeSet<Cow<'static, str>>>,
+    misshapen: BTreeMap<String, Cow<'static, str>>,
 }
 
 impl Seen {
@@ -27,14 +29,14 @@ impl Seen {
         self.records += 1;
         for (name, value) in fields {
             if let Some(kinds) = self.fields.get_mut(name) {
-                kinds.extend(kind(value));
+                kinds.extend(kind(value).map(Cow::Borrowed));
             } else {
-                self.fields.insert(name.clone(), kind(value).into_iter().collect());
+                self.fields.insert(name.clone(), kind(value).map(Cow::Borrowed).into_iter().collect());
             }
         }
         for (name, column) in &table.columns {
             if !self.misshapen.contains_key(name) && decoder.has_wrong_shape(record, column) {
-                self.misshapen.insert(name.clone(), "a structure");
+                self.misshapen.insert(name.clone(), Cow::Borrowed("a structure"));
             }
         }
     }
@@ -63,7 +65,7 @@ impl Seen {
         let is_told = |drift: &Drift| told(&drift.field).is_some_and(|details| details.contains(&drift.detail));
         let mut drift = self.of_columns(table, mode);
         for (field, kinds) in self.unmapped(manifest, table) {
-            let words: Vec<&str> = kinds.iter().copied().collect();
+            let words: Vec<&str> = kinds.iter().map(AsRef::as_ref).collect();
             let words = if words.is_empty() { "null".to_owned() } else { words.join(" or ") };
             let detail = format!("records hold `{field}` ({words}), which the manifest does not know");
             let kind = match told(field) {
@@ -102,7 +104,7 @@ impl Seen {
         &'a self,
         manifest: &'a Manifest,
         table: &'a Table,
-    ) -> impl Iterator<Item = (&'a String, &'a BTreeSet<&'static str>)> {
+    ) -> impl Iterator<Item = (&'a String, &'a BTreeSet<Cow<'static, str>>)> {
         let mut known: BTreeSet<&str> =
             table.ignore.iter().chain(table.sensitive.keys()).map(|path| first(path)).collect();
         let inner = manifest.tables.iter().filter_map(|other| other.embedded.as_ref());
@@ -178,7 +180,7 @@ name = { type = "text", path = "names.long" }
         for (field, detail) in details {
             known.drift.entry((*field).to_owned()).or_default().insert((*detail).to_owned());
         }
-        PreviousTables { tables: BTreeMap::from([("things".to_owned(), known)]) }
+        PreviousTables { tables: BTreeMap::from([("things".to_owned(), known)]), ..PreviousTables::default() }
     }
 
     #[test]

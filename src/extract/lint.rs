@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::manifest::{Auth, ColumnFrom, Manifest, Method, Table};
+use super::manifest::{Auth, ColumnFrom, Manifest, Method, Refresh, Table};
 use super::template::{Piece, pieces};
 
 /// Every problem of a parsed manifest, each with its place.
@@ -132,10 +132,16 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     for key in table.key.iter().filter(|key| table.column(key).is_none()) {
         found.push(format!("key column `{key}` is not declared{}", did_you_mean(key, declared())));
     }
-    for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless)] {
+    for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless), ("changed", &table.changed)] {
         for name in name.iter().filter(|name| table.column(name).is_none()) {
             found.push(format!("{key} column `{name}` is not declared{}", did_you_mean(name, declared())));
         }
+    }
+    for name in table.closed.keys().filter(|name| table.column(name).is_none()) {
+        found.push(format!("closed: column `{name}` is not declared{}", did_you_mean(name, declared())));
+    }
+    if table.refresh == Refresh::Open && (table.closed.is_empty() || table.cursor.is_none()) {
+        found.push("refresh = \"open\" needs `closed`, which says what is not open, and a `cursor`".into());
     }
     for (name, column) in &table.columns {
         if name.starts_with('_') {

@@ -268,6 +268,18 @@ pub struct Table {
     /// How an incremental read asks for what changed.
     #[serde(default)]
     pub cursor: Option<Cursor>,
+    /// The column that tells when a record changed; none takes that of the cursor's field.
+    #[serde(default)]
+    pub changed: Option<String>,
+    /// What an incremental read looks at beside what the source says has changed.
+    #[serde(default)]
+    pub refresh: Refresh,
+    /// Columns and the words that they all hold in a closed record: one that nobody is expected to change any more.
+    #[serde(default)]
+    pub closed: BTreeMap<String, Vec<String>>,
+    /// Days after which an incremental read reads a list in full all the same; none takes what is usual.
+    #[serde(default)]
+    pub sweep_days: Option<u32>,
     /// Paths that do not count as content.
     #[serde(default)]
     pub ignore: Vec<String>,
@@ -367,6 +379,17 @@ pub struct Cursor {
     /// How far to reach back behind the last run's start.
     #[serde(default)]
     pub overlap_seconds: u32,
+}
+
+/// What an incremental read looks at again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refresh {
+    /// What the source says has changed.
+    #[default]
+    Changed,
+    /// That, and all records that are not closed or were not when they were last read: their balances move without a word.
+    Open,
 }
 
 /// How a cursor is written into the query.

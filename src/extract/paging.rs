@@ -61,6 +61,8 @@ pub(crate) struct Pager<'a> {
     seen: BTreeSet<String>,
     total: Option<u64>,
     is_guess: bool,
+    /// The size of pages by offset, where the source gives fewer than asked for.
+    capped_at: Option<u64>,
     moved: Option<String>,
 }
 
@@ -75,6 +77,7 @@ impl<'a> Pager<'a> {
             seen: BTreeSet::new(),
             total: None,
             is_guess: false,
+            capped_at: None,
             moved: None,
         }
     }
@@ -147,11 +150,16 @@ impl<'a> Pager<'a> {
         if self.last.as_ref().is_some_and(|last| !page.keys.contains(last)) {
             return Next::Moved;
         }
+        // A cap of the source is a round number: the first page that is one may be cut off there.
+        let is_cap = self.pages == 1 && received < top && received > 1 && received.is_multiple_of(ROUND);
+        if is_cap {
+            self.capped_at = Some(received);
+        }
         // Longer than asked for: the source ignores the size and gave the whole list.
-        if received != top {
+        if received > top || received < self.capped_at.unwrap_or(top) {
             return Next::Complete;
         }
-        self.is_guess = false;
+        self.is_guess = is_cap;
         // A page of one record has none to spare.
         self.last = page.keys.last().filter(|_| top > 1).cloned();
         self.records -= u64::from(self.last.is_some());
@@ -164,12 +172,11 @@ impl<'a> Pager<'a> {
             return Next::Link(next.clone());
         }
         let records = u64::try_from(page.records).unwrap_or(u64::MAX);
-        let is_full = match page.size {
-            Some(size) => records >= size.min(per_page),
-            // Told nothing, and a round number: a cap of 30 or 50 looks the same as a list that ends there.
-            None => records >= per_page || records.is_multiple_of(ROUND),
-        };
-        let is_worth_it = self.total.map_or(is_full, |total| self.records < total) && page.records > 0;
+        let is_full = records >= page.size.map_or(per_page, |size| size.min(per_page));
+        // Told nothing, and a round number: a cap of 30 or 50 looks the same as a list that ends there.
+        let is_cap = page.size.is_none() && records.is_multiple_of(ROUND);
+        // A full page goes on whatever the total says: it may be too low.
+        let is_worth_it = (is_full || self.total.map_or(is_cap, |total| self.records < total)) && page.records > 0;
         // No link at all: many lists page without saying so. A full page, or a total not yet reached, is worth a try.
         if !page.has_link && is_worth_it {
             self.is_guess = true;
@@ -323,6 +330,38 @@ mod tests {
         let mut pager = Pager::new(&paging);
         assert!(matches!(pager.next(&page(2, "a")), Next::Parameters(_)));
         assert!(matches!(pager.next(&page(2, "a")), Next::Broken(_)));
+    }
+
+    #[test]
+    fn a_source_that_gives_fewer_than_asked_for_is_read_on() {
+        let paging = offset(500);
+        let keys = |from: usize, to: usize| Page {
+            records: to - from,
+            digest: format!("{from}-{to}"),
+            keys: (from..to).map(|key| key.to_string()).collect(),
+            ..Page::default()
+        };
+        let at = |skip: &str| Next::Parameters(vec![("$top".into(), "500".into()), ("$skip".into(), skip.into())]);
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(0, 100)), at("99"));
+        assert_eq!(pager.next(&keys(99, 199)), at("198"));
+        assert_eq!(pager.next(&keys(198, 230)), Next::Complete);
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(0, 100)), at("99"));
+        assert_eq!(pager.next(&keys(99, 100)), Next::Complete, "it ended there");
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&keys(0, 100)), at("99"));
+        assert_eq!(pager.next(&keys(0, 100)), Next::Complete, "it knows no offset");
+        assert_eq!(Pager::new(&paging).next(&keys(0, 99)), Next::Complete);
+    }
+
+    #[test]
+    fn a_total_that_is_too_low_ends_no_list() {
+        let paging = links(100);
+        let told = |records: usize, digest: &str| Page { total: Some(100), size: Some(100), ..page(records, digest) };
+        let mut pager = Pager::new(&paging);
+        assert!(matches!(pager.next(&told(100, "a")), Next::Parameters(_)));
+        assert_eq!(pager.next(&told(37, "b")), Next::Complete);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::manifest::{Method, Table};
 use super::scope::{Job, Pages, Reader};
 use super::template::segment;
 
+/// How often a list is refused before its parts are taken apart: once may be bad luck.
+const REFUSALS_MAX: u32 = 2;
+
 /// A part of a record: what names it in the request, and where it is in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
@@ -71,15 +74,20 @@ impl<'a> Reader<'a> {
     /// The records of a list with all their parts.
     pub(super) async fn whole(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
         let parts = if job.table.method == Method::Get { self.parts(job.table) } else { Vec::new() };
-        let mut pages = self.pages(job, first.clone(), meter).await;
         if parts.is_empty() {
-            return pages;
+            return self.pages(job, first, meter).await;
         }
+        let impatient = Request { refusals_max: Some(REFUSALS_MAX), ..first.clone() };
+        let mut pages = self.pages(job, impatient, meter).await;
         let is_refused = |failure: &Failure| failure.kind == FailureKind::Refused;
         if pages.count == 0 && pages.failure.as_ref().is_some_and(is_refused) {
             match self.split(job, &first, &parts, meter).await {
                 Ok(Some(split)) => pages = self.lists(job, &first, split, meter).await,
-                Ok(None) => return pages,
+                // It is not the parts: the source is in trouble, which may pass.
+                Ok(None) if pages.failure.as_ref().is_some_and(|failure| self.client.is_final(failure)) => {
+                    return pages;
+                }
+                Ok(None) => return self.pages(job, first, meter).await,
                 Err(failure) => return Pages { failure: Some(failure), ..Pages::default() },
             }
         }
@@ -124,7 +132,7 @@ impl<'a> Reader<'a> {
 
     async fn is_taken(&self, job: &Job<'a>, first: &Request, parts: &[Part], meter: &Meter) -> Result<bool, Failure> {
         let trial = Job { is_probe: true, ..job.clone() };
-        let request = Request { is_trial: true, ..self.with(first, parts) };
+        let request = Request { refusals_max: Some(1), ..self.with(first, parts) };
         match self.pages(&trial, request, meter).await.failure {
             None => Ok(true),
             Some(failure) if failure.kind == FailureKind::Refused => Ok(false),
@@ -209,7 +217,11 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 let request = self.with(first, &open);
-                let request = Request { target: target.clone(), is_trial: group.len() > 1, ..request };
+                let request = Request {
+                    target: target.clone(),
+                    refusals_max: Some(if group.len() > 1 { 1 } else { REFUSALS_MAX }),
+                    ..request
+                };
                 match self.client.fetch(&request, meter).await {
                     Ok(answer) => {
                         for part in &open {

@@ -13,8 +13,11 @@ use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::{Row, batch, cell_of};
 use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};
-use super::manifest::{Manifest, Table};
+use super::manifest::{ColumnFrom, Manifest, Table};
+use super::recheck::Changes;
+use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
+use super::staging::Staging;
 use super::value::Cell;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
 use crate::warehouse::commit::SourceRun;
@@ -27,7 +30,7 @@ const BATCH_ROWS: usize = 8192;
 ///
 /// Signs out in every case, also when `options.cancel` is cancelled.
 pub async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
-    let client = Client::new(source, &options.clock)?;
+    let client = Client::new(source, &options.clock, &options.previous.limits)?;
     let meter = Meter::default();
     let read = Box::pin(read(source, options, &client, &meter));
     let outcome = tokio::select! {
@@ -48,19 +51,31 @@ async fn read(
     let order = order(source, options.tables.as_deref())?;
     client.session.ensure(client, meter).await.map_err(|failure| nothing(source, failure))?;
     let started_at = client.started_by_server().unwrap_or(began_at);
-    let reader = Reader { source, client, started_at };
+    let place = options.staging.as_ref();
+    let staging = place.and_then(|place| Staging::open(place, source, began_at, started_at));
+    // What an earlier run read counts from its beginning: a cursor may not pass over what changed since.
+    let (began_at, started_at) =
+        staging.as_ref().map_or((began_at, started_at), |staging| (staging.began_at, staging.started_at));
+    let staging = staging.as_ref();
+    let previous = Some(&options.previous);
+    let reader = Reader { source, client, started_at, staging, previous };
     let mut run = Run::new(source, options, &order);
     let deepest = order.iter().map(|(_, level)| *level).max().unwrap_or(0);
     for level in 0..=deepest {
         let tables: Vec<&Table> = order.iter().filter(|(_, at)| *at == level).map(|(table, _)| *table).collect();
         run.level(&reader, &tables).await?;
     }
+    run.recheck(&reader, started_at - began_at).await?;
+    let resumed = staging.map_or(0, Staging::resumed);
+    // Of what an earlier run left, refusals may be the rest; a source that is out of reach may give it later.
+    let is_nothing = |failure: &Failure| resumed == 0 || failure.kind != FailureKind::Denied;
     if client.answers.load(Ordering::Relaxed) == 0
-        && let Some(failure) = run.first_failure.take()
+        && let Some(failure) = run.first_failure.take_if(|failure| is_nothing(failure))
     {
         return Err(nothing(source, failure));
     }
-    run.finish(&order, began_at, started_at, meter)
+    let outcome = run.finish(&order, began_at, started_at, meter)?;
+    Ok(SourceOutcome { resumed, limits: client.pace.limits().await, ..outcome })
 }
 
 fn nothing(source: &SourceSettings, failure: Failure) -> Error {
@@ -116,22 +131,26 @@ fn level(manifest: &Manifest, table: &Table) -> usize {
 
 /// What a run gathers per table.
 #[derive(Default)]
-struct Gathered {
-    pending: Vec<(Arc<str>, Row)>,
+pub(super) struct Gathered {
+    pub(super) pending: Vec<(Arc<str>, Row)>,
     batches: Vec<RecordBatch>,
     rejects: Vec<Reject>,
-    parents: Vec<Arc<ParentRow>>,
+    pub(super) parents: Vec<Arc<ParentRow>>,
     scope_of: HashMap<String, Arc<str>>,
     seen: Seen,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
     mode: Option<ReadMode>,
+    /// Whether some of its lists were passed over.
+    rests: bool,
 }
 
-struct Run<'a> {
-    source: &'a SourceSettings,
+pub(super) struct Run<'a> {
+    pub(super) source: &'a SourceSettings,
     options: &'a RunOptions,
-    tables: BTreeMap<&'a str, Gathered>,
-    evidence: AllEvidence,
+    pub(super) tables: BTreeMap<&'a str, Gathered>,
+    policy: Policy<'a>,
+    pub(super) evidence: AllEvidence,
+    pub(super) changes: Changes,
     parents: BTreeSet<&'a str>,
     witnesses: BTreeSet<(&'a str, &'a str)>,
     first_failure: Option<Failure>,
@@ -143,28 +162,34 @@ impl<'a> Run<'a> {
         Self {
             source,
             options,
+            policy: Policy::new(&source.manifest, &options.previous, options.mode, options.clock.now()),
             tables: all.clone().map(|table| (table.name.as_str(), Gathered::default())).collect(),
             evidence: all.clone().map(|table| (table.name.clone(), Evidence::default())).collect(),
             parents: all.clone().flat_map(|table| table.parent.iter().map(String::as_str)).collect(),
             witnesses: all
                 .flat_map(|table| table.witness.iter().filter_map(|witness| witness.split_once('.')))
                 .collect(),
+            changes: Changes::default(),
             first_failure: None,
         }
     }
 
-    /// The cursor to read a table from. Parents are always read in full, because their children hang on every one of them.
-    fn cursor(&self, table: &Table) -> Option<&'a str> {
-        let is_parent = |name: &str| self.parents.contains(name);
-        let embedded = self.source.manifest.tables.iter();
-        let holds_parent = embedded
-            .filter(|inner| inner.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name))
-            .any(|inner| is_parent(&inner.name));
-        let is_incremental = self.options.mode == ReadMode::Incremental && table.cursor.is_some();
-        if !is_incremental || is_parent(&table.name) || holds_parent {
-            return None;
+    /// The lists of a table that are read; none in place of each that rests.
+    fn jobs(&self, table: &'a Table) -> Vec<Option<Job<'a>>> {
+        let job = |scope: Arc<str>, parent: Option<Arc<ParentRow>>| {
+            let cursor = match self.policy.reading(table, &scope, parent.as_deref()) {
+                Reading::Rests => return None,
+                Reading::Since(cursor) => Some(cursor),
+                Reading::Whole => None,
+            };
+            Some(Job { table, scope, parent, cursor, is_probe: false })
+        };
+        if table.parent.is_empty() {
+            return vec![job(Arc::from(""), None)];
         }
-        self.options.previous.cursor(&table.name)
+        let parents = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
+        let rows = parents.flat_map(|parent| &parent.parents);
+        rows.map(|row| job(scope_below(&row.scope, &row.key), Some(Arc::clone(row)))).collect()
     }
 
     /// Reads all lists of tables whose parents are read.
@@ -172,29 +197,25 @@ impl<'a> Run<'a> {
         let mut jobs = Vec::new();
         let mut progress = BTreeMap::new();
         for table in tables {
-            let cursor = self.cursor(table);
-            let mode = if cursor.is_some() { ReadMode::Incremental } else { ReadMode::Full };
-            let owner_mode =
-                table.embedded.as_ref().and_then(|embedded| self.tables.get(embedded.table.as_str())?.mode);
+            let jobs_before = jobs.len();
+            let (mode, rests) = if let Some(embedded) = &table.embedded {
+                let owner = self.tables.get(embedded.table.as_str());
+                (owner.and_then(|owner| owner.mode), owner.is_some_and(|owner| owner.rests))
+            } else {
+                let listed = self.jobs(table);
+                let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
+                let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
+                let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
+                let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
+                let meter = self.tables.get(table.name.as_str()).map(|gathered| Arc::clone(&gathered.meter));
+                let meter = meter.unwrap_or_default();
+                jobs.extend(listed.into_iter().flatten().map(|job| (job, Arc::clone(&meter))));
+                (Some(mode), rests)
+            };
             let Some(gathered) = self.tables.get_mut(table.name.as_str()) else { continue };
-            gathered.mode = owner_mode.or(Some(mode));
+            (gathered.mode, gathered.rests) = (mode, rests);
             if table.embedded.is_some() {
                 continue;
-            }
-            let meter = Arc::clone(&gathered.meter);
-            let jobs_before = jobs.len();
-            if table.parent.is_empty() {
-                let job = Job { table, scope: Arc::from(""), parent: None, cursor, is_probe: false };
-                jobs.push((job, Arc::clone(&meter)));
-            }
-            for parent in table.parent.iter().filter_map(|name| self.tables.get(name.as_str())) {
-                for row in &parent.parents {
-                    let scope = scope_below(&row.scope, &row.key);
-                    // A scope without records from before may hold some older than the cursor.
-                    let cursor = cursor.filter(|_| self.options.previous.had_rows(&table.name, &scope));
-                    let job = Job { table, scope, parent: Some(Arc::clone(row)), cursor, is_probe: false };
-                    jobs.push((job, Arc::clone(&meter)));
-                }
             }
             let bar = self.options.progress.table(&self.source.name, &table.name, jobs.len() - jobs_before);
             progress.insert(table.name.as_str(), bar);
@@ -203,7 +224,7 @@ impl<'a> Run<'a> {
         let concurrency = self.source.manifest.rest.concurrency.min(wanted).max(1);
         let read = |(job, meter): (Job<'a>, Arc<Meter>)| {
             let reader = *reader;
-            async move { (job.table, reader.read(job, &meter).await) }.boxed()
+            async move { (job.table, reader.resume(job, &meter).await) }.boxed()
         };
         let reads: Vec<_> = jobs.into_iter().map(read).collect();
         // In order, so that the same answers always give the same outcome.
@@ -231,6 +252,7 @@ impl<'a> Run<'a> {
     /// Takes one scope's rows.
     fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
         let table = read.table;
+        self.changes.note(&read);
         let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
         let (Some(gathered), Some(evidence)) =
             (self.tables.get_mut(table.name.as_str()), self.evidence.get_mut(&table.name))
@@ -280,6 +302,7 @@ impl<'a> Run<'a> {
                     key: row.key.clone(),
                     scope: Arc::clone(&read.scope),
                     cells: row.cells.clone(),
+                    hash: row.hash.clone(),
                     project: if is_project { Some(row.key.clone()) } else { project.clone() },
                     is_deleted,
                     above: read.parent.clone(),
@@ -299,7 +322,9 @@ impl<'a> Run<'a> {
             error: read.error,
         };
         evidence.coverage.insert(coverage.scope.clone(), coverage);
-        if gathered.pending.len() >= BATCH_ROWS {
+        // Rows that may be read again wait for that.
+        let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
+        if gathered.pending.len() >= BATCH_ROWS && !waits {
             flush(self.source, table, gathered)?;
         }
         Ok(())
@@ -315,14 +340,17 @@ impl<'a> Run<'a> {
         let now = self.options.clock.now();
         let tables: Vec<&Table> = order.iter().map(|(table, _)| *table).collect();
         judge(self.source, &tables, self.options, &mut self.evidence, now);
+        let owners: BTreeMap<&str, BTreeSet<String>> =
+            tables.iter().map(|table| (table.name.as_str(), self.owners(table))).collect();
         let mut inputs = Vec::new();
-        let mut requests = vec![statistics("", sign_in)];
+        let mut requests = vec![statistics("", None, sign_in)];
         for table in &self.source.manifest.tables {
             let Some(mut gathered) = self.tables.remove(table.name.as_str()) else { continue };
             flush(self.source, table, &mut gathered)?;
-            requests.push(statistics(&table.name, &gathered.meter));
+            requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
-            inputs.push(self.input(table, gathered, evidence, started_at));
+            let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
+            inputs.push(TableInput { owners, ..self.input(table, gathered, evidence, started_at) });
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
         let named = |fails: fn(CoverageStatus) -> bool| {
@@ -341,7 +369,22 @@ impl<'a> Run<'a> {
             incomplete_tables: named(|status| !status.is_complete()),
             unread_tables: Some(named(|status| !status.is_answered())),
         };
-        Ok(SourceOutcome { run, tables: inputs, requests })
+        Ok(SourceOutcome { run, tables: inputs, requests, resumed: 0, limits: Vec::new() })
+    }
+
+    /// The records that a table's rows lie inside of and that were read again with all of them, where not all were.
+    fn owners(&self, table: &Table) -> BTreeSet<String> {
+        let is_by_change =
+            self.tables.get(table.name.as_str()).is_some_and(|it| it.mode == Some(ReadMode::Incremental));
+        let owner = table.embedded.as_ref().filter(|_| is_by_change);
+        let owner = owner.and_then(|embedded| self.source.manifest.table(&embedded.table));
+        let Some(owner) = owner.filter(|owner| extends_key(table, owner)) else { return BTreeSet::new() };
+        let coverage = self.evidence.get(&table.name).map(|evidence| &evidence.coverage);
+        let is_whole = |scope: &str| {
+            coverage.and_then(|coverage| coverage.get(scope)).is_some_and(|coverage| coverage.status.is_complete())
+        };
+        let read = self.tables.get(owner.name.as_str()).into_iter().flat_map(|gathered| &gathered.scope_of);
+        read.filter(|(_, scope)| is_whole(scope)).map(|(key, _)| key.clone()).collect()
     }
 
     fn input(&self, table: &Table, gathered: Gathered, evidence: Evidence, started_at: DateTime<Utc>) -> TableInput {
@@ -349,13 +392,16 @@ impl<'a> Run<'a> {
         let is_listed = |scope: &str, key: &str| evidence.keys.get(scope).is_some_and(|keys| keys.contains(key));
         let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
         let asked = gathered.mode.unwrap_or(ReadMode::Full);
-        let drift = gathered.seen.drift(&self.source.manifest, table, asked, &self.options.previous);
+        // What some lists lack others may have.
+        let seen_in = if gathered.rests { ReadMode::Incremental } else { asked };
+        let drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
         let mode = match asked {
             // Absence from a list that may hide proves nothing: that is what an incremental read says.
             ReadMode::Full if table.may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
             mode => mode,
         };
-        let is_complete = evidence.coverage.values().all(|coverage| coverage.status.is_complete());
+        // A list that is refused is read whole once it is not any more; one that failed may have been read by its changes.
+        let is_complete = evidence.coverage.values().all(|coverage| coverage.status.is_answered());
         let previous = self.options.previous.cursor(&table.name);
         let cursor = table.cursor.as_ref().and_then(|_| cursor::next(previous, is_complete, started_at));
         TableInput {
@@ -369,8 +415,17 @@ impl<'a> Run<'a> {
             drift,
             cursor,
             accept_deletes: is_accepted,
+            owners: BTreeSet::new(),
         }
     }
+}
+
+/// Whether a table's key is the key of the table that it is embedded in and one component more.
+fn extends_key(table: &Table, owner: &Table) -> bool {
+    let is_of_owner = |(name, of_owner): (&String, &String)| {
+        table.column(name).is_some_and(|column| column.from == ColumnFrom::Parent(of_owner.clone()))
+    };
+    table.key.len() == owner.key.len() + 1 && table.key.iter().zip(&owner.key).all(is_of_owner)
 }
 
 fn flush(source: &SourceSettings, table: &Table, gathered: &mut Gathered) -> Result<(), Error> {
@@ -387,12 +442,15 @@ fn flush(source: &SourceSettings, table: &Table, gathered: &mut Gathered) -> Res
     Ok(())
 }
 
-fn statistics(table: &str, meter: &Meter) -> RequestStatistics {
+fn statistics(table: &str, path: Option<String>, meter: &Meter) -> RequestStatistics {
     RequestStatistics {
         table: table.to_owned(),
         requests: meter.requests.load(Ordering::Relaxed),
         retries: meter.retries.load(Ordering::Relaxed),
         waited_seconds: meter.waited_ms.load(Ordering::Relaxed) / 1000,
         bytes: meter.bytes.load(Ordering::Relaxed),
+        path,
+        p50_ms: meter.percentile(50),
+        p99_ms: meter.percentile(99),
     }
 }

@@ -1,24 +1,25 @@
 //! One list under one parent, read to its end: pages, records, rows, and the rows embedded in them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::SourceSettings;
 use super::client::{Answer, Body, Client, Meter, Request};
 use super::cursor;
-use super::decode::{Decoder, Owner, Row, cell_of};
+use super::decode::{Row, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::identity::identities;
-use super::manifest::{Manifest, Method, Paging, Table};
+use super::manifest::{Manifest, Method, Paging, Refresh, Table};
 use super::paging::{Next, Page, Pager};
 use super::path::look_up;
+use super::refresh::open_filter;
 use super::secrets::Setting;
+use super::staging::Staging;
 use super::template::{Piece, Unset, fill, json, plain, segment};
 use super::value::Cell;
+use super::{PreviousTables, SourceSettings};
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
 /// A row that others are listed under.
@@ -32,6 +33,8 @@ pub(crate) struct ParentRow {
     pub scope: Arc<str>,
     /// Its typed columns.
     pub cells: Vec<Cell>,
+    /// Its content hash.
+    pub hash: String,
     /// The project it lies in or is.
     pub project: Option<String>,
     /// Whether the source says that it is deleted.
@@ -42,7 +45,7 @@ pub(crate) struct ParentRow {
 
 impl ParentRow {
     /// Whether it, or what it hangs on, is deleted.
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         self.is_deleted || self.above.as_ref().is_some_and(|above| above.is_gone())
     }
 }
@@ -79,6 +82,8 @@ pub(crate) struct ScopeRead<'a> {
     pub failure: Option<Failure>,
     /// Not complete because the list did not hold still: another read may be.
     pub is_unsteady: bool,
+    /// The source was heard to the end: asking again would not tell more.
+    pub is_finished: bool,
     pub seen: Seen,
 }
 
@@ -88,6 +93,10 @@ pub(crate) struct Reader<'a> {
     pub source: &'a SourceSettings,
     pub client: &'a Client,
     pub started_at: DateTime<Utc>,
+    /// Where read lists wait for the commit.
+    pub staging: Option<&'a Staging>,
+    /// What is known of earlier runs.
+    pub previous: Option<&'a PreviousTables>,
 }
 
 /// How often a list is read whose total changes while it is read.
@@ -99,8 +108,8 @@ const MOVED_MAX: usize = 2;
 /// A received record with its page's number and time.
 pub(super) struct Received {
     pub(super) record: Value,
-    page: usize,
-    at: DateTime<Utc>,
+    pub(super) page: usize,
+    pub(super) at: DateTime<Utc>,
 }
 
 /// What came of the requests for one list.
@@ -124,6 +133,17 @@ impl<'a> Reader<'a> {
         &self.source.manifest
     }
 
+    /// A list that an earlier run read and could not commit, else as [`Self::read`].
+    pub(crate) async fn resume(&self, job: Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
+        let Some(staging) = self.staging else { return self.read(job, meter).await };
+        if let Some(reads) = staging.take(self.source, &job) {
+            return reads;
+        }
+        let reads = self.read(job.clone(), meter).await;
+        staging.put(&job, &reads);
+        reads
+    }
+
     /// Reads a list, and everything embedded in its records.
     pub(crate) async fn read(&self, job: Job<'a>, meter: &Meter) -> Vec<ScopeRead<'a>> {
         for _ in 1..READS_MAX {
@@ -140,6 +160,19 @@ impl<'a> Reader<'a> {
             Ok(first) => self.whole(job, first, meter).await,
             Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
         };
+        let asks_for_open = job.cursor.is_some() && job.table.refresh == Refresh::Open;
+        if asks_for_open
+            && pages.failure.is_none()
+            && pages.broken.is_none()
+            && !self.once_open(job, &mut pages, meter).await
+        {
+            // More were closed without a word than the whole list has pages.
+            let whole = Job { cursor: None, ..job.clone() };
+            pages = match self.request(&whole) {
+                Ok(first) => self.whole(&whole, first, meter).await,
+                Err(unset) => Pages { failure: Some(unset), ..Pages::default() },
+            };
+        }
         if job.cursor.is_some() && pages.records.is_empty() && pages.failure.is_none() {
             // Nothing changed, or nothing may be seen any more? One record without the cursor tells.
             let probe = Job { cursor: None, is_probe: true, ..job.clone() };
@@ -263,7 +296,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first request of a list, without paging parameters.
-    fn request(&self, job: &Job<'a>) -> Result<Request, Failure> {
+    pub(super) fn request(&self, job: &Job<'a>) -> Result<Request, Failure> {
         let table = job.table;
         let path = table.path.as_deref().unwrap_or_default();
         let value = |piece: &Piece<'_>| self.placeholder(job, piece);
@@ -289,6 +322,8 @@ impl<'a> Reader<'a> {
         if let (Some(wanted), Some(from)) = (&table.cursor, job.cursor) {
             let text = cursor::parameter(wanted, from, self.started_at)
                 .ok_or_else(|| unset(format!("the stored cursor `{from}` is no moment")))?;
+            let open = if table.refresh == Refresh::Open { open_filter(table) } else { None };
+            let text = open.map_or(text.clone(), |open| format!("({text} or {open})"));
             match request.query.iter_mut().find(|(name, _)| *name == wanted.parameter) {
                 Some((_, filter)) => *filter = format!("({filter}) and {text}"),
                 None => request.query.push((wanted.parameter.clone(), text)),
@@ -319,176 +354,6 @@ impl<'a> Reader<'a> {
                 }
                 None
             }
-        }
-    }
-
-    fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
-        let owner = job
-            .parent
-            .as_ref()
-            .and_then(|parent| self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone())));
-        let records = pages.records.into_iter().enumerate();
-        let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
-        let mut reads = Vec::new();
-        let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
-        self.decode_table(job.table, job, records, observed_at, &mut reads);
-        if let Some(read) = reads.first_mut() {
-            read.expected = pages.total;
-            let received = u64::try_from(read.rows.len() + read.rejects.len()).unwrap_or(u64::MAX);
-            if let Some(failure) = pages.failure {
-                // With a first page the rest is missing; without one there is nothing at all.
-                read.status = if pages.count > 0 { CoverageStatus::Partial } else { failure.status() };
-                read.error = Some(failure.to_string());
-                read.failure = Some(failure);
-            } else if let Some(reason) = pages.broken {
-                read.status = CoverageStatus::Partial;
-                read.error = Some(reason);
-            } else if let Some(reason) = pages.moved {
-                read.status = CoverageStatus::Partial;
-                read.is_unsteady = true;
-                read.error = Some(reason);
-            } else if let Some(total) = pages.total.filter(|total| received < *total) {
-                read.status = CoverageStatus::Partial;
-                read.is_unsteady = pages.count > 1;
-                read.error = Some(format!("the source tells {total} records and gave {received}"));
-            } else if read.error.is_none() && !pages.notes.is_empty() {
-                read.error = Some(pages.notes.join("; "));
-            }
-            let is_nothing = matches!(read.status, CoverageStatus::NotFound | CoverageStatus::EmptyUnverified);
-            if is_nothing && job.parent.as_ref().is_some_and(|parent| parent.is_gone()) {
-                // What the record is gone with: its list is hidden or empty because there is nothing left to list.
-                (read.status, read.error, read.failure) = (CoverageStatus::EmptyVerified, None, None);
-            }
-        }
-        reads
-    }
-
-    /// Rows of one table from its records, then of the tables embedded in it.
-    #[expect(clippy::type_complexity, reason = "a record, its place, and the row it hangs on; used here only")]
-    fn decode_table(
-        &self,
-        table: &'a Table,
-        job: &Job<'a>,
-        records: Vec<(Received, usize, Option<(&'a Table, Vec<Cell>)>)>,
-        observed_at: DateTime<Utc>,
-        reads: &mut Vec<ScopeRead<'a>>,
-    ) {
-        let decoder = Decoder::new(self.manifest(), table);
-        let mut read = ScopeRead {
-            table,
-            scope: Arc::clone(&job.scope),
-            parent: job.parent.clone(),
-            rows: Vec::new(),
-            rejects: Vec::new(),
-            status: CoverageStatus::Ok,
-            expected: None,
-            observed_at,
-            error: None,
-            failure: None,
-            is_unsteady: false,
-            seen: Seen::default(),
-        };
-        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
-        let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
-        for (mut received, position, owner) in records {
-            let before = self.source.redaction_key_before.as_deref();
-            let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
-            decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
-            read.seen.record(&decoder, table, &received.record);
-            let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
-            let row = match decoder.row(&received.record, owner, position, received.at) {
-                Ok(row) => Row { hash_before, ..row },
-                Err(reason) => {
-                    read.rejects.push(Reject {
-                        scope: job.scope.to_string(),
-                        reason,
-                        raw: received.record.to_string(),
-                    });
-                    continue;
-                }
-            };
-            let page = received.page;
-            let owner = (received, row.cells.clone());
-            let Some((place, page_before)) = places.get(&row.key).copied() else {
-                places.insert(row.key.clone(), (read.rows.len(), page));
-                read.rows.push(row);
-                owners.push(owner);
-                continue;
-            };
-            let (Some(before), Some(owner_before)) = (read.rows.get_mut(place), owners.get_mut(place)) else {
-                continue;
-            };
-            if before.hash != row.hash && page == page_before {
-                let reason = format!("two different records have the key `{}`", row.key);
-                read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
-            } else {
-                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
-                *before = row;
-                *owner_before = owner;
-            }
-        }
-        if !read.rejects.is_empty() {
-            read.status = CoverageStatus::Partial;
-            let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
-            read.error = Some(format!(
-                "{} records could not be read; the first: {first}\nhint: meta.rejects has each as received, with its reason",
-                read.rejects.len()
-            ));
-        } else if read.rows.is_empty() {
-            // Until something confirms it.
-            read.status = CoverageStatus::EmptyUnverified;
-        }
-        reads.push(read);
-        for inner in &self.manifest().tables {
-            let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else {
-                continue;
-            };
-            self.decode_embedded(inner, &embedded.path, table, job, &owners, observed_at, reads);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the owner's side and the embedded side of one step")]
-    fn decode_embedded(
-        &self,
-        inner: &'a Table,
-        path: &str,
-        outer: &'a Table,
-        job: &Job<'a>,
-        owners: &[(Received, Vec<Cell>)],
-        observed_at: DateTime<Utc>,
-        reads: &mut Vec<ScopeRead<'a>>,
-    ) {
-        let unwrap = self.manifest().rest.unwrap.as_deref();
-        let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
-        let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
-        for (received, cells) in owners {
-            match look_up(&received.record, path, unwrap) {
-                Ok(Value::Array(items)) => {
-                    lists += 1;
-                    for (place, item) in items.iter().enumerate() {
-                        let record = Received { record: item.clone(), page: received.page, at: received.at };
-                        records.push((record, place + 1, Some((outer, cells.clone()))));
-                    }
-                }
-                Ok(Value::Null) => {}
-                _ => misshapen += 1,
-            }
-        }
-        let place = reads.len();
-        let count = records.len();
-        self.decode_table(inner, job, records, observed_at, reads);
-        let Some(read) = reads.get_mut(place) else { return };
-        if misshapen > 0 {
-            read.status = CoverageStatus::Partial;
-            read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
-        } else if is_asked_for && lists > 0 && lists < owners.len() {
-            read.status = CoverageStatus::Partial;
-            let lacking = owners.len() - lists;
-            read.error = Some(format!("{lacking} of {} records of {} came without `{path}`", owners.len(), outer.name));
-        } else if count == 0 && lists > 0 {
-            read.status = CoverageStatus::EmptyVerified;
-        } else if count == 0 && !owners.is_empty() {
-            read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
         }
     }
 }

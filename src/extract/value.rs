@@ -4,13 +4,14 @@
 //! would change an amount, a key or a day.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::manifest::ColumnKind;
 use crate::warehouse::rows::ColumnType;
 
 /// A typed value of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cell {
     /// Nothing.
     Null,

@@ -42,6 +42,8 @@ pub(super) struct Against {
     pub(super) totals: Option<ColumnTotals>,
     /// The scopes whose absent rows are closed.
     pub(super) closable: HashSet<String>,
+    /// Records that were read again with all that lies inside them.
+    pub(super) owners: BTreeSet<String>,
     /// Whether a mass deletion is held back.
     pub(super) is_doubted: bool,
 }
@@ -95,7 +97,9 @@ impl Task {
         let rows = std::mem::replace(&mut self.rows, Box::new(std::iter::empty()));
         let mut incoming = Sorted::new(rows, self.target.limits.sort_bytes)?;
         let mut outcome = Outcome { duplicates: std::mem::take(&mut incoming.duplicates), ..Outcome::default() };
-        let closes = |scope: &str| against.closable.contains(scope);
+        let closes = |scope: &str, key: &str| {
+            against.closable.contains(scope) || owner(key).is_some_and(|owner| against.owners.contains(owner))
+        };
         let narrow = |name: &str| !matches!(name, RAW | EXTRACTED_AT | COMMIT);
         let old = against.previous.read(&(Arc::new(narrow) as Wanted))?;
         let mut survey = Survey::new(Diff::new(old, incoming.read(narrow)?, &closes)?, &self.columns)?;
@@ -112,7 +116,7 @@ impl Task {
             return Ok(outcome);
         }
         let is_held_back = outcome.held_back.is_some();
-        let closes = |scope: &str| !is_held_back && closes(scope);
+        let closes = |scope: &str, key: &str| !is_held_back && closes(scope, key);
         let old = against.previous.read(&(Arc::new(|_: &str| true) as Wanted))?;
         let commit = number(self.target.commit);
         let schema = state_schema(&self.columns);
@@ -148,6 +152,11 @@ impl Task {
         target.folder = format!("{}/{what}", target.folder);
         target
     }
+}
+
+/// The key of the record that a row lies inside of: its own without the last component.
+fn owner(key: &str) -> Option<&str> {
+    key.rsplit_once('|').map(|(owner, _)| owner)
 }
 
 fn held_back_reason(table: &str, deleted: u64, rows: u64) -> String {

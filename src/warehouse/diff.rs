@@ -1,7 +1,8 @@
 //! What a run changed in a table: two sorted streams side by side, the rows that were there and the rows that were read.
 //!
 //! Invariants:
-//! - A row is closed only if `closes` holds for the scope it was listed under: read completely, in a full read.
+//! - A row is closed only if `closes` holds for the scope it was listed under (read completely, in a full read), or for its
+//!   key: what it lies inside of was read again.
 //! - A record is updated if its content hash or its scope differs; everything else leaves the old row as it is.
 //! - A record whose hash differs only because the key for its sensitive fields is another one did not change.
 
@@ -60,12 +61,12 @@ enum Kind {
 pub(super) struct Diff<'a> {
     old: Input,
     new: Input,
-    closes: &'a dyn Fn(&str) -> bool,
+    closes: &'a dyn Fn(&str, &str) -> bool,
     ready: VecDeque<Fate>,
 }
 
 impl<'a> Diff<'a> {
-    pub(super) fn new(old: Batches, new: Batches, closes: &'a dyn Fn(&str) -> bool) -> Result<Self, Error> {
+    pub(super) fn new(old: Batches, new: Batches, closes: &'a dyn Fn(&str, &str) -> bool) -> Result<Self, Error> {
         Ok(Self { old: Input::new(old)?, new: Input::new(new)?, closes, ready: VecDeque::new() })
     }
 
@@ -119,7 +120,8 @@ impl<'a> Diff<'a> {
 
     fn absent(&mut self, old: &Arc<Keyed>, rows: Range<usize>) -> Result<(), ArrowError> {
         let scopes = text(&old.batch, SCOPE)?;
-        let kind = |row: usize| if (self.closes)(scopes.value(row)) { Kind::Deleted } else { Kind::Kept };
+        let kind =
+            |row: usize| if (self.closes)(scopes.value(row), old.keys.value(row)) { Kind::Deleted } else { Kind::Kept };
         let spans = alike(rows, kind);
         self.ready.extend(spans.into_iter().map(|(kind, rows)| {
             let span = Span { batch: Arc::clone(old), rows };
@@ -282,7 +284,8 @@ mod tests {
     }
 
     fn fates(old: &[Row], new: &[Row], closes: &dyn Fn(&str) -> bool) -> Vec<String> {
-        let mut diff = Diff::new(stream(old), stream(new), closes).unwrap();
+        let closes = |scope: &str, _: &str| closes(scope);
+        let mut diff = Diff::new(stream(old), stream(new), &closes).unwrap();
         let keys = |span: &Span| span.rows.clone().map(|row| span.batch.keys.value(row).to_owned()).collect::<String>();
         let mut found = Vec::new();
         while let Some(fate) = diff.next().unwrap() {
@@ -324,7 +327,7 @@ mod tests {
     fn a_survey_counts_and_holding_back_names_the_scopes() {
         let old = [("a", "2", "x", None), ("b", "1", "x", None), ("c", "2", "x", None), ("d", "1", "x", None)];
         let new = [("d", "1", "y", None), ("e", "1", "x", None)];
-        let diff = Diff::new(stream(&old), stream(&new), &|_| true).unwrap();
+        let diff = Diff::new(stream(&old), stream(&new), &|_, _| true).unwrap();
         let mut survey = Survey::new(diff, &[]).unwrap();
         assert_eq!((survey.before, survey.inserted, survey.updated, survey.deleted), (4, 1, 1, 3));
         assert!(survey.hold_back().into_iter().eq(["1", "2"]));

@@ -223,6 +223,7 @@ impl Prepared {
             same_columns,
             totals: known.map(|known| known.control_totals.clone()),
             closable: closable_scopes(input),
+            owners: input.owners.clone(),
             // Results of our own close by the hundred when a fault is repaired: only what a source says is doubted.
             is_doubted: !input.accept_deletes && input.source != SYSTEM_SOURCE,
         }

@@ -13,6 +13,7 @@
 //!
 //! The warehouse adds [`COMMIT`] (the commit that last changed the row) and, in change files, [`OP`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -192,6 +193,20 @@ impl CoverageStatus {
         !matches!(self, Self::Failed | Self::Partial)
     }
 
+    /// The status that a word of `meta.coverage` stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [
+            Self::Ok,
+            Self::EmptyVerified,
+            Self::EmptyUnverified,
+            Self::Forbidden,
+            Self::NotFound,
+            Self::Failed,
+            Self::Partial,
+        ];
+        all.into_iter().find(|status| status.as_str() == word)
+    }
+
     /// The word stored in `meta.coverage`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -226,7 +241,7 @@ pub struct Coverage {
 }
 
 /// A record that could not become a row: kept with its reason and text, never dropped in silence.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reject {
     /// The scope it was listed under.
     pub scope: String,
@@ -271,6 +286,9 @@ pub struct TableInput {
     pub cursor: Option<String>,
     /// A person confirmed that a mass deletion is real (`--accept-deletes`).
     pub accept_deletes: bool,
+    /// Keys of records that were read again with all that lies inside them. A row whose key is one of them and one component
+    /// more lies inside, and is gone if it did not come, also where absence says nothing otherwise.
+    pub owners: BTreeSet<String>,
 }
 
 #[cfg(test)]

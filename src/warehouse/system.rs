@@ -17,12 +17,14 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use super::rows::{ColumnType, Coverage, KEY, ReadMode, SYSTEM_SOURCE, TableInput, input_schema, join_key};
 
-/// The table of what was looked at, keyed by source, table and scope: `complete_at` is when a read was last complete.
+/// The table of what was looked at, keyed by source, table and scope: `complete_at` is when a read was last complete,
+/// `swept_at` when the source was last heard to the end of the whole list.
 ///
 /// `previous` is the table's state before (see [`super::Warehouse::read_state`]). Scopes that this run did not look at stay
 /// as they are.
 pub fn coverage_input(inputs: &[TableInput], previous: &[RecordBatch]) -> Result<TableInput, Error> {
-    let complete_before = complete_before(previous);
+    let complete_before = last_before(previous, "complete_at");
+    let swept_before = last_before(previous, "swept_at");
     let looked_at: Vec<(&TableInput, &Coverage)> = inputs
         .iter()
         .filter(|input| input.source != SYSTEM_SOURCE)
@@ -37,6 +39,12 @@ pub fn coverage_input(inputs: &[TableInput], previous: &[RecordBatch]) -> Result
         if coverage.status.is_complete() { Some(observed_at) } else { complete_before.get(key.as_str()).copied() }
     });
     let complete_at: ArrayRef = Arc::new(complete_at.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"));
+    let swept_at = looked_at.iter().zip(&keys).map(|((input, coverage), key)| {
+        let is_sweep = input.mode == ReadMode::Full && coverage.status.is_answered();
+        let observed_at = coverage.observed_at.timestamp_micros();
+        if is_sweep { Some(observed_at) } else { swept_before.get(key.as_str()).copied() }
+    });
+    let swept_at: ArrayRef = Arc::new(swept_at.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"));
     let observed_at: Vec<DateTime<Utc>> = looked_at.iter().map(|(_, coverage)| coverage.observed_at).collect();
     let of_input = |get: fn(&TableInput) -> &str| texts(looked_at.iter().map(|(input, _)| Some(get(input))));
     let counts = |get: fn(&Coverage) -> Option<u64>| -> ArrayRef {
@@ -55,6 +63,7 @@ pub fn coverage_input(inputs: &[TableInput], previous: &[RecordBatch]) -> Result
         ("observed_at", ColumnType::Timestamp, moments(&observed_at)),
         ("complete_at", ColumnType::Timestamp, complete_at),
         ("error", ColumnType::Text, texts(looked_at.iter().map(|(_, it)| it.error.as_deref()))),
+        ("swept_at", ColumnType::Timestamp, swept_at),
     ];
     SystemTable {
         table: "coverage",
@@ -139,6 +148,7 @@ impl SystemTable {
             drift: Vec::new(),
             cursor: None,
             accept_deletes: false,
+            owners: std::collections::BTreeSet::new(),
         })
     }
 }
@@ -177,10 +187,11 @@ fn hashes(columns: &[(&'static str, ColumnType, ArrayRef)], rows: usize) -> Resu
     (0..rows).map(hash_row).collect()
 }
 
-fn complete_before(previous: &[RecordBatch]) -> HashMap<&str, i64> {
+/// The moment in a column of each scope's row.
+fn last_before<'a>(previous: &'a [RecordBatch], column: &str) -> HashMap<&'a str, i64> {
     let mut found = HashMap::new();
     for batch in previous {
-        let times = batch.column_by_name("complete_at");
+        let times = batch.column_by_name(column);
         let Some(times) = times.and_then(|it| it.as_primitive_opt::<TimestampMicrosecondType>()) else { continue };
         for row in (0..batch.num_rows()).filter(|row| times.is_valid(*row)) {
             found.extend(text_at(batch, KEY, row).map(|key| (key, times.value(row))));

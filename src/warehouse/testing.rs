@@ -73,6 +73,7 @@ pub(super) fn input(rows: &[Plain<'_>], complete: &[&str]) -> TableInput {
         drift: Vec::new(),
         cursor: None,
         accept_deletes: false,
+        owners: std::collections::BTreeSet::new(),
     }
 }
 

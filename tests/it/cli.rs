@@ -3,6 +3,7 @@
 mod export;
 mod luck;
 mod pinned;
+mod resume;
 mod toy;
 mod verify;
 

@@ -64,6 +64,7 @@ fn input(source: &str, table: &str, number: i64) -> TableInput {
         drift: Vec::new(),
         cursor: None,
         accept_deletes: false,
+        owners: BTreeSet::new(),
     }
 }
 

@@ -5,7 +5,10 @@
 mod acumatica;
 mod belief;
 mod parts;
+mod quota;
+mod recheck;
 mod server;
+mod staging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -134,6 +134,7 @@ pub(super) async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &st
         drift: Vec::new(),
         cursor: None,
         accept_deletes: false,
+        owners: std::collections::BTreeSet::new(),
     };
     prepared.add(input).await.unwrap();
     warehouse.publish(prepared).await.unwrap();

@@ -57,6 +57,7 @@ fn bill(amount: i64) -> TableInput {
         drift: Vec::new(),
         cursor: None,
         accept_deletes: false,
+        owners: std::collections::BTreeSet::new(),
     }
 }
 

@@ -117,7 +117,7 @@ impl Toy {
     }
 
     pub(super) fn spawn(&self, arguments: &[&str]) -> Child {
-        command(self.folder(), arguments).spawn().unwrap()
+        spawn(self.folder(), arguments)
     }
 
     /// The one value that a query gives.
@@ -181,6 +181,10 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command.current_dir(folder).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_remove("TIEOUT_LOG").kill_on_drop(true);
     command
+}
+
+pub(super) fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+    command(folder, arguments).spawn().unwrap()
 }
 
 pub(super) async fn run(folder: &Path, arguments: &[&str]) -> Ended {

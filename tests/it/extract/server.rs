@@ -136,6 +136,7 @@ pub(super) fn options(clock: &SharedClock) -> RunOptions {
         previous: PreviousTables::default(),
         accept_deletes: Vec::new(),
         progress: Progress::silent(),
+        staging: None,
         cancel: tokio_util::sync::CancellationToken::new(),
     }
 }

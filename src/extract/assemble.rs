@@ -1,0 +1,195 @@
+//! From the records of one list to the rows of its table and of the tables embedded in it, each with how far it is believed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::decode::{Decoder, Owner, Row};
+use super::drift::Seen;
+use super::failure::{Failure, FailureKind};
+use super::manifest::Table;
+use super::path::look_up;
+use super::scope::{Job, Pages, Reader, Received, ScopeRead};
+use super::value::Cell;
+use crate::warehouse::rows::{CoverageStatus, Reject};
+
+impl<'a> Reader<'a> {
+    pub(super) fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
+        let owner = job
+            .parent
+            .as_ref()
+            .and_then(|parent| self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone())));
+        let records = pages.records.into_iter().enumerate();
+        let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
+        let mut reads = Vec::new();
+        let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
+        self.decode_table(job.table, job, records, observed_at, &mut reads);
+        if let Some(read) = reads.first_mut() {
+            read.expected = pages.total;
+            let received = u64::try_from(read.rows.len() + read.rejects.len()).unwrap_or(u64::MAX);
+            let is_missing = |failure: &Failure| failure.kind == FailureKind::NotFound && pages.count == 0;
+            read.is_finished = pages.failure.as_ref().is_none_or(is_missing) && pages.broken.is_none();
+            if let Some(failure) = pages.failure {
+                // With a first page the rest is missing; without one there is nothing at all.
+                read.status = if pages.count > 0 { CoverageStatus::Partial } else { failure.status() };
+                read.error = Some(failure.to_string());
+                read.failure = Some(failure);
+            } else if let Some(reason) = pages.broken {
+                read.status = CoverageStatus::Partial;
+                read.error = Some(reason);
+            } else if let Some(reason) = pages.moved {
+                read.status = CoverageStatus::Partial;
+                (read.is_unsteady, read.is_finished) = (true, false);
+                read.error = Some(reason);
+            } else if let Some(total) = pages.total.filter(|total| received < *total) {
+                read.status = CoverageStatus::Partial;
+                (read.is_unsteady, read.is_finished) = (pages.count > 1, false);
+                read.error = Some(format!("the source tells {total} records and gave {received}"));
+            } else if read.error.is_none() {
+                let more = pages.total.filter(|total| received > *total);
+                let more =
+                    more.map(|total| format!("the source tells {total} records and gave {received}: all are kept"));
+                let notes: Vec<String> = pages.notes.into_iter().chain(more).collect();
+                read.error = (!notes.is_empty()).then(|| notes.join("; "));
+            }
+            let is_nothing = matches!(read.status, CoverageStatus::NotFound | CoverageStatus::EmptyUnverified);
+            if is_nothing && job.parent.as_ref().is_some_and(|parent| parent.is_gone()) {
+                // What the record is gone with: its list is hidden or empty because there is nothing left to list.
+                (read.status, read.error, read.failure) = (CoverageStatus::EmptyVerified, None, None);
+            }
+        }
+        reads
+    }
+
+    /// Rows of one table from its records, then of the tables embedded in it.
+    #[expect(clippy::type_complexity, reason = "a record, its place, and the row it hangs on; used here only")]
+    fn decode_table(
+        &self,
+        table: &'a Table,
+        job: &Job<'a>,
+        records: Vec<(Received, usize, Option<(&'a Table, Vec<Cell>)>)>,
+        observed_at: DateTime<Utc>,
+        reads: &mut Vec<ScopeRead<'a>>,
+    ) {
+        let decoder = Decoder::new(self.manifest(), table);
+        let mut read = ScopeRead {
+            table,
+            scope: Arc::clone(&job.scope),
+            parent: job.parent.clone(),
+            rows: Vec::new(),
+            rejects: Vec::new(),
+            status: CoverageStatus::Ok,
+            expected: None,
+            observed_at,
+            error: None,
+            failure: None,
+            is_unsteady: false,
+            is_finished: true,
+            seen: Seen::default(),
+        };
+        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
+        for (mut received, position, owner) in records {
+            let before = self.source.redaction_key_before.as_deref();
+            let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
+            decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
+            read.seen.record(&decoder, table, &received.record);
+            let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
+            let row = match decoder.row(&received.record, owner, position, received.at) {
+                Ok(row) => Row { hash_before, ..row },
+                Err(reason) => {
+                    read.rejects.push(Reject {
+                        scope: job.scope.to_string(),
+                        reason,
+                        raw: received.record.to_string(),
+                    });
+                    continue;
+                }
+            };
+            let page = received.page;
+            let owner = (received, row.cells.clone());
+            let Some((place, page_before)) = places.get(&row.key).copied() else {
+                places.insert(row.key.clone(), (read.rows.len(), page));
+                read.rows.push(row);
+                owners.push(owner);
+                continue;
+            };
+            let (Some(before), Some(owner_before)) = (read.rows.get_mut(place), owners.get_mut(place)) else {
+                continue;
+            };
+            if before.hash != row.hash && page == page_before {
+                let reason = format!("two different records have the key `{}`", row.key);
+                read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
+            } else {
+                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
+                *before = row;
+                *owner_before = owner;
+            }
+        }
+        if !read.rejects.is_empty() {
+            read.status = CoverageStatus::Partial;
+            let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
+            read.error = Some(format!(
+                "{} records could not be read; the first: {first}\nhint: meta.rejects has each as received, with its reason",
+                read.rejects.len()
+            ));
+        } else if read.rows.is_empty() {
+            // Until something confirms it.
+            read.status = CoverageStatus::EmptyUnverified;
+        }
+        reads.push(read);
+        for inner in &self.manifest().tables {
+            let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else {
+                continue;
+            };
+            self.decode_embedded(inner, &embedded.path, table, job, &owners, observed_at, reads);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the owner's side and the embedded side of one step")]
+    fn decode_embedded(
+        &self,
+        inner: &'a Table,
+        path: &str,
+        outer: &'a Table,
+        job: &Job<'a>,
+        owners: &[(Received, Vec<Cell>)],
+        observed_at: DateTime<Utc>,
+        reads: &mut Vec<ScopeRead<'a>>,
+    ) {
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
+        let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
+        for (received, cells) in owners {
+            match look_up(&received.record, path, unwrap) {
+                Ok(Value::Array(items)) => {
+                    lists += 1;
+                    for (place, item) in items.iter().enumerate() {
+                        let record = Received { record: item.clone(), page: received.page, at: received.at };
+                        records.push((record, place + 1, Some((outer, cells.clone()))));
+                    }
+                }
+                Ok(Value::Null) => {}
+                _ => misshapen += 1,
+            }
+        }
+        let place = reads.len();
+        let count = records.len();
+        self.decode_table(inner, job, records, observed_at, reads);
+        let Some(read) = reads.get_mut(place) else { return };
+        if misshapen > 0 {
+            read.status = CoverageStatus::Partial;
+            read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
+        } else if is_asked_for && lists > 0 && lists < owners.len() {
+            read.status = CoverageStatus::Partial;
+            let lacking = owners.len() - lists;
+            read.error = Some(format!("{lacking} of {} records of {} came without `{path}`", owners.len(), outer.name));
+        } else if count == 0 && lists > 0 {
+            read.status = CoverageStatus::EmptyVerified;
+        } else if count == 0 && !owners.is_empty() {
+            read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Records that were open when they were last read and did not come among what is open or changed: they were closed without
+//! a word, and are asked for by key.
+
+use std::collections::BTreeSet;
+
+use super::client::{Meter, Request};
+use super::failure::FailureKind;
+use super::identity::key_values;
+use super::manifest::{Cursor, Table};
+use super::refresh::pages;
+use super::scope::{Job, Pages, Reader, Received};
+use super::template::segment;
+use crate::warehouse::rows::join_key;
+
+impl<'a> Reader<'a> {
+    /// Adds them to a list; `false` if reading the whole list costs less.
+    pub(super) async fn once_open(&self, job: &Job<'a>, list: &mut Pages, meter: &Meter) -> bool {
+        let known = self.previous.and_then(|previous| previous.tables.get(&job.table.name));
+        let Some(open) = known.and_then(|known| known.open.get(&*job.scope)) else { return true };
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let key = |received: &Received| -> Option<String> {
+            let values = key_values(job.table, &received.record, unwrap)?;
+            let texts: Vec<String> = values
+                .into_iter()
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim_end().to_owned()))
+                .collect();
+            Some(join_key(texts.iter().map(String::as_str)))
+        };
+        let came: BTreeSet<String> = list.records.iter().filter_map(key).collect();
+        let missing: Vec<&String> = open.iter().filter(|key| !came.contains(*key)).collect();
+        let rows = known.and_then(|known| known.rows.get(&*job.scope)).copied().unwrap_or(u64::MAX);
+        if missing.len() as u64 > pages(job.table, rows) {
+            return false;
+        }
+        let Ok(first) = self.request(&Job { cursor: None, ..job.clone() }) else { return true };
+        for key in missing {
+            match self.client.fetch(&by_key(job.table, &first, key), meter).await {
+                Ok(answer) => {
+                    list.count += 1;
+                    list.oldest = list.oldest.or(Some(answer.received_at));
+                    list.records.push(Received { record: answer.body, page: list.count, at: answer.received_at });
+                }
+                // Deleted: a sweep tells.
+                Err(failure) if failure.kind == FailureKind::NotFound => {}
+                Err(failure) => {
+                    list.failure = Some(failure);
+                    return true;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// The request for one record of a list, with the parts that the list is asked for.
+fn by_key(table: &Table, first: &Request, key: &str) -> Request {
+    let target = split_key(key).iter().fold(first.target.clone(), |path, part| path + "/" + &segment(part));
+    let mut request = Request { target, ..first.clone() };
+    let filter = table.cursor.as_ref().map(|Cursor { parameter, .. }| parameter);
+    request.query.retain(|(name, _)| Some(name) != filter);
+    request
+}
+
+/// The components of a joined key.
+fn split_key(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut letters = key.chars();
+    while let Some(letter) = letters.next() {
+        let letter = if letter == '\\' {
+            letters.next().unwrap_or(letter)
+        } else if letter == '|' {
+            parts.push(String::new());
+            continue;
+        } else {
+            letter
+        };
+        if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_apart_as_they_were_joined() {
+        for parts in [vec!["Bill", "000123"], vec!["a|b", "c\\", ""], vec![""]] {
+            assert_eq!(split_key(&join_key(parts.iter().copied())), parts);
+        }
+    }
+}
