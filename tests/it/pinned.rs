@@ -40,7 +40,7 @@ fn settings(definitions: &Definitions) -> Result<EngineSettings, serde_json::Err
         sources: vec![SourceBinding { name: "books".to_owned(), system: "books".to_owned() }],
         ..EngineSettings::default()
     };
-    let cents = stored["cents"].as_i64().unwrap_or_default();
+    let cents = stored.get("cents").and_then(serde_json::Value::as_i64).unwrap_or_default();
     settings.values.insert("amount_tolerance".to_owned(), Setting::Hundredths(cents.into()));
     Ok(settings)
 }
