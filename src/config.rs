@@ -372,7 +372,11 @@ impl Config {
     pub fn of_definitions(text: &str) -> Result<Self> {
         let stored: StoredSettings = serde_json::from_str(text)
             .with_context(|| format!("read {SETTINGS_FILE}\nhint: a newer program may have written it"))?;
-        let source = |(name, kind)| (name, SourceConfig { kind, base_url: None, values: BTreeMap::new() });
+        let source = |(name, kind)| {
+            let values = BTreeMap::new();
+            let (quota, requests_per_minute, concurrency, window) = (None, None, None, None);
+            (name, SourceConfig { kind, base_url: None, quota, requests_per_minute, concurrency, window, values })
+        };
         Ok(Self {
             firm: stored.firm,
             sources: stored.sources.into_iter().map(source).collect(),

@@ -119,6 +119,8 @@ pub(super) fn tell(gaps: &[Gap], out: &mut impl Write) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::clock::Clock;
     use crate::warehouse::rows::ReadMode;
@@ -176,6 +178,7 @@ id = "int64"
             rejects: Vec::new(),
             drift: Vec::new(),
             cursor: None,
+            owners: BTreeSet::new(),
             accept_deletes: false,
         }
     }
