@@ -17,10 +17,9 @@ use crate::warehouse::rows::{CoverageStatus, Reject};
 
 impl<'a> Reader<'a> {
     pub(super) fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
-        let owner = job
-            .parent
-            .as_ref()
-            .and_then(|parent| self.manifest().table(&parent.table).map(|table| (table, parent.cells.clone())));
+        let owner = job.parent.as_ref().and_then(|parent| {
+            self.manifest().table(&parent.table).map(|table| (table, Arc::from(parent.cells.as_slice())))
+        });
         let records = pages.records.into_iter().enumerate();
         let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
         let mut reads = Vec::new();
@@ -69,7 +68,7 @@ impl<'a> Reader<'a> {
         &self,
         table: &'a Table,
         job: &Job<'a>,
-        records: Vec<(Received, usize, Option<(&'a Table, Vec<Cell>)>)>,
+        records: Vec<(Received, usize, Option<(&'a Table, Arc<[Cell]>)>)>,
         observed_at: DateTime<Utc>,
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
@@ -90,7 +89,7 @@ impl<'a> Reader<'a> {
             seen: Seen::default(),
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
-        let mut owners: Vec<(Received, Vec<Cell>)> = Vec::with_capacity(records.len());
+        let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
         for (mut received, position, owner) in records {
             let before = self.source.redaction_key_before.as_deref();
             let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
@@ -109,7 +108,7 @@ impl<'a> Reader<'a> {
                 }
             };
             let page = received.page;
-            let owner = (received, row.cells.clone());
+            let owner = (received, Arc::from(row.cells.as_slice()));
             let Some((place, page_before)) = places.get(&row.key).copied() else {
                 places.insert(row.key.clone(), (read.rows.len(), page));
                 read.rows.push(row);
@@ -155,7 +154,7 @@ impl<'a> Reader<'a> {
         path: &str,
         outer: &'a Table,
         job: &Job<'a>,
-        owners: &[(Received, Vec<Cell>)],
+        owners: &[(Received, Arc<[Cell]>)],
         observed_at: DateTime<Utc>,
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
@@ -168,7 +167,7 @@ impl<'a> Reader<'a> {
                     lists += 1;
                     for (place, item) in items.iter().enumerate() {
                         let record = Received { record: item.clone(), page: received.page, at: received.at };
-                        records.push((record, place + 1, Some((outer, cells.clone()))));
+                        records.push((record, place + 1, Some((outer, Arc::clone(cells)))));
                     }
                 }
                 Ok(Value::Null) => {}
