@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tieout_json::{copy, look_up, text};
 
 use super::decode::{Decoder, Owner, Row};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::manifest::Table;
-use super::path::look_up;
 use super::scope::{Job, Pages, Reader, Received, ScopeRead};
 use super::value::Cell;
 use crate::warehouse::rows::{CoverageStatus, Reject};
@@ -99,11 +99,7 @@ impl<'a> Reader<'a> {
             let row = match decoder.row(&received.record, owner, position, received.at) {
                 Ok(row) => Row { hash_before, ..row },
                 Err(reason) => {
-                    read.rejects.push(Reject {
-                        scope: job.scope.to_string(),
-                        reason,
-                        raw: received.record.to_string(),
-                    });
+                    read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: text(&received.record) });
                     continue;
                 }
             };
@@ -166,7 +162,7 @@ impl<'a> Reader<'a> {
                 Ok(Value::Array(items)) => {
                     lists += 1;
                     for (place, item) in items.iter().enumerate() {
-                        let record = Received { record: item.clone(), page: received.page, at: received.at };
+                        let record = Received { record: copy(item), page: received.page, at: received.at };
                         records.push((record, place + 1, Some((outer, Arc::clone(cells)))));
                     }
                 }

@@ -286,7 +286,7 @@ impl Client {
             hint: Some(hint.to_owned()),
         };
         // A sign-in by cookies answers without a body.
-        let parsed = if body.is_empty() && !is_signed { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        let parsed = if body.is_empty() && !is_signed { Ok(Value::Null) } else { tieout_json::read(&body) };
         let body = parsed.map_err(|error| {
             if is_html(&headers, &body) {
                 let excerpt = self.scrubber.excerpt(&body);

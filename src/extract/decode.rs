@@ -14,11 +14,9 @@ use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tieout_json::{Pattern, Sensitive, content_hash, copy, look_up, redact, text};
 
-use super::hash::content_hash;
-use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Sensitive, Table};
-use super::path::{Pattern, look_up};
-use super::redact::redact;
+use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Table};
 use super::value::{Cell, cell};
 use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
 
@@ -83,7 +81,7 @@ impl<'a> Decoder<'a> {
     pub(crate) fn hash_under(&self, record: &Value, key: &[u8]) -> Option<String> {
         let is_hashed = self.sensitive.iter().any(|(_, how)| *how == Sensitive::Hash);
         (is_hashed && self.table.embedded.is_none()).then(|| {
-            let mut redacted = record.clone();
+            let mut redacted = copy(record);
             self.redact(&mut redacted, Some(key));
             content_hash(&redacted, &self.ignore)
         })
@@ -111,7 +109,7 @@ impl<'a> Decoder<'a> {
                 other => other,
             });
         }
-        let (key, raw, hash) = (self.key(&cells)?, record.to_string(), content_hash(record, &self.ignore));
+        let (key, raw, hash) = (self.key(&cells)?, text(record), content_hash(record, &self.ignore));
         Ok(Row { key, cells, raw, hash, hash_before: None, extracted_at })
     }
 
@@ -283,7 +281,7 @@ mod tests {
         let [vendors, jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place]));
         let record = json!({"id": 1, "tax_id": "12-345", "iban": "DE00"});
         let hash = |key: &[u8]| {
-            let mut redacted = record.clone();
+            let mut redacted = copy(record);
             vendors.redact(&mut redacted, Some(key));
             vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH).unwrap().hash
         };

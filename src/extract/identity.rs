@@ -2,21 +2,19 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tieout_json::{canonical, look_up};
 
-use super::hash::write_canonical;
 use super::manifest::{ColumnFrom, Table};
-use super::path::look_up;
 
 /// A page's identity and its records': their keys. Not their text, which some systems fill with ids new at every read.
 pub(super) fn identities(table: &Table, records: &[Value], unwrap: Option<&str>) -> (String, Vec<String>) {
     let mut hasher = Sha256::new();
-    let identity = |record| {
+    let identity = |record: &Value| {
         let keys = key_values(table, record, unwrap);
-        let mut text = String::new();
-        match keys {
-            Some(keys) => keys.iter().for_each(|key| write_canonical(key, &mut text)),
-            None => write_canonical(record, &mut text),
-        }
+        let mut text = match keys {
+            Some(keys) => keys.into_iter().map(|key| canonical(key)).collect(),
+            None => canonical(record),
+        };
         text.push('\n');
         hasher.update(text.as_bytes());
         text

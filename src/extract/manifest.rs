@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub use tieout_json::Sensitive;
+
 pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
 pub use super::defaults::Defaults;
@@ -400,16 +402,6 @@ pub enum CursorFormat {
     Range,
     /// `field ge datetimeoffset'from'`, joined to an existing filter by `and`.
     OdataGe,
-}
-
-/// What becomes of a sensitive value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sensitive {
-    /// Replaced by a keyed hash.
-    Hash,
-    /// Removed.
-    Drop,
 }
 
 /// Why a manifest cannot be used.

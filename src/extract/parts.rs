@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use tieout_json::canonical;
 
 use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
-use super::hash::write_canonical;
 use super::identity::key_values;
 use super::manifest::{Method, Table};
 use super::scope::{Job, Pages, Reader};
@@ -188,12 +188,8 @@ impl<'a> Reader<'a> {
     }
 
     fn key(&self, job: &Job<'a>, record: &Value) -> Option<String> {
-        let mut text = String::new();
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        for key in keys {
-            write_canonical(key, &mut text);
-        }
-        Some(text)
+        Some(keys.into_iter().map(|key| canonical(key)).collect())
     }
 
     /// Asks for the parts that records lack, record by record, as long as that helps.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tieout_json::look_up;
 
 use super::client::{Answer, Body, Client, Meter, Request};
 use super::cursor;
@@ -13,7 +14,6 @@ use super::failure::{Failure, FailureKind};
 use super::identity::identities;
 use super::manifest::{Manifest, Method, Paging, Refresh, Table};
 use super::paging::{Next, Page, Pager};
-use super::path::look_up;
 use super::refresh::open_filter;
 use super::secrets::Setting;
 use super::staging::Staging;

@@ -68,7 +68,7 @@ fn decimal_text(units: i128, scale: i8) -> String {
 pub(crate) fn cell(value: &Value, kind: ColumnKind) -> Result<Cell, String> {
     let kind = match kind {
         ColumnKind::Json if value.is_null() => return Ok(Cell::Null),
-        ColumnKind::Json => return Ok(Cell::Text(value.to_string())),
+        ColumnKind::Json => return Ok(Cell::Text(tieout_json::text(value))),
         ColumnKind::Plain(kind) => kind,
     };
     let text = match value {
@@ -78,7 +78,9 @@ pub(crate) fn cell(value: &Value, kind: ColumnKind) -> Result<Cell, String> {
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
         // Text promised, a structure given: kept as JSON text (and told as drift by the caller), for nothing is lost.
-        Value::Array(_) | Value::Object(_) if kind == ColumnType::Text => return Ok(Cell::Text(value.to_string())),
+        Value::Array(_) | Value::Object(_) if kind == ColumnType::Text => {
+            return Ok(Cell::Text(tieout_json::text(value)));
+        }
         Value::Array(_) => return Err(format!("is a list where {} is declared", word(kind))),
         Value::Object(_) => return Err(format!("is an object where {} is declared", word(kind))),
     };

@@ -97,7 +97,7 @@ impl Request {
 impl Reply {
     /// A JSON reply.
     pub(super) fn json(status: u16, body: &Value) -> Self {
-        Self::new(status, "application/json; charset=utf-8", body.to_string())
+        Self::new(status, "application/json; charset=utf-8", tieout_json::text(body))
     }
 
     /// A JSON reply whose text is written already.

@@ -172,15 +172,7 @@ fn push_key(out: &mut String, name: &str) {
 }
 
 fn push_scalar(out: &mut String, value: &Value) {
-    match value {
-        Value::String(text) if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') => {
-            out.push('"');
-            out.push_str(text);
-            out.push('"');
-        }
-        Value::Number(number) => out.push_str(number.as_str()),
-        other => out.push_str(&other.to_string()),
-    }
+    out.push_str(&tieout_json::text(value));
 }
 
 fn custom_type(field: &str, value: &Value) -> &'static str {

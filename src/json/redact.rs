@@ -5,14 +5,24 @@
 //! of a tax id can be reversed by trying all of them.
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::manifest::Sensitive;
-use super::path::{Fate, Pattern, change};
+use crate::path::{Fate, Pattern, change};
+
+/// What becomes of a sensitive value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sensitive {
+    /// Replaced by a keyed hash.
+    Hash,
+    /// Removed.
+    Drop,
+}
 
 /// Redacts `record` in place.
-pub(crate) fn redact(record: &mut Value, patterns: &[(Pattern, Sensitive)], key: Option<&[u8]>) {
+pub fn redact(record: &mut Value, patterns: &[(Pattern, Sensitive)], key: Option<&[u8]>) {
     if patterns.is_empty() {
         return;
     }

@@ -8,23 +8,23 @@ use serde_json::Value;
 
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<String>);
+pub struct Pattern(Vec<String>);
 
 impl Pattern {
     /// Splits `a.*.b` into its steps.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self(text.split('.').map(str::to_owned).collect())
     }
 
     /// The pattern seen from one level above: `prefix.pattern`.
-    pub(crate) fn below(&self, prefix: &str) -> Self {
+    pub fn below(&self, prefix: &str) -> Self {
         Self(prefix.split('.').map(str::to_owned).chain(self.0.iter().cloned()).collect())
     }
 }
 
 /// What becomes of a value that a pattern matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It stays, perhaps changed.
     Keep,
     /// It is taken out of its object.
@@ -32,11 +32,7 @@ pub(crate) enum Fate {
 }
 
 /// Calls `change` on every value that one of `patterns` matches, with that pattern's tag.
-pub(crate) fn change<T: Copy>(
-    value: &mut Value,
-    patterns: &[(Pattern, T)],
-    apply: &mut dyn FnMut(&mut Value, T) -> Fate,
-) {
+pub fn change<T: Copy>(value: &mut Value, patterns: &[(Pattern, T)], apply: &mut dyn FnMut(&mut Value, T) -> Fate) {
     let active: Vec<(&[String], T)> = patterns.iter().map(|(pattern, tag)| (pattern.0.as_slice(), *tag)).collect();
     walk(value, &active, apply);
 }
@@ -66,35 +62,6 @@ fn walk<T: Copy>(value: &mut Value, active: &[(&[String], T)], apply: &mut dyn F
     }
 }
 
-/// Patterns as they apply to the fields of one object: what is left of each on the way down.
-#[derive(Clone, Debug)]
-pub(crate) struct Steps<'a>(Vec<&'a [String]>);
-
-impl<'a> Steps<'a> {
-    /// From the record itself on.
-    pub(crate) fn of<T>(patterns: &'a [(Pattern, T)]) -> Self {
-        Self(patterns.iter().map(|(pattern, _)| pattern.0.as_slice()).collect())
-    }
-
-    /// Whether nothing below can match.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// What is left inside a field; none if a pattern matches the field itself.
-    pub(crate) fn inside(&self, name: &str) -> Option<Self> {
-        let mut next = Vec::new();
-        let mut is_matched = false;
-        for steps in &self.0 {
-            advance(steps, name, &mut |rest| match rest {
-                [] => is_matched = true,
-                rest => next.push(rest),
-            });
-        }
-        (!is_matched).then_some(Self(next))
-    }
-}
-
 /// Hands `found` what is left of `steps` after a field called `name`, once per way to read the pattern.
 fn advance<'a>(steps: &'a [String], name: &str, found: &mut dyn FnMut(&'a [String])) {
     match steps {
@@ -112,7 +79,7 @@ fn advance<'a>(steps: &'a [String], name: &str, found: &mut dyn FnMut(&'a [Strin
 }
 
 /// Steps along `path`; a missing field is null. A wrapper object (one field named `unwrap`) is opened on the way.
-pub(crate) fn look_up<'a>(record: &'a Value, path: &str, unwrap: Option<&str>) -> Result<&'a Value, NotAnObject> {
+pub fn look_up<'a>(record: &'a Value, path: &str, unwrap: Option<&str>) -> Result<&'a Value, NotAnObject> {
     let mut at = record;
     for step in path.split('.') {
         if let (Value::Object(fields), Some(inner)) = (at, unwrap)
@@ -134,7 +101,7 @@ pub(crate) fn look_up<'a>(record: &'a Value, path: &str, unwrap: Option<&str>) -
 const WRAPPER_NOTES: [&str; 2] = ["error", "type"];
 
 /// Opens a wrapper: `{"value": x}` → x; `{}`, `{"error": …}` and an empty custom field's `{"type": …}` → null.
-pub(crate) fn open<'a>(value: &'a Value, unwrap: Option<&str>) -> &'a Value {
+pub fn open<'a>(value: &'a Value, unwrap: Option<&str>) -> &'a Value {
     match (value, unwrap) {
         (Value::Object(fields), Some(inner)) => match fields.get(inner) {
             Some(value) => value,
@@ -147,7 +114,7 @@ pub(crate) fn open<'a>(value: &'a Value, unwrap: Option<&str>) -> &'a Value {
 
 /// A path leads through a value that has no fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotAnObject;
+pub struct NotAnObject;
 
 #[cfg(test)]
 mod tests {
