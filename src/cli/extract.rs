@@ -207,9 +207,8 @@ async fn prepare(
         observed_at: observed_at.unwrap_or_else(|| request.clock.now()),
     };
     let mut prepared = workspace.warehouse.prepare(header).await.map_err(Failure::warehouse)?;
-    for table in outcomes.iter().flat_map(|outcome| &outcome.tables) {
-        prepared.add(table.clone()).await.map_err(Failure::warehouse)?;
-    }
+    let tables = outcomes.iter().flat_map(|outcome| &outcome.tables).cloned();
+    prepared.add_all(tables).await.map_err(Failure::warehouse)?;
     let gaps = gaps::gaps(prepared.inputs(), sources);
     engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
     let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;

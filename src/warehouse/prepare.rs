@@ -5,12 +5,14 @@
 //! dies is files that no manifest names.
 
 use std::collections::{BTreeSet, HashSet};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::commit::{
     Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit,
@@ -49,6 +51,14 @@ pub struct Prepared {
     base: Arc<Head>,
     commit: Commit,
     inputs: Vec<TableInput>,
+}
+
+/// A table whose files are written, for a commit that it is not part of yet.
+struct Compared {
+    input: TableInput,
+    table: TableCommit,
+    /// Whether the commit before tells its columns already.
+    same_columns: bool,
 }
 
 impl Warehouse {
@@ -165,16 +175,41 @@ impl Prepared {
         self.add_rows(input, batches.into_iter().map(Ok)).await
     }
 
+    /// As [`Self::add`], several tables side by side: as many as the machine has cores. They are added in their order.
+    pub async fn add_all(&mut self, inputs: impl IntoIterator<Item = TableInput>) -> Result<(), Error> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let compare = |mut input: TableInput| {
+            let batches = std::mem::take(&mut input.batches);
+            self.compared(input, batches.into_iter().map(Ok)).boxed()
+        };
+        let work: Vec<_> = inputs.into_iter().map(compare).collect();
+        let compared: Vec<Compared> = stream::iter(work).buffered(cores).try_collect().await?;
+        for table in compared {
+            self.take(table)?;
+        }
+        Ok(())
+    }
+
     /// As [`Self::add`], with the rows as a stream beside an input without batches: they may be more than fit into memory.
-    pub async fn add_rows<I>(&mut self, mut input: TableInput, rows: I) -> Result<TableCommit, Error>
+    pub async fn add_rows<I>(&mut self, input: TableInput, rows: I) -> Result<TableCommit, Error>
     where
         I: IntoIterator<Item = Result<RecordBatch, Error>>,
         I::IntoIter: Send + 'static,
     {
+        let compared = self.compared(input, rows.into_iter()).await?;
+        self.take(compared)
+    }
+
+    /// Compares a table with its state before, and writes the files of what changed.
+    async fn compared<I>(&self, mut input: TableInput, rows: I) -> Result<Compared, Error>
+    where
+        I: Iterator<Item = Result<RecordBatch, Error>> + Send + 'static,
+    {
         let known = self.base.table(self.base.number(), &input.source, &input.table).cloned();
         let is_append = self.base.is_append(self.base.number(), &input.source, &input.table);
-        check(&input, &self.commit.tables, known.as_ref(), is_append)?;
-        let task = self.task(&input, checked(&input, rows.into_iter()));
+        check_new(&input, &self.commit.tables)?;
+        check(&input, known.as_ref(), is_append)?;
+        let task = self.task(&input, checked(&input, rows));
         let mut table = unchanged(&input);
         let same_columns = known.as_ref().is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
         let against = (input.mode != ReadMode::Append).then(|| self.against(&input, known.as_ref(), same_columns));
@@ -191,8 +226,14 @@ impl Prepared {
             // A run that gives no cursor leaves the older one standing: reading more than needed is harmless, less is not.
             table.cursor = table.cursor.or_else(|| known.as_ref().and_then(|known| known.cursor.clone()));
         }
+        Ok(Compared { input, table, same_columns: known.is_some() && same_columns })
+    }
+
+    fn take(&mut self, compared: Compared) -> Result<TableCommit, Error> {
+        let Compared { input, table, same_columns } = compared;
+        check_new(&input, &self.commit.tables)?;
         let mut kept = table.clone();
-        if known.is_some_and(|known| known.schema_fingerprint == table.schema_fingerprint) {
+        if same_columns {
             kept.columns.clear();
         }
         self.commit.tables.push(kept);
@@ -300,13 +341,10 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// Refuses an input that breaks the layout, or that would put two kinds of rows into one table.
-fn check(input: &TableInput, added: &[TableCommit], known: Option<&TableCommit>, is_append: bool) -> Result<(), Error> {
-    let refuse = |reason: String| Err(Error::Input { name: input.source.clone(), table: input.table.clone(), reason });
+fn check(input: &TableInput, known: Option<&TableCommit>, is_append: bool) -> Result<(), Error> {
+    let refuse = |reason: String| Err(refused(input, reason));
     if !is_name(&input.source) || !is_name(&input.table) {
         return refuse("names have letters, digits, `_`, `-` and `.` only, and do not begin with `.`".to_owned());
-    }
-    if added.iter().any(|it| it.source == input.source && it.table == input.table) {
-        return refuse("it is part of this commit already".to_owned());
     }
     let has_rows = known.is_some_and(|known| known.rows > 0 || !known.changes.is_empty() || !known.state.is_empty());
     if input.mode == ReadMode::Append && has_rows && !is_append {
@@ -320,6 +358,18 @@ fn check(input: &TableInput, added: &[TableCommit], known: Option<&TableCommit>,
         return refuse(format!("column `{name}` stands twice or has a reserved name"));
     }
     Ok(())
+}
+
+/// Refuses a table that stands in the commit already.
+fn check_new(input: &TableInput, added: &[TableCommit]) -> Result<(), Error> {
+    if added.iter().any(|it| it.source == input.source && it.table == input.table) {
+        return Err(refused(input, "it is part of this commit already".to_owned()));
+    }
+    Ok(())
+}
+
+fn refused(input: &TableInput, reason: String) -> Error {
+    Error::Input { name: input.source.clone(), table: input.table.clone(), reason }
 }
 
 /// The rows as long as they fit what the input declares.
