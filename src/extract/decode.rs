@@ -281,7 +281,7 @@ mod tests {
         let [vendors, jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place]));
         let record = json!({"id": 1, "tax_id": "12-345", "iban": "DE00"});
         let hash = |key: &[u8]| {
-            let mut redacted = copy(record);
+            let mut redacted = record.clone();
             vendors.redact(&mut redacted, Some(key));
             vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH).unwrap().hash
         };

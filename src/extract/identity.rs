@@ -12,7 +12,7 @@ pub(super) fn identities(table: &Table, records: &[Value], unwrap: Option<&str>)
     let identity = |record: &Value| {
         let keys = key_values(table, record, unwrap);
         let mut text = match keys {
-            Some(keys) => keys.into_iter().map(|key| canonical(key)).collect(),
+            Some(keys) => keys.into_iter().map(canonical).collect(),
             None => canonical(record),
         };
         text.push('\n');

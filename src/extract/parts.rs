@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
 
     fn key(&self, job: &Job<'a>, record: &Value) -> Option<String> {
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        Some(keys.into_iter().map(|key| canonical(key)).collect())
+        Some(keys.into_iter().map(canonical).collect())
     }
 
     /// Asks for the parts that records lack, record by record, as long as that helps.

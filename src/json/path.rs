@@ -17,6 +17,7 @@ impl Pattern {
     }
 
     /// The pattern seen from one level above: `prefix.pattern`.
+    #[must_use]
     pub fn below(&self, prefix: &str) -> Self {
         Self(prefix.split('.').map(str::to_owned).chain(self.0.iter().cloned()).collect())
     }
