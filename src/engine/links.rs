@@ -38,8 +38,8 @@ pub(crate) struct Record {
     number_key: Option<String>,
     /// `reference_key`: the other side's number as this side keeps it for people, normalised.
     reference_key: Option<String>,
-    /// `application_number`: a second number, tried after the first.
-    application_number: Option<String>,
+    /// `second_number`: tried where the first finds nothing.
+    second_number: Option<String>,
     /// `tax_id_hash`: equal for the same tax id.
     tax_id_hash: Option<String>,
     /// `name_key`: its name, normalised.
@@ -56,7 +56,7 @@ enum Step {
     Crosswalk,
     Explicit,
     Number,
-    ApplicationNumber,
+    SecondNumber,
     TaxId,
     Name,
 }
@@ -66,7 +66,7 @@ impl Step {
         match self {
             Self::Crosswalk => "crosswalk",
             Self::Explicit => "explicit",
-            Self::Number | Self::ApplicationNumber => "number",
+            Self::Number | Self::SecondNumber => "number",
             Self::TaxId => "tax_id",
             Self::Name => "name",
         }
@@ -76,7 +76,7 @@ impl Step {
     fn score(self) -> i128 {
         match self {
             Self::Crosswalk | Self::Explicit => 100,
-            Self::Number | Self::ApplicationNumber | Self::TaxId => 95,
+            Self::Number | Self::SecondNumber | Self::TaxId => 95,
             Self::Name => 90,
         }
     }
@@ -142,8 +142,8 @@ fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
     let (sides, ids) = (required("side")?, required("record_id")?);
     let [stored_id, number, parent, kind] =
         [column("stored_id")?, column("number")?, column("parent")?, column("kind")?];
-    let [contract_id, number_key, reference_key, application_number] =
-        [column("contract_id")?, column("number_key")?, column("reference_key")?, column("application_number")?];
+    let [contract_id, number_key, reference_key, second_number] =
+        [column("contract_id")?, column("number_key")?, column("reference_key")?, column("second_number")?];
     let [tax_id_hash, name_key, place, is_void] =
         [column("tax_id_hash")?, column("name_key")?, column("place")?, column("is_void")?];
     let upper = |text: Option<String>| text.map(|text| text.to_uppercase());
@@ -159,7 +159,7 @@ fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
             contract_id: text(&contract_id),
             number_key: text(&number_key),
             reference_key: text(&reference_key),
-            application_number: text(&application_number),
+            second_number: text(&second_number),
             tax_id_hash: text(&tax_id_hash),
             name_key: text(&name_key),
             place: text(&place),
@@ -208,7 +208,7 @@ impl<'a> Links<'a> {
             (Step::Crosswalk, self.known(crosswalk)),
             (Step::Explicit, explicit),
             (Step::Number, self.numbers(&|record| [record.number_key.as_deref(), record.own_reference()])),
-            (Step::ApplicationNumber, self.numbers(&|record| [record.application_number.as_deref(), None])),
+            (Step::SecondNumber, self.numbers(&|record| [record.second_number.as_deref(), None])),
             (Step::TaxId, self.equals(&|record| record.tax_id_hash.as_deref())),
             (Step::Name, self.equals(&|record| record.name_key.as_deref())),
         ];
@@ -269,38 +269,39 @@ impl Record {
         self.reference_key.as_deref()
     }
 
+    /// What a stored id may call it beside its key: its number, and its key's last component: '000123' is 'Bill|000123'.
+    /// Where the number is a component, the others are of something else: '000004|commitment|000003' is not 000003.
+    fn names(&self) -> BTreeSet<String> {
+        let id = self.id.to_uppercase();
+        let components: Vec<&str> = id.split('|').collect();
+        let has_number = self.number.as_deref().is_some_and(|number| components.contains(&number));
+        let last = components.last().filter(|_| !has_number).map(|last| (*last).to_owned());
+        self.number.iter().cloned().chain(last).filter(|name| *name != id).collect()
+    }
+
     fn agrees(&self, other: &Self) -> bool {
         let agree = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
         agree(&self.kind, &other.kind) && agree(&self.contract_id, &other.contract_id)
     }
 }
 
-/// For each holder the records that its stored id names best: by record id, else by the number under the same parent, else
-/// by the number alone. The last component of a key names it too: '000123' is 'Bill|000123'.
+/// For each holder the records that its stored id names best: by record id, else under the same parent, else of a kind and
+/// contract that do not contradict: one ERP change order may change the prime contract and two commitments.
 fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>> {
     let mut called: HashMap<String, Vec<(&Record, bool)>> = HashMap::new();
     for &other in others {
-        let id = other.id.to_uppercase();
-        let last = id.rsplit('|').next().filter(|last| *last != id).map(str::to_owned);
-        let names: BTreeSet<String> = other.number.iter().cloned().chain(last).filter(|name| *name != id).collect();
-        for name in names {
+        for name in other.names() {
             called.entry(name).or_default().push((other, false));
         }
-        called.entry(id).or_default().push((other, true));
+        called.entry(other.id.to_uppercase()).or_default().push((other, true));
     }
-    let mut best: BTreeMap<&str, (u8, Vec<&'a Record>)> = BTreeMap::new();
+    let mut best: BTreeMap<&str, ([bool; 3], Vec<&'a Record>)> = BTreeMap::new();
     for holder in holders {
         for &(other, is_id) in holder.stored_id.as_ref().and_then(|stored| called.get(stored)).into_iter().flatten() {
             let same_parent = holder.parent.is_some() && holder.parent == other.parent;
-            let preference = if is_id {
-                1
-            } else if same_parent {
-                2
-            } else {
-                3
-            };
+            let preference = if is_id { [true; 3] } else { [false, same_parent, holder.agrees(other)] };
             let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
-            if preference < entry.0 {
+            if preference > entry.0 {
                 *entry = (preference, Vec::new());
             }
             if preference == entry.0 {
@@ -308,7 +309,7 @@ fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>
             }
         }
     }
-    let ids = |(holder, (_, others)): (&'a str, (u8, Vec<&'a Record>))| {
+    let ids = |(holder, (_, others)): (&'a str, ([bool; 3], Vec<&'a Record>))| {
         others.into_iter().map(move |other| (holder, other.id.as_str()))
     };
     best.into_iter().flat_map(ids).collect()
@@ -411,78 +412,4 @@ fn grouped<'a>(pairs: BTreeMap<Ids<'a>, Step>, place: &HashMap<&'a str, Option<&
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(side: &str, id: &str, number: &str) -> Record {
-        Record {
-            is_pm: side == "pm",
-            id: id.to_owned(),
-            number: Some(number.to_uppercase()),
-            number_key: Some(number.to_owned()),
-            parent: Some(String::new()),
-            ..Record::default()
-        }
-    }
-
-    fn ids(records: &[Record], crosswalk: &[(&str, &str)], splits: bool) -> Vec<String> {
-        let known: Vec<(String, String)> =
-            crosswalk.iter().map(|(pm_id, erp_id)| ((*pm_id).to_owned(), (*erp_id).to_owned())).collect();
-        let links = Links::new(records);
-        let pairs = links.pairs(&known, splits);
-        pairs.iter().map(|it| format!("{}:{}-{} {}", it.group_id, it.pm_id, it.erp_id, it.step.method())).collect()
-    }
-
-    #[test]
-    fn a_stored_id_wins_and_an_orphan_guesses_nothing() {
-        let stored = |record: Record, id: &str| Record { stored_id: Some(id.to_owned()), ..record };
-        let records = [
-            stored(record("pm", "1", "a"), "BILL|9"),
-            stored(record("pm", "2", "b"), "GONE"),
-            record("erp", "Bill|9", "b"),
-            record("erp", "Bill|8", "a"),
-        ];
-        assert_eq!(ids(&records, &[], false), ["1:1-Bill|9 explicit"]);
-    }
-
-    #[test]
-    fn two_candidates_link_nothing_unless_they_split_one_record() {
-        let records = [record("pm", "1", "a"), record("erp", "x", "a"), record("erp", "y", "a")];
-        assert!(ids(&records, &[], true).is_empty());
-        let split: Vec<Record> =
-            records.iter().map(|it| Record { stored_id: (!it.is_pm).then(|| "1".to_owned()), ..it.clone() }).collect();
-        assert_eq!(ids(&split, &[], true), ["1:1-x explicit", "1:1-y explicit"]);
-        assert!(ids(&split, &[], false).is_empty());
-    }
-
-    #[test]
-    fn a_void_number_gives_way_and_contracts_must_agree() {
-        let void = |record: Record| Record { is_void: true, ..record };
-        let on = |record: Record, contract: &str| Record { contract_id: Some(contract.to_owned()), ..record };
-        let records = [
-            void(record("pm", "1", "a")),
-            record("pm", "2", "a"),
-            record("erp", "x", "a"),
-            on(record("pm", "3", "b"), "c1"),
-            on(record("erp", "y", "b"), "c2"),
-        ];
-        assert_eq!(ids(&records, &[], false), ["2:2-x number"]);
-    }
-
-    #[test]
-    fn the_crosswalk_may_mean_many_and_chains_are_one_group() {
-        let records =
-            [record("pm", "1", "a"), record("pm", "2", "b"), record("erp", "x", "c"), record("erp", "y", "a")];
-        let lines = [("2", "x"), ("1", "x"), ("2", "y"), ("2", "unknown")];
-        assert_eq!(ids(&records, &lines, false), ["1:1-x crosswalk", "1:2-x crosswalk", "1:2-y crosswalk"]);
-    }
-
-    #[test]
-    fn a_company_code_serves_each_project_once() {
-        let at = |record: Record, place: &str| Record { place: Some(place.to_owned()), ..record };
-        let records = [at(record("pm", "1", "a"), "p1"), at(record("pm", "2", "a"), "p2"), record("erp", "x", "a")];
-        assert_eq!(ids(&records, &[], false), ["1:1-x number", "2:2-x number"]);
-        let twice = [records.as_slice(), &[at(record("pm", "3", "a"), "p2")]].concat();
-        assert_eq!(ids(&twice, &[], false), ["1:1-x number"]);
-    }
-}
+mod tests;
