@@ -10,6 +10,7 @@
 --   method             the first method that hit: crosswalk, explicit, number
 --   score              worth of the method: 1.00 stored by somebody, less where concluded
 
+-- An ERP that numbers orders itself keeps PM's number as reference; another's reference is the supplier's quote. So it comes second.
 select
     'pm' as side,
     commitments.record_id,
@@ -18,6 +19,7 @@ select
     project_links.erp_id as parent,
     commitments.kind,
     commitments.number_key,
+    commitments.number_key as second_number,
     commitments.approval_status in ('void', 'rejected') as is_void
 from pm.commitments
 left join link.projects as project_links on project_links.pm_id = commitments.project_id
@@ -32,5 +34,6 @@ select
     project_id as parent,
     kind,
     number_key,
+    normalize_number(external_reference) as second_number,
     approval_status in ('void', 'rejected') as is_void
 from erp.commitments

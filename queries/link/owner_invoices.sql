@@ -21,7 +21,7 @@ select
     owner_invoices.kind,
     coalesce(contract_links.erp_id, case when owner_invoices.contract_id is not null then '?' end) as contract_id,
     owner_invoices.number_key,
-    owner_invoices.application_number,
+    owner_invoices.application_number as second_number,
     owner_invoices.approval_status in ('void', 'rejected') as is_void
 from pm.owner_invoices
 left join link.projects as project_links on project_links.pm_id = owner_invoices.project_id
@@ -38,7 +38,7 @@ select
     owner_invoices.kind,
     coalesce(contract_links.erp_id, case when owner_invoices.contract_id is not null then '?' end) as contract_id,
     owner_invoices.number_key,
-    owner_invoices.application_number,
+    owner_invoices.application_number as second_number,
     owner_invoices.approval_status in ('void', 'rejected') as is_void
 from erp.owner_invoices
 left join (select distinct erp_id from link.prime_contracts) as contract_links

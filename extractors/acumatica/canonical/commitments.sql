@@ -47,14 +47,14 @@ released_changes as (
 orders as (
 
     select 'subcontract' as kind, trim(subcontract_nbr) as record_id, trim(subcontract_nbr) as number, arrow_cast(null, 'Utf8') as project,
-        vendor_id, description, status, date, line_total - coalesce(discount_total, 0) as revised_amount, retainage_pct, currency_id,
-        last_modified_date_time
+        vendor_id, vendor_ref, description, status, date, line_total - coalesce(discount_total, 0) as revised_amount, retainage_pct,
+        currency_id, last_modified_date_time
     from source.subcontracts
 
     union all
 
     select 'purchase_order' as kind, concat(trim(type), '|', trim(order_nbr)) as record_id, trim(order_nbr) as number,
-        nullif(trim(project), '') as project, vendor_id, description, status, date,
+        nullif(trim(project), '') as project, vendor_id, vendor_ref, description, status, date,
         order_total - coalesce(tax_total, 0) as revised_amount, cast(null as decimal(24, 6)) as retainage_pct, currency_id,
         last_modified_date_time
     from source.purchase_orders
@@ -67,6 +67,7 @@ select
     orders.kind,
     orders.number,
     normalize_number(orders.number) as number_key,
+    nullif(trim(orders.vendor_ref), '') as external_reference,
     coalesce(nullif(orders.project, 'X'), line_projects.project) as project_id,
     nullif(trim(orders.vendor_id), '') as vendor_id,
     orders.description as title,

@@ -36,6 +36,7 @@ select
     contracts.kind,
     nullif(trim(contracts.number), '') as number,
     normalize_number(nullif(trim(contracts.number), '')) as number_key,
+    nullif(trim(contracts.origin_code), '') as external_reference,
     cast(contracts.project_id as varchar) as project_id,
     cast(contracts.vendor_id as varchar) as vendor_id,
     contracts.title,
