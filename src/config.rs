@@ -14,8 +14,10 @@ use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
 
 pub use limits::{Share, Window};
+pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig};
 
 mod limits;
+mod rules;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -193,57 +195,6 @@ impl SecretReference {
             bail!("read secret {key}: {} is empty", place.unwrap_or_default());
         }
         Ok(Secret::new(value))
-    }
-}
-
-/// `[accounts]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AccountsConfig {
-    /// Cost codes that say "nobody chose": compared normalised.
-    pub default_codes: Vec<String>,
-    /// Accounts where unassigned cost is parked.
-    pub suspense_accounts: Vec<String>,
-}
-
-impl Default for AccountsConfig {
-    fn default() -> Self {
-        let default_codes = ["00-000", "0000", "00-0000", "99-999", "UNASSIGNED", "SUSPENSE", "DEFAULT"];
-        Self { default_codes: default_codes.map(str::to_owned).to_vec(), suspense_accounts: Vec::new() }
-    }
-}
-
-/// `[tolerance]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ToleranceConfig {
-    /// Decimal text, in the currency's unit: differences up to it are equal.
-    pub amount: String,
-}
-
-impl Default for ToleranceConfig {
-    fn default() -> Self {
-        Self { amount: "0.01".to_owned() }
-    }
-}
-
-/// `[checks]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChecksConfig {
-    /// O1: change orders older than this many days are no longer in the last month's window.
-    pub change_order_days: i64,
-    /// P0: days after which an invoice unpaid in PM is listed.
-    pub unpaid_days: i64,
-    /// V1: a PM vendor created within so many days is expected in the ERP even before it is used.
-    pub vendor_created_days: i64,
-    /// Hours after which a read is too old for a check to speak.
-    pub freshness_hours: i64,
-}
-
-impl Default for ChecksConfig {
-    fn default() -> Self {
-        Self { change_order_days: 30, unpaid_days: 60, vendor_created_days: 90, freshness_hours: 36 }
     }
 }
 
