@@ -27,39 +27,39 @@ with records as (
     union all
     select 'customers' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.customers
     union all
-    select 'projects' as entity, 'pm' as side, record_id, number, linked_id, record_id, name, null, null, false from pm.projects
+    select 'projects' as entity, 'pm' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from pm.projects
     union all
-    select 'projects' as entity, 'erp' as side, record_id, number, linked_id, record_id, name, null, null, false from erp.projects
+    select 'projects' as entity, 'erp' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from erp.projects
     union all
-    select 'commitments' as entity, 'pm' as side, record_id, number, linked_id, project_id, number, revised_amount, currency,
+    select 'commitments' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
         approval_status in ('void', 'rejected')
     from pm.commitments
     union all
-    select 'commitments' as entity, 'erp' as side, record_id, number, linked_id, project_id, number, revised_amount, currency,
+    select 'commitments' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
         approval_status in ('void', 'rejected')
     from erp.commitments
     union all
-    select 'change_orders' as entity, 'pm' as side, record_id, number, linked_id, project_id, number, amount, currency,
+    select 'change_orders' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
         approval_status in ('void', 'rejected')
     from pm.change_orders
     union all
-    select 'change_orders' as entity, 'erp' as side, record_id, number, linked_id, project_id, number, amount, currency,
+    select 'change_orders' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
         approval_status in ('void', 'rejected')
     from erp.change_orders
     union all
-    select 'owner_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number, net_amount, currency,
+    select 'owner_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
         approval_status in ('void', 'rejected')
     from pm.owner_invoices
     union all
-    select 'owner_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number, net_amount, currency,
+    select 'owner_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
         approval_status in ('void', 'rejected')
     from erp.owner_invoices
     union all
-    select 'vendor_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number, net_amount, currency,
+    select 'vendor_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
         approval_status in ('void', 'rejected')
     from pm.vendor_invoices
     union all
-    select 'vendor_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number, net_amount, currency,
+    select 'vendor_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
         approval_status in ('void', 'rejected')
     from erp.vendor_invoices
 

@@ -26,7 +26,7 @@ with orders as (
     select
         change_orders.*,
         case when regexp_like(change_orders.number_key, '^[0-9]+$') then cast(change_orders.number_key as bigint) end as place
-    from pm.change_orders
+    from pm.change_orders as change_orders
     where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
 ),

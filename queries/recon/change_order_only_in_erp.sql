@@ -22,7 +22,7 @@
 with missing as (
 
     select change_orders.*, projects.pm_id, projects.project_number
-    from erp.change_orders
+    from erp.change_orders as change_orders
     inner join link.erp_projects as projects on projects.erp_id = change_orders.project_id and projects.pm_id is not null
     left anti join link.change_orders as links on links.erp_id = change_orders.record_id
     where coalesce(change_orders.approval_status, 'pending') not in ('void', 'rejected')

@@ -25,7 +25,7 @@ with dated as (
         coalesce(change_orders.created_at, change_orders.updated_at) as pending_since,
         (to_unixtime(clock.observed_at) - to_unixtime(coalesce(change_orders.created_at, change_orders.updated_at))) / 86400
             as days_pending
-    from pm.change_orders
+    from pm.change_orders as change_orders
     cross join meta.clock
     where coalesce(change_orders.approval_status, 'pending') = 'pending'
 

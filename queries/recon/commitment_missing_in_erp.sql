@@ -25,7 +25,7 @@
 with missing as (
 
     select commitments.*, coalesce(commitments.revised_amount, commitments.original_amount) as amount
-    from pm.commitments
+    from pm.commitments as commitments
     left anti join link.commitments as links on links.pm_id = commitments.record_id
     where commitments.approval_status = 'approved'
 

@@ -26,7 +26,7 @@ with missing as (
         coalesce(commitments.revised_amount, commitments.original_amount) as amount,
         projects.pm_id,
         projects.project_number
-    from erp.commitments
+    from erp.commitments as commitments
     inner join link.erp_projects as projects on projects.erp_id = commitments.project_id and projects.pm_id is not null
     left anti join link.commitments as links on links.erp_id = commitments.record_id
     where coalesce(commitments.approval_status, 'pending') not in ('void', 'rejected')

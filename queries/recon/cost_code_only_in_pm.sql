@@ -26,7 +26,7 @@ with missing as (
         code_use.committed_amount,
         code_use.amount,
         code_use.currency
-    from pm.cost_codes
+    from pm.cost_codes as cost_codes
     inner join link.cost_code_use as code_use on
         code_use.side = 'pm' and
         code_use.project_id = cost_codes.project_id and

@@ -49,7 +49,7 @@ told as (
         project_id,
         document_id,
         cost_code,
-        string_agg(account, ', ' order by account) as accounts,
+        string_agg(account, ', ' order by account_group) as accounts,
         string_agg(account_group, ', ' order by account_group) as account_groups
     from posted
     group by project_id, document_id, cost_code
@@ -60,7 +60,7 @@ told as (
 wrong as (
 
     select job_costs.*, told.accounts, told.account_groups
-    from erp.job_costs
+    from erp.job_costs as job_costs
     inner join groups on groups.account_group = job_costs.cost_type
     inner join told on
         told.project_id = job_costs.project_id and

@@ -134,15 +134,17 @@ repeats as (
 found as (
 
     select 'K1:' || customers.record_id as exception_key, customers.record_id as pm_id, cast(null as varchar) as erp_id, 'only_in_pm' as reason,
-        cast(null as varchar) as field, customers.name, cast(null as varchar) as erp_name, customers.name as pm_value,
+        cast(null as varchar) as field, customers.name, cast(null as varchar) as erp_name,
+        customers.name as pm_value,
         cast(null as varchar) as erp_value, 'pm' as fix_side
     from pm.customers
     left anti join link.customers as links on links.pm_id = customers.record_id
 
     union all
 
-    select 'K1:erp:' || customers.record_id as exception_key, null, customers.record_id, 'only_in_erp', null, customers.name, customers.name,
-        null, customers.name, 'erp'
+    select 'K1:erp:' || customers.record_id as exception_key, cast(null as varchar) as pm_id, customers.record_id as erp_id, 'only_in_erp' as reason,
+        cast(null as varchar) as field, customers.name, customers.name as erp_name, cast(null as varchar) as pm_value,
+        customers.name as erp_value, 'erp' as fix_side
     from erp.customers
     inner join erp_used on erp_used.customer_id = customers.record_id
     left anti join link.customers as links on links.erp_id = customers.record_id
@@ -150,7 +152,8 @@ found as (
 
     union all
 
-    select 'K1:erp:repeated:' || record_id as exception_key, null, record_id, 'repeated', null, name, name, null, name, 'erp'
+    select 'K1:erp:repeated:' || record_id as exception_key, cast(null as varchar) as pm_id, record_id as erp_id, 'repeated' as reason,
+        cast(null as varchar) as field, name, name as erp_name, cast(null as varchar) as pm_value, name as erp_value, 'erp' as fix_side
     from repeats
     where record_id <> first_id
 

@@ -45,26 +45,6 @@ with documents as (
 
 ),
 
--- Same party, contract, number and amount. One supplier's number on two amounts is a bill split in two, and I4's question.
-grouped as (
-
-    select
-        documents.*,
-        first_value(record_id) over same as repeats_id,
-        first_value(number) over same as repeats_number
-    from documents
-    where
-        number_key is not null and
-        party_id is not null and
-        net_amount <> 0 and
-        coalesce(approval_status, 'pending') not in ('void', 'rejected')
-    window same as (
-        partition by side, document, party_id, contract_id, number_key, kind, gross_amount, net_amount
-        order by created_at, length(record_id), record_id
-    )
-
-),
-
 -- Two equal halves of one PM invoice agree with it together.
 pairs as (
 
@@ -88,13 +68,35 @@ whole as (
 
 ),
 
--- Of two, the one that is linked and agrees is the invoice; the other repeats it.
+-- Same party, contract, number and amount. One supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one
+-- that is linked and agrees is the invoice, and the other repeats it, whichever was entered first.
+grouped as (
+
+    select
+        documents.*,
+        whole.erp_id is not null as is_whole,
+        first_value(documents.record_id) over same as repeats_id,
+        first_value(documents.number) over same as repeats_number
+    from documents
+    left join whole on documents.side = 'erp' and documents.document = 'vendor_invoice' and whole.erp_id = documents.record_id
+    where
+        documents.number_key is not null and
+        documents.party_id is not null and
+        documents.net_amount <> 0 and
+        coalesce(documents.approval_status, 'pending') not in ('void', 'rejected')
+    window same as (
+        partition by documents.side, documents.document, documents.party_id, documents.contract_id, documents.number_key, documents.kind,
+            documents.gross_amount, documents.net_amount
+        order by case when whole.erp_id is null then 1 else 0 end, documents.created_at, length(documents.record_id), documents.record_id
+    )
+
+),
+
 repeated as (
 
     select grouped.*
     from grouped
-    left anti join whole on grouped.side = 'erp' and grouped.document = 'vendor_invoice' and whole.erp_id = grouped.record_id
-    where grouped.record_id <> grouped.repeats_id
+    where grouped.record_id <> grouped.repeats_id and not grouped.is_whole
 
 )
 

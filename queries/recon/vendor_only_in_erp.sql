@@ -29,7 +29,7 @@ with missing as (
         vendor_use.first_used_at,
         vendor_use.open_amount + vendor_use.committed_amount as open_amount,
         vendor_use.currency
-    from erp.vendors
+    from erp.vendors as vendors
     inner join link.erp_vendor_use as vendor_use on vendor_use.vendor_id = vendors.record_id
     left anti join link.vendors as links on links.erp_id = vendors.record_id
     where coalesce(vendors.is_active, true)
