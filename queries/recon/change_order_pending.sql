@@ -9,6 +9,7 @@
 -- question: Which change orders has nobody decided?
 -- grain:    one row per PM change order
 -- parameters: change_order_pending_days = 30
+-- requires: pm.change_orders.approval_status
 -- fix:      Have the change order approved, rejected or voided in PM.
 -- columns:
 --   kind               prime or commitment

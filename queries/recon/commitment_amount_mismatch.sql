@@ -2,12 +2,14 @@
 -- check:    M2
 -- entity:   commitments
 -- scope:    project
+-- missing_on: erp
 -- record_owner: pm
 -- fix_side: erp
 -- version:  1
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where do the two sides put a commitment at different sums?
 -- grain:    one row per linked group and component (original, changes, revised); component currency if currencies differ
+-- grace:    24 hours
 -- parameters: amount_tolerance = 0.01
 -- compares: original_amount, approved_change_amount, revised_amount
 -- fix:      Correct the ERP commitment, or resend it from PM.
@@ -40,7 +42,7 @@ with mapped as (
 
 gaps as (
 
-    select contract_id, sum(amount) as amount, min(exception_key) as exception_key
+    select contract_id, sum(amount) as amount, min(exception_key) as exception_key, max(moved_at) as moved_at
     from link.change_order_gaps
     where kind = 'commitment'
     group by contract_id
@@ -78,7 +80,8 @@ different as (
         compared.*,
         coalesce(compared.pm_amount, 0) - coalesce(compared.erp_amount, 0) as difference,
         coalesce(gaps.amount, 0) as change_order_gap,
-        gaps.exception_key as gap_key
+        gaps.exception_key as gap_key,
+        gaps.moved_at as gap_moved_at
     from compared
     left join gaps on gaps.contract_id = compared.group_id
     where
@@ -111,7 +114,8 @@ select
     case when different.component = 'currency' then different.erp_currency else cast(different.erp_amount as varchar) end as erp_value,
     cast(abs(different.difference) as decimal(18,2)) as amount_at_risk,
     coalesce(different.pm_currency, different.erp_currency, setting_text('currency')) as currency,
-    different.occurred_at,
+    -- What follows from a change order that is still on its way is on its way too.
+    coalesce(greatest(different.occurred_at, different.gap_moved_at), different.occurred_at, different.gap_moved_at) as occurred_at,
     case when different.component = 'currency' then 'currency_differs' else 'unknown' end as cause,
     -- A difference that the change orders account for is theirs. Else revised follows from its parts.
     case

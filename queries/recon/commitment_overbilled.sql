@@ -9,6 +9,7 @@
 -- question: Where has more been billed than was ever agreed?
 -- grain:    one row per commitment and side
 -- parameters: amount_tolerance = 0.01
+-- requires: pm.vendor_invoices.gross_amount, erp.vendor_invoices.gross_amount
 -- fix:      Find the change order that is missing, or stop the invoice.
 -- columns:
 --   side               pm or erp

@@ -10,6 +10,7 @@
 -- question: On which ERP codes does a synced project carry money that PM cannot show?
 -- grain:    one row per ERP cost code and synced project
 -- parameters: default_codes
+-- requires: erp.job_costs.cost_code
 -- fix:      Import the code into the PM project.
 -- columns:
 --   code               code as written

@@ -9,6 +9,7 @@
 -- risk:     the larger of budget and commitments on the code in PM
 -- question: On which PM codes stands money that the ERP has no code for?
 -- grain:    one row per PM cost code of a project
+-- requires: pm.commitment_lines.cost_code, pm.budget_lines
 -- fix:      Use an ERP code, or have accounting create this one and import it.
 -- columns:
 --   code               code as written

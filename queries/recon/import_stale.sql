@@ -16,11 +16,21 @@
 
 with moved as (
 
-    select 'payments' as source_entity, 'erp_to_pm' as direction, end_of_day(payments.payment_date) as moved_at, links.erp_id is not null as is_mirrored
+    -- Only payments of linked bills come back to PM. One counts as mirrored when PM shows as much paid on the invoice as the ERP does.
+    select
+        'payments' as source_entity,
+        'erp_to_pm' as direction,
+        end_of_day(payments.payment_date) as moved_at,
+        bool_and(
+            settlements.paid_amount + settlements.allocated_amount >=
+                coalesce(settlements.erp_paid_amount, 0) - setting_decimal('amount_tolerance')
+        ) as is_mirrored
     from erp.payments
-    inner join (select distinct erp_id from link.vendors) as vendors on vendors.erp_id = payments.vendor_id
-    left join (select distinct erp_id from link.payments) as links on links.erp_id = payments.record_id
+    inner join erp.payment_applications as applications on applications.payment_id = payments.record_id
+    inner join link.vendor_invoices as links on links.erp_id = applications.invoice_id
+    inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = links.pm_id
     where payments.direction = 'disbursement' and payments.status = 'paid'
+    group by payments.record_id, payments.payment_date
 
     union all
 

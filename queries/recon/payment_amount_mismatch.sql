@@ -9,6 +9,7 @@
 -- question: Which invoices have both sides paid, but not the same amount?
 -- grain:    one row per linked group; one per commitment where PM payments name no invoice
 -- parameters: amount_tolerance = 0.01
+-- requires: erp.vendor_invoices.paid_amount
 -- fix:      Find the payment behind the difference; PM follows the ERP.
 -- columns:
 --   unit_id            what is compared as one

@@ -10,6 +10,7 @@
 -- question: What was billed on a commitment that PM runs, past PM?
 -- grain:    one row per ERP document on a linked commitment; retainage releases excluded
 -- grace:    24 hours
+-- requires: pm.vendor_invoices, erp.vendor_invoices.commitment_id
 -- fix:      Enter the pay application in PM, or move the bill off the commitment.
 -- columns:
 --   number             ERP's number (the supplier's)

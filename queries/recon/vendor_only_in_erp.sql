@@ -10,7 +10,7 @@
 -- question: Which vendors does the ERP use on projects that PM runs, and PM does not know?
 -- grain:    one row per ERP vendor
 -- grace:    24 hours
--- requires: erp.vendors
+-- requires: erp.vendors, erp.commitments.vendor_id, erp.vendor_invoices.vendor_id
 -- fix:      Send the vendor to PM by the connector, or link it to the company that PM has already.
 -- columns:
 --   code               the ERP's vendor code
