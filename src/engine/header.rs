@@ -214,7 +214,9 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         matches!(parts.as_slice(), ["pm" | "erp", _] | ["pm" | "erp", _, _] | ["accounts", _])
     };
     if let Some(other) = requires.iter().find(|name| !is_named(name)) {
-        return Err(format!("requires `{other}` is no pm.<entity>, erp.<entity>, column of one, or accounts.<control>"));
+        return Err(format!(
+            "requires `{other}` is no pm.<entity>, erp.<entity>, column of one, or accounts.<control>"
+        ));
     }
     let parsed = Header {
         title: take("title"),

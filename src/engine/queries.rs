@@ -276,7 +276,9 @@ mod tests {
     #[test]
     fn a_column_that_is_always_null_is_not_selected() {
         let names = |sql| queries_selected(sql);
-        let found = names("with a as (select 1) select a.x, y, cast(null as varchar) as z, arrow_cast(null, 'Utf8') as w, 1 as v from a");
+        let found = names(
+            "with a as (select 1) select a.x, y, cast(null as varchar) as z, arrow_cast(null, 'Utf8') as w, 1 as v from a",
+        );
         assert_eq!(found, Some(BTreeSet::from(["x", "y", "v"].map(str::to_owned))));
         assert_eq!(names("select a.x from a union all select b.y from b"), Some(BTreeSet::from(["x".to_owned()])));
         assert_eq!(names("select * from a"), None);

@@ -68,8 +68,13 @@ impl Default for EngineSettings {
         let mut values: BTreeMap<String, Setting> =
             integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
         values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));
-        for name in ["default_codes", "ap_accounts", "ar_accounts", "retainage_payable_accounts", "retainage_receivable_accounts"]
-        {
+        for name in [
+            "default_codes",
+            "ap_accounts",
+            "ar_accounts",
+            "retainage_payable_accounts",
+            "retainage_receivable_accounts",
+        ] {
             values.insert(name.to_owned(), Setting::List(Vec::new()));
         }
         values.insert("currency".to_owned(), Setting::Text("USD".to_owned()));

@@ -1,7 +1,7 @@
 //! `tests/sql/**/*.slt`: the shipped views over rows that a file inserts.
 //!
 //! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top.
-//! `TIEOUT_SQL=recon/vendor` runs those whose path contains it.
+//! `TIEOUT_SQL=recon/vendor` runs those whose path contains it; with `TIEOUT_SQL_UPDATE=1` they take what is answered, to be read.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
