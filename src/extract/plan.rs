@@ -11,7 +11,7 @@ use super::failure::Error;
 use super::manifest::{Paging, Rate, Table};
 use super::pace::RateLimit;
 use super::refresh::{Policy, Reading, pages};
-use super::run::order;
+use super::order::order;
 use super::scope::{Job, Reader, scope_below};
 use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
