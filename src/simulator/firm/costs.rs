@@ -142,3 +142,75 @@ fn cost_line(
         updated_at: now,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::simulator::firm::{FaultRates, FirmOptions};
+
+    fn lived(faults: FaultRates) -> Firm {
+        let mut firm = Firm::new(7, FirmOptions { faults, ..FirmOptions::default() });
+        // In the morning, after the night in which Procore took over the last month's costs.
+        firm.live_until("2026-01-10T06:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        firm
+    }
+
+    fn costs_of_the_erp(firm: &Firm) -> BTreeMap<String, (Cents, Option<String>)> {
+        let batches = firm.acumatica.project_transactions.range("PM|".to_owned()..="PM|~".to_owned());
+        let lines = batches.flat_map(|(_, batch)| &batch.details);
+        lines.map(|line| (line.transaction_id.to_string(), (line.amount, line.cost_code.clone()))).collect()
+    }
+
+    #[test]
+    fn direct_costs_are_the_erps_job_costs_line_by_line() {
+        let firm = lived(FaultRates::none());
+        let mut erp = costs_of_the_erp(&firm);
+        assert!(erp.len() > 100, "{}", erp.len());
+        for cost in firm.procore.direct_costs.values() {
+            assert_eq!(cost.amount.unwrap(), cost.lines.iter().map(|line| line.amount).sum());
+            for line in &cost.lines {
+                let found = erp.remove(line.origin_id.as_ref().unwrap());
+                assert_eq!(found, Some((line.amount, Some(line.cost_code.clone()))));
+            }
+        }
+        assert!(erp.is_empty(), "{erp:?} is in the ERP alone");
+    }
+
+    #[test]
+    fn what_is_on_a_default_code_comes_with_its_right_code_or_not_at_all() {
+        let firm = lived(FaultRates::default().scaled(300));
+        let erp = costs_of_the_erp(&firm);
+        let lines: Vec<_> = firm.procore.direct_costs.values().flat_map(|cost| &cost.lines).collect();
+        for line in &lines {
+            let (amount, code) = &erp[line.origin_id.as_ref().unwrap()];
+            assert_eq!((line.amount, Some(&line.cost_code)), (*amount, code.as_ref()));
+        }
+        let lost = erp.values().filter(|(_, code)| code.as_deref().is_none_or(|code| code == "00-000")).count();
+        assert!(lost > 0);
+        assert_eq!(lines.len() + lost, erp.len());
+    }
+
+    #[test]
+    fn budget_changes_add_up_to_the_modifications_of_both_systems() {
+        let firm = lived(FaultRates::none());
+        let mut moved: BTreeMap<ProcoreId, Cents> = BTreeMap::new();
+        for change in firm.procore.budget_changes.values() {
+            let total: Cents = change.adjustments.iter().map(|line| line.amount).sum();
+            assert!(total.is_zero(), "a transfer creates no money");
+            for line in change.adjustments.iter().filter(|_| change.status == "approved") {
+                *moved.entry(line.wbs_code_id).or_default() += line.amount;
+            }
+        }
+        assert!(!moved.is_empty() && firm.procore.budget_changes.values().any(|change| change.status != "approved"));
+        for (key, id) in &firm.budget_lines {
+            let row = &firm.procore.budget_lines[id];
+            assert_eq!(row.budget_modifications, moved.get(&row.wbs_code_id).copied().unwrap_or_default());
+            assert_eq!(row.revised_budget, row.original_budget_amount + row.budget_modifications);
+            assert_eq!(firm.acumatica.project_budgets[key].revised_budgeted_amount, row.revised_budget, "{key}");
+        }
+    }
+}
