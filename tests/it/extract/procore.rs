@@ -261,7 +261,7 @@ async fn a_tool_that_may_not_be_read_leaves_a_gap_and_no_lie() {
         let jobs = firm.procore.projects.values().filter(|project| !project.is_demo);
         jobs.map(|project| project.id.to_string()).collect()
     };
-    let [forbidden, hidden] = projects.as_slice() else { panic!("two projects: {projects:?}") };
+    let [hidden, forbidden] = projects.as_slice() else { panic!("two projects: {projects:?}") };
     let tools = ["direct_costs", "direct_costs/line_items", "budget_views", "payment_applications/show", "wbs_codes"];
     for tool in tools {
         simulator.interference().procore(tool, forbidden, Trouble::Forbidden);
