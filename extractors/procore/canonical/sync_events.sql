@@ -2,6 +2,12 @@
 -- grain: one request detail of the accounting integration
 -- record_id is the record that the event is about. Read only where the service user may (`erp_requests` of the source); item types are Procore's, as the connector's interface names them.
 
+with demo_projects as (
+
+    select id from source.projects where is_demo
+
+)
+
 select
     coalesce(cast(details.item_id as varchar), details._key) as record_id,
     details.created_at,
@@ -30,3 +36,4 @@ select
     nullif(trim(details.messages), '') as message,
     coalesce(details.updated_at, details.created_at) as at
 from source.erp_request_details as details
+left anti join demo_projects on details.project_id = demo_projects.id
