@@ -15,7 +15,7 @@
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
 //! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
-//! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
+//! | `order`, `run`, `coverage`, `drift` | which tables in which order; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
 //! Invariants: nothing sensitive and no secret leaves this module in clear; no amount meets a float; a failed page is
@@ -39,6 +39,7 @@ mod failure;
 mod identity;
 mod lint;
 mod meter;
+mod order;
 mod pace;
 mod paging;
 mod parts;
@@ -239,6 +240,11 @@ pub(crate) const TOKEN_URL: &str = "token_url";
 const TRUST_EMPTY: &str = "trust_empty";
 
 impl SourceSettings {
+    /// The value of a setting, if it has one.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(Setting::expose).filter(|value| !value.is_empty())
+    }
+
     /// The tables in `trust_empty`.
     fn trusted(&self) -> impl Iterator<Item = &str> {
         let names = self.values.get(TRUST_EMPTY).map(Setting::expose).unwrap_or_default();

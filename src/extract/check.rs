@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Meter};
 use super::failure::Error;
-use super::run::order;
+use super::order::order;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;

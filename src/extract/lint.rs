@@ -92,6 +92,18 @@ fn relations(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
         let name = &embedded.table;
         found.push(format!("embedded.table: unknown table `{name}`{}", table_hint(manifest, name)));
     }
+    for setting in table.needs.iter().chain(table.under.values()).filter(|name| !is_setting(manifest, name)) {
+        found.push(format!("needs or under: unknown setting `{setting}`{}", setting_hint(manifest, setting)));
+    }
+    for column in table.under.keys() {
+        let lacks = |owner: &&str| manifest.table(owner).is_some_and(|owner| owner.column(column).is_none());
+        if let Some(owner) = table.parent.iter().map(String::as_str).find(lacks) {
+            found.push(format!("under: parent table `{owner}` has no column `{column}`"));
+        }
+    }
+    if !table.under.is_empty() && table.parent.is_empty() {
+        found.push("`under` needs a parent".into());
+    }
     if table.body.is_some() && table.method == Method::Get {
         found.push("`body` needs `method = \"PUT\"`".into());
     }

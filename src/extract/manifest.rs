@@ -264,6 +264,13 @@ pub struct Table {
     /// The flag of records under which nothing is listed.
     #[serde(default)]
     pub childless: Option<String>,
+    /// The setting without which the table is not read: not every source has it, or not every service user may.
+    #[serde(default)]
+    pub needs: Option<String>,
+    /// Columns of the parent, each with a setting: only under parents whose column holds its value, or, where the setting
+    /// has none, under the first of each list.
+    #[serde(default)]
+    pub under: BTreeMap<String, String>,
     /// Vanishing from this list proves nothing.
     #[serde(default)]
     pub may_hide: bool,

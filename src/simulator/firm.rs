@@ -15,6 +15,7 @@
 //! | `billing` | G702 and G703 |
 //! | `connector` | exports from Procore, payments back to it |
 //! | `documents`, `books`, `cash` | the ERP's bills and invoices, its ledgers, its checks and receipts |
+//! | `costs` | the ERP's job costs as direct costs in Procore, budget changes |
 //! | `faults` | how often what goes wrong, and how it heals |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ mod books;
 mod cash;
 mod changes;
 mod connector;
+mod costs;
 mod documents;
 mod faults;
 mod invoices;
@@ -99,6 +101,9 @@ pub struct Firm {
     /// ERP budget rows whose balance Procore has not mirrored yet.
     stale_budgets: BTreeSet<String>,
     budget_lines: BTreeMap<String, ProcoreId>,
+    /// Which direct cost a batch of the ERP is, and as of which of its changes.
+    direct_costs: BTreeMap<String, (ProcoreId, DateTime<Utc>)>,
+    next_ordered_id: ProcoreId,
     faults: Vec<Fault>,
     heals: BTreeMap<usize, faults::Heal>,
     crosswalk: Vec<(String, String, String)>,
@@ -138,6 +143,8 @@ impl Firm {
             mirrored: BTreeMap::new(),
             stale_budgets: BTreeSet::new(),
             budget_lines: BTreeMap::new(),
+            direct_costs: BTreeMap::new(),
+            next_ordered_id: costs::FIRST_ORDERED_ID,
             faults: Vec::new(),
             heals: BTreeMap::new(),
             crosswalk: Vec::new(),

@@ -5,6 +5,7 @@
 mod acumatica;
 mod belief;
 mod parts;
+mod procore;
 mod quota;
 mod recheck;
 mod server;

@@ -37,6 +37,7 @@ pub(super) enum Event {
     MirrorPayment(String, String),
     UnmirrorPayment(String, String),
     MirrorBudgets,
+    ReviseBudget(usize),
     Heal(usize),
 }
 
@@ -105,6 +106,7 @@ impl Firm {
             Event::MirrorPayment(payment, document) => self.mirror_payment(&payment, &document),
             Event::UnmirrorPayment(payment, document) => self.unmirror_payment(&payment, &document),
             Event::MirrorBudgets => self.mirror_budgets(),
+            Event::ReviseBudget(job) => self.revise_budget(job),
             Event::Heal(fault) => self.heal(fault),
         }
     }
@@ -117,6 +119,8 @@ impl Firm {
             let at = self.days_on(2, 45);
             self.schedule(at, Event::Commit(index));
         }
+        let at = (start + Days::new(75)).and_time(chrono::NaiveTime::MIN).and_utc() + chrono::TimeDelta::hours(15);
+        self.schedule(at, Event::ReviseBudget(index));
         let first = start.with_day(1).unwrap_or(start);
         for month in 0..months {
             let offset = Months::new(u32::try_from(month).unwrap_or_default());
