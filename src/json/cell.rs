@@ -162,6 +162,9 @@ fn exact(text: &str, scale: i8) -> Option<i128> {
     Written::parse(text)?.scaled(scale).filter(|(_, is_exact)| *is_exact).map(|(units, _)| units)
 }
 
+/// Digits that fit 64 bits whatever they are.
+const DIGITS_SHORT: usize = 18;
+
 /// A number as written: sign, digits without the point, and the power of ten of the last digit.
 struct Written<'a> {
     is_negative: bool,
@@ -196,24 +199,29 @@ impl<'a> Written<'a> {
         let fraction_digits = i64::try_from(self.fraction.len()).ok()?;
         // How many digits right of the wanted last one are written (negative: zeros are missing).
         let surplus = fraction_digits - self.exponent - i64::from(scale);
-        let digits: Vec<u8> = self.whole.bytes().chain(self.fraction.bytes()).map(|byte| byte - b'0').collect();
-        let kept = i64::try_from(digits.len()).ok()? - surplus;
+        let count = self.whole.len() + self.fraction.len();
+        let mut rest = self.whole.bytes().chain(self.fraction.bytes()).map(|byte| byte - b'0');
+        let kept = i64::try_from(count).ok()? - surplus;
+        let taken = rest.by_ref().take(usize::try_from(kept.max(0)).ok()?);
         let mut units: i128 = 0;
-        let mut rest = digits.iter();
-        for digit in rest.by_ref().take(usize::try_from(kept.max(0)).ok()?) {
-            units = units.checked_mul(10)?.checked_add(i128::from(*digit))?;
+        if count <= DIGITS_SHORT {
+            units = i128::from(taken.fold(0_i64, |units, digit| units * 10 + i64::from(digit)));
+        } else {
+            for digit in taken {
+                units = units.checked_mul(10)?.checked_add(i128::from(digit))?;
+            }
         }
         if surplus < 0 && units != 0 {
             units = units.checked_mul(10_i128.checked_pow(u32::try_from(-surplus).ok()?)?)?;
         }
         let mut is_exact = true;
         if kept >= 0 {
-            let first = rest.next().copied().unwrap_or(0);
-            is_exact = first == 0 && rest.all(|digit| *digit == 0);
+            let first = rest.next().unwrap_or(0);
+            is_exact = first == 0 && rest.all(|digit| digit == 0);
             if first >= 5 {
                 units = units.checked_add(1)?;
             }
-        } else if digits.iter().any(|digit| *digit != 0) {
+        } else if rest.any(|digit| digit != 0) {
             is_exact = false;
         }
         Some((if self.is_negative { -units } else { units }, is_exact))

@@ -15,18 +15,22 @@ use crate::text::write_text;
 pub fn content_hash(record: Node<'_>, ignore: &[Pattern], space: &mut String) -> String {
     space.clear();
     let active: Vec<Steps<'_>> = ignore.iter().map(Pattern::steps).collect();
-    write(record, &active, space);
+    write(record, &active, &mut Vec::new(), space);
     hex::encode(Sha256::digest(space.as_bytes()))
 }
 
 /// Canonical JSON of a value.
 pub fn canonical(value: Node<'_>) -> String {
     let mut text = String::new();
-    write(value, &[], &mut text);
+    write(value, &[], &mut Vec::new(), &mut text);
     text
 }
 
-fn write(value: Node<'_>, ignore: &[Steps<'_>], out: &mut String) {
+/// A field by the place of its name on the tape, behind the first letters of the name: they mostly decide the order.
+type Field = (u64, usize);
+
+/// `fields` is room for those of the objects around the value, each behind those of the one around it.
+fn write(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &mut String) {
     match value.kind() {
         Kind::Null | Kind::Bool | Kind::Number => out.push_str(value.raw()),
         Kind::Text if value.has_escapes() => write_text(&value.letters(), out),
@@ -37,30 +41,40 @@ fn write(value: Node<'_>, ignore: &[Steps<'_>], out: &mut String) {
                 if place > 0 {
                     out.push(',');
                 }
-                write(item, ignore, out);
+                write(item, ignore, fields, out);
             }
             out.push(']');
         }
-        Kind::Object => object(value, ignore, out),
+        Kind::Object => object(value, ignore, fields, out),
     }
 }
 
-fn object(value: Node<'_>, ignore: &[Steps<'_>], out: &mut String) {
-    let mut fields: Vec<(Cow<'_, str>, Node<'_>)> =
-        value.fields().map(|(name, field)| (name.letters(), field)).collect();
-    // Stable: of fields with one name the last comes last.
-    fields.sort_by(|left, right| left.0.cmp(&right.0));
+fn object(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &mut String) {
+    let begin = fields.len();
+    fields.extend(value.fields().map(|(name, _)| (first_letters(&name.letters()), name.place())));
+    let letters = |place: usize| value.other(place).letters();
+    if let Some(own) = fields.get_mut(begin..) {
+        // Of fields with one name the last comes last.
+        own.sort_unstable_by(|left, right| {
+            let by_name = || letters(left.1).cmp(&letters(right.1)).then(left.1.cmp(&right.1));
+            left.0.cmp(&right.0).then_with(by_name)
+        });
+    }
+    let end = fields.len();
     out.push('{');
     let mut is_first = true;
     let mut next = Vec::new();
-    for (place, (name, field)) in fields.iter().enumerate() {
-        if fields.get(place + 1).is_some_and(|(other, _)| other == name) {
+    for at in begin..end {
+        let Some((first, place)) = fields.get(at).copied() else { break };
+        let name = letters(place);
+        let is_same = |other: &Field| other.0 == first && letters(other.1) == name;
+        if at + 1 < end && fields.get(at + 1).is_some_and(is_same) {
             continue;
         }
         next.clear();
         let mut is_ignored = false;
         for steps in ignore {
-            advance(steps, name, &mut |rest| if rest.is_empty() { is_ignored = true } else { next.push(rest) });
+            advance(steps, &name, &mut |rest| if rest.is_empty() { is_ignored = true } else { next.push(rest) });
         }
         if is_ignored {
             continue;
@@ -68,11 +82,23 @@ fn object(value: Node<'_>, ignore: &[Steps<'_>], out: &mut String) {
         if !std::mem::take(&mut is_first) {
             out.push(',');
         }
-        write_text(name, out);
+        match name {
+            // As it was written: there was nothing to escape.
+            Cow::Borrowed(_) => out.push_str(value.other(place).raw()),
+            Cow::Owned(name) => write_text(&name, out),
+        }
         out.push(':');
-        write(*field, &next, out);
+        write(value.other(place + 1), &next, fields, out);
     }
+    fields.truncate(begin);
     out.push('}');
+}
+
+/// The first eight bytes of a name as a number of the same order.
+fn first_letters(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

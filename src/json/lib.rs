@@ -20,7 +20,7 @@ pub use cell::{Cell, Form, cell};
 pub use hash::{canonical, content_hash};
 pub use links::without_signatures;
 pub use path::{NotAnObject, Pattern, look_up};
-pub use record::{BadValue, Plan, Space};
+pub use record::{BadValue, Plan, Read, Space};
 pub use redact::{Fields, Rules, Sensitive, redact};
 pub use tape::{Json, Kind, Malformed, Node, Slice, Tape};
 

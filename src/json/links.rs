@@ -61,7 +61,8 @@ mod tests {
             assert_eq!(unsigned(text), None, "{text}");
         }
         let text = format!("see <a href=\"{signed}\">it</a> and {signed}, or https://x.example/?page=2");
-        let kept = "see <a href=\"https://s3.example/f.pdf\">it</a> and https://s3.example/f.pdf or https://x.example/?page=2";
+        let kept =
+            "see <a href=\"https://s3.example/f.pdf\">it</a> and https://s3.example/f.pdf or https://x.example/?page=2";
         assert_eq!(without_signatures(&text), kept);
     }
 }

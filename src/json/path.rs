@@ -73,7 +73,7 @@ pub fn look_up<'t>(record: Node<'t>, path: &str, unwrap: Option<&str>) -> Result
 const WRAPPER_NOTES: [&str; 2] = ["error", "type"];
 
 /// Opens a wrapper: `{"value": x}` → x; `{}`, `{"error": …}` and an empty custom field's `{"type": …}` → none.
-fn open<'t>(value: Node<'t>, unwrap: Option<&str>) -> Option<Node<'t>> {
+pub(crate) fn open<'t>(value: Node<'t>, unwrap: Option<&str>) -> Option<Node<'t>> {
     let Some(inner) = unwrap.filter(|_| value.kind() == Kind::Object) else { return Some(value) };
     let is_note = |name: Node<'_>| WRAPPER_NOTES.iter().any(|note| name.is(note));
     match value.get(inner) {

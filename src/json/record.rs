@@ -2,9 +2,9 @@
 
 use crate::cell::{Cell, Form, cell};
 use crate::hash::content_hash;
-use crate::path::{Pattern, look_up};
+use crate::path::{NotAnObject, Pattern, look_up, open};
 use crate::redact::{Rules, redact};
-use crate::tape::{Malformed, Node, Slice, Tape};
+use crate::tape::{Kind, Malformed, Node, Slice, Tape};
 
 /// How the records of a table become rows.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +30,26 @@ pub struct BadValue {
     pub reason: String,
 }
 
-/// Tapes and texts that are used again from record to record.
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// A value for each column of the plan.
+    pub cells: Vec<Cell>,
+    /// The content hash.
+    pub hash: String,
+    /// Values that have no form in their column's type: null among the cells.
+    pub bad: Vec<BadValue>,
+    /// Columns of text that hold a list or an object: its JSON is their text.
+    pub structures: Vec<usize>,
+}
+
+/// Tapes and texts that are used again from record to record of one plan.
 #[derive(Debug, Default)]
 pub struct Space {
     tape: Tape,
     text: String,
+    /// The columns that the fields of the record before filled, by the fields' places.
+    places: Vec<(String, Vec<usize>)>,
 }
 
 impl Plan {
@@ -55,41 +70,77 @@ impl Plan {
         Ok(content_hash(space.tape.read(record.as_str())?, &self.ignore, &mut space.text))
     }
 
-    /// Typed values and content hash of a redacted record; `seen` looks at it as well. A value that has no form in its
-    /// column's type is null and told.
+    /// What a redacted record says; `seen` looks at it as well.
     ///
     /// # Errors
     /// No JSON.
-    pub fn read(
-        &self,
-        record: &Slice,
-        space: &mut Space,
-        seen: impl FnOnce(Node<'_>),
-    ) -> Result<(Vec<Cell>, String, Vec<BadValue>), Malformed> {
-        let node = space.tape.read(record.as_str())?;
+    pub fn read(&self, record: &Slice, space: &mut Space, seen: impl FnOnce(Node<'_>)) -> Result<Read, Malformed> {
+        let Space { tape, text, places } = space;
+        let node = tape.read(record.as_str())?;
         seen(node);
-        let (cells, bad) = self.cells(node);
-        Ok((cells, content_hash(node, &self.ignore, &mut space.text), bad))
-    }
-
-    fn cells(&self, record: Node<'_>) -> (Vec<Cell>, Vec<BadValue>) {
-        let mut bad = Vec::new();
+        let found = self.firsts(node, places);
+        let (mut bad, mut structures) = (Vec::new(), Vec::new());
         let columns = self.columns.iter().enumerate();
         let cells = columns.map(|(place, column)| {
             let Some((path, form)) = column else { return Cell::Null };
-            let found = look_up(record, path, self.unwrap.as_deref());
+            let found = match (found.get(place).copied().flatten(), path.split_once('.')) {
+                (Some(first), Some((_, rest))) => below(first, rest, self.unwrap.as_deref()),
+                (Some(first), None) => Ok(open(first, self.unwrap.as_deref())),
+                (None, _) if self.unwrap.is_none() => Ok(None),
+                (None, _) => look_up(node, path, self.unwrap.as_deref()),
+            };
+            let found = found.map(|value| value.filter(|value| !value.is_null()));
             let read = match found {
-                Ok(value) => cell(value, *form),
-                Err(_) => Err(format!("`{path}` leads through a plain value")),
+                Ok(value) => {
+                    let is_structure = |value: Node<'_>| matches!(value.kind(), Kind::List | Kind::Object);
+                    if *form == Form::Text && value.is_some_and(is_structure) {
+                        structures.push(place);
+                    }
+                    cell(value, *form)
+                }
+                Err(NotAnObject) => Err(format!("`{path}` leads through a plain value")),
             };
             read.unwrap_or_else(|reason| {
-                let value = found.ok().flatten().map_or_else(|| first(record, path), |value| value.raw().to_owned());
+                let value = found.ok().flatten().map_or_else(|| first(node, path), |value| value.raw().to_owned());
                 bad.push(BadValue { column: place, value, reason });
                 Cell::Null
             })
         });
-        (cells.collect(), bad)
+        let cells = cells.collect();
+        let hash = content_hash(node, &self.ignore, text);
+        Ok(Read { cells, hash, bad, structures })
     }
+
+    /// For each column the field at the first step of its path. Records of a list mostly have the same fields in the same
+    /// order: `places` remembers which column stood where.
+    fn firsts<'t>(&self, record: Node<'t>, places: &mut Vec<(String, Vec<usize>)>) -> Vec<Option<Node<'t>>> {
+        let mut found = vec![None; self.columns.len()];
+        let step = |column: usize| {
+            let (path, _) = self.columns.get(column)?.as_ref()?;
+            path.split('.').next()
+        };
+        for (at, (name, value)) in record.fields().enumerate() {
+            if places.len() <= at {
+                places.push(Default::default());
+            }
+            let Some((known, filled)) = places.get_mut(at) else { continue };
+            if !name.is(known) {
+                name.letters().as_ref().clone_into(known);
+                *filled = (0..self.columns.len()).filter(|column| step(*column) == Some(known.as_str())).collect();
+            }
+            for column in filled {
+                if let Some(found) = found.get_mut(*column) {
+                    *found = Some(value);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Steps on along the rest of a path.
+fn below<'t>(first: Node<'t>, rest: &str, unwrap: Option<&str>) -> Result<Option<Node<'t>>, NotAnObject> {
+    if first.is_null() { Ok(None) } else { look_up(first, rest, unwrap) }
 }
 
 /// What stands at the first step of a path.

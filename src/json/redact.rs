@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::links::unsigned;
-use crate::names::{is_personal, is_secret};
+use crate::names::{is_personal, is_secret, may_be_secret};
 use crate::path::{Pattern, Steps, advance};
 use crate::tape::{Kind, Node};
 use crate::text::write_text;
@@ -133,14 +133,14 @@ impl Walk<'_> {
                 }
             }
             Kind::Object => self.object(value, active, only),
-            Kind::Text => {
+            Kind::Text if value.inner().starts_with(['h', 'H', '\\']) => {
                 if let Some(link) = unsigned(&value.letters()) {
                     let mut with = String::new();
                     write_text(&link, &mut with);
                     self.edits.push(Edit { span: value.span(), with });
                 }
             }
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text => {}
         }
     }
 
@@ -181,6 +181,9 @@ impl Walk<'_> {
     }
 
     fn by_name(&mut self, name: &str) -> Option<Sensitive> {
+        if self.rules.personal.is_none() && !may_be_secret(name) {
+            return None;
+        }
         plain(name, &mut self.scratch);
         if is_secret(&self.scratch) {
             return Some(Sensitive::Drop);
@@ -361,7 +364,8 @@ mod tests {
         }
         let kept = Rules { only: Some(only), ..Rules::default() };
         let text = r#"{"note":"x","id":{"value":1,"note":2},"vendor":{"name":"n","phone":"p"},"Details":[{"Amount":1,"z":2}],"A":{"value":{"B":1,"C":2}}}"#;
-        let expected = r#"{"id":{"value":1,"note":2},"vendor":{"name":"n"},"Details":[{"Amount":1}],"A":{"value":{"B":1}}}"#;
+        let expected =
+            r#"{"id":{"value":1,"note":2},"vendor":{"name":"n"},"Details":[{"Amount":1}],"A":{"value":{"B":1}}}"#;
         assert_eq!(apply(text, &kept, None), expected);
     }
 

@@ -101,7 +101,8 @@ impl Json {
     /// # Errors
     /// No JSON, or no UTF-8.
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(bytes).map_err(|error| Malformed { at: error.valid_up_to(), what: "no UTF-8" })?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| Malformed { at: error.valid_up_to(), what: "no UTF-8" })?;
         let mut tape = Tape::default();
         // A byte order mark is no JSON, but some servers send one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
@@ -168,6 +169,16 @@ impl<'t> Node<'t> {
     fn entry(self) -> Entry {
         let none = Entry { kind: Kind::Null, has_escapes: false, from: 0, to: 0, after: 0 };
         self.entries.get(self.at).copied().unwrap_or(none)
+    }
+
+    /// Its place on the tape.
+    pub(crate) fn place(self) -> usize {
+        self.at
+    }
+
+    /// Another value of the same tape.
+    pub(crate) fn other(self, place: usize) -> Self {
+        Self { at: place, ..self }
     }
 
     /// What it is.
