@@ -17,6 +17,11 @@ use crate::warehouse::rows::{CoverageStatus, Reject};
 /// Letters of a value that is told, at most.
 const VALUE_LETTERS_MAX: usize = 200;
 
+/// Whether a reject stands for a record that is no row, not for a value of one.
+fn is_record(reject: &Reject) -> bool {
+    reject.key.is_none() || !reject.raw.is_empty()
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
         let owner = job.parent.as_ref().and_then(|parent| {
@@ -29,7 +34,7 @@ impl<'a> Reader<'a> {
         self.decode_table(job.table, job, records, observed_at, &mut reads);
         if let Some(read) = reads.first_mut() {
             read.expected = pages.total;
-            let records = read.rows.len() + read.rejects.iter().filter(|reject| reject.key.is_none()).count();
+            let records = read.rows.len() + read.rejects.iter().filter(|reject| is_record(reject)).count();
             let received = u64::try_from(records).unwrap_or(u64::MAX).saturating_add(read.left_out);
             let is_missing = |failure: &Failure| failure.kind == FailureKind::NotFound && pages.count == 0;
             read.is_finished = pages.failure.as_ref().is_none_or(is_missing) && pages.broken.is_none();
@@ -77,6 +82,7 @@ impl<'a> Reader<'a> {
     ) {
         let rules = &self.source.rules;
         let mut decoder = Decoder::new(self.manifest(), table, rules);
+        let picks = rules.picks(table);
         let is_quarantine = rules.drift.of(&table.name) == DriftPolicy::Quarantine;
         let mut read = ScopeRead {
             table,
@@ -97,13 +103,14 @@ impl<'a> Reader<'a> {
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
         for (mut received, position, owner) in records {
-            let mut look = Seen::default();
+            let mut apart = Seen::default();
+            let look = if picks { &mut apart } else { &mut read.seen };
             let mut hash_before = None;
             if table.embedded.is_none() {
                 let before = self.source.redaction_key_before.as_deref();
                 hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
-                look.look_at(&received.record);
-                let redacted = decoder.redact(&received.record, self.source.redaction_key.as_deref());
+                let key = self.source.redaction_key.as_deref();
+                let redacted = decoder.redact(&received.record, key, |record| look.record(record));
                 received.record = redacted.unwrap_or_else(|_| Slice::from("null".to_owned()));
             }
             let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
@@ -113,14 +120,14 @@ impl<'a> Reader<'a> {
                     look.record(record);
                 }
             });
-            if rules.picks(table)
+            if picks
                 && let Ok(Decoded { row, .. }) = &decoded
                 && !rules.allows(&row.key, |name| cell_of(table, &row.cells, name).and_then(Cell::text))
             {
                 read.left_out += 1;
                 continue;
             }
-            read.seen.merge(look);
+            read.seen.merge(apart);
             let reject = |unfit: Unfit, key: Option<&str>| Reject {
                 scope: job.scope.to_string(),
                 key: key.map(str::to_owned),
@@ -139,12 +146,12 @@ impl<'a> Reader<'a> {
                     misshapen.iter().for_each(|name| read.seen.misshapen(name));
                     bad.iter().filter_map(|bad| bad.field.as_deref()).for_each(|name| read.seen.bad_value(name));
                     if is_quarantine && !bad.is_empty() {
-                        // Set aside with all its reasons: the first stands for the record.
-                        for (place, unfit) in bad.into_iter().enumerate() {
-                            let told = reject(unfit, None);
-                            let raw = if place == 0 { told.raw } else { String::new() };
-                            let key = (place > 0).then(|| row.key.clone());
-                            read.rejects.push(Reject { raw, key, ..told });
+                        // Set aside with all its reasons: the first has the record.
+                        read.rejects.extend(bad.into_iter().map(|bad| reject(bad, Some(&row.key))));
+                        let first =
+                            read.rejects.iter_mut().rev().take_while(|it| it.key.as_ref() == Some(&row.key)).last();
+                        if let Some(first) = first {
+                            first.raw = row.raw;
                         }
                         continue;
                     }
@@ -169,7 +176,8 @@ impl<'a> Reader<'a> {
             };
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
-                read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw, ..Reject::default() });
+                let (scope, key) = (job.scope.to_string(), Some(row.key));
+                read.rejects.push(Reject { scope, key, reason, raw: row.raw, ..Reject::default() });
             } else {
                 // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;
@@ -179,7 +187,7 @@ impl<'a> Reader<'a> {
         if !read.rejects.is_empty() {
             read.status = CoverageStatus::Partial;
             let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
-            let lost = read.rejects.iter().filter(|reject| reject.key.is_none()).count();
+            let lost = read.rejects.iter().filter(|reject| is_record(reject)).count();
             let what = match (lost, read.rejects.len() - lost) {
                 (0, values) => format!("{values} values could not be read and are null"),
                 (lost, 0) => format!("{lost} records could not be read"),

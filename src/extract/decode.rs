@@ -94,8 +94,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// Redacts a record that was received: always the first thing done with it.
-    pub(crate) fn redact(&mut self, record: &Slice, key: Option<&[u8]>) -> Result<Slice, Malformed> {
-        self.plan.redact(record, key, &mut self.space)
+    /// `seen` looks at it as it came.
+    pub(crate) fn redact(
+        &mut self,
+        record: &Slice,
+        key: Option<&[u8]>,
+        seen: impl FnOnce(Node<'_>),
+    ) -> Result<Slice, Malformed> {
+        self.plan.redact(record, key, &mut self.space, seen)
     }
 
     /// The content hash that a record not yet redacted has under another key; none where no key changes it. Rows inside other
@@ -107,7 +113,7 @@ impl<'a> Decoder<'a> {
         if !is_hashed || self.table.embedded.is_some() {
             return None;
         }
-        let redacted = self.plan.redact(record, Some(key), &mut self.space).ok()?;
+        let redacted = self.plan.redact(record, Some(key), &mut self.space, |_| {}).ok()?;
         self.plan.hash(&redacted, &mut self.space).ok()
     }
 
@@ -319,7 +325,7 @@ mod tests {
         let [mut vendors, mut jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place], &rules));
         let record = Slice::from(r#"{"id": 1, "business": "12-345", "iban": "DE00"}"#.to_owned());
         let mut hash = |key: &[u8]| {
-            let redacted = vendors.redact(&record, Some(key)).unwrap();
+            let redacted = vendors.redact(&record, Some(key), |_| {}).unwrap();
             vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH, |_| {}).unwrap().row.hash
         };
         let (old, new) = (hash(b"old"), hash(b"new"));

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tieout_json::{Kind, Node, Slice, Tape};
+use tieout_json::{Kind, Node};
 
 use super::PreviousTables;
 use super::manifest::{ColumnFrom, Manifest, Table};
@@ -39,13 +39,6 @@ impl Seen {
             } else {
                 self.fields.insert(name.into_owned(), kind(value).map(Cow::Borrowed).into_iter().collect());
             }
-        }
-    }
-
-    /// Takes note of a record as received.
-    pub(crate) fn look_at(&mut self, record: &Slice) {
-        if let Ok(record) = Tape::default().read(record.as_str()) {
-            self.record(record);
         }
     }
 
@@ -237,7 +230,7 @@ name = { type = "text", path = "names.long" }
         let mut seen = Seen::default();
         for record in records {
             let mut one = Seen::default();
-            one.record(Tape::default().read(record).unwrap());
+            one.record(tieout_json::Tape::default().read(record).unwrap());
             seen.merge(one);
         }
         let drift = seen.drift(&manifest, table, mode, previous);

@@ -86,6 +86,7 @@ impl SourceRules {
         rules.sensitive.extend(paths.map(|(path, how)| (Pattern::parse(&below(path)), how)));
         for (_, column) in &table.columns {
             if let ColumnFrom::Path(path) = &column.from {
+                rules.declared.extend(path.rsplit('.').next().map(str::to_owned));
                 only.add(&below(path));
             }
         }

@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
             requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
             let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
-            inputs.push(TableInput { owners, ..self.input(table, gathered, evidence, started_at) });
+            inputs.push(self.input(table, gathered, evidence, owners, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
         let named = |fails: fn(CoverageStatus) -> bool| {
@@ -393,6 +393,7 @@ impl<'a> Run<'a> {
         table: &Table,
         mut gathered: Gathered,
         mut evidence: Evidence,
+        mut owners: BTreeSet<String>,
         started_at: DateTime<Utc>,
     ) -> TableInput {
         let is_accepted = self.options.accept_deletes.contains(&table.name);
@@ -406,6 +407,7 @@ impl<'a> Run<'a> {
         let policy = self.source.rules.drift.of(&table.name);
         if let Some(reason) = gathered.seen.freezes(table, seen_in, policy, &self.options.previous, &mut drift) {
             gathered.batches.clear();
+            owners.clear();
             for coverage in evidence.coverage.values_mut() {
                 coverage.status = CoverageStatus::Failed;
                 (coverage.rows, coverage.error) = (0, Some(reason.clone()));
@@ -432,7 +434,7 @@ impl<'a> Run<'a> {
             drift,
             cursor,
             accept_deletes: is_accepted,
-            owners: BTreeSet::new(),
+            owners,
         }
     }
 }

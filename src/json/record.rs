@@ -53,12 +53,21 @@ pub struct Space {
 }
 
 impl Plan {
-    /// What may be kept of a record, as a text of its own; a record of which all may be kept is not copied.
+    /// What may be kept of a record, as a text of its own; a record of which all may be kept is not copied. `seen` looks at it
+    /// as it came.
     ///
     /// # Errors
     /// No JSON.
-    pub fn redact(&self, record: &Slice, key: Option<&[u8]>, space: &mut Space) -> Result<Slice, Malformed> {
-        let kept = redact(space.tape.read(record.as_str())?, &self.rules, key);
+    pub fn redact(
+        &self,
+        record: &Slice,
+        key: Option<&[u8]>,
+        space: &mut Space,
+        seen: impl FnOnce(Node<'_>),
+    ) -> Result<Slice, Malformed> {
+        let node = space.tape.read(record.as_str())?;
+        seen(node);
+        let kept = redact(node, &self.rules, key);
         Ok(kept.map_or_else(|| record.clone(), Slice::from))
     }
 

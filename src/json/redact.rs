@@ -37,6 +37,8 @@ pub struct Rules {
     pub personal: Option<Sensitive>,
     /// The only fields that are kept, if any are named.
     pub only: Option<Fields>,
+    /// Names of fields that are declared: whoever declared them knows what they hold, whatever they are called.
+    pub declared: Vec<String>,
 }
 
 /// A tree of fields by their paths.
@@ -185,7 +187,7 @@ impl Walk<'_> {
             return None;
         }
         plain(name, &mut self.scratch);
-        if is_secret(&self.scratch) {
+        if is_secret(&self.scratch) && !self.rules.declared.iter().any(|declared| declared == name) {
             return Some(Sensitive::Drop);
         }
         self.rules.personal.filter(|_| is_personal(&self.scratch))
@@ -342,6 +344,8 @@ mod tests {
         let text = r#"{"id":1,"Bank-Account":"99","bank_account_number":{"value":"1"},"accounts":[{"routingNumber":7,"x":2}],
             "apiToken":"t","url":"https://files.example/a/b.pdf?X-Amz-Signature=abc&x=1","page":"https://x.example/?page=2"}"#;
         let kept: Value = serde_json::from_str(&apply(text, &Rules::default(), Some(b"key"))).unwrap();
+        let declared = Rules { declared: vec!["TaxID".to_owned()], ..Rules::default() };
+        assert_eq!(apply(r#"{"TaxID":"GST","tax_id":"9"}"#, &declared, None), r#"{"TaxID":"GST"}"#);
         let expected = json!({"id": 1, "accounts": [{"x": 2}], "url": "https://files.example/a/b.pdf", "page": "https://x.example/?page=2"});
         assert_eq!(kept, expected);
     }

@@ -110,7 +110,8 @@ async fn answer(request: Request) -> Response {
         "/projects" => (json, PROJECTS).into_response(),
         "/refused" => (StatusCode::FORBIDDEN, json, trouble).into_response(),
         "/broken" => (StatusCode::INTERNAL_SERVER_ERROR, json, trouble).into_response(),
-        "/page" => ([("content-type", "text/html")], "<html>Jo, SSN 123-45-6789, the-session-token-of-run</html>").into_response(),
+        "/page" => ([("content-type", "text/html")], "<html>Jo, SSN 123-45-6789, the-session-token-of-run</html>")
+            .into_response(),
         _ => std::future::pending().await,
     }
 }
@@ -129,7 +130,8 @@ fn contents(path: &Path) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap();
     let mut texts = vec![String::from_utf8_lossy(&bytes).into_owned()];
     if path.extension().is_some_and(|ending| ending == "parquet") {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes.clone())).unwrap().build().unwrap();
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes.clone())).unwrap().build().unwrap();
         let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
         texts.push(format!("{batches:?}"));
         texts.push(arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string());

@@ -50,7 +50,8 @@ async fn a_retyped_field_is_null_set_aside_or_frozen() {
     let outcome = read(RETYPED, DriftPolicy::Quarantine, seen_before(&[])).await;
     assert_eq!((rows(&outcome, "contracts"), told(&outcome)), (2, vec![("type", "total")]));
     let rejects = &table(&outcome, "contracts").rejects;
-    assert_eq!((rejects.len(), rejects[0].raw.as_str()), (1, r#"{"id":2,"total":{"amount":"7"}}"#));
+    let set_aside = (rejects[0].key.as_deref(), rejects[0].raw.as_str());
+    assert_eq!((rejects.len(), set_aside), (1, (Some("2"), r#"{"id":2,"total":{"amount":"7"}}"#)));
     assert_eq!(coverage(&outcome, "contracts", "2").status, CoverageStatus::Partial, "its row of before stays");
 
     let outcome = read(RETYPED, DriftPolicy::Freeze, seen_before(&[])).await;
