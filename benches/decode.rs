@@ -159,7 +159,11 @@ fn main() {
     let (headers, items, mut space) = (headers(), items(), [Space::default(), Space::default()]);
     let rows = decode(page.as_bytes(), &headers, &items, &mut space);
     let mut stages = Vec::new();
+    let wanted = std::env::args().nth(1).filter(|word| !word.starts_with("--"));
     let mut measure = |name: &'static str, work: &mut dyn FnMut()| {
+        if wanted.as_ref().is_some_and(|word| !name.contains(word.as_str())) {
+            return;
+        }
         let (began, mut pages) = (spent(), 0_u128);
         while spent() - began < MEASURED {
             work();

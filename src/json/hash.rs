@@ -16,7 +16,14 @@ pub fn content_hash(record: Node<'_>, ignore: &[Pattern], space: &mut String) ->
     space.clear();
     let active: Vec<Steps<'_>> = ignore.iter().map(Pattern::steps).collect();
     write(record, &active, &mut Vec::new(), space);
-    hex::encode(Sha256::digest(space.as_bytes()))
+    let digits = b"0123456789abcdef";
+    let digit = |half: u8| char::from(digits.get(usize::from(half)).copied().unwrap_or(b'0'));
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(space.as_bytes()) {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// Canonical JSON of a value.
@@ -96,6 +103,9 @@ fn object(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &
 
 /// The first eight bytes of a name as a number of the same order.
 fn first_letters(name: &str) -> u64 {
+    if let Some(first) = name.as_bytes().first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
     let mut bytes = [0; 8];
     bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
     u64::from_be_bytes(bytes)

@@ -50,6 +50,12 @@ const SECRET: [&str; 46] = [
     "taxpayeridentificationnumber",
 ];
 
+/// How names of secrets begin.
+const BEGINNINGS: [&[u8; 3]; 26] = [
+    b"aba", b"ach", b"acc", b"api", b"aut", b"ban", b"bsb", b"car", b"cli", b"cre", b"cvv", b"ein", b"emp", b"fed",
+    b"fei", b"iba", b"pas", b"pwd", b"ref", b"rou", b"sec", b"ses", b"soc", b"sor", b"ssn", b"tax",
+];
+
 /// Names of e-mail addresses and telephone numbers, by their ends.
 const PERSONAL_ENDS: [&str; 12] = [
     "email",
@@ -71,14 +77,13 @@ pub(crate) fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
 }
 
-/// Whether a field may hold a secret, by the ends of its name as it is written: most may not.
+/// Whether a field may hold a secret, by the beginning of its name as it is written: most may not.
 pub(crate) fn may_be_secret(name: &str) -> bool {
-    let is_begin = |letter: u8| matches!(letter, b'a' | b'b' | b'c' | b'e' | b'f' | b'i' | b'p' | b'r' | b's' | b't');
-    let is_end = |letter: u8| matches!(letter, b'a' | b'd' | b'e' | b'g' | b'n' | b'o' | b'r' | b't' | b'v' | b'y');
-    let is_odd = |letter: u8| !letter.is_ascii_alphabetic();
-    let (first, last) = (name.bytes().next().unwrap_or(b'x'), name.bytes().last().unwrap_or(b'x'));
-    let fits = |letter: u8, is_one: fn(u8) -> bool| is_odd(letter) || is_one(letter.to_ascii_lowercase());
-    name.len() >= 3 && fits(first, is_begin) && fits(last, is_end)
+    let Some(first) = name.as_bytes().first_chunk::<3>() else { return false };
+    if !first.iter().all(u8::is_ascii_alphabetic) {
+        return true;
+    }
+    BEGINNINGS.contains(&&first.map(|letter| letter.to_ascii_lowercase()))
 }
 
 /// Whether a field holds an e-mail address or a telephone number, by its name: `Phone1` and `business_phone` do.

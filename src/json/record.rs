@@ -130,7 +130,7 @@ impl Plan {
         };
         for (at, (name, value)) in record.fields().enumerate() {
             if places.len() <= at {
-                places.push(Default::default());
+                places.push((String::new(), Vec::new()));
             }
             let Some((known, filled)) = places.get_mut(at) else { continue };
             if !name.is(known) {

@@ -283,20 +283,27 @@ impl Parser<'_, '_> {
         }
     }
 
-    /// Opens an entry; its end is set when it is known.
+    /// A list or an object begins; its end is set when it is known.
     #[expect(clippy::cast_possible_truncation, reason = "a text is shorter than 4 GB, and has fewer values than bytes")]
-    fn begin(&mut self, kind: Kind, from: usize) -> usize {
-        let (from, after) = (from as u32, self.entries.len() as u32 + 1);
-        self.entries.push(Entry { kind, has_escapes: false, from, to: from, after });
+    fn begin(&mut self, kind: Kind) -> usize {
+        let from = self.at as u32;
+        self.entries.push(Entry { kind, has_escapes: false, from, to: from, after: 0 });
         self.entries.len() - 1
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a text is shorter than 4 GB, and has fewer values than bytes")]
-    fn end(&mut self, place: usize, to: usize) {
-        let after = self.entries.len() as u32;
+    fn end(&mut self, place: usize) {
+        let (to, after) = (self.at as u32, self.entries.len() as u32);
         if let Some(entry) = self.entries.get_mut(place) {
-            (entry.to, entry.after) = (to as u32, after);
+            (entry.to, entry.after) = (to, after);
         }
+    }
+
+    /// A value that holds no others, up to here.
+    #[expect(clippy::cast_possible_truncation, reason = "a text is shorter than 4 GB, and has fewer values than bytes")]
+    fn plain(&mut self, kind: Kind, from: usize, has_escapes: bool) {
+        let (from, to, after) = (from as u32, self.at as u32, self.entries.len() as u32 + 1);
+        self.entries.push(Entry { kind, has_escapes, from, to, after });
     }
 
     fn value(&mut self, depth: usize) -> Result<(), Malformed> {
@@ -322,9 +329,8 @@ impl Parser<'_, '_> {
             self.at += self.bytes.iter().skip(self.at).zip(word).take_while(|pair| same(*pair)).count();
             return Err(self.wrong("no value"));
         }
-        let place = self.begin(kind, self.at);
-        self.at = end;
-        self.end(place, end);
+        let from = std::mem::replace(&mut self.at, end);
+        self.plain(kind, from, false);
         Ok(())
     }
 
@@ -339,7 +345,7 @@ impl Parser<'_, '_> {
     }
 
     fn number(&mut self) -> Result<(), Malformed> {
-        let place = self.begin(Kind::Number, self.at);
+        let from = self.at;
         self.at += usize::from(self.peek() == b'-');
         if self.peek() == b'0' {
             self.at += 1;
@@ -355,27 +361,25 @@ impl Parser<'_, '_> {
             self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
             self.digits()?;
         }
-        self.end(place, self.at);
+        self.plain(Kind::Number, from, false);
         Ok(())
     }
 
     fn text(&mut self) -> Result<(), Malformed> {
         self.at += 1;
-        let place = self.begin(Kind::Text, self.at);
+        let (from, mut has_escapes) = (self.at, false);
         loop {
             self.at = plain_until(self.bytes, self.at);
             match self.peek() {
                 b'"' => break,
                 b'\\' => {
-                    if let Some(entry) = self.entries.get_mut(place) {
-                        entry.has_escapes = true;
-                    }
+                    has_escapes = true;
                     self.escape()?;
                 }
                 _ => return Err(self.wrong("a control character in a text")),
             }
         }
-        self.end(place, self.at);
+        self.plain(Kind::Text, from, has_escapes);
         self.at += 1;
         Ok(())
     }
@@ -399,7 +403,7 @@ impl Parser<'_, '_> {
     }
 
     fn list(&mut self, depth: usize) -> Result<(), Malformed> {
-        let place = self.begin(Kind::List, self.at);
+        let place = self.begin(Kind::List);
         self.at += 1;
         self.space();
         if self.peek() != b']' {
@@ -415,12 +419,12 @@ impl Parser<'_, '_> {
             }
         }
         self.at += 1;
-        self.end(place, self.at);
+        self.end(place);
         Ok(())
     }
 
     fn object(&mut self, depth: usize) -> Result<(), Malformed> {
-        let place = self.begin(Kind::Object, self.at);
+        let place = self.begin(Kind::Object);
         self.at += 1;
         self.space();
         if self.peek() != b'}' {
@@ -446,7 +450,7 @@ impl Parser<'_, '_> {
             }
         }
         self.at += 1;
-        self.end(place, self.at);
+        self.end(place);
         Ok(())
     }
 }

@@ -264,7 +264,7 @@ pub struct Drift {
     /// The field's path.
     pub field: String,
     /// `missing` (declared, in no record), `unmapped` (in records from the first, not known to the manifest), `new` (the same,
-    /// but not there before) or `type` (of another kind than declared or told before).
+    /// but not there before), `type` (of another kind than declared or told before) or `word` (a status that no view knows).
     pub kind: String,
     /// One sentence with an example.
     pub detail: String,
