@@ -165,11 +165,11 @@ fn main() {
             return;
         }
         let (began, mut pages) = (spent(), 0_u128);
-        while spent() - began < MEASURED {
+        while spent().saturating_sub(began) < MEASURED {
             work();
             pages += 1;
         }
-        let micros = (spent() - began).as_micros().max(1);
+        let micros = spent().saturating_sub(began).as_micros().max(1);
         // Bytes per microsecond are megabytes per second.
         stages.push((name, page.len() as u128 * pages / micros));
     };

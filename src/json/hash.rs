@@ -39,9 +39,8 @@ type Field = (u64, usize);
 /// `fields` is room for those of the objects around the value, each behind those of the one around it.
 fn write(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &mut String) {
     match value.kind() {
-        Kind::Null | Kind::Bool | Kind::Number => out.push_str(value.raw()),
         Kind::Text if value.has_escapes() => write_text(&value.letters(), out),
-        Kind::Text => out.push_str(value.raw()),
+        Kind::Null | Kind::Bool | Kind::Number | Kind::Text => out.push_str(value.raw()),
         Kind::List => {
             out.push('[');
             for (place, item) in value.items().enumerate() {
