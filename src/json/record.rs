@@ -92,11 +92,14 @@ impl Plan {
         let columns = self.columns.iter().enumerate();
         let cells = columns.map(|(place, column)| {
             let Some((path, form)) = column else { return Cell::Null };
-            let found = match (found.get(place).copied().flatten(), path.split_once('.')) {
-                (Some(first), Some((_, rest))) => below(first, rest, self.unwrap.as_deref()),
-                (Some(first), None) => Ok(open(first, self.unwrap.as_deref())),
-                (None, _) if self.unwrap.is_none() => Ok(None),
-                (None, _) => look_up(node, path, self.unwrap.as_deref()),
+            let found = match found.get(place).copied().flatten() {
+                Some((first, length)) if path.len() > length => {
+                    let rest = path.get(length + 1..).unwrap_or_default();
+                    below(node.other(first), rest, self.unwrap.as_deref())
+                }
+                Some((first, _)) => Ok(open(node.other(first), self.unwrap.as_deref())),
+                None if self.unwrap.is_none() => Ok(None),
+                None => look_up(node, path, self.unwrap.as_deref()),
             };
             let found = found.map(|value| value.filter(|value| !value.is_null()));
             let read = match found {
@@ -120,9 +123,9 @@ impl Plan {
         Ok(Read { cells, hash, bad, structures })
     }
 
-    /// For each column the field at the first step of its path. Records of a list mostly have the same fields in the same
-    /// order: `places` remembers which column stood where.
-    fn firsts<'t>(&self, record: Node<'t>, places: &mut Vec<(String, Vec<usize>)>) -> Vec<Option<Node<'t>>> {
+    /// For each column the field at the first step of its path: its place on the tape, and the length of its name. Records of
+    /// a list mostly have the same fields in the same order: `places` remembers which column stood where.
+    fn firsts(&self, record: Node<'_>, places: &mut Vec<(String, Vec<usize>)>) -> Vec<Option<(usize, usize)>> {
         let mut found = vec![None; self.columns.len()];
         let step = |column: usize| {
             let (path, _) = self.columns.get(column)?.as_ref()?;
@@ -139,7 +142,7 @@ impl Plan {
             }
             for column in filled {
                 if let Some(found) = found.get_mut(*column) {
-                    *found = Some(value);
+                    *found = Some((value.place(), known.len()));
                 }
             }
         }
@@ -156,4 +159,40 @@ fn below<'t>(first: Node<'t>, rest: &str, unwrap: Option<&str>) -> Result<Option
 fn first(record: Node<'_>, path: &str) -> String {
     let name = path.split('.').next().unwrap_or_default();
     record.get(name).map(|value| value.raw().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PATHS: [&str; 6] = ["a", "b", "a.b", "c.d", "d", "a.value"];
+
+    proptest! {
+        /// Whatever the records before looked like, each column holds what its path leads to.
+        #[test]
+        fn columns_hold_what_their_paths_lead_to(
+            records in prop::collection::vec(crate::hash::tests::any_json(), 1..6),
+            wraps in any::<bool>(),
+        ) {
+            let unwrap = wraps.then(|| "value".to_owned());
+            let columns = PATHS.iter().map(|path| Some(((*path).to_owned(), Form::Json))).collect();
+            let plan = Plan { columns, unwrap: unwrap.clone(), ..Plan::default() };
+            let mut space = Space::default();
+            for record in records.iter().filter(|record| record.is_object()) {
+                let text = record.to_string();
+                let read = plan.read(&Slice::from(text.clone()), &mut space, |_| {}).unwrap();
+                let mut tape = Tape::default();
+                let node = tape.read(&text).unwrap();
+                for (place, path) in PATHS.iter().enumerate() {
+                    let expected = look_up(node, path, unwrap.as_deref());
+                    let is_bad = read.bad.iter().any(|bad| bad.column == place);
+                    prop_assert_eq!(is_bad, expected.is_err(), "{} in {}", path, text);
+                    let expected = expected.ok().flatten().map_or(Cell::Null, |value| Cell::Text(value.raw().to_owned()));
+                    prop_assert_eq!(&read.cells[place], &expected, "{} in {}", path, text);
+                }
+            }
+        }
+    }
 }
