@@ -35,6 +35,7 @@ mod summary;
 mod trouble;
 mod vacuum;
 mod verify;
+mod words;
 mod workspace;
 
 use stop::Stop;

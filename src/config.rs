@@ -12,11 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
+use crate::extract::manifest::Sensitive;
 
 pub use limits::{Share, Window};
+pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig};
 
 mod limits;
+mod privacy;
 mod rules;
 
 /// Schemas of our own: no source may be named like one.
@@ -125,7 +128,7 @@ impl Default for FirmConfig {
 }
 
 /// `[sources.<name>]`: `kind`, an optional `base_url`, and whatever the system's manifest asks for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct SourceConfig {
     /// The system, as its folder in `extractors/` is named.
     pub kind: String,
@@ -139,6 +142,20 @@ pub struct SourceConfig {
     pub concurrency: Option<usize>,
     /// How long a run takes at most; the next one goes on.
     pub window: Option<Window>,
+    /// The only projects that are read, by id or number.
+    pub projects: Option<Vec<Project>>,
+    /// What becomes of e-mail addresses and telephone numbers.
+    #[serde(default)]
+    pub personal: PersonalConfig,
+    /// Fields that are hashed or dropped, beside those of the manifest.
+    #[serde(default)]
+    pub redact: BTreeMap<String, Sensitive>,
+    /// Which fields of a record are kept.
+    #[serde(default)]
+    pub fields: KeptFields,
+    /// What happens to records whose fields are not as declared: a policy, or one by table.
+    #[serde(default)]
+    pub drift: DriftConfig,
     /// The settings that the manifest names.
     #[serde(flatten)]
     pub values: BTreeMap<String, SettingValue>,
@@ -325,8 +342,7 @@ impl Config {
             .with_context(|| format!("read {SETTINGS_FILE}\nhint: a newer program may have written it"))?;
         let source = |(name, kind)| {
             let values = BTreeMap::new();
-            let (quota, requests_per_minute, concurrency, window) = (None, None, None, None);
-            (name, SourceConfig { kind, base_url: None, quota, requests_per_minute, concurrency, window, values })
+            (name, SourceConfig { kind, values, ..SourceConfig::default() })
         };
         Ok(Self {
             firm: stored.firm,

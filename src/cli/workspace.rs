@@ -152,6 +152,7 @@ impl Setup {
                 share: source.quota.map(|Share(thousandths)| thousandths),
                 window: source.window.map(|Window(span)| span),
             },
+            rules: source.rules(),
         };
         settings.with_defaults().map_err(|error| vec![anyhow::Error::from(error)])
     }

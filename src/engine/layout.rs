@@ -173,7 +173,11 @@ const SYSTEM_TABLES: [(&str, bool, &str); 8] = [
          reason text, pm_observed_at timestamp, erp_observed_at timestamp, rows_read int64, exception_count int64, \
          in_flight_count int64, amount_at_risk amount, error text",
     ),
-    ("rejects", true, "source text, table_name text, scope text, reason text, raw text"),
+    (
+        "rejects",
+        true,
+        "source text, table_name text, scope text, reason text, raw text, key text, field text, value text",
+    ),
     ("drift", true, "source text, table_name text, field text, kind text, detail text"),
     (
         "requests",

@@ -179,7 +179,11 @@ async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &
     let read = reads.swap_remove(0);
     match read.failure {
         Some(failure) => Err(Error::Unavailable { name, failure }),
-        None => Ok(read.expected.unwrap_or_default()),
+        None => {
+            let told = read.expected.unwrap_or_default();
+            let wanted = source.rules.projects.as_ref().filter(|_| source.rules.picks(table));
+            Ok(wanted.map_or(told, |wanted| told.min(wanted.len() as u64)))
+        }
     }
 }
 

@@ -9,11 +9,11 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tieout_json::Cell;
 
 use super::decode::cell_of;
 use super::manifest::{ColumnFrom, CursorFormat, Manifest, Paging, Refresh, Table};
 use super::scope::{ParentRow, scope_below};
-use super::value::Cell;
 use super::{PreviousRead, PreviousTables};
 use crate::warehouse::rows::{ColumnType, ReadMode};
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt as _, StreamExt as _};
+use tieout_json::Cell;
 
 use super::client::{Client, Meter};
 use super::coverage::{AllEvidence, Amount, Evidence, judge};
@@ -19,7 +20,6 @@ use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
-use super::value::Cell;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor};
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
@@ -268,7 +268,8 @@ impl<'a> Run<'a> {
                     "the key `{}` is listed under scope `{other}` already; keys must be unique in a table",
                     row.key
                 );
-                read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
+                let scope = read.scope.to_string();
+                read.rejects.push(Reject { scope, reason: reason.clone(), raw: row.raw, ..Reject::default() });
                 read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
@@ -347,7 +348,7 @@ impl<'a> Run<'a> {
             requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
             let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
-            inputs.push(TableInput { owners, ..self.input(table, gathered, evidence, started_at) });
+            inputs.push(self.input(table, gathered, evidence, owners, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
         let named = |fails: fn(CoverageStatus) -> bool| {
@@ -384,17 +385,35 @@ impl<'a> Run<'a> {
         read.filter(|(_, scope)| is_whole(scope)).map(|(key, _)| key.clone()).collect()
     }
 
-    fn input(&self, table: &Table, gathered: Gathered, evidence: Evidence, started_at: DateTime<Utc>) -> TableInput {
+    fn input(
+        &self,
+        table: &Table,
+        mut gathered: Gathered,
+        mut evidence: Evidence,
+        mut owners: BTreeSet<String>,
+        started_at: DateTime<Utc>,
+    ) -> TableInput {
         let is_accepted = self.options.accept_deletes.contains(&table.name);
-        let is_listed = |scope: &str, key: &str| evidence.keys.get(scope).is_some_and(|keys| keys.contains(key));
+        let keys = std::mem::take(&mut evidence.keys);
+        let is_listed = |scope: &str, key: &str| keys.get(scope).is_some_and(|keys| keys.contains(key));
         let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
         let asked = gathered.mode.unwrap_or(ReadMode::Full);
         // What some lists lack others may have.
         let seen_in = if gathered.rests { ReadMode::Incremental } else { asked };
-        let drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
+        let mut drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
+        let policy = self.source.rules.drift.of(&table.name);
+        if let Some(reason) = gathered.seen.freezes(table, seen_in, policy, &self.options.previous, &mut drift) {
+            gathered.batches.clear();
+            owners.clear();
+            for coverage in evidence.coverage.values_mut() {
+                coverage.status = CoverageStatus::Failed;
+                (coverage.rows, coverage.error) = (0, Some(reason.clone()));
+            }
+        }
+        let may_hide = table.may_hide || self.source.rules.picks(table);
         let mode = match asked {
             // Absence from a list that may hide proves nothing: that is what an incremental read says.
-            ReadMode::Full if table.may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
+            ReadMode::Full if may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
             mode => mode,
         };
         // A list that is refused is read whole once it is not any more; one that failed may have been read by its changes.
@@ -412,7 +431,7 @@ impl<'a> Run<'a> {
             drift,
             cursor,
             accept_deletes: is_accepted,
-            owners: BTreeSet::new(),
+            owners,
         }
     }
 }

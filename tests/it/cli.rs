@@ -3,6 +3,7 @@
 mod export;
 mod luck;
 mod pinned;
+mod privacy;
 mod resume;
 mod toy;
 mod verify;

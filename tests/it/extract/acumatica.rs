@@ -97,6 +97,7 @@ fn acumatica(server: &Server) -> SourceSettings {
         redaction_key: None,
         redaction_key_before: None,
         quota: tieout::extract::Quota::default(),
+        rules: tieout::extract::SourceRules::default(),
     };
     source.with_defaults().unwrap()
 }

@@ -50,6 +50,7 @@ fn procore(simulator: &Simulator, more: &[(&str, &str)]) -> SourceSettings {
         redaction_key: Some(b"a key of the firm's".to_vec()),
         redaction_key_before: None,
         quota: tieout::extract::Quota::default(),
+        rules: tieout::extract::SourceRules::default(),
     };
     source.with_defaults().unwrap()
 }
