@@ -150,6 +150,7 @@ impl<'a> Decoder<'a> {
         let mut components = Vec::new();
         for name in &self.table.key {
             let text = cell_of(self.table, cells, name).and_then(Cell::text).filter(|text| !text.is_empty());
+            let text = text.or_else(|| self.table.blank.contains(name).then(String::new));
             components.push(text.ok_or_else(|| format!("key column `{name}` is null or empty"))?);
         }
         Ok(join_key(components.iter().map(String::as_str)))

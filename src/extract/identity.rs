@@ -26,7 +26,9 @@ pub(super) fn identities(table: &Table, records: &[Value], unwrap: Option<&str>)
 /// What a record holds for its table's key; none if the record alone does not tell.
 pub(super) fn key_values<'v>(table: &Table, record: &'v Value, unwrap: Option<&str>) -> Option<Vec<&'v Value>> {
     let value = |key: &String| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => look_up(record, path, unwrap).ok().filter(|value| !value.is_null()),
+        ColumnFrom::Path(path) => {
+            look_up(record, path, unwrap).ok().filter(|value| !value.is_null() || table.blank.contains(key))
+        }
         ColumnFrom::Parent(_) | ColumnFrom::Position => None,
     };
     table.key.iter().map(value).collect()

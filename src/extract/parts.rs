@@ -28,13 +28,18 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Whether a record holds the part, or one of the records inside its lists does: a field belongs to whose view it is of.
     fn is_in(&self, record: &Value) -> bool {
-        self.place.split('.').try_fold(record, |at, step| at.get(step)).is_some()
+        self.found(record).is_some() || inner(record).any(|(_, items)| items.iter().any(|item| self.found(item).is_some()))
+    }
+
+    fn found<'v>(&self, record: &'v Value) -> Option<&'v Value> {
+        self.place.split('.').try_fold(record, |at, step| at.get(step))
     }
 
     /// Copies the part; what is missing in between is created.
     fn copy(&self, from: &Value, to: &mut Value) {
-        let Some(value) = self.place.split('.').try_fold(from, |at, step| at.get(step)) else { return };
+        let Some(value) = self.found(from) else { return self.copy_inner(from, to) };
         let mut at = to;
         for step in self.place.split('.') {
             let Value::Object(fields) = at else { return };
@@ -42,6 +47,23 @@ impl Part {
         }
         *at = value.clone();
     }
+
+    /// The same for the records inside a record's lists, where both hold as many.
+    fn copy_inner(&self, from: &Value, to: &mut Value) {
+        for (name, items) in inner(from) {
+            let same = to.get_mut(name).and_then(Value::as_array_mut).filter(|own| own.len() == items.len());
+            for (item, own) in items.iter().zip(same.into_iter().flatten()) {
+                if self.found(item).is_some() {
+                    self.copy(item, own);
+                }
+            }
+        }
+    }
+}
+
+/// The lists inside a record.
+fn inner(record: &Value) -> impl Iterator<Item = (&String, &Vec<Value>)> {
+    record.as_object().into_iter().flatten().filter_map(|(name, value)| Some((name, value.as_array()?)))
 }
 
 /// How the parts of a list can be read.

@@ -355,9 +355,10 @@ impl Firm {
 }
 
 impl ErpBill {
-    /// Adds the lines up.
+    /// Adds the lines and the tax up.
     pub(super) fn total(&mut self) {
-        self.amount_with_retainage = self.details.iter().map(|line| line.amount).sum();
+        let lines: Cents = self.details.iter().map(|line| line.amount).sum();
+        self.amount_with_retainage = lines + self.tax_total;
         self.retainage_total = self.details.iter().map(|line| line.retainage_amount).sum();
         self.retainage_unreleased = self.retainage_total - self.retainage_released;
         self.amount = self.amount_with_retainage - self.retainage_total;
