@@ -30,7 +30,8 @@ pub(super) struct Part {
 impl Part {
     /// Whether a record holds the part, or one of the records inside its lists does: a field belongs to whose view it is of.
     fn is_in(&self, record: &Value) -> bool {
-        self.found(record).is_some() || inner(record).any(|(_, items)| items.iter().any(|item| self.found(item).is_some()))
+        self.found(record).is_some()
+            || inner(record).any(|(_, items)| items.iter().any(|item| self.found(item).is_some()))
     }
 
     fn found<'v>(&self, record: &'v Value) -> Option<&'v Value> {

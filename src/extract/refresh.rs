@@ -78,9 +78,7 @@ impl<'a> Policy<'a> {
 
     /// The same from what is known of earlier runs alone.
     pub(crate) fn expected(&self, table: &Table, scope: &str) -> Reading<'a> {
-        self.decided(table, scope, |below| {
-            self.previous.tables.values().any(|known| known.closed.contains_key(below))
-        })
+        self.decided(table, scope, |below| self.previous.tables.values().any(|known| known.closed.contains_key(below)))
     }
 
     fn decided(&self, table: &Table, scope: &str, is_closed: impl Fn(&str) -> bool) -> Reading<'a> {

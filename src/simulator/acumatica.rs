@@ -160,14 +160,7 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
         }
     }
 
-    fn list(
-        &self,
-        request: &Request,
-        entity: &str,
-        mut rows: Vec<Row<'_>>,
-        address: &str,
-        wanted: &Wanted,
-    ) -> Reply {
+    fn list(&self, request: &Request, entity: &str, mut rows: Vec<Row<'_>>, address: &str, wanted: &Wanted) -> Reply {
         let filter = match request.query("$filter").filter(|text| !text.is_empty()).map(Expression::parse).transpose() {
             Ok(filter) => filter,
             Err(error) => return http_error(400, "PX.Api.ContractBased.FilterException", &format!("{error:#}")),

@@ -146,6 +146,10 @@ fn assert_balances(firm: &Firm) {
         let applied: Cents = invoice.applications.iter().map(|application| application.amount_paid).sum();
         assert_eq!(invoice.balance, invoice.amount - applied);
     }
+    for form in erp.pro_formas.values() {
+        let invoice = &erp.invoices[&format!("Invoice|{}", form.ar_ref_nbr.as_deref().unwrap())];
+        assert_eq!((form.invoice_total, form.amount_due), (invoice.amount_with_retainage, invoice.amount), "{form:?}");
+    }
     for check in erp.checks.values() {
         assert_eq!(check.payment_amount, check.history.iter().map(|line| line.amount_paid).sum());
     }

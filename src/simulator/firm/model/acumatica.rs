@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{
-    Cents, ErpBill, ErpCheck, ErpFinancialYear, ErpInvoice, ErpJournal, ErpPayment, ErpProForma, ErpProjectTransaction, Rate,
+    Cents, ErpBill, ErpCheck, ErpFinancialYear, ErpInvoice, ErpJournal, ErpPayment, ErpProForma, ErpProjectTransaction,
+    Rate,
 };
 
 /// Everything that Acumatica stores, each record under its natural key (composite ones joined by `|`).
