@@ -193,6 +193,7 @@ impl<'a> Decoder<'a> {
                 text.truncate(text.trim_end().len());
             }
             let text = cells.get(*place).and_then(Cell::text).filter(|text| !text.is_empty());
+            let text = text.or_else(|| self.table.blank.contains(name).then(String::new));
             components.push(text.ok_or_else(|| Unfit {
                 field: Some(name.clone()),
                 value: None,

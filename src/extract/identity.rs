@@ -15,7 +15,7 @@ pub(super) fn identities<'t>(
     let identity = |record: Node<'_>| {
         let keys = key_values(table, record, unwrap);
         let mut text = match keys {
-            Some(keys) => keys.into_iter().map(canonical).collect(),
+            Some(keys) => written(&keys),
             None => canonical(record),
         };
         text.push('\n');
@@ -26,10 +26,18 @@ pub(super) fn identities<'t>(
     (hex::encode(hasher.finalize()), keys)
 }
 
-/// What a record holds for its table's key; none if the record alone does not tell.
-pub(super) fn key_values<'t>(table: &Table, record: Node<'t>, unwrap: Option<&str>) -> Option<Vec<Node<'t>>> {
+/// Key values as one text, equal for equal keys only.
+pub(super) fn written(keys: &[Option<Node<'_>>]) -> String {
+    keys.iter().map(|key| key.map_or_else(|| "null".to_owned(), canonical)).collect()
+}
+
+/// What a record holds for its table's key, nothing where a part of it may be blank; none if the record alone does not tell.
+pub(super) fn key_values<'t>(table: &Table, record: Node<'t>, unwrap: Option<&str>) -> Option<Vec<Option<Node<'t>>>> {
     let value = |key: &String| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => look_up(record, path, unwrap).ok().flatten(),
+        ColumnFrom::Path(path) => match look_up(record, path, unwrap) {
+            Ok(None) if table.blank.contains(key) => Some(None),
+            found => found.ok().flatten().map(Some),
+        },
         ColumnFrom::Parent(_) | ColumnFrom::Position => None,
     };
     table.key.iter().map(value).collect()

@@ -144,6 +144,13 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     for key in table.key.iter().filter(|key| table.column(key).is_none()) {
         found.push(format!("key column `{key}` is not declared{}", did_you_mean(key, declared())));
     }
+    for name in table.blank.iter().filter(|name| !table.key.contains(name)) {
+        found.push(format!("blank: `{name}` is no key column"));
+    }
+    let is_below_closed = |name: &String| manifest.table(name).is_some_and(|parent| !parent.closed.is_empty());
+    if table.settles && !table.parent.iter().any(is_below_closed) {
+        found.push("`settles` needs a parent that says what is `closed`".into());
+    }
     for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless), ("changed", &table.changed)] {
         for name in name.iter().filter(|name| table.column(name).is_none()) {
             found.push(format!("{key} column `{name}` is not declared{}", did_you_mean(name, declared())));

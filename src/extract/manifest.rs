@@ -246,6 +246,9 @@ pub struct Table {
     pub paging: Paging,
     /// The columns that make up the key.
     pub key: Vec<String>,
+    /// Those of them that may be null or empty: no value is a value too.
+    #[serde(default)]
+    pub blank: Vec<String>,
     /// Set when the rows are elements of a list inside another table's records.
     #[serde(default)]
     pub embedded: Option<Embedded>,
@@ -286,6 +289,9 @@ pub struct Table {
     /// Columns and the words that they all hold in a closed record: one that nobody is expected to change any more.
     #[serde(default)]
     pub closed: BTreeMap<String, Vec<String>>,
+    /// What is listed below a closed record does not change any more: full runs pass it over as incremental ones do.
+    #[serde(default)]
+    pub settles: bool,
     /// Days after which an incremental read reads a list in full all the same; none takes what is usual.
     #[serde(default)]
     pub sweep_days: Option<u32>,

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use tieout_json::{Kind, Node, Slice, Tape, canonical};
+use tieout_json::{Kind, Node, Slice, Tape};
 
 use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
-use super::identity::key_values;
+use super::identity::{key_values, written};
 use super::manifest::{Method, Table};
 use super::scope::{Job, Pages, Reader};
 use super::template::segment;
@@ -28,23 +28,43 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn find<'t>(&self, record: Node<'t>) -> Option<Node<'t>> {
+    fn found<'t>(&self, record: Node<'t>) -> Option<Node<'t>> {
         self.place.split('.').try_fold(record, |at, step| at.get(step))
     }
 
+    /// Whether a record holds the part, or one of the records inside its lists does: a field belongs to whose view it is of.
+    fn is_given(&self, record: Node<'_>) -> bool {
+        let is_inside = |list: Node<'_>| list.items().any(|item| self.found(item).is_some());
+        self.found(record).is_some() || record.fields().any(|(_, value)| is_inside(value))
+    }
+
     fn is_in(&self, record: &Slice) -> bool {
-        Tape::default().read(record.as_str()).is_ok_and(|record| self.find(record).is_some())
+        Tape::default().read(record.as_str()).is_ok_and(|record| self.is_given(record))
     }
 
     /// Copies the part; what is missing in between is created.
     fn copy(&self, from: Node<'_>, to: &mut Value) {
-        let Some(value) = self.find(from).and_then(|part| serde_json::from_str(part.raw()).ok()) else { return };
+        let Some(part) = self.found(from) else { return self.copy_inner(from, to) };
+        let Ok(value) = serde_json::from_str(part.raw()) else { return };
         let mut at = to;
         for step in self.place.split('.') {
             let Value::Object(fields) = at else { return };
             at = fields.entry(step).or_insert_with(|| Value::Object(serde_json::Map::new()));
         }
         *at = value;
+    }
+
+    /// The same for the records inside a record's lists, where both hold as many.
+    fn copy_inner(&self, from: Node<'_>, to: &mut Value) {
+        for (name, list) in from.fields() {
+            let own = to.get_mut(&*name.letters()).and_then(Value::as_array_mut);
+            let same = own.filter(|own| own.len() == list.items().count());
+            for (item, own) in list.items().zip(same.into_iter().flatten()) {
+                if self.found(item).is_some() {
+                    self.copy(item, own);
+                }
+            }
+        }
     }
 }
 
@@ -204,7 +224,7 @@ impl<'a> Reader<'a> {
         let mut tape = Tape::default();
         let record = tape.read(record.as_str()).ok()?;
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        Some(keys.into_iter().map(canonical).collect())
+        Some(written(&keys))
     }
 
     /// Asks for the parts that records lack, record by record, as long as that helps.
@@ -214,7 +234,7 @@ impl<'a> Reader<'a> {
         let mut tape = Tape::default();
         for found in &pages.records {
             let Ok(record) = tape.read(found.record.as_str()) else { continue };
-            for (count, _) in counts.iter_mut().zip(&parts).filter(|(_, part)| part.find(record).is_some()) {
+            for (count, _) in counts.iter_mut().zip(&parts).filter(|(_, part)| part.is_given(record)) {
                 *count += 1;
             }
         }
@@ -272,9 +292,10 @@ impl<'a> Reader<'a> {
         let mut tape = Tape::default();
         let record = tape.read(record.as_str()).ok()?;
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        let segments = keys.into_iter().map(|key| match key.kind() {
-            Kind::Text => segment(key.letters().trim_end()),
-            _ => segment(key.raw()),
+        let segments = keys.into_iter().map(|key| match key {
+            Some(key) if key.kind() == Kind::Text => segment(key.letters().trim_end()),
+            Some(key) => segment(key.raw()),
+            None => String::new(),
         });
         Some(segments.fold(first.target.clone(), |path, segment| path + "/" + &segment))
     }

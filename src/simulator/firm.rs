@@ -16,6 +16,7 @@
 //! | `connector` | exports from Procore, payments back to it |
 //! | `documents`, `books`, `cash` | the ERP's bills and invoices, its ledgers, its checks and receipts |
 //! | `costs` | the ERP's job costs as direct costs in Procore, budget changes |
+//! | `ledger` | the ERP's calendar, and what accounting enters of its own |
 //! | `faults` | how often what goes wrong, and how it heals |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ mod documents;
 mod faults;
 mod invoices;
 mod jobs;
+mod ledger;
 mod life;
 pub mod model;
 mod names;
@@ -42,7 +44,9 @@ mod setup;
 mod tests;
 pub mod truth;
 
+pub(super) use books::{PAYABLE, RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
 pub use faults::FaultRates;
+pub(super) use ledger::RETAINED_EARNINGS;
 pub use truth::{Fault, PaymentVerdict, UnpaidRequisition};
 
 use life::{Event, Job};
@@ -73,6 +77,8 @@ pub struct Firm {
     options: FirmOptions,
     now: DateTime<Utc>,
     rng: ChaCha8Rng,
+    /// The chances of what `ledger` enters: so that it changes nothing of what else happens.
+    ledger_rng: ChaCha8Rng,
     calendar: BTreeMap<(DateTime<Utc>, u64), Event>,
     sequence: u64,
     next_procore_id: ProcoreId,
@@ -126,6 +132,7 @@ impl Firm {
             options,
             now: first_day.and_time(NaiveTime::MIN).and_utc(),
             rng: ChaCha8Rng::seed_from_u64(seed),
+            ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x1ed9e7),
             calendar: BTreeMap::new(),
             sequence: 0,
             next_procore_id: 562_949_953_421_312 + 1_000,

@@ -28,6 +28,8 @@ pub(super) enum Event {
     JobCosts(usize),
     FinishJob(usize),
     Overhead,
+    /// Accounting's own month.
+    Ledger,
     VendorsDrift,
     /// A document goes to the ERP; the fault that this heals, if any.
     Export(Export, Option<usize>),
@@ -98,6 +100,7 @@ impl Firm {
             Event::JobCosts(job) => self.post_job_costs(job),
             Event::FinishJob(job) => self.finish_job(job),
             Event::Overhead => self.post_overhead(),
+            Event::Ledger => self.keep_ledger(),
             Event::VendorsDrift => self.let_vendors_drift(),
             Event::Export(export, fault) => self.export(export, fault),
             Event::PayBill(key, whole) => self.pay_bill(&key, whole),

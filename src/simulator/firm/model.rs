@@ -10,12 +10,14 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
 mod acumatica;
+mod acumatica_calendar;
 mod acumatica_documents;
 mod procore;
 mod procore_billing;
 mod procore_costs;
 
 pub use acumatica::*;
+pub use acumatica_calendar::*;
 pub use acumatica_documents::*;
 pub use procore::*;
 pub use procore_billing::*;
