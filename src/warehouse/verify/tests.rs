@@ -172,6 +172,33 @@ async fn one_finding_of(folder: &TempDir, number: u64) -> (Fault, Option<u64>, S
 }
 
 #[tokio::test]
+async fn a_commit_that_is_gone_accuses_no_file() {
+    let (a, b) = (("a", "1", 100), ("b", "1", 200));
+    let (folder, warehouse) = empty().await;
+    // The commit after the one that goes changes nothing: what the next one changes stands on rows that nobody can tell.
+    for rows in [&[a][..], &[a, b], &[a, b], &[a, ("b", "1", 250)], &[a]] {
+        crate::warehouse::testing::commit(&warehouse, input(rows, &["1"])).await;
+    }
+    assert_eq!(verify(folder.path(), true, None).await.proven_states, 4);
+    for gone in [1, 2] {
+        let kept = std::fs::read(manifest(&folder, gone)).unwrap();
+        for left in [None, Some(""), Some("{}")] {
+            std::fs::remove_file(manifest(&folder, gone)).unwrap();
+            if let Some(left) = left {
+                std::fs::write(manifest(&folder, gone), left).unwrap();
+            }
+            let (fault, commit, file, _) = one_finding(folder.path(), true).await;
+            let expected = if left.is_some() { Fault::Unreadable } else { Fault::Missing };
+            assert_eq!((fault, commit, file), (expected, Some(gone), chain::path(gone)));
+            std::fs::write(manifest(&folder, gone), &kept).unwrap();
+        }
+    }
+    // What comes after the next state is proven all the same.
+    std::fs::remove_file(manifest(&folder, 2)).unwrap();
+    assert_eq!(verify(folder.path(), true, None).await.proven_states, 2);
+}
+
+#[tokio::test]
 async fn a_chain_whose_end_was_cut_off() {
     let (folder, warehouse) = history().await;
     let kept = format!("4:{}", warehouse.head().await.unwrap().digest);
