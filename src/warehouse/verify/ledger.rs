@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::warehouse::commit::{Commit, DataFile, TableCommit};
-use crate::warehouse::{definitions_path, fingerprint};
 use crate::warehouse::retention::is_projected_anew;
 use crate::warehouse::rows::ColumnType;
+use crate::warehouse::{definitions_path, fingerprint};
 
 /// Everything that the chain promises.
 #[derive(Default)]

@@ -129,6 +129,21 @@ async fn files_that_were_edited_cut_swapped_or_removed() {
 }
 
 #[tokio::test]
+async fn files_that_the_disk_does_not_give_hide_no_others() {
+    let (folder, warehouse) = history().await;
+    let changes = files(&warehouse, 3, 0).await.0;
+    // A file where the folder of states was: opening what lay below it fails, which is not "there is none".
+    let states = folder.path().join("data/procore/bills/state");
+    std::fs::remove_dir_all(&states).unwrap();
+    std::fs::write(&states, "").unwrap();
+    std::fs::write(folder.path().join(&changes.path), "").unwrap();
+    let found = verify(folder.path(), true, None).await;
+    let unread = told(&found).into_iter().filter(|it| it.0 == Fault::Unreadable && it.2.contains("/state/")).count();
+    let cut = told(&found).into_iter().filter(|it| (it.0, it.2) == (Fault::Truncated, changes.path.as_str())).count();
+    assert_eq!((unread, cut, found.findings.len()), (4, 1, 5), "{found:#?}");
+}
+
+#[tokio::test]
 async fn commits_that_were_edited_removed_or_moved() {
     let (folder, _) = history().await;
     let read = |number| std::fs::read(manifest(&folder, number)).unwrap();
