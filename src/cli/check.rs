@@ -1,9 +1,11 @@
 //! `tieout check`: every source and table tried once, nothing stored.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::ProgressBar;
 
 use super::workspace::Setup;
 use super::{Failure, Global, Stop, trouble};
@@ -28,7 +30,9 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
     let mut failures = Vec::new();
     let mut is_refused = false;
     for source in sources {
+        let spinner = spinner(global, &source.name);
         let checks = crate::extract::check(&source, &Clock::Machine, &stop.token()).await;
+        spinner.finish_and_clear();
         if stop.token().is_cancelled() {
             return Err(stop.failure("not every source was tried"));
         }
@@ -45,6 +49,16 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
         return Err(Failure::source(trouble::gather(&failures)));
     }
     Ok(if is_refused { 3 } else { 0 })
+}
+
+/// Shown on a terminal while a source is tried: one that does not answer is asked again for half a minute.
+fn spinner(global: &Global, source: &str) -> ProgressBar {
+    if global.no_progress || global.quiet {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(format!("{source}: trying each table"));
+    spinner.enable_steady_tick(Duration::from_millis(250));
+    spinner
 }
 
 fn is_trouble(status: CoverageStatus) -> bool {

@@ -19,6 +19,8 @@ use crate::server::{ServerOptions, User};
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::warehouse::rows::ReadMode;
 
+/// The first line of settings that may be written over.
+const SETTINGS_HEADER: &str = "# On simulated systems; written anew whenever they start.";
 /// The firm's last month is always this one: the demo shows the same to everybody.
 const LAST_DAY: (i32, u32, u32) = (2026, 10, 31);
 /// Consecutive days extracted after the last month's end.
@@ -190,10 +192,19 @@ impl Progress {
 }
 
 /// Settings and secrets of a workspace on the simulated systems, as a person would write them.
+///
+/// # Errors
+/// The folder's settings are somebody's own, or cannot be written.
 pub(super) fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::Result<PathBuf> {
     let settings = folder.join("tieout.toml");
+    if std::fs::read_to_string(&settings).is_ok_and(|text| !text.starts_with(SETTINGS_HEADER)) {
+        anyhow::bail!(
+            "{} is a workspace's own, it is not written over\nhint: name another folder with --dir",
+            settings.display()
+        );
+    }
     let text = format!(
-        "[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
+        "{SETTINGS_HEADER}\n[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
         source_settings(simulator)
     );
     std::fs::write(&settings, text).with_context(|| format!("write {}", settings.display()))?;

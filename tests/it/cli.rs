@@ -24,6 +24,8 @@ const MISTAKES: &[Mistake] = &[
     ("", &["serve"], 2, &["no [[roles]] in tieout.toml", "nobody could log in", "hint:"]),
     ("", &["sql", "select 1"], 4, &["there is no such warehouse", "tieout extract"]),
     ("", &["sql", "-f", "none.sql"], 2, &["read query none.sql", "No such file"]),
+    ("", &["simulate", "--months", "1", "--dir", "."], 2, &["tieout.toml is a workspace's own", "hint:"]),
+    ("", &["demo", "--dir", "."], 2, &["holds a workspace already", "hint:"]),
     ("[warehouse]\nurl = \"ftp://x\"", &["extract"], 4, &["ftp://x", "hint:"]),
     (
         "[sources.p]\nkind = \"procore\"\ncompany_id = 1\nclient_id = { env = \"TIEOUT_NOT_SET_A\" }\nclient_secret = { file = \"gone\" }",
