@@ -41,7 +41,9 @@ rechecks as (
         _commit as recheck_commit,
         min(commit_number) as since_commit
     from system.check_runs
-    where _commit > commit_number
+    where
+        project_id is null and
+        _commit > commit_number
     group by check_id, _commit
 
 ),

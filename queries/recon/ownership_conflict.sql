@@ -1,7 +1,7 @@
 -- title:    Fields changed on both sides at once
 -- check:    W2
 -- entity:   vendors
--- scope:    project
+-- scope:    firm
 -- version:  1
 -- risk:     none of its own: the check that compares the field counts what the difference is worth
 -- question: Where did both sides move a field to different values between two commits?

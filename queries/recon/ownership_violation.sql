@@ -1,7 +1,7 @@
 -- title:    Fields changed on the side that does not own them
 -- check:    W1
 -- entity:   vendors
--- scope:    project
+-- scope:    firm
 -- version:  1
 -- risk:     none of its own: the check that compares the field counts what the difference is worth
 -- question: Where did the mirror of a field move away from its owner's value?

@@ -1,7 +1,7 @@
 -- title:    Changes that were silently undone
 -- check:    W3
 -- entity:   vendors
--- scope:    project
+-- scope:    firm
 -- version:  1
 -- risk:     none: both sides agree again, and somebody's change is gone
 -- question: Where was a field changed on one side and set back to what the other side held all the time?

@@ -242,6 +242,7 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         ("unpaid_days", EngineSetting::Integer(config.checks.unpaid_days)),
         ("change_order_days", EngineSetting::Integer(config.checks.change_order_days)),
         ("vendor_created_days", EngineSetting::Integer(config.checks.vendor_created_days)),
+        ("overwrite_days", EngineSetting::Integer(config.checks.overwrite_days)),
         ("amount_tolerance", EngineSetting::Hundredths(hundredths(&config.tolerance.amount)?)),
         ("default_codes", EngineSetting::List(config.accounts.default_codes.clone())),
         ("suspense_accounts", EngineSetting::List(config.accounts.suspense_accounts.clone())),
