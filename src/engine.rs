@@ -315,8 +315,17 @@ impl Engine {
 
     /// A session that sees a commit which nobody else can see yet.
     fn prepared_session(&self, planner: &Planner, head: Arc<Head>) -> SessionContext {
+        self.session_of(planner, head, self.next_generation())
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.preparations.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// As [`Self::prepared_session`], of a generation whose views keep their rows: what is added to the commit since must not
+    /// be read by them.
+    fn session_of(&self, planner: &Planner, head: Arc<Head>, generation: u64) -> SessionContext {
         let rows: u64 = head.commits.last().map_or(0, |commit| commit.tables.iter().map(|table| table.rows).sum());
-        let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
         let heads = Arc::new(Heads::Prepared { head, generation });
         let options = TieoutOptions::new(&self.blueprint, heads);
         let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);
@@ -325,7 +334,7 @@ impl Engine {
 
     /// A session that reads an earlier commit of a chain, whatever the newest one is.
     fn replayed_session(&self, planner: &Planner, head: &Arc<Head>, commit: &Arc<Commit>) -> SessionContext {
-        let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
+        let generation = self.next_generation();
         let heads = Arc::new(Heads::Prepared { head: Arc::clone(head), generation });
         let day = commit.observed_at.with_timezone(&self.blueprint.settings.time_zone).date_naive();
         let moment = Moment {

@@ -26,7 +26,8 @@ with exceptions as (
 
 ),
 
--- An exception about one field names it at the end of its key; one about amounts follows from any amount of the pair.
+-- An exception about one field names it at the end of its key; one about payments follows from what was paid, one about other
+-- amounts from any of them.
 moves as (
 
     select
@@ -50,8 +51,15 @@ moves as (
         moved.pm_id = exceptions.pm_id and
         moved.erp_id = exceptions.erp_id
     where
-        split_part(exceptions.exception_key, ':', -1) = replace(moved.field, 'tax_id_hash', 'tax_id') or
-        (moved.field like '%_amount' and exceptions.check_id not like 'V%')
+        split_part(exceptions.exception_key, ':', -1) in (replace(moved.field, 'tax_id_hash', 'tax_id'), replace(moved.field, '_amount', '')) or
+        (moved.field in ('paid_amount', 'open_balance', 'paid_at') and exceptions.check_id like 'P%') or
+        (
+            moved.field like '%_amount' and
+            moved.field not in ('paid_amount', 'open_balance') and
+            exceptions.check_id not like 'V%' and
+            exceptions.check_id not like 'P%' and
+            split_part(exceptions.exception_key, ':', -1) not in ('gross', 'retainage', 'tax', 'net')
+        )
 
 ),
 

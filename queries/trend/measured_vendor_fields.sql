@@ -13,81 +13,85 @@ with pairs as (
 
 ),
 
-told as (
+pm_told as (
 
-    select 'name' as field, count(pm_side.name) as pm_count, (select count(name) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
+    select
+        count(name) > 0 as name,
+        count(legal_name) > 0 as legal_name,
+        count(tax_id_hash) > 0 as tax_id,
+        count(is_active) > 0 as is_active,
+        count(is_1099) > 0 as is_1099,
+        count(tax_form_box) > 0 as tax_form_box,
+        count(payment_terms) > 0 as payment_terms,
+        count(address_line) > 0 as address_line,
+        count(city) > 0 as city,
+        count(state) > 0 as state,
+        count(postal_code) > 0 as postal_code,
+        count(country) > 0 as country,
+        count(email) > 0 as email,
+        count(phone) > 0 as phone
+    from pm.vendors
 
-    union all
+),
 
-    select 'legal_name' as field, count(pm_side.legal_name) as pm_count, (select count(legal_name) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
+erp_told as (
 
-    union all
-
-    select 'tax_id' as field, count(pm_side.tax_id_hash) as pm_count, (select count(tax_id_hash) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'is_active' as field, count(pm_side.is_active) as pm_count, (select count(is_active) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'is_1099' as field, count(pm_side.is_1099) as pm_count, (select count(is_1099) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'tax_form_box' as field, count(pm_side.tax_form_box) as pm_count, (select count(tax_form_box) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'payment_terms' as field, count(pm_side.payment_terms) as pm_count, (select count(payment_terms) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'address_line' as field, count(pm_side.address_line) as pm_count, (select count(address_line) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'city' as field, count(pm_side.city) as pm_count, (select count(city) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'state' as field, count(pm_side.state) as pm_count, (select count(state) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'postal_code' as field, count(pm_side.postal_code) as pm_count, (select count(postal_code) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'country' as field, count(pm_side.country) as pm_count, (select count(country) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'email' as field, count(pm_side.email) as pm_count, (select count(email) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
-
-    union all
-
-    select 'phone' as field, count(pm_side.phone) as pm_count, (select count(phone) from erp.vendors) as erp_count
-    from pm.vendors as pm_side
+    select
+        count(name) > 0 as name,
+        count(legal_name) > 0 as legal_name,
+        count(tax_id_hash) > 0 as tax_id,
+        count(is_active) > 0 as is_active,
+        count(is_1099) > 0 as is_1099,
+        count(tax_form_box) > 0 as tax_form_box,
+        count(payment_terms) > 0 as payment_terms,
+        count(address_line) > 0 as address_line,
+        count(city) > 0 as city,
+        count(state) > 0 as state,
+        count(postal_code) > 0 as postal_code,
+        count(country) > 0 as country,
+        count(email) > 0 as email,
+        count(phone) > 0 as phone
+    from erp.vendors
 
 )
 
-select told.field, pairs.pair_count as value
-from told
+select
+    fields.field,
+    pairs.pair_count as value
+from (
+    values
+        ('name'),
+        ('legal_name'),
+        ('tax_id'),
+        ('is_active'),
+        ('is_1099'),
+        ('tax_form_box'),
+        ('payment_terms'),
+        ('address_line'),
+        ('city'),
+        ('state'),
+        ('postal_code'),
+        ('country'),
+        ('email'),
+        ('phone')
+) as fields (field)
 cross join pairs
+cross join pm_told
+cross join erp_told
 where
-    told.pm_count > 0 and
-    told.erp_count > 0
+    case fields.field
+        when 'name' then pm_told.name and erp_told.name
+        when 'legal_name' then pm_told.legal_name and erp_told.legal_name
+        when 'tax_id' then pm_told.tax_id and erp_told.tax_id
+        when 'is_active' then pm_told.is_active and erp_told.is_active
+        when 'is_1099' then pm_told.is_1099 and erp_told.is_1099
+        when 'tax_form_box' then pm_told.tax_form_box and erp_told.tax_form_box
+        when 'payment_terms' then pm_told.payment_terms and erp_told.payment_terms
+        when 'address_line' then pm_told.address_line and erp_told.address_line
+        when 'city' then pm_told.city and erp_told.city
+        when 'state' then pm_told.state and erp_told.state
+        when 'postal_code' then pm_told.postal_code and erp_told.postal_code
+        when 'country' then pm_told.country and erp_told.country
+        when 'email' then pm_told.email and erp_told.email
+        when 'phone' then pm_told.phone and erp_told.phone
+    end

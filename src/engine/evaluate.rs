@@ -49,14 +49,18 @@ pub(crate) struct Judged {
 pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result<Evaluation, Error> {
     let observed_at = prepared.commit().observed_at;
     record_statuses(engine, prepared, observed_at).await?;
-    let moved = moves::rows(engine, prepared).await?;
+    // The model is computed once: moves are found in it, and the checks read it. It does not read the moves.
+    let generation = engine.next_generation();
+    let session = engine.session_of(&engine.judge, prepared.head(), generation);
+    compute_model(engine, &session, &asking(engine)).await;
+    let moved = moves::rows(engine, prepared, &session).await?;
     prepared.add(system_input("field_moves", &[], &moved, observed_at)?).await?;
     let (head, number) = (prepared.head(), prepared.number());
     let before = Before {
         exceptions: state(engine, &head, number, "exceptions").await?,
         waivers: state(engine, &head, number, "waivers").await?,
     };
-    let session = engine.prepared_session(&engine.judge, Arc::clone(&head));
+    let session = engine.session_of(&engine.judge, Arc::clone(&head), generation);
     let judged = judge(engine, &session, (&head, number), observed_at, before).await?;
     prepared.add(system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?).await?;
     prepared.add(system_input("check_runs", &[], &judged.runs, observed_at)?).await?;
@@ -83,7 +87,7 @@ pub(crate) async fn judge(
         previous.entry(check).or_default().push(row);
     }
     let projects = projects(session).await?;
-    let asking: Vec<&QueryFile> = blueprint.queries.values().filter(|query| query.is_asked()).collect();
+    let asking = asking(engine);
     compute_model(engine, session, &asking).await;
     let mut evaluator = Evaluator {
         blueprint,
@@ -120,6 +124,11 @@ pub(crate) async fn judge(
     evaluation.checks.sort_by(|one, other| one.check.cmp(&other.check));
     let waivers = evaluator.waivers.after(&exceptions, &versions, number);
     Ok(Judged { exceptions, runs, waivers, measures: measured, evaluation })
+}
+
+/// What every commit that judges is asked.
+fn asking(engine: &Engine) -> Vec<&QueryFile> {
+    engine.blueprint.queries.values().filter(|query| query.is_asked()).collect()
 }
 
 async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: DateTime<Utc>) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::DateTime;
+use datafusion::catalog::TableProvider as _;
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
@@ -28,11 +29,12 @@ use crate::warehouse::rows::{ColumnType, timestamp_type};
 
 /// Columns that the rule `*` of an entity does not mean: keys and what is only read in its own system, and sums that follow
 /// from other documents.
-const NOT_OWNED: [&str; 12] = [
+const NOT_OWNED: [&str; 13] = [
     "source",
     "record_id",
     "code",
     "number",
+    "external_reference",
     "kind",
     "currency",
     "approval_status",
@@ -63,12 +65,11 @@ struct Watched<'a> {
     has_project: bool,
 }
 
-/// The rows of `field_moves` that a prepared commit adds.
-pub(crate) async fn rows(engine: &Engine, prepared: &Prepared) -> Result<Vec<Row>, Error> {
+/// The rows of `field_moves` that a prepared commit adds; `now` reads it, from the model that its checks will read.
+pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionContext) -> Result<Vec<Row>, Error> {
     let Some(last) = prepared.base().last().map(Arc::clone) else { return Ok(Vec::new()) };
-    let now = engine.prepared_session(&engine.reader, prepared.head());
-    let before = engine.replayed_session(&engine.reader, prepared.base(), &last);
-    let owners = owners(&now).await;
+    let before = engine.replayed_session(&engine.judge, prepared.base(), &last);
+    let owners = owners(now).await;
     let mut rows = Vec::new();
     for entity in &engine.blueprint.entities {
         let Some(watched) = watched(entity, &owners) else { continue };
@@ -78,7 +79,7 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared) -> Result<Vec<Row
             continue;
         }
         // What cannot be planned is told by every check that reads it.
-        match moves(engine, (&now, &before), &watched, &changed, prepared.number()).await {
+        match moves(engine, (now, &before), &watched, &changed, prepared.number()).await {
             Ok(found) => rows.extend(found),
             Err(error) => tracing::warn!(entity = entity.name, %error, "moves of fields are not recorded"),
         }
@@ -141,8 +142,8 @@ async fn moves(
     number: u64,
 ) -> Result<Vec<Row>, String> {
     let link = ("link".to_owned(), watched.entity.name.clone());
-    let Ok(question) = engine.reader.question(&link, &["pm_id", "erp_id"]).await else { return Ok(Vec::new()) };
-    let batches = question.execute(&now.state()).await.map_err(|error| error.strip_backtrace())?;
+    let Some(view) = engine.judge.cached(&link).await else { return Ok(Vec::new()) };
+    let batches = view.rows(&now.state()).await.map_err(|error| error.strip_backtrace())?;
     let pairs = pairs(&batches);
     let mut sheets: BTreeMap<&str, Sheet> = BTreeMap::new();
     let mut found: Vec<(Side, String, String)> = Vec::new();
@@ -276,16 +277,10 @@ fn pairs(batches: &[RecordBatch]) -> Vec<(String, String)> {
 async fn sheet(engine: &Engine, session: &SessionContext, watched: &Watched<'_>, side: Side) -> Result<Sheet, String> {
     let name = (side.schema().to_owned(), watched.entity.name.clone());
     let wanted = watched.columns();
-    let dated = watched.entity.has("updated_at").then_some("updated_at");
-    let mut asked: Vec<&str> = ["record_id"].into_iter().chain(dated).chain(wanted.iter().copied()).collect();
-    let mut seen = BTreeSet::new();
-    asked.retain(|column| seen.insert(*column));
-    let question = engine.reader.question(&name, &asked).await?;
-    let reason = |error: DataFusionError| error.strip_backtrace();
-    let batches = question.execute(&session.state()).await.map_err(reason)?;
-    let schema = Arc::clone(question.plan().schema().inner());
-    let schema = batches.first().map_or(schema, RecordBatch::schema);
-    let rows = concat_batches(&schema, &batches).map_err(|error| error.to_string())?;
+    let view = engine.judge.cached(&name).await.ok_or("it cannot be read")?;
+    let batches = view.rows(&session.state()).await.map_err(|error: DataFusionError| error.strip_backtrace())?;
+    let schema = batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
+    let rows = concat_batches(&schema, batches.iter()).map_err(|error| error.to_string())?;
     let column = |name: &str, kind: &DataType| -> Result<ArrayRef, String> {
         let found = rows.column_by_name(name).ok_or_else(|| format!("it has no column {name}"))?;
         cast(found, kind).map_err(|error| error.to_string())
