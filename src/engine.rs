@@ -30,9 +30,9 @@ pub mod header;
 #[cfg(test)]
 mod history_tests;
 pub mod layout;
+mod links;
 #[cfg(test)]
 mod lives_tests;
-mod links;
 mod marks;
 mod measures;
 mod moments;
@@ -337,12 +337,8 @@ impl Engine {
         let generation = self.next_generation();
         let heads = Arc::new(Heads::Prepared { head: Arc::clone(head), generation });
         let day = commit.observed_at.with_timezone(&self.blueprint.settings.time_zone).date_naive();
-        let moment = Moment {
-            head: Arc::clone(head),
-            commit: Some(Arc::clone(commit)),
-            accounting_date: Some(day),
-            pin: None,
-        };
+        let moment =
+            Moment { head: Arc::clone(head), commit: Some(Arc::clone(commit)), accounting_date: Some(day), pin: None };
         let options = TieoutOptions::new(&self.blueprint, heads).fixed_at(moment);
         let rows: u64 = commit.tables.iter().map(|table| table.rows).sum();
         let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);

@@ -19,8 +19,10 @@ use crate::engine::decimal_text;
 
 /// Arguments of `recheck`.
 #[derive(Args, Debug)]
-#[command(after_help = "Without --keep nothing is written. Kept, it is one commit more: trends and recon.exception_history then tell the
-past by the present rules, and as of an earlier commit they tell what was said then.")]
+#[command(
+    after_help = "Without --keep nothing is written. Kept, it is one commit more: trends and recon.exception_history then tell the
+past by the present rules, and as of an earlier commit they tell what was said then."
+)]
 pub(super) struct RecheckArguments {
     /// From where on: a day, a moment, commit:N, or a pin
     #[arg(long, value_name = "T")]

@@ -159,7 +159,8 @@ async fn wanted(session: &SessionContext, names: &[String]) -> Result<Vec<String
 async fn told(session: &SessionContext, wanted: &[String]) -> anyhow::Result<Told> {
     let newest = "select commit_number, date_trunc('second', observed_at) from meta.clock";
     let newest = query(session, newest).await?;
-    let cell = |row: Option<&Vec<String>>, place: usize| row.and_then(|row| row.get(place)).cloned().unwrap_or_default();
+    let cell =
+        |row: Option<&Vec<String>>, place: usize| row.and_then(|row| row.get(place)).cloned().unwrap_or_default();
     let mut months: BTreeMap<String, Vec<Option<usize>>> = BTreeMap::new();
     let trend = "select check_id, open_count from trend.exceptions_by_month order by check_id, month";
     for row in query(session, trend).await? {
@@ -219,7 +220,11 @@ fn text(told: &Told, is_named: bool, paint: Paint) -> String {
     let _ = write!(out, "\n{} open, {} waived", count("open"), count("waived"));
     let _ = match silent {
         0 => writeln!(out),
-        _ => writeln!(out, "; {}", paint.ink(Ink::Removed, format!("{silent} of {} checks could not look everywhere", told.checks.len()))),
+        _ => writeln!(
+            out,
+            "; {}",
+            paint.ink(Ink::Removed, format!("{silent} of {} checks could not look everywhere", told.checks.len()))
+        ),
     };
     out
 }

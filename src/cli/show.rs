@@ -58,7 +58,8 @@ async fn told(chain: &Chain, commit: &Commit) -> Result<Told, Failure> {
     let runs = runs.await.map_err(Failure::warehouse)?;
     let scopes = cells(&coverage, ["source", "table_name", "scope", "status", "error"]).map_err(Failure::warehouse)?;
     let is_trouble = |scope: &[String; 5]| !matches!(scope[3].as_str(), "ok" | "empty_verified");
-    let names = ["commit_number", "check_id", "verdict", "exception_count", "in_flight_count", "amount_at_risk", "reason"];
+    let names =
+        ["commit_number", "check_id", "verdict", "exception_count", "in_flight_count", "amount_at_risk", "reason"];
     let projects = cells(&runs, ["project_id"]).map_err(Failure::warehouse)?;
     let verdicts = cells(&runs, names).map_err(Failure::warehouse)?;
     // A recheck judges many commits: what it says of the newest one is what it says of the present.

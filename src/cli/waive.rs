@@ -16,9 +16,11 @@ use crate::warehouse::commit::Commit;
 
 /// Arguments of `waive`.
 #[derive(Args, Debug)]
-#[command(after_help = "A waived exception stays in recon.exceptions with the state waived and is counted apart. The waiver lapses when its
+#[command(
+    after_help = "A waived exception stays in recon.exceptions with the state waived and is counted apart. The waiver lapses when its
 day passes, when the check's version changes, and when the amount at risk moves: at all, or above --up-to if that is
-given. recon.waivers lists them with what became of each.")]
+given. recon.waivers lists them with what became of each."
+)]
 pub(super) struct WaiveArguments {
     /// The exception's key, as recon.exceptions and `tieout recon` show it
     key: String,
@@ -91,8 +93,7 @@ pub(super) async fn waive(global: &Global, arguments: &WaiveArguments) -> Result
 }
 
 pub(super) async fn unwaive(global: &Global, arguments: &UnwaiveArguments) -> Result<u8, Failure> {
-    let asked =
-        Unwaive { key: arguments.key.clone(), reason: arguments.reason.clone(), by: arguments.by.clone() };
+    let asked = Unwaive { key: arguments.key.clone(), reason: arguments.reason.clone(), by: arguments.by.clone() };
     let engine = Workspace::open_existing(global).await?.engine().await?;
     let clock = arguments.now.map_or(Clock::Machine, Clock::given);
     let made = engine.unwaive(&asked, &clock).await.map_err(decision_failure)?;

@@ -180,7 +180,10 @@ impl Evaluator<'_> {
     }
 
     /// What a measure's view said and the first gap in what it read; else the verdict that stands instead, and why.
-    pub(crate) fn measured(&self, query: &QueryFile) -> Result<(Option<String>, &[RecordBatch]), (&'static str, String)> {
+    pub(crate) fn measured(
+        &self,
+        query: &QueryFile,
+    ) -> Result<(Option<String>, &[RecordBatch]), (&'static str, String)> {
         if let Some(reason) = self.not_applicable(query) {
             return Err((Verdict::NotApplicable.as_str(), reason));
         }

@@ -12,10 +12,8 @@ const VIEWS: [(&str, &str); 4] = [
     ("queries/recon/exception_history.sql", include_str!("../../queries/recon/exception_history.sql")),
     ("queries/recon/waivers.sql", include_str!("../../queries/recon/waivers.sql")),
 ];
-const OWNERSHIP: (&str, &str) = (
-    "queries/recon/ownership.sql",
-    "select 'change_orders' as entity, 'amount' as field, 'pm' as record_owner",
-);
+const OWNERSHIP: (&str, &str) =
+    ("queries/recon/ownership.sql", "select 'change_orders' as entity, 'amount' as field, 'pm' as record_owner");
 const SCOPES: [(&str, crate::warehouse::rows::CoverageStatus); 1] = [("1", OK)];
 
 fn waiver(until: &str, up_to: Option<i128>) -> NewWaiver {
@@ -134,7 +132,8 @@ async fn changed_rules_replayed_stand_beside_what_was_said() {
         ask(&session, runs).await,
         "| 1 | 1 | 0 | 1 | false |\n| 2 | 2 | 1 | 4 | false |\n| 3 | 2 | 0 | 4 | true |"
     );
-    let lives = "select check_version, exception_key, opened_commit, closed_commit from recon.exception_history order by 1, 2";
+    let lives =
+        "select check_version, exception_key, opened_commit, closed_commit from recon.exception_history order by 1, 2";
     assert_eq!(ask(&session, lives).await, "| 2 | O1:b | 2 | 3 |");
     assert_eq!(ask(&session, "select count(*) from system.exceptions").await, "| 0 |");
     // As of an earlier commit one sees what had been evaluated by then.

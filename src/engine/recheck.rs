@@ -116,8 +116,7 @@ impl Engine {
         let last = last.ok_or_else(|| Error::Recheck { reason: "the warehouse has no commit yet".to_owned() })?;
         let definitions = self.warehouse.put_definitions(&self.blueprint.definitions.to_json()).await?;
         let at = last.observed_at;
-        let header =
-            CommitHeader { kind: CommitKind::Recheck, clock, definitions, runs: Vec::new(), observed_at: at };
+        let header = CommitHeader { kind: CommitKind::Recheck, clock, definitions, runs: Vec::new(), observed_at: at };
         let mut prepared = self.warehouse.prepare(header).await?;
         let number = prepared.number();
         if prepared.base().number() != found.head.number() {
@@ -194,7 +193,12 @@ fn key(row: &Row) -> Key {
 }
 
 /// Notes what differs at one commit. Another version of a check has the same exceptions, if it finds the same.
-fn compare(stored: &[Row], now: &[Row], month: NaiveDate, told: &mut BTreeMap<(NaiveDate, String), [BTreeSet<Key>; 3]>) {
+fn compare(
+    stored: &[Row],
+    now: &[Row],
+    month: NaiveDate,
+    told: &mut BTreeMap<(NaiveDate, String), [BTreeSet<Key>; 3]>,
+) {
     let unversioned = |row: &Row| {
         let (check, _, exception) = key(row);
         (check, 0, exception)

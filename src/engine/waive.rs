@@ -69,7 +69,10 @@ impl Engine {
         }
         let today = clock.now().with_timezone(&self.blueprint.settings.time_zone).date_naive();
         if new.until < today {
-            return Err(refuse(format!("{} is past: today is {today}\nhint: --until a day that is still to come", new.until)));
+            return Err(refuse(format!(
+                "{} is past: today is {today}\nhint: --until a day that is still to come",
+                new.until
+            )));
         }
         self.decide(&Decision::Waive(new), clock).await
     }
@@ -181,7 +184,8 @@ fn waived(
         )));
     }
     exception.insert("state".to_owned(), Cell::text(Some("waived")));
-    let mut row: Row = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), exception.get(*name)?.clone()))).collect();
+    let mut row: Row =
+        KEPT.iter().filter_map(|name| Some(((*name).to_owned(), exception.get(*name)?.clone()))).collect();
     let until = new.until.to_string();
     row.extend([
         ("waiver_commit".to_owned(), Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
@@ -216,8 +220,12 @@ fn unwaived(
     mut exceptions: Vec<Row>,
     mut waivers: Vec<Row>,
 ) -> Result<Decided, Error> {
-    let keys: Vec<String> =
-        waivers.iter().filter(|row| is_active(row)).filter_map(|row| text(row, "exception_key")).map(str::to_owned).collect();
+    let keys: Vec<String> = waivers
+        .iter()
+        .filter(|row| is_active(row))
+        .filter_map(|row| text(row, "exception_key"))
+        .map(str::to_owned)
+        .collect();
     let found = waivers.iter_mut().rfind(|row| is_active(row) && text(row, "exception_key") == Some(&asked.key));
     let Some(row) = found else {
         let guess = did_you_mean(&asked.key, keys.iter().map(String::as_str));

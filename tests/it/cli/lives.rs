@@ -25,7 +25,8 @@ const NEXT: &str = "2026-11-03T06:00:00Z";
 const LATER: &str = "2026-11-04T06:00:00Z";
 
 fn projects(amounts: &[(u32, &str)]) -> Page {
-    let rows: Vec<String> = amounts.iter().map(|(id, amount)| format!("{{\"id\":{id},\"amount\":\"{amount}\"}}")).collect();
+    let rows: Vec<String> =
+        amounts.iter().map(|(id, amount)| format!("{{\"id\":{id},\"amount\":\"{amount}\"}}")).collect();
     Page::Text(format!("[{}]", rows.join(",")))
 }
 
@@ -54,7 +55,8 @@ async fn recon_tells_the_verdicts_and_its_exit_code_tells_the_worst() {
         toy.run(arguments).await.says(code, &[]);
     }
     toy.run(&["recon", "X11"]).await.says(2, &["recon X11: no such check", "did you mean `X1`?", "hint: there are "]);
-    let json: serde_json::Value = serde_json::from_str(&toy.run(&["recon", "X1", "--format", "json"]).await.out).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&toy.run(&["recon", "X1", "--format", "json"]).await.out).unwrap();
     assert_eq!(json["checks"][0]["verdict"], "exceptions");
     assert_eq!(json["exceptions"][0]["amount_at_risk"], "20000.00");
     let csv = toy.run(&["recon", "--format", "csv"]).await.out;
@@ -86,7 +88,12 @@ async fn a_waiver_is_a_commit_that_log_show_and_verify_know() {
         toy.run(&arguments).await.says(2, texts);
     }
     let ended = toy.run(&good).await;
-    assert_eq!((ended.code, ended.out.as_str()), (0, "waived X1:1 by Ada until 2026-12-31, 250.00 at risk, up to 300.00 (in commit 2)\n"), "{}", ended.err);
+    assert_eq!(
+        (ended.code, ended.out.as_str()),
+        (0, "waived X1:1 by Ada until 2026-12-31, 250.00 at risk, up to 300.00 (in commit 2)\n"),
+        "{}",
+        ended.err
+    );
     toy.run(&good).await.says(2, &["it is waived already, by Ada until 2026-12-31"]);
     let ended = toy.run(&["recon", "X1", "--fail-on", "low"]).await;
     assert!(ended.code == 0 && ended.out.contains("0 open") && ended.out.contains("1 waived"), "{}", ended.out);
@@ -96,7 +103,11 @@ async fn a_waiver_is_a_commit_that_log_show_and_verify_know() {
     let shown = toy.run(&["show", "2", "--format", "json"]).await.out;
     assert!(shown.contains("\"exception_key\": \"X1:1\"") && shown.contains("\"up_to\": \"300.00\""), "{shown}");
     toy.run(&["extract", "--now", NEXT]).await.says(0, &[]);
-    assert_eq!(toy.value("select exception_count, waived_count from recon.check_runs where check_id = 'X1' and is_latest").await, "0,1");
+    assert_eq!(
+        toy.value("select exception_count, waived_count from recon.check_runs where check_id = 'X1' and is_latest")
+            .await,
+        "0,1"
+    );
     assert_eq!(toy.run(&["unwaive", "X1:1", "--by", "Bob", "--now", NEXT]).await.code, 0);
     assert_eq!(toy.value("select state, ended_by from recon.waivers").await, "taken_back,Bob");
     toy.run(&["verify", "--deep"]).await.says(0, &[]);
@@ -149,7 +160,8 @@ async fn a_file_of_the_firms_own_that_cannot_be_used_stops_nothing_else() {
     let trend = "select open_count from trend.exceptions_by_month where check_id = 'X1' order by month desc";
     assert_eq!(toy.value(trend).await, "1");
     assert_eq!(toy.value("select worth from trend.worth").await, "250.00");
-    let problems = toy.run(&["sql", "--format", "csv", "select path, reason from meta.problems order by path"]).await.out;
+    let problems =
+        toy.run(&["sql", "--format", "csv", "select path, reason from meta.problems order by path"]).await.out;
     for text in [
         "crosswalks/vendors.csv,\"line 1: ",
         "crosswalks/projects.csv,\"line 3: ",
