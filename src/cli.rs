@@ -38,6 +38,7 @@ mod trouble;
 mod vacuum;
 mod verify;
 mod waive;
+mod words;
 mod workspace;
 
 use stop::Stop;

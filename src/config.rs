@@ -12,10 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
+use crate::extract::manifest::Sensitive;
 
 pub use limits::{Share, Window};
+pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
+pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig};
 
 mod limits;
+mod privacy;
+mod rules;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -123,7 +128,7 @@ impl Default for FirmConfig {
 }
 
 /// `[sources.<name>]`: `kind`, an optional `base_url`, and whatever the system's manifest asks for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct SourceConfig {
     /// The system, as its folder in `extractors/` is named.
     pub kind: String,
@@ -137,6 +142,20 @@ pub struct SourceConfig {
     pub concurrency: Option<usize>,
     /// How long a run takes at most; the next one goes on.
     pub window: Option<Window>,
+    /// The only projects that are read, by id or number.
+    pub projects: Option<Vec<Project>>,
+    /// What becomes of e-mail addresses and telephone numbers.
+    #[serde(default)]
+    pub personal: PersonalConfig,
+    /// Fields that are hashed or dropped, beside those of the manifest.
+    #[serde(default)]
+    pub redact: BTreeMap<String, Sensitive>,
+    /// Which fields of a record are kept.
+    #[serde(default)]
+    pub fields: KeptFields,
+    /// What happens to records whose fields are not as declared: a policy, or one by table.
+    #[serde(default)]
+    pub drift: DriftConfig,
     /// The settings that the manifest names.
     #[serde(flatten)]
     pub values: BTreeMap<String, SettingValue>,
@@ -193,65 +212,6 @@ impl SecretReference {
             bail!("read secret {key}: {} is empty", place.unwrap_or_default());
         }
         Ok(Secret::new(value))
-    }
-}
-
-/// `[accounts]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AccountsConfig {
-    /// Cost codes that say "nobody chose": compared normalised.
-    pub default_codes: Vec<String>,
-    /// Accounts where unassigned cost is parked.
-    pub suspense_accounts: Vec<String>,
-}
-
-impl Default for AccountsConfig {
-    fn default() -> Self {
-        let default_codes = ["00-000", "0000", "00-0000", "99-999", "UNASSIGNED", "SUSPENSE", "DEFAULT"];
-        Self { default_codes: default_codes.map(str::to_owned).to_vec(), suspense_accounts: Vec::new() }
-    }
-}
-
-/// `[tolerance]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ToleranceConfig {
-    /// Decimal text, in the currency's unit: differences up to it are equal.
-    pub amount: String,
-}
-
-impl Default for ToleranceConfig {
-    fn default() -> Self {
-        Self { amount: "0.01".to_owned() }
-    }
-}
-
-/// `[checks]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChecksConfig {
-    /// O1: change orders older than this many days are no longer in the last month's window.
-    pub change_order_days: i64,
-    /// P0: days after which an invoice unpaid in PM is listed.
-    pub unpaid_days: i64,
-    /// V1: a PM vendor created within so many days is expected in the ERP even before it is used.
-    pub vendor_created_days: i64,
-    /// W3: for so many days a change that was silently undone is listed.
-    pub overwrite_days: i64,
-    /// Hours after which a read is too old for a check to speak.
-    pub freshness_hours: i64,
-}
-
-impl Default for ChecksConfig {
-    fn default() -> Self {
-        Self {
-            change_order_days: 30,
-            unpaid_days: 60,
-            vendor_created_days: 90,
-            overwrite_days: 30,
-            freshness_hours: 36,
-        }
     }
 }
 
@@ -382,8 +342,7 @@ impl Config {
             .with_context(|| format!("read {SETTINGS_FILE}\nhint: a newer program may have written it"))?;
         let source = |(name, kind)| {
             let values = BTreeMap::new();
-            let (quota, requests_per_minute, concurrency, window) = (None, None, None, None);
-            (name, SourceConfig { kind, base_url: None, quota, requests_per_minute, concurrency, window, values })
+            (name, SourceConfig { kind, values, ..SourceConfig::default() })
         };
         Ok(Self {
             firm: stored.firm,

@@ -10,6 +10,7 @@
 //!
 //! Leaves out: who may read what, and how it travels (`server`); where rows come from (`extract`).
 
+mod applicable;
 mod blueprint;
 mod cached;
 mod canonical;

@@ -9,13 +9,13 @@
 //! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
 //! | `client`, `auth`, `pace`, `meter`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
-//! | `decode`, `value`, `path`, `redact`, `hash`, `identity` | pure: a JSON record as a typed row |
+//! | `decode`, `identity`, `rules` | pure: a JSON record as a typed row (the work itself is in `tieout_json`) |
 //! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
 //! | `parts`, `reopened` | what lists refuse or leave out, record by record |
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
 //! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
-//! | `run`, `coverage`, `drift` | the order of tables; what may be believed; how fields differ from the manifest |
+//! | `order`, `run`, `coverage`, `drift` | which tables in which order; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
 //! Invariants: nothing sensitive and no secret leaves this module in clear; no amount meets a float; a failed page is
@@ -39,6 +39,7 @@ mod failure;
 mod identity;
 mod lint;
 mod meter;
+mod order;
 mod pace;
 mod paging;
 mod parts;
@@ -46,12 +47,12 @@ mod recheck;
 mod refresh;
 mod reopened;
 mod reread;
+mod rules;
 mod run;
 mod scope;
 mod secrets;
 mod staging;
 mod template;
-mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +63,7 @@ use crate::clock::Clock;
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{ReadMode, TableInput};
 
-pub use check::{TableCheck, check};
+pub use check::{Deletes, Size, TableCheck, check};
 pub use failure::{Error, Failure, FailureKind};
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
@@ -70,6 +71,7 @@ pub use pace::RateLimit;
 pub use plan::{Plan, TablePlan, plan};
 pub use progress::Progress;
 pub use reread::readers;
+pub use rules::{DriftPolicy, DriftRules, SourceRules};
 pub use run::run;
 pub use secrets::{Secret, Setting};
 pub use staging::{LASTS as STAGED_FOR, StagingPlace, remove_staged, remove_stale};
@@ -91,6 +93,8 @@ pub struct SourceSettings {
     pub redaction_key_before: Option<Vec<u8>>,
     /// Limits that are tighter than the manifest's.
     pub quota: Quota,
+    /// What its records may hold, and what happens when they are not as declared.
+    pub rules: SourceRules,
 }
 
 /// Limits of one source.
@@ -239,6 +243,11 @@ pub(crate) const TOKEN_URL: &str = "token_url";
 const TRUST_EMPTY: &str = "trust_empty";
 
 impl SourceSettings {
+    /// The value of a setting, if it has one.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(Setting::expose).filter(|value| !value.is_empty())
+    }
+
     /// The tables in `trust_empty`.
     fn trusted(&self) -> impl Iterator<Item = &str> {
         let names = self.values.get(TRUST_EMPTY).map(Setting::expose).unwrap_or_default();
@@ -273,6 +282,17 @@ impl SourceSettings {
                 format!("{TRUST_EMPTY}: unknown table `{name}`{}", did_you_mean(name, tables)),
                 "name tables of the system, separated by commas".to_owned(),
             ));
+        }
+        let rules = &self.rules;
+        if let Some(name) = rules.drift.tables.keys().find(|name| self.manifest.table(name).is_none()) {
+            let tables = self.manifest.tables.iter().map(|table| table.name.as_str());
+            return Err(error(
+                format!("drift: unknown table `{name}`{}", did_you_mean(name, tables)),
+                "name tables of the system, or `default`".to_owned(),
+            ));
+        }
+        if rules.projects.is_some() && self.manifest.table(rules::PROJECTS).is_none() {
+            return Err(error("projects: the system lists no projects".to_owned(), "leave it out".to_owned()));
         }
         for name in &declared.secret {
             if let Some(Setting::Plain(_)) = self.values.get(name) {

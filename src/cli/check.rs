@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::workspace::Setup;
 use super::{Failure, Global, Stop, trouble};
 use crate::clock::Clock;
-use crate::extract::TableCheck;
+use crate::extract::{Deletes, Size, TableCheck};
 use crate::warehouse::rows::CoverageStatus;
 
 /// How wide the table is where there is no terminal.
@@ -39,7 +39,11 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
         match checks {
             Ok(checks) => {
                 is_refused |= checks.iter().any(|check| is_trouble(check.status));
-                let text = format!("{}\n{}\n{}", source.name, table(&checks, global.verbose > 0), said(&checks));
+                let is_verbose = global.verbose > 0;
+                let mut text = format!("{}\n{}\n{}", source.name, table(&checks, is_verbose), said(&checks));
+                if is_verbose {
+                    text = format!("{text}\n\nOne record of each table, as it would be kept:\n{}", samples(&checks));
+                }
                 writeln!(std::io::stdout(), "{text}\n").map_err(Failure::usage)?;
             }
             Err(error) => failures.push(anyhow::Error::from(error)),
@@ -86,7 +90,18 @@ fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
     if table.width().is_none() {
         table.set_width(WIDTH_ELSEWHERE);
     }
-    table.set_header(["table", "result", "fields missing", "fields unmapped", "detail"]);
+    table.set_header([
+        "table",
+        "result",
+        "reachable",
+        "permitted",
+        "records",
+        "size",
+        "deletes",
+        "fields missing",
+        "fields unmapped",
+        "detail",
+    ]);
     for check in checks {
         let fields = |kind: &str| {
             let found = check.drift.iter().filter(|drift| drift.kind == kind);
@@ -99,7 +114,43 @@ fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
             _ => unmapped.join(", "),
         };
         let detail = check.problem.as_deref().unwrap_or_default();
-        table.add_row([check.table.as_str(), check.status.as_str(), &missing, &unmapped, detail]);
+        let reachable = if check.is_reachable() { "yes" } else { "no" };
+        let permitted = check.is_permitted().map_or("unknown", |is_permitted| if is_permitted { "yes" } else { "no" });
+        let (records, size) = check.size.map_or_else(Default::default, told);
+        let deletes = match check.deletes {
+            Deletes::Marked => "marked",
+            Deletes::Absent => "by absence",
+            Deletes::Hidden => "may be hidden",
+        };
+        let status = check.status.as_str();
+        table.add_row([
+            check.table.as_str(),
+            status,
+            reachable,
+            permitted,
+            &records,
+            &size,
+            deletes,
+            &missing,
+            &unmapped,
+            detail,
+        ]);
     }
     table
+}
+
+/// About how many records, and how much that is.
+fn told(size: Size) -> (String, String) {
+    let bytes = match size.bytes {
+        bytes if bytes >= 10_000_000 => format!("{} MB", bytes / 1_000_000),
+        bytes if bytes >= 10_000 => format!("{} kB", bytes / 1_000),
+        bytes => format!("{bytes} B"),
+    };
+    (format!("~{}", size.records), format!("~{bytes}"))
+}
+
+/// One record of each table, as it would be kept: only if somebody wants to know.
+fn samples(checks: &[TableCheck]) -> String {
+    let sampled = checks.iter().filter_map(|check| Some(format!("{}: {}\n", check.table, check.sample.as_ref()?)));
+    sampled.collect()
 }

@@ -305,7 +305,7 @@ async fn read_sources(
     request: &RunRequest,
 ) -> Result<(Vec<SourceOutcome>, Vec<String>), Failure> {
     let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
-    let mut runs = Vec::new();
+    let (mut runs, mut knowns) = (Vec::new(), Vec::new());
     for source in sources {
         let options = RunOptions {
             clock: request.clock.clone(),
@@ -319,6 +319,7 @@ async fn read_sources(
             staging: request.resumes.map(|resumes| staging(workspace, &head, source, resumes)),
             cancel: time_limit(request, source),
         };
+        knowns.push(options.previous.clone());
         // A task each: reading pages is work too.
         let source = source.clone();
         let run = async move { crate::extract::run(&source, &options).await };
@@ -333,9 +334,12 @@ async fn read_sources(
         return Err(out_of_time());
     }
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
-    for result in results {
+    for (result, known) in results.into_iter().zip(knowns) {
         match result {
-            Ok(Ok(outcome)) => outcomes.push(outcome),
+            Ok(Ok(mut outcome)) => {
+                super::words::tell(&mut outcome, &workspace.setup.definitions, &known);
+                outcomes.push(outcome);
+            }
             Ok(Err(error)) => failures.push(trouble::text(&anyhow::Error::from(error))),
             Err(panicked) => failures.push(panicked.to_string()),
         }

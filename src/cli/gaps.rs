@@ -192,6 +192,7 @@ id = "int64"
             redaction_key: None,
             redaction_key_before: None,
             quota: crate::extract::Quota::default(),
+            rules: crate::extract::SourceRules::default(),
         };
         let mut out = Vec::new();
         let hints = tell(&gaps(tables, &[source]), &mut out).unwrap();

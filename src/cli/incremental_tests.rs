@@ -17,7 +17,7 @@ use super::previous::previous_tables;
 use crate::clock::{Clock, SharedClock};
 use crate::definitions::Definitions;
 use crate::extract::manifest::Manifest;
-use crate::extract::{Progress, Quota, RunOptions, SourceSettings};
+use crate::extract::{Progress, Quota, RunOptions, SourceRules, SourceSettings};
 use crate::warehouse::commit::CommitKind;
 use crate::warehouse::rows::{KEY, RAW, ReadMode};
 use crate::warehouse::{CommitHeader, Warehouse, coverage_input};
@@ -272,6 +272,7 @@ impl World {
             redaction_key: None,
             redaction_key_before: None,
             quota: Quota::default(),
+            rules: SourceRules::default(),
         };
         let mut definitions = Definitions::shipped();
         definitions.files.insert(PATH.to_owned(), MANIFEST.to_owned());

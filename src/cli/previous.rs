@@ -220,7 +220,7 @@ fn set_by<'a>(head: &'a Head, source: &str, table: &str, cursor: &str) -> Option
 mod tests {
     use super::*;
     use crate::clock::{Clock, SharedClock};
-    use crate::extract::Quota;
+    use crate::extract::{Quota, SourceRules};
     use crate::warehouse::CommitHeader;
     use crate::warehouse::commit::CommitKind;
     use crate::warehouse::rows::TableInput;
@@ -236,6 +236,7 @@ mod tests {
             redaction_key: None,
             redaction_key_before: None,
             quota: Quota::default(),
+            rules: SourceRules::default(),
         }
     }
 

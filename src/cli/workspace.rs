@@ -152,6 +152,7 @@ impl Setup {
                 share: source.quota.map(|Share(thousandths)| thousandths),
                 window: source.window.map(|Window(span)| span),
             },
+            rules: source.rules(),
         };
         settings.with_defaults().map_err(|error| vec![anyhow::Error::from(error)])
     }
@@ -241,10 +242,18 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
     let values = [
         ("unpaid_days", EngineSetting::Integer(config.checks.unpaid_days)),
         ("change_order_days", EngineSetting::Integer(config.checks.change_order_days)),
+        ("change_order_pending_days", EngineSetting::Integer(config.checks.change_order_pending_days)),
+        ("approver_days", EngineSetting::Integer(config.checks.approver_days)),
+        ("default_terms_days", EngineSetting::Integer(config.checks.default_terms_days)),
+        ("import_stale_hours", EngineSetting::Integer(config.checks.import_stale_hours)),
         ("vendor_created_days", EngineSetting::Integer(config.checks.vendor_created_days)),
         ("overwrite_days", EngineSetting::Integer(config.checks.overwrite_days)),
         ("amount_tolerance", EngineSetting::Hundredths(hundredths(&config.tolerance.amount)?)),
         ("default_codes", EngineSetting::List(config.accounts.default_codes.clone())),
+        ("ap_accounts", EngineSetting::List(config.accounts.ap.clone())),
+        ("ar_accounts", EngineSetting::List(config.accounts.ar.clone())),
+        ("retainage_payable_accounts", EngineSetting::List(config.accounts.retainage_payable.clone())),
+        ("retainage_receivable_accounts", EngineSetting::List(config.accounts.retainage_receivable.clone())),
         ("suspense_accounts", EngineSetting::List(config.accounts.suspense_accounts.clone())),
         ("currency", EngineSetting::Text(config.firm.currency.clone())),
         ("connector_profile", EngineSetting::Text(config.connector.profile.clone().unwrap_or_default())),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::layout::{AMOUNT, Ordered};
-use crate::engine::queries::{Name, Problem, bind_source, parse_select, relations};
+use crate::engine::queries::{self, Name, Problem, bind_source, parse_select, relations};
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
@@ -42,6 +42,8 @@ pub(crate) struct Mapping {
     pub(crate) path: String,
     /// The raw tables it reads, as (source, table).
     pub(crate) reads: BTreeSet<Name>,
+    /// The columns that it tells; none if its text does not name them.
+    pub(crate) columns: Option<BTreeSet<String>>,
     statement: datafusion::sql::parser::Statement,
 }
 
@@ -114,7 +116,8 @@ pub(crate) fn mapping(
     let mut statement = parse_select(sql).map_err(problem)?;
     bind_source(&mut statement, source);
     let reads = relations(&statement).map_err(problem)?;
-    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, statement }))
+    let columns = queries::selected(&statement);
+    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, statement }))
 }
 
 /// Plans `<side>.<entity>` over the mappings of the side's sources.

@@ -218,6 +218,13 @@ impl Registrar<'_> {
         let disabled = |query: &&QueryFile| {
             Some(query.header.entity.as_ref().is_some_and(|entity| blueprint.settings.disabled.contains(entity)))
         };
+        let told = |value: &dyn Fn(&QueryFile) -> Option<String>| -> ArrayRef {
+            Arc::new(checks.iter().map(|query| value(query)).collect::<StringArray>())
+        };
+        let not_comparable = |query: &QueryFile| {
+            let fields = blueprint.not_comparable(query);
+            (!fields.is_empty()).then(|| fields.join(", "))
+        };
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("check_id", text(|query| query.header.check.clone())),
             ("check_version", Arc::new(checks.iter().map(|query| query.header.version).collect::<Int64Array>())),
@@ -238,6 +245,9 @@ impl Registrar<'_> {
             ("grain", text(|query| query.header.grain.clone())),
             ("parameters", text(|query| query.header.parameters.clone())),
             ("fix", text(|query| query.header.fix.clone())),
+            ("compares", told(&|query| (!query.header.compares.is_empty()).then(|| query.header.compares.join(", ")))),
+            ("not_comparable", told(&not_comparable)),
+            ("not_applicable", told(&|query| blueprint.not_applicable(query))),
             ("is_disabled", Arc::new(checks.iter().map(disabled).collect::<BooleanArray>())),
         ];
         self.batch("meta", "checks", columns)?;

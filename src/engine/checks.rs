@@ -158,11 +158,11 @@ struct Footing {
 
 impl Evaluator<'_> {
     pub(crate) fn may_speak(&self, query: &QueryFile) -> bool {
-        self.not_applicable(query).is_none() && self.footing(query).firm_gap.is_none()
+        self.blueprint.not_applicable(query).is_none() && self.footing(query).firm_gap.is_none()
     }
 
     pub(crate) fn check(&self, query: &QueryFile) -> Outcome {
-        if let Some(reason) = self.not_applicable(query) {
+        if let Some(reason) = self.blueprint.not_applicable(query) {
             return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new());
         }
         let footing = self.footing(query);
@@ -184,7 +184,7 @@ impl Evaluator<'_> {
         &self,
         query: &QueryFile,
     ) -> Result<(Option<String>, &[RecordBatch]), (&'static str, String)> {
-        if let Some(reason) = self.not_applicable(query) {
+        if let Some(reason) = self.blueprint.not_applicable(query) {
             return Err((Verdict::NotApplicable.as_str(), reason));
         }
         let footing = self.footing(query);
@@ -196,26 +196,6 @@ impl Evaluator<'_> {
             Some(Err(error)) => Err((Verdict::NotEvaluated.as_str(), error.clone())),
             None => Err((Verdict::NotEvaluated.as_str(), "it was not asked".to_owned())),
         }
-    }
-
-    fn not_applicable(&self, query: &QueryFile) -> Option<String> {
-        let entity = query.header.entity.as_deref()?;
-        if self.blueprint.settings.disabled.iter().any(|disabled| disabled == entity) {
-            return Some(format!("{entity} is switched off in [connector] disabled"));
-        }
-        let reads = self.blueprint.closure(&query.name);
-        for side in Side::BOTH {
-            let schema = side.schema();
-            if reads.iter().any(|(read, _)| read == schema) && !self.blueprint.has_side(side) {
-                return Some(format!("there is no {schema} source"));
-            }
-            let name = (schema.to_owned(), entity.to_owned());
-            let unmapped = self.blueprint.mappings.get(&name).is_some_and(Vec::is_empty);
-            if reads.contains(&name) && unmapped && !self.blueprint.unmapped.contains_key(&name) {
-                return Some(format!("no {schema} source maps {entity}"));
-            }
-        }
-        None
     }
 
     fn footing(&self, query: &QueryFile) -> Footing {

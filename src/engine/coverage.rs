@@ -1,12 +1,14 @@
 //! What was read completely and recently, and therefore what a check may speak of.
 //!
 //! Invariants: silence proves nothing, so a table without any word of a read is a gap; a scope whose parent record is gone
-//! is no gap, however old its last read.
+//! is no gap, however old its last read, nor is what settled below a closed record.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use datafusion::dataframe::DataFrame;
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{ident, lit};
 
 use crate::engine::Error;
 use crate::engine::blueprint::Blueprint;
@@ -51,6 +53,8 @@ pub(crate) struct Ledger<'a> {
     reads: BTreeMap<Name, Vec<Read>>,
     /// No read before this moment counts.
     oldest: DateTime<Utc>,
+    /// By table whose records may be closed: the scopes below those that are.
+    closed: BTreeMap<Name, HashSet<String>>,
 }
 
 /// Which part of a table a check looks at.
@@ -80,9 +84,32 @@ impl<'a> Ledger<'a> {
             }
         }
         let oldest = observed_at - TimeDelta::hours(blueprint.settings.stale_hours);
-        let mut ledger = Self { blueprint, reads, oldest };
+        let mut ledger = Self { blueprint, reads, oldest, closed: BTreeMap::new() };
         ledger.forget_dead_scopes(session).await?;
+        ledger.note_closed(session).await?;
         Ok(ledger)
+    }
+
+    /// Finds below which records nothing changes any more.
+    async fn note_closed(&mut self, session: &SessionContext) -> Result<(), Error> {
+        let names = self.reads.keys().filter(|name| self.blueprint.raw_table(name).is_some_and(|raw| raw.settles));
+        let parents: BTreeSet<Name> = names.flat_map(|name| self.listing_tables(name)).collect();
+        for parent in parents {
+            let Some(raw) = self.blueprint.raw_table(&parent) else { continue };
+            let scopes = scopes_below(session, &parent, &raw.closed).await?;
+            self.closed.insert(parent, scopes);
+        }
+        Ok(())
+    }
+
+    /// Whether an old reading is still good: of what nothing changes any more, because the record above is closed.
+    fn is_settled(&self, name: &Name, scope: &str) -> bool {
+        let Some(raw) = self.blueprint.raw_table(name) else { return false };
+        let mut parents = raw.parents.iter().map(|parent| (name.0.clone(), parent.clone()));
+        if raw.embedded {
+            return parents.any(|parent| self.is_settled(&parent, scope));
+        }
+        raw.settles && parents.any(|parent| self.closed.get(&parent).is_some_and(|scopes| scopes.contains(scope)))
     }
 
     /// Drops scopes whose parent record is gone: nobody can read them again, and nothing in them is missing.
@@ -92,7 +119,7 @@ impl<'a> Ledger<'a> {
             self.reads.keys().map(|name| (name.clone(), self.listing_tables(name))).collect();
         for parent in listings.values().flatten() {
             if !listed.contains_key(parent) {
-                listed.insert(parent.clone(), scopes_below(session, parent).await?);
+                listed.insert(parent.clone(), scopes_below(session, parent, &BTreeMap::new()).await?);
             }
         }
         for (name, parents) in &listings {
@@ -148,7 +175,7 @@ impl<'a> Ledger<'a> {
             return Some(format!("{}.{}{place} is {}{error}", name.0, name.1, read.status));
         }
         match read.complete_at {
-            Some(at) if at >= self.oldest => None,
+            Some(at) if at >= self.oldest || self.is_settled(name, &read.scope) => None,
             Some(at) => Some(format!("{}.{}{place} was last read completely at {}", name.0, name.1, at.to_rfc3339())),
             None => Some(format!("{}.{}{place} was never read completely", name.0, name.1)),
         }
@@ -175,7 +202,8 @@ impl<'a> Ledger<'a> {
 
     /// Up to when the parts of the tables are known: the oldest of their last complete reads.
     pub(crate) fn observed_at(&self, names: &BTreeSet<Name>, part: Part<'_>) -> Option<DateTime<Utc>> {
-        names.iter().flat_map(|name| self.part(name, part)).filter_map(|read| read.complete_at).min()
+        let reads = names.iter().flat_map(|name| self.part(name, part).into_iter().map(move |read| (name, read)));
+        reads.filter(|(name, read)| !self.is_settled(name, &read.scope)).filter_map(|(_, read)| read.complete_at).min()
     }
 
     pub(crate) fn rows(&self, names: &BTreeSet<Name>, part: Part<'_>) -> i64 {
@@ -209,9 +237,17 @@ fn read(row: &Row) -> Option<(Name, Read)> {
     Some(((text("source")?, text("table_name")?), read))
 }
 
-/// The scopes that a table's rows open for the tables below it.
-async fn scopes_below(session: &SessionContext, name: &Name) -> Result<HashSet<String>, Error> {
+/// The scopes that a table's rows open for the tables below it: of all rows, or of those that hold certain words.
+async fn scopes_below(
+    session: &SessionContext,
+    name: &Name,
+    words: &BTreeMap<String, Vec<String>>,
+) -> Result<HashSet<String>, Error> {
     let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await?;
+    let holds = |(column, words): (&String, &Vec<String>)| {
+        ident(column).in_list(words.iter().map(|word| lit(word.as_str())).collect(), false)
+    };
+    let table = words.iter().map(holds).try_fold(table, DataFrame::filter)?;
     let batches = table.select_columns(&[SCOPE, KEY])?.collect().await?;
     let columns = [SCOPE, KEY].map(|name| (name.to_owned(), ColumnType::Text));
     let rows = rows_of(&batches, &columns)?;

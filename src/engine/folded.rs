@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -134,9 +134,7 @@ pub(crate) fn without(
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let keys = arrays.first().and_then(|keys| keys.as_string_opt::<i32>());
         let keys = keys.ok_or_else(|| DataFusionError::Internal(format!("{KEY} is no text")))?;
-        let stands: BooleanArray =
-            keys.iter().map(|key| Some(!key.is_some_and(|key| since.keys.contains(key)))).collect();
-        Ok(ColumnarValue::Array(Arc::new(stands)))
+        Ok(ColumnarValue::Array(Arc::new(standing(keys, &since.keys))))
     };
     // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.
     let stands = create_udf("stands", vec![DataType::Utf8], DataType::Boolean, Volatility::Volatile, Arc::new(stands));
@@ -145,6 +143,28 @@ pub(crate) fn without(
     let predicate = ScalarFunctionExpr::new("stands", Arc::new(stands), vec![argument], returned, Arc::clone(options));
     let filter = FilterExecBuilder::new(Arc::new(predicate), state).apply_projection(Some((0..width).collect()))?;
     Ok(Arc::new(filter.build()?))
+}
+
+/// Which of the keys are not among those that changed. Both ascend, so that a step from one key to the next is one or two
+/// comparisons, and no hash; keys that do not ascend, where a batch has rows of several files, cost a search each.
+fn standing(keys: &StringArray, changed: &[String]) -> BooleanArray {
+    // All changed keys before this place are smaller than the key looked at, none from it on.
+    let mut place = 0_usize;
+    let changed_at = |place: usize| changed.get(place).map(String::as_str);
+    let mut is_new_stretch = true;
+    keys.iter()
+        .map(|key| {
+            let Some(key) = key else { return Some(true) };
+            let is_passed = place.checked_sub(1).and_then(changed_at).is_some_and(|before| before >= key);
+            if is_passed || std::mem::take(&mut is_new_stretch) {
+                place = changed.partition_point(|changed| changed.as_str() < key);
+            }
+            while changed_at(place).is_some_and(|changed| changed < key) {
+                place += 1;
+            }
+            Some(changed_at(place) != Some(key))
+        })
+        .collect()
 }
 
 /// The batch under a reader's schema: what it lacks is null.
@@ -159,4 +179,29 @@ pub(crate) fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBat
     // A reader that only counts asks for no column.
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_row_stands_unless_its_key_changed(
+            keys in prop::collection::vec(prop::option::weighted(0.95, "[ab]{0,4}"), 0..60),
+            changed in prop::collection::btree_set("[ab]{0,4}", 0..20),
+            is_sorted in any::<bool>(),
+        ) {
+            let mut keys = keys;
+            if is_sorted {
+                keys.sort();
+            }
+            let sorted: Vec<String> = changed.iter().cloned().collect();
+            let found = standing(&StringArray::from(keys.clone()), &sorted);
+            let expected: Vec<bool> =
+                keys.iter().map(|key| key.as_ref().is_none_or(|key| !changed.contains(key))).collect();
+            prop_assert_eq!(found.iter().flatten().collect::<Vec<_>>(), expected);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Error;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "title",
     "check",
     "entity",
@@ -26,6 +26,8 @@ const KEYS: [&str; 18] = [
     "kind",
     "splits",
     "statuses",
+    "requires",
+    "compares",
 ];
 
 const KINDS: [&str; 5] = ["summary", "check", "view", "links", "measure"];
@@ -85,6 +87,11 @@ pub struct Header {
     pub kind: Option<String>,
     /// Of a link view: several ERP documents that store one PM id are one group.
     pub splits: bool,
+    /// What must be mapped, or the check is not applicable: `erp.job_costs`, `pm.owner_invoices.total_retainage`,
+    /// `accounts.ap` (the ERP or the settings say which accounts control payables).
+    pub requires: Vec<String>,
+    /// Columns of the entity that are compared on both sides; one that a side does not map is not comparable.
+    pub compares: Vec<String>,
     /// Descriptions by column, in order.
     pub columns: Vec<(String, String)>,
 }
@@ -199,6 +206,20 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         Some("erp") => true,
         Some(other) => return Err(format!("splits `{other}` is not erp")),
     };
+    let list = |value: Option<String>| -> Vec<String> {
+        let words = value.iter().flat_map(|text| text.split([',', ' '])).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let requires = list(take("requires"));
+    let is_named = |name: &&String| {
+        let parts: Vec<&str> = name.split('.').collect();
+        matches!(parts.as_slice(), ["pm" | "erp", _] | ["pm" | "erp", _, _] | ["accounts", _])
+    };
+    if let Some(other) = requires.iter().find(|name| !is_named(name)) {
+        return Err(format!(
+            "requires `{other}` is no pm.<entity>, erp.<entity>, column of one, or accounts.<control>"
+        ));
+    }
     let parsed = Header {
         title: take("title"),
         check: take("check").map(word),
@@ -216,6 +237,8 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         fix: take("fix"),
         kind,
         splits,
+        requires,
+        compares: list(take("compares")),
         columns,
     };
     match (&parsed.check, &parsed.entity) {
@@ -252,6 +275,8 @@ mod tests {
 -- scope:    project
 -- missing_on: erp
 -- grace:    24 hours                parameters: change_order_days = 30
+-- requires: erp.change_orders, pm.commitments.vendor_id
+-- compares: amount, title
 -- fix:      Procore: ERP Integrations > Ready to Export;
 --           else enter it in the ERP.
 -- columns:
@@ -270,6 +295,8 @@ select 1
         assert_eq!((header.version, header.scope, header.missing_on), (2, Scope::Project, Some(Side::Erp)));
         assert_eq!((header.grace_hours, header.fix_side.as_deref()), (Some(24), Some("pm")));
         assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
+        assert_eq!(header.requires, ["erp.change_orders", "pm.commitments.vendor_id"]);
+        assert_eq!(header.compares, ["amount", "title"]);
         assert_eq!(
             header.fix.as_deref(),
             Some("Procore: ERP Integrations > Ready to Export; else enter it in the ERP.")
@@ -285,6 +312,7 @@ select 1
         let error = parse("x.sql", "-- title: x\n-- version: two\n").unwrap_err().to_string();
         assert!(error.contains("line 2: version `two`"), "{error}");
         assert!(parse("x.sql", "-- scope: team\n").is_err());
+        assert!(parse("x.sql", "-- requires: job_costs\n").is_err(), "of which side?");
         assert!(parse("x.sql", "-- check: V1\n").is_err(), "a check without entity");
     }
 }

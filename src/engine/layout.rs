@@ -24,6 +24,10 @@ pub struct RawTable {
     pub parents: Vec<String>,
     /// Whether its rows lie inside the parent's records, so that reading the parent reads it.
     pub embedded: bool,
+    /// Whether nothing changes any more below a closed parent, so that an old reading of it is still good.
+    pub settles: bool,
+    /// Columns and the words that they all hold in a closed record.
+    pub closed: BTreeMap<String, Vec<String>>,
 }
 
 /// A system as the engine needs it.
@@ -54,6 +58,10 @@ struct Table {
     parent: Option<Parents>,
     #[serde(default)]
     embedded: Option<Embedded>,
+    #[serde(default)]
+    settles: bool,
+    #[serde(default)]
+    closed: BTreeMap<String, Vec<String>>,
     #[serde(default, deserialize_with = "in_file_order")]
     columns: Vec<(String, Column)>,
 }
@@ -111,7 +119,8 @@ fn raw_table(table: Table) -> RawTable {
     let embedded = table.embedded.is_some();
     parents.extend(table.embedded.map(|embedded| embedded.table));
     let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
-    RawTable { name: table.name, columns, parents, embedded }
+    let (settles, closed) = (table.settles, table.closed);
+    RawTable { name: table.name, columns, parents, embedded, settles, closed }
 }
 
 /// The column type that a manifest's word names.
@@ -201,7 +210,11 @@ const SYSTEM_TABLES: [(&str, bool, &str); 12] = [
         "commit_number int64, measure text, entity text, field text, side text, verdict text, reason text, \
          value int64, of_value int64, amount amount, of_amount amount",
     ),
-    ("rejects", true, "source text, table_name text, scope text, reason text, raw text"),
+    (
+        "rejects",
+        true,
+        "source text, table_name text, scope text, reason text, raw text, key text, field text, value text",
+    ),
     ("drift", true, "source text, table_name text, field text, kind text, detail text"),
     (
         "requests",

@@ -123,6 +123,42 @@ pub(crate) fn relations(statement: &Statement) -> Result<BTreeSet<Name>, String>
     Ok(tables.into_iter().map(name).collect())
 }
 
+/// The names that a statement selects, without those that are null for every row; none if it selects a wildcard.
+pub(crate) fn selected(statement: &Statement) -> Option<BTreeSet<String>> {
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::Query(query) = statement.as_ref() else { return None };
+    let mut body = query.body.as_ref();
+    while let ast::SetExpr::SetOperation { left, .. } = body {
+        body = left.as_ref();
+    }
+    let ast::SetExpr::Select(select) = body else { return None };
+    let mut names = BTreeSet::new();
+    for item in &select.projection {
+        match item {
+            ast::SelectItem::ExprWithAlias { expr, .. } if is_null(expr) => {}
+            ast::SelectItem::ExprWithAlias { alias, .. } => drop(names.insert(alias.value.clone())),
+            ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(name)) => drop(names.insert(name.value.clone())),
+            ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
+                names.extend(parts.last().map(|name| name.value.clone()));
+            }
+            _ => return None,
+        }
+    }
+    Some(names)
+}
+
+/// `null`, `cast(null as …)`, `arrow_cast(null, …)`.
+fn is_null(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Cast { expr, .. } => is_null(expr),
+        ast::Expr::Value(value) => value.value == ast::Value::Null,
+        ast::Expr::Function(function) => {
+            function.to_string().to_lowercase().replace(' ', "").starts_with("arrow_cast(null,")
+        }
+        _ => false,
+    }
+}
+
 /// Maps the schema `source` of a canonical file to the source's own name.
 pub(crate) fn bind_source(statement: &mut Statement, source: &str) {
     if let Statement::Statement(statement) = statement {
@@ -242,6 +278,21 @@ mod tests {
             assert!(queries.is_empty(), "{said}");
             assert!(problems[0].path == "queries/recon/x.sql" && problems[0].reason.contains(said), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn a_column_that_is_always_null_is_not_selected() {
+        let names = |sql| queries_selected(sql);
+        let found = names(
+            "with a as (select 1) select a.x, y, cast(null as varchar) as z, arrow_cast(null, 'Utf8') as w, 1 as v from a",
+        );
+        assert_eq!(found, Some(BTreeSet::from(["x", "y", "v"].map(str::to_owned))));
+        assert_eq!(names("select a.x from a union all select b.y from b"), Some(BTreeSet::from(["x".to_owned()])));
+        assert_eq!(names("select * from a"), None);
+    }
+
+    fn queries_selected(sql: &str) -> Option<BTreeSet<String>> {
+        selected(&parse_select(sql).unwrap())
     }
 
     #[test]

@@ -69,8 +69,17 @@ impl Default for EngineSettings {
         let mut values: BTreeMap<String, Setting> =
             integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
         values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));
-        values.insert("default_codes".to_owned(), Setting::List(Vec::new()));
+        for name in [
+            "default_codes",
+            "ap_accounts",
+            "ar_accounts",
+            "retainage_payable_accounts",
+            "retainage_receivable_accounts",
+        ] {
+            values.insert(name.to_owned(), Setting::List(Vec::new()));
+        }
         values.insert("currency".to_owned(), Setting::Text("USD".to_owned()));
+        values.insert("connector_profile".to_owned(), Setting::Text(String::new()));
         Self {
             sources: Vec::new(),
             time_zone: Tz::UTC,

@@ -4,16 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use tieout_json::{copy, look_up, text};
+use tieout_json::{Cell, Kind, Slice, Tape, look_up};
 
-use super::decode::{Decoder, Owner, Row};
+use super::decode::{Decoded, Decoder, Owner, Row, Unfit, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::manifest::Table;
+use super::rules::DriftPolicy;
 use super::scope::{Job, Pages, Reader, Received, ScopeRead};
-use super::value::Cell;
 use crate::warehouse::rows::{CoverageStatus, Reject};
+
+/// Letters of a value that is told, at most.
+const VALUE_LETTERS_MAX: usize = 200;
+
+/// Whether a reject stands for a record that is no row, not for a value of one.
+fn is_record(reject: &Reject) -> bool {
+    reject.key.is_none() || !reject.raw.is_empty()
+}
 
 impl<'a> Reader<'a> {
     pub(super) fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
@@ -27,7 +34,8 @@ impl<'a> Reader<'a> {
         self.decode_table(job.table, job, records, observed_at, &mut reads);
         if let Some(read) = reads.first_mut() {
             read.expected = pages.total;
-            let received = u64::try_from(read.rows.len() + read.rejects.len()).unwrap_or(u64::MAX);
+            let records = read.rows.len() + read.rejects.iter().filter(|reject| is_record(reject)).count();
+            let received = u64::try_from(records).unwrap_or(u64::MAX).saturating_add(read.left_out);
             let is_missing = |failure: &Failure| failure.kind == FailureKind::NotFound && pages.count == 0;
             read.is_finished = pages.failure.as_ref().is_none_or(is_missing) && pages.broken.is_none();
             if let Some(failure) = pages.failure {
@@ -72,7 +80,10 @@ impl<'a> Reader<'a> {
         observed_at: DateTime<Utc>,
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
-        let decoder = Decoder::new(self.manifest(), table);
+        let rules = &self.source.rules;
+        let mut decoder = Decoder::new(self.manifest(), table, rules);
+        let picks = rules.picks(table);
+        let is_quarantine = rules.drift.of(&table.name) == DriftPolicy::Quarantine;
         let mut read = ScopeRead {
             table,
             scope: Arc::clone(&job.scope),
@@ -87,19 +98,68 @@ impl<'a> Reader<'a> {
             is_unsteady: false,
             is_finished: true,
             seen: Seen::default(),
+            left_out: 0,
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
         for (mut received, position, owner) in records {
-            let before = self.source.redaction_key_before.as_deref();
-            let hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
-            decoder.redact(&mut received.record, self.source.redaction_key.as_deref());
-            read.seen.record(&decoder, table, &received.record);
+            let mut apart = Seen::default();
+            let look = if picks { &mut apart } else { &mut read.seen };
+            let mut hash_before = None;
+            if table.embedded.is_none() {
+                let before = self.source.redaction_key_before.as_deref();
+                hash_before = before.and_then(|key| decoder.hash_under(&received.record, key));
+                let key = self.source.redaction_key.as_deref();
+                let redacted = decoder.redact(&received.record, key, |record| look.record(record));
+                received.record = redacted.unwrap_or_else(|_| Slice::from("null".to_owned()));
+            }
             let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
-            let row = match decoder.row(&received.record, owner, position, received.at) {
-                Ok(row) => Row { hash_before, ..row },
-                Err(reason) => {
-                    read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: text(&received.record) });
+            let is_inside = table.embedded.is_some();
+            let decoded = decoder.row(&received.record, owner, position, received.at, |record| {
+                if is_inside {
+                    look.record(record);
+                }
+            });
+            if picks
+                && let Ok(Decoded { row, .. }) = &decoded
+                && !rules.allows(&row.key, |name| cell_of(table, &row.cells, name).and_then(Cell::text))
+            {
+                read.left_out += 1;
+                continue;
+            }
+            read.seen.merge(apart);
+            let reject = |unfit: Unfit, key: Option<&str>| Reject {
+                scope: job.scope.to_string(),
+                key: key.map(str::to_owned),
+                field: unfit.field,
+                value: unfit.value.map(|value| value.chars().take(VALUE_LETTERS_MAX).collect()),
+                reason: unfit.reason,
+                // A row holds it; and what is no object was not redacted by any path.
+                raw: if key.is_none() && received.record.as_str().starts_with('{') {
+                    received.record.as_str().to_owned()
+                } else {
+                    String::new()
+                },
+            };
+            let row = match decoded {
+                Ok(Decoded { row, bad, misshapen }) => {
+                    misshapen.iter().for_each(|name| read.seen.misshapen(name));
+                    bad.iter().filter_map(|bad| bad.field.as_deref()).for_each(|name| read.seen.bad_value(name));
+                    if is_quarantine && !bad.is_empty() {
+                        // Set aside with all its reasons: the first has the record.
+                        read.rejects.extend(bad.into_iter().map(|bad| reject(bad, Some(&row.key))));
+                        let first =
+                            read.rejects.iter_mut().rev().take_while(|it| it.key.as_ref() == Some(&row.key)).last();
+                        if let Some(first) = first {
+                            first.raw = row.raw;
+                        }
+                        continue;
+                    }
+                    read.rejects.extend(bad.into_iter().map(|bad| reject(bad, Some(&row.key))));
+                    Row { hash_before, ..row }
+                }
+                Err(unfit) => {
+                    read.rejects.push(reject(unfit, None));
                     continue;
                 }
             };
@@ -116,7 +176,8 @@ impl<'a> Reader<'a> {
             };
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
-                read.rejects.push(Reject { scope: job.scope.to_string(), reason, raw: row.raw });
+                let (scope, key) = (job.scope.to_string(), Some(row.key));
+                read.rejects.push(Reject { scope, key, reason, raw: row.raw, ..Reject::default() });
             } else {
                 // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;
@@ -126,10 +187,14 @@ impl<'a> Reader<'a> {
         if !read.rejects.is_empty() {
             read.status = CoverageStatus::Partial;
             let first = read.rejects.first().map(|reject| reject.reason.clone()).unwrap_or_default();
-            read.error = Some(format!(
-                "{} records could not be read; the first: {first}\nhint: meta.rejects has each as received, with its reason",
-                read.rejects.len()
-            ));
+            let lost = read.rejects.iter().filter(|reject| is_record(reject)).count();
+            let what = match (lost, read.rejects.len() - lost) {
+                (0, values) => format!("{values} values could not be read and are null"),
+                (lost, 0) => format!("{lost} records could not be read"),
+                (lost, values) => format!("{lost} records and {values} values could not be read"),
+            };
+            read.error =
+                Some(format!("{what}; the first: {first}\nhint: meta.rejects has each as received, with its reason"));
         } else if read.rows.is_empty() {
             // Until something confirms it.
             read.status = CoverageStatus::EmptyUnverified;
@@ -157,16 +222,22 @@ impl<'a> Reader<'a> {
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
         let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
+        let mut tape = Tape::default();
         for (received, cells) in owners {
-            match look_up(&received.record, path, unwrap) {
-                Ok(Value::Array(items)) => {
+            let found = match tape.read(received.record.as_str()) {
+                Ok(record) => look_up(record, path, unwrap),
+                Err(_) => Ok(None),
+            };
+            match found {
+                Ok(Some(list)) if list.kind() == Kind::List => {
                     lists += 1;
-                    for (place, item) in items.iter().enumerate() {
-                        let record = Received { record: copy(item), page: received.page, at: received.at };
+                    for (place, item) in list.items().enumerate() {
+                        let record = received.record.of(item);
+                        let record = Received { record, page: received.page, at: received.at };
                         records.push((record, place + 1, Some((outer, Arc::clone(cells)))));
                     }
                 }
-                Ok(Value::Null) => {}
+                Ok(None) => {}
                 _ => misshapen += 1,
             }
         }

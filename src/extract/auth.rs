@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Map, Value};
+use tieout_json::Node;
 use tokio::sync::Mutex;
 
 use super::client::{Body, Client, Meter, Request, fill_settings};
@@ -185,7 +186,7 @@ impl Session {
                 }
             };
             if matches!(self.login, Login::Token { .. }) {
-                let Some(token) = answer.body.get("access_token").and_then(Value::as_str) else {
+                let Some(token) = answer.body.root().get("access_token").and_then(Node::as_text) else {
                     return Err(Failure {
                         kind: FailureKind::Denied,
                         request: answer.request,
@@ -193,12 +194,10 @@ impl Session {
                         hint: Some("check token_url or login_url".into()),
                     });
                 };
-                client.scrubber.add(token);
+                client.scrubber.add(&token);
                 state.token = Some(Secret::new(token));
-                let seconds = answer.body.get("expires_in").and_then(|value| match value {
-                    Value::String(text) => text.parse().ok(),
-                    value => value.as_i64(),
-                });
+                let seconds =
+                    answer.body.root().get("expires_in").and_then(|value| value.letters().parse::<i64>().ok());
                 // A minute early, so that no request leaves with a token that dies on the way.
                 state.expires_at = seconds.map(|seconds| {
                     client.clock().now() + TimeDelta::seconds((seconds - 60).max(seconds / 2).clamp(1, 86_400 * 365))

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Meter};
 use super::failure::Error;
-use super::run::order;
+use super::manifest::{Paging, Table};
+use super::order::order;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
@@ -23,10 +24,50 @@ pub struct TableCheck {
     pub status: CoverageStatus,
     /// One record as received, redacted.
     pub sample: Option<String>,
+    /// How it would show that a record is gone.
+    pub deletes: Deletes,
+    /// Records that it holds, as far as one small request tells.
+    pub size: Option<Size>,
     /// Declared fields that the sample lacks, and fields that the manifest does not know.
     pub drift: Vec<Drift>,
     /// What went wrong, or why it could not be tried.
     pub problem: Option<String>,
+}
+
+/// How a table shows that a record is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletes {
+    /// Deleted records are listed and marked.
+    Marked,
+    /// They are missing from a list that is read whole.
+    Absent,
+    /// Absence proves nothing: they may be hidden.
+    Hidden,
+}
+
+/// About how much a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Records of all its lists, if each is like the one that was tried.
+    pub records: u64,
+    /// Bytes of them, if each is like the sample.
+    pub bytes: u64,
+}
+
+impl TableCheck {
+    /// Whether the source was heard at all.
+    pub fn is_reachable(&self) -> bool {
+        !matches!(self.status, CoverageStatus::Failed | CoverageStatus::NotFound)
+    }
+
+    /// Whether it may be read; none where an empty list does not tell, or nothing was heard.
+    pub fn is_permitted(&self) -> Option<bool> {
+        match self.status {
+            CoverageStatus::Ok | CoverageStatus::EmptyVerified | CoverageStatus::Partial => Some(true),
+            CoverageStatus::Forbidden => Some(false),
+            CoverageStatus::EmptyUnverified | CoverageStatus::NotFound | CoverageStatus::Failed => None,
+        }
+    }
 }
 
 /// How long a sign-out may hold up who was asked to stop.
@@ -60,6 +101,7 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
     client.session.ensure(client, meter).await.map_err(|failure| Error::Denied { name, failure })?;
     let reader = Reader { source, client, started_at: client.clock().now(), staging: None, previous: None };
     let mut samples: BTreeMap<&str, Arc<ParentRow>> = BTreeMap::new();
+    let mut records: BTreeMap<&str, u64> = BTreeMap::new();
     let mut checks = Vec::new();
     for (table, _) in order(source, None)? {
         if table.embedded.is_some() {
@@ -68,13 +110,22 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
         let parent = table.parent.iter().find_map(|name| samples.get(name.as_str())).cloned();
         if parent.is_none() && !table.parent.is_empty() {
             let problem = Some(format!("not tried: no record of {}", table.parent.join(" or ")));
-            let (table, status) = (table.name.clone(), CoverageStatus::Failed);
-            checks.push(TableCheck { table, status, sample: None, drift: Vec::new(), problem });
+            let (name, status) = (table.name.clone(), CoverageStatus::Failed);
+            let (deletes, size) = (deletes(source, table), None);
+            checks.push(TableCheck { table: name, status, sample: None, deletes, size, drift: Vec::new(), problem });
             continue;
         }
         let scope = parent.as_ref().map_or_else(|| Arc::from(""), |row| scope_below(&row.scope, &row.key));
-        let job = Job { table, scope, parent, cursor: None, is_probe: true };
+        let above = parent.as_ref().map(|parent| parent.table.clone());
+        let lists = above.map_or(Some(1), |above| records.get(above.as_str()).copied());
+        // One record may be of a project that is not to be read.
+        let is_probe = !source.rules.picks(table);
+        let job = Job { table, scope, parent, cursor: None, is_probe };
         for read in reader.read(job, meter).await {
+            let size = lists.and_then(|lists| size(&read, lists, is_probe));
+            if let Some(size) = size {
+                records.insert(read.table.name.as_str(), size.records);
+            }
             if let Some(row) = read.rows.first() {
                 samples.insert(read.table.name.as_str(), parent_row(&read, row));
             }
@@ -82,6 +133,8 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
                 table: read.table.name.clone(),
                 status: probed(&read),
                 sample: read.rows.first().map(|row| row.raw.clone()),
+                deletes: deletes(source, read.table),
+                size,
                 drift: read.seen.drift(&source.manifest, read.table, ReadMode::Full, &PreviousTables::default()),
                 problem: read.failure.as_ref().map(ToString::to_string).or_else(|| {
                     read.rejects.first().map(|reject| format!("a record could not be read: {}", reject.reason))
@@ -90,6 +143,27 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
         }
     }
     Ok(checks)
+}
+
+fn deletes(source: &SourceSettings, table: &Table) -> Deletes {
+    if table.deleted.is_some() {
+        Deletes::Marked
+    } else if table.may_hide || source.rules.picks(table) {
+        Deletes::Hidden
+    } else {
+        Deletes::Absent
+    }
+}
+
+/// None where no total is told and only a part was read.
+fn size(read: &ScopeRead<'_>, lists: u64, is_probe: bool) -> Option<Size> {
+    let received = read.rows.len() as u64;
+    // A list without pages comes whole, whatever was asked for.
+    let is_whole = !is_probe || read.table.paging == Paging::None && read.table.embedded.is_none();
+    let of_list = read.expected.map(|told| told.saturating_sub(read.left_out)).or(is_whole.then_some(received))?;
+    let bytes: usize = read.rows.iter().map(|row| row.raw.len()).sum();
+    let records = of_list.saturating_mul(lists);
+    Some(Size { records, bytes: records.saturating_mul(bytes as u64) / received.max(1) })
 }
 
 /// A probe asks for one record, so that a total of more than one says nothing.

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tieout_json::Json;
 use url::Url;
 
 use super::SourceSettings;
@@ -65,7 +66,7 @@ impl Request {
 /// A good answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    pub body: Value,
+    pub body: Json,
     pub has_link: bool,
     pub next: Option<String>,
     pub headers: HeaderMap,
@@ -286,7 +287,7 @@ impl Client {
             hint: Some(hint.to_owned()),
         };
         // A sign-in by cookies answers without a body.
-        let parsed = if body.is_empty() && !is_signed { Ok(Value::Null) } else { tieout_json::read(&body) };
+        let parsed = Json::read(if body.is_empty() && !is_signed { b"null" } else { body.as_ref() });
         let body = parsed.map_err(|error| {
             if is_html(&headers, &body) {
                 let excerpt = self.scrubber.excerpt(&body);

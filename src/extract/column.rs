@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
+use tieout_json::Form;
 use toml::Spanned;
 
 use crate::warehouse::rows::ColumnType;
@@ -39,6 +40,19 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
+    /// How its values are read.
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Json => Form::Json,
+            Self::Plain(ColumnType::Int64) => Form::Int64,
+            Self::Plain(ColumnType::Text) => Form::Text,
+            Self::Plain(ColumnType::Bool) => Form::Bool,
+            Self::Plain(ColumnType::Decimal(precision, scale)) => Form::Decimal(precision, scale),
+            Self::Plain(ColumnType::Date) => Form::Date,
+            Self::Plain(ColumnType::Timestamp) => Form::Timestamp,
+        }
+    }
+
     /// The stored type.
     pub fn column_type(self) -> ColumnType {
         match self {

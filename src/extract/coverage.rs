@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::manifest::{Empty, Manifest, Table};
+use super::manifest::{Empty, Table};
 use super::scope::scope_below;
 use super::{PreviousTables, RunOptions, SourceSettings};
 use crate::warehouse::rows::{Coverage, CoverageStatus};
@@ -56,7 +56,7 @@ pub(crate) fn judge(
     for table in order {
         match &table.embedded {
             Some(embedded) => follow_owner(table, &embedded.table, all),
-            None => account_for_parents(&source.manifest, table, options, all, now),
+            None => account_for_parents(source, table, options, all, now),
         }
     }
 }
@@ -190,7 +190,7 @@ fn follow_owner(table: &Table, owner: &str, all: &mut AllEvidence) {
 /// Scopes that were known before but not listed now, and one line per list of parents: without it nobody could tell
 /// "no parent" from "parents not read".
 fn account_for_parents(
-    manifest: &Manifest,
+    source: &SourceSettings,
     table: &Table,
     options: &RunOptions,
     all: &mut AllEvidence,
@@ -198,7 +198,7 @@ fn account_for_parents(
 ) {
     let mut more: BTreeMap<String, Coverage> = BTreeMap::new();
     for name in &table.parent {
-        let (Some(parent), Some(evidence)) = (manifest.table(name), all.get(name)) else { continue };
+        let (Some(parent), Some(evidence)) = (source.manifest.table(name), all.get(name)) else { continue };
         for coverage in evidence.coverage.values() {
             let error = coverage.error.as_ref().map(|error| format!("{name}: {error}"));
             add(&mut more, Coverage { rows: 0, expected_rows: None, error, ..coverage.clone() });
@@ -208,7 +208,8 @@ fn account_for_parents(
                 continue;
             }
             let Some(of_parent) = evidence.coverage.get(scope) else { continue };
-            let (status, error) = absent(parent, table, of_parent.status, key, options);
+            let may_hide = parent.may_hide || source.rules.picks(parent);
+            let (status, error) = absent(parent, table, may_hide, of_parent.status, key, options);
             let scope = scope_below(scope, key).to_string();
             let project = if name == "projects" { Some(key.to_owned()) } else { of_parent.project.clone() };
             let coverage = Coverage { scope, project, status, rows: 0, expected_rows: None, observed_at: now, error };
@@ -225,6 +226,7 @@ fn account_for_parents(
 fn absent(
     parent: &Table,
     child: &Table,
+    may_hide: bool,
     status: CoverageStatus,
     key: &str,
     options: &RunOptions,
@@ -235,7 +237,7 @@ fn absent(
         return (status, Some(format!("{name} {key} could not be looked at")));
     }
     let is_accepted = options.accept_deletes.contains(name) && options.accept_deletes.contains(&child.name);
-    if parent.may_hide && !is_accepted {
+    if may_hide && !is_accepted {
         return (
             CoverageStatus::NotFound,
             Some(format!("{name} {key} is not listed any more: gone, or hidden from us")),

@@ -1,7 +1,7 @@
 //! From a record as received to a row, and from rows to Arrow batches.
 //!
 //! The order matters: redact first, so that nothing below sees what must not be kept; then type the columns; then key and
-//! hash. A record that cannot become a row becomes a reject with its reason and (redacted) text.
+//! hash. A value that has no form in its column's type is null and told; a record without a key becomes a reject.
 
 use std::sync::Arc;
 
@@ -13,11 +13,10 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tieout_json::{Pattern, Sensitive, content_hash, copy, look_up, redact, text};
+use tieout_json::{BadValue, Cell, Malformed, Node, Pattern, Plan, Read, Sensitive, Slice, Space, Tape, cell, look_up};
 
 use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Table};
-use super::value::{Cell, cell};
+use super::rules::SourceRules;
 use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
 
 /// A record that became a row.
@@ -37,13 +36,35 @@ pub(crate) struct Row {
     pub extracted_at: DateTime<Utc>,
 }
 
+/// Why a record is no row, or a value is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// The column.
+    pub field: Option<String>,
+    /// Its value, redacted.
+    pub value: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What a record gave.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The row; values that are none are null.
+    pub row: Row,
+    /// Those values.
+    pub bad: Vec<Unfit>,
+    /// Columns of text that hold a structure: kept as JSON text, but worth telling.
+    pub misshapen: Vec<String>,
+}
+
 /// How to read the records of one table.
 #[derive(Debug)]
 pub(crate) struct Decoder<'a> {
     table: &'a Table,
-    unwrap: Option<&'a str>,
-    ignore: Vec<(Pattern, ())>,
-    sensitive: Vec<(Pattern, Sensitive)>,
+    plan: Plan,
+    space: Space,
+    key: Vec<usize>,
 }
 
 /// The row that a record hangs on: where `parent` columns come from.
@@ -56,61 +77,92 @@ pub(crate) struct Owner<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder for `table`. Sensitive paths of tables embedded in it are redacted here already.
-    pub(crate) fn new(manifest: &'a Manifest, table: &'a Table) -> Self {
-        let own = table.sensitive.iter().map(|(path, how)| (Pattern::parse(path), *how));
-        let inner = manifest.tables.iter().filter_map(|other| Some((other, other.embedded.as_ref()?)));
-        let inner = inner.filter(|(_, embedded)| embedded.table == table.name).flat_map(|(other, embedded)| {
-            other.sensitive.iter().map(move |(path, how)| (Pattern::parse(path).below(&embedded.path), *how))
-        });
-        Self {
-            table,
-            unwrap: manifest.rest.unwrap.as_deref(),
-            ignore: table.ignore.iter().map(|path| (Pattern::parse(path), ())).collect(),
-            sensitive: own.chain(inner).collect(),
-        }
+    /// A decoder for `table`. Records are redacted with all that is embedded in them: what lies inside others was.
+    pub(crate) fn new(manifest: &'a Manifest, table: &'a Table, rules: &SourceRules) -> Self {
+        let of_record = |(_, column): &(String, Column)| match &column.from {
+            ColumnFrom::Path(path) => Some((path.clone(), column.kind.form())),
+            ColumnFrom::Parent(_) | ColumnFrom::Position => None,
+        };
+        let plan = Plan {
+            columns: table.columns.iter().map(of_record).collect(),
+            unwrap: manifest.rest.unwrap.clone(),
+            ignore: table.ignore.iter().map(|path| Pattern::parse(path)).collect(),
+            rules: rules.of_table(manifest, table),
+        };
+        let place = |name: &String| table.columns.iter().position(|(column, _)| column == name);
+        Self { table, plan, space: Space::default(), key: table.key.iter().filter_map(place).collect() }
     }
 
-    /// Redacts a record: always the first thing done with it.
-    pub(crate) fn redact(&self, record: &mut Value, key: Option<&[u8]>) {
-        redact(record, &self.sensitive, key);
+    /// Redacts a record that was received: always the first thing done with it.
+    /// `seen` looks at it as it came.
+    pub(crate) fn redact(
+        &mut self,
+        record: &Slice,
+        key: Option<&[u8]>,
+        seen: impl FnOnce(Node<'_>),
+    ) -> Result<Slice, Malformed> {
+        self.plan.redact(record, key, &mut self.space, seen)
     }
 
     /// The content hash that a record not yet redacted has under another key; none where no key changes it. Rows inside other
     /// records are redacted with those: they have none.
-    pub(crate) fn hash_under(&self, record: &Value, key: &[u8]) -> Option<String> {
-        let is_hashed = self.sensitive.iter().any(|(_, how)| *how == Sensitive::Hash);
-        (is_hashed && self.table.embedded.is_none()).then(|| {
-            let mut redacted = copy(record);
-            self.redact(&mut redacted, Some(key));
-            content_hash(&redacted, &self.ignore)
-        })
+    pub(crate) fn hash_under(&mut self, record: &Slice, key: &[u8]) -> Option<String> {
+        let rules = &self.plan.rules;
+        let is_hashed =
+            rules.personal == Some(Sensitive::Hash) || rules.sensitive.iter().any(|(_, how)| *how == Sensitive::Hash);
+        if !is_hashed || self.table.embedded.is_some() {
+            return None;
+        }
+        let redacted = self.plan.redact(record, Some(key), &mut self.space, |_| {}).ok()?;
+        self.plan.hash(&redacted, &mut self.space).ok()
     }
 
-    /// Reads a redacted record; the error is the reason why it is no row.
+    /// Reads a redacted record; `seen` looks at it as well. The error says why it is no row.
     pub(crate) fn row(
-        &self,
-        record: &Value,
+        &mut self,
+        record: &Slice,
         owner: Option<Owner<'_>>,
         position: usize,
         extracted_at: DateTime<Utc>,
-    ) -> Result<Row, String> {
-        if !record.is_object() {
-            return Err("the record is no object".into());
+        seen: impl FnOnce(Node<'_>),
+    ) -> Result<Decoded, Unfit> {
+        let unfit = |reason: String| Unfit { reason, ..Unfit::default() };
+        if !record.as_str().starts_with('{') {
+            return Err(unfit("the record is no object".into()));
         }
-        let mut cells = Vec::with_capacity(self.table.columns.len());
-        for (name, column) in &self.table.columns {
-            let is_key = self.table.key.contains(name);
-            let cell =
-                self.cell(record, column, owner, position).map_err(|reason| format!("column `{name}`: {reason}"))?;
-            cells.push(match cell {
-                // Some systems pad keys; a padded key would be another record.
-                Cell::Text(text) if is_key => Cell::Text(text.trim_end().to_owned()),
-                other => other,
+        let read = self.plan.read(record, &mut self.space, seen);
+        let Read { mut cells, hash, bad, structures } =
+            read.map_err(|error| unfit(format!("the record is no JSON: {error}")))?;
+        let name = |place: usize| self.table.columns.get(place).map(|(name, _)| name.clone());
+        let misshapen = structures.into_iter().filter_map(name).collect();
+        let mut told: Vec<Unfit> = bad.into_iter().filter_map(|bad| self.told(bad)).collect();
+        for ((name, column), cell) in self.table.columns.iter().zip(&mut cells) {
+            let read = match &column.from {
+                ColumnFrom::Path(_) => continue,
+                ColumnFrom::Position => Ok(Cell::Int64(i64::try_from(position).unwrap_or(i64::MAX))),
+                ColumnFrom::Parent(of_owner) => {
+                    let value = owner.and_then(|owner| cell_of(owner.table, owner.cells, of_owner)).cloned();
+                    converted(value.unwrap_or(Cell::Null), column.kind)
+                }
+            };
+            *cell = read.unwrap_or_else(|reason| {
+                told.push(Unfit {
+                    field: Some(name.clone()),
+                    value: None,
+                    reason: format!("column `{name}`: {reason}"),
+                });
+                Cell::Null
             });
         }
-        let (key, raw, hash) = (self.key(&cells)?, text(record), content_hash(record, &self.ignore));
-        Ok(Row { key, cells, raw, hash, hash_before: None, extracted_at })
+        let key = self.key(&mut cells, &told)?;
+        let row = Row { key, cells, raw: record.as_str().to_owned(), hash, hash_before: None, extracted_at };
+        Ok(Decoded { row, bad: told, misshapen })
+    }
+
+    fn told(&self, bad: BadValue) -> Option<Unfit> {
+        let (name, _) = self.table.columns.get(bad.column)?;
+        let reason = format!("column `{name}`: {}", bad.reason);
+        Some(Unfit { field: Some(name.clone()), value: Some(bad.value), reason })
     }
 
     /// The type of a column whose value a record alone tells; none for others.
@@ -120,46 +172,35 @@ impl<'a> Decoder<'a> {
     }
 
     /// A column's value in a record that was received and redacted earlier; none if it has no form in the column's type.
-    pub(crate) fn reread(&self, record: &Value, name: &str) -> Option<Cell> {
-        let (_, column) = self.table.columns.iter().find(|(known, _)| known == name)?;
-        match self.cell(record, column, None, 0).ok()? {
-            Cell::Text(text) if self.table.key.iter().any(|key| key == name) => {
-                Some(Cell::Text(text.trim_end().to_owned()))
-            }
+    pub(crate) fn reread(&self, record: Node<'_>, name: &str) -> Option<Cell> {
+        let place = self.table.columns.iter().position(|(known, _)| known == name)?;
+        let (path, form) = self.plan.columns.get(place)?.as_ref()?;
+        let value = look_up(record, path, self.plan.unwrap.as_deref()).ok()?;
+        match cell(value, *form).ok()? {
+            Cell::Text(text) if self.key.contains(&place) => Some(Cell::Text(text.trim_end().to_owned())),
             other => Some(other),
         }
     }
 
-    fn cell(&self, record: &Value, column: &Column, owner: Option<Owner<'_>>, position: usize) -> Result<Cell, String> {
-        match &column.from {
-            ColumnFrom::Path(path) => {
-                let value =
-                    look_up(record, path, self.unwrap).map_err(|_| format!("`{path}` leads through a plain value"))?;
-                cell(value, column.kind)
-            }
-            ColumnFrom::Position => Ok(Cell::Int64(i64::try_from(position).unwrap_or(i64::MAX))),
-            ColumnFrom::Parent(name) => {
-                let value =
-                    owner.and_then(|owner| cell_of(owner.table, owner.cells, name)).cloned().unwrap_or(Cell::Null);
-                converted(value, column.kind)
-            }
-        }
-    }
-
-    fn key(&self, cells: &[Cell]) -> Result<String, String> {
+    fn key(&self, cells: &mut [Cell], bad: &[Unfit]) -> Result<String, Unfit> {
         let mut components = Vec::new();
-        for name in &self.table.key {
-            let text = cell_of(self.table, cells, name).and_then(Cell::text).filter(|text| !text.is_empty());
-            components.push(text.ok_or_else(|| format!("key column `{name}` is null or empty"))?);
+        for (place, name) in self.key.iter().zip(&self.table.key) {
+            if let Some(bad) = bad.iter().find(|bad| bad.field.as_ref() == Some(name)) {
+                return Err(bad.clone());
+            }
+            // Some systems pad keys; a padded key would be another record.
+            if let Some(Cell::Text(text)) = cells.get_mut(*place) {
+                text.truncate(text.trim_end().len());
+            }
+            let text = cells.get(*place).and_then(Cell::text).filter(|text| !text.is_empty());
+            let text = text.or_else(|| self.table.blank.contains(name).then(String::new));
+            components.push(text.ok_or_else(|| Unfit {
+                field: Some(name.clone()),
+                value: None,
+                reason: format!("key column `{name}` is null or empty"),
+            })?);
         }
         Ok(join_key(components.iter().map(String::as_str)))
-    }
-
-    /// Whether `text` was declared and the record holds a structure there: kept, but worth telling.
-    pub(crate) fn has_wrong_shape(&self, record: &Value, column: &Column) -> bool {
-        let ColumnFrom::Path(path) = &column.from else { return false };
-        column.kind == ColumnKind::Plain(ColumnType::Text)
-            && look_up(record, path, self.unwrap).is_ok_and(|value| value.is_object() || value.is_array())
     }
 }
 
@@ -180,7 +221,12 @@ fn converted(value: Cell, kind: ColumnKind) -> Result<Cell, String> {
             | (Cell::Date(_), ColumnKind::Plain(ColumnType::Date))
             | (Cell::Timestamp(_), ColumnKind::Plain(ColumnType::Timestamp))
     );
-    if same { Ok(value) } else { cell(&Value::String(value.text().unwrap_or_default()), kind) }
+    if same {
+        return Ok(value);
+    }
+    let text = serde_json::Value::from(value.text().unwrap_or_default()).to_string();
+    let mut tape = Tape::default();
+    cell(tape.read(&text).ok(), kind.form())
 }
 
 /// Rows of one scope as one batch in the layout of [`input_schema`].
@@ -246,8 +292,6 @@ pub(crate) fn array<'a>(kind: ColumnType, cells: impl Iterator<Item = &'a Cell>)
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const MANIFEST: &str = r#"
@@ -263,7 +307,7 @@ mod tests {
         name = "vendors"
         path = "/vendors"
         key = ["id"]
-        sensitive = { tax_id = "hash", iban = "drop" }
+        sensitive = { business = "hash", iban = "drop" }
         [table.columns]
         id = "int64"
         [[table]]
@@ -278,18 +322,19 @@ mod tests {
     #[test]
     fn a_record_keeps_its_hash_under_the_key_before() {
         let manifest = Manifest::parse("test", MANIFEST).unwrap();
-        let [vendors, jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place]));
-        let record = json!({"id": 1, "tax_id": "12-345", "iban": "DE00"});
-        let hash = |key: &[u8]| {
-            let mut redacted = record.clone();
-            vendors.redact(&mut redacted, Some(key));
-            vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH).unwrap().hash
+        let rules = SourceRules::default();
+        let [mut vendors, mut jobs] = [0, 1].map(|place| Decoder::new(&manifest, &manifest.tables[place], &rules));
+        let record = Slice::from(r#"{"id": 1, "business": "12-345", "iban": "DE00"}"#.to_owned());
+        let mut hash = |key: &[u8]| {
+            let redacted = vendors.redact(&record, Some(key), |_| {}).unwrap();
+            vendors.row(&redacted, None, 1, DateTime::UNIX_EPOCH, |_| {}).unwrap().row.hash
         };
-        assert_ne!(hash(b"old"), hash(b"new"));
-        assert_eq!(vendors.hash_under(&record, b"old"), Some(hash(b"old")));
+        let (old, new) = (hash(b"old"), hash(b"new"));
+        assert_ne!(old, new);
+        assert_eq!(vendors.hash_under(&record, b"old"), Some(old));
         assert_eq!(jobs.hash_under(&record, b"old"), None);
 
-        let mut row = vendors.row(&record, None, 1, DateTime::UNIX_EPOCH).unwrap();
+        let mut row = vendors.row(&record, None, 1, DateTime::UNIX_EPOCH, |_| {}).unwrap().row;
         let columns = manifest.tables[0].column_types();
         let names = |rows: &[(Arc<str>, Row)]| batch(&columns, rows).unwrap().schema().fields().len();
         let without = names(&[(Arc::from(""), row.clone())]);

@@ -36,7 +36,8 @@ impl Defaults {
             if table.embedded.is_some() {
                 continue;
             }
-            if matches!(table.paging, Paging::None) {
+            // An answer that is one record has no pages.
+            if matches!(table.paging, Paging::None) && table.records.as_deref() != Some(".") {
                 table.paging = self.paging.clone();
             }
             if table.cursor.is_none() {

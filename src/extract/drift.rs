@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use tieout_json::{Kind, Node};
 
 use super::PreviousTables;
-use super::decode::Decoder;
 use super::manifest::{ColumnFrom, Manifest, Table};
+use super::rules::DriftPolicy;
 use crate::warehouse::rows::{Drift, ReadMode};
 
 /// What the records of a table were seen to hold.
@@ -20,25 +20,70 @@ pub(crate) struct Seen {
     records: u64,
     fields: BTreeMap<String, BTreeSet<Cow<'static, str>>>,
     misshapen: BTreeMap<String, Cow<'static, str>>,
+    bad: BTreeSet<String>,
 }
 
 impl Seen {
-    /// Takes note of a (redacted) record.
-    pub(crate) fn record(&mut self, decoder: &Decoder<'_>, table: &Table, record: &Value) {
-        let Value::Object(fields) = record else { return };
+    /// Takes note of a record's fields: their names and kinds.
+    pub(crate) fn record(&mut self, record: Node<'_>) {
+        if record.kind() != Kind::Object {
+            return;
+        }
         self.records += 1;
-        for (name, value) in fields {
-            if let Some(kinds) = self.fields.get_mut(name) {
-                kinds.extend(kind(value).map(Cow::Borrowed));
+        for (name, value) in record.fields() {
+            let name = name.letters();
+            if let Some(kinds) = self.fields.get_mut(name.as_ref()) {
+                if let Some(kind) = kind(value).filter(|kind| !kinds.contains(*kind)) {
+                    kinds.insert(Cow::Borrowed(kind));
+                }
             } else {
-                self.fields.insert(name.clone(), kind(value).map(Cow::Borrowed).into_iter().collect());
+                self.fields.insert(name.into_owned(), kind(value).map(Cow::Borrowed).into_iter().collect());
             }
         }
-        for (name, column) in &table.columns {
-            if !self.misshapen.contains_key(name) && decoder.has_wrong_shape(record, column) {
-                self.misshapen.insert(name.clone(), Cow::Borrowed("a structure"));
-            }
+    }
+
+    /// Takes note of a column of text that holds a structure.
+    pub(crate) fn misshapen(&mut self, name: &str) {
+        if !self.misshapen.contains_key(name) {
+            self.misshapen.insert(name.to_owned(), Cow::Borrowed("a structure"));
         }
+    }
+
+    /// Takes note of a value that has no form in its column's type.
+    pub(crate) fn bad_value(&mut self, name: &str) {
+        if !self.bad.contains(name) {
+            self.bad.insert(name.to_owned());
+        }
+    }
+
+    /// Why a table keeps the rows that it has, if its policy says so: a declared field that no record has any more although
+    /// records had it, or a column that holds something else. Where records that do not fit are set aside, only what is
+    /// missing is left to freeze for. What it froze for is told with that in `drift`.
+    pub(crate) fn freezes(
+        &self,
+        table: &Table,
+        mode: ReadMode,
+        policy: DriftPolicy,
+        previous: &PreviousTables,
+        drift: &mut [Drift],
+    ) -> Option<String> {
+        if self.records == 0 || policy == DriftPolicy::Evolve {
+            return None;
+        }
+        let told = |field: &str| previous.tables.get(&table.name).and_then(|known| known.drift.get(field));
+        // What was missing from the first is how this source is.
+        let is_looked_at = mode == ReadMode::Full && !previous.is_without_rows(&table.name);
+        let missing = self.missing(table).filter(|_| is_looked_at).filter(|(path, detail)| {
+            told(path).is_none_or(|details| !details.contains(detail) || details.contains(&frozen(detail)))
+        });
+        let mut reasons: Vec<String> = missing.map(|(_, detail)| detail).collect();
+        for drift in drift.iter_mut().filter(|drift| reasons.contains(&drift.detail)) {
+            drift.detail = frozen(&drift.detail);
+        }
+        let bad = self.bad.iter().chain(self.misshapen.keys()).filter(|_| policy == DriftPolicy::Freeze);
+        reasons.extend(bad.map(|name| format!("column `{name}` holds values of another kind than declared")));
+        let hint = "look at meta.drift and meta.rejects; then change the manifest, or `drift` of the source";
+        reasons.first().map(|reason| format!("the table is frozen: {reason}\nhint: {hint}"))
     }
 
     /// Adds what another scope's records were seen to hold.
@@ -48,6 +93,7 @@ impl Seen {
             self.fields.entry(name).or_default().extend(kinds);
         }
         self.misshapen.extend(other.misshapen);
+        self.bad.extend(other.bad);
     }
 
     /// The differences that were not told before; none without records. A read of what changed cannot say what is missing.
@@ -62,7 +108,12 @@ impl Seen {
             return Vec::new();
         }
         let told = |field: &str| previous.tables.get(&table.name).and_then(|known| known.drift.get(field));
-        let is_told = |drift: &Drift| told(&drift.field).is_some_and(|details| details.contains(&drift.detail));
+        let is_told = |drift: &Drift| {
+            let is_in = |details: &BTreeSet<String>| {
+                details.contains(&drift.detail) || details.contains(&frozen(&drift.detail))
+            };
+            told(&drift.field).is_some_and(is_in)
+        };
         let mut drift = self.of_columns(table, mode);
         for (field, kinds) in self.unmapped(manifest, table) {
             let words: Vec<&str> = kinds.iter().map(AsRef::as_ref).collect();
@@ -83,20 +134,31 @@ impl Seen {
 
     /// Declared columns that no record has, or that hold something else.
     fn of_columns(&self, table: &Table, mode: ReadMode) -> Vec<Drift> {
-        let mut drift = Vec::new();
-        for (name, column) in table.columns.iter().filter(|_| mode == ReadMode::Full) {
-            let ColumnFrom::Path(path) = &column.from else { continue };
-            let field = first(path);
-            if !self.fields.contains_key(field) {
-                let detail = format!("column `{name}` is declared, but no record has `{field}`");
-                drift.push(Drift { field: path.clone(), kind: "missing".into(), detail });
-            }
+        let missing = self.missing(table).filter(|_| mode == ReadMode::Full);
+        let mut drift: Vec<Drift> =
+            missing.map(|(field, detail)| Drift { field, kind: "missing".into(), detail }).collect();
+        for name in &self.bad {
+            let Some(column) = table.column(name) else { continue };
+            let kind = column.kind.column_type();
+            let detail =
+                format!("column `{name}` is declared as {kind}, but records hold what is none; see meta.rejects");
+            drift.push(Drift { field: name.clone(), kind: "type".into(), detail });
         }
         for (name, shape) in &self.misshapen {
             let detail = format!("column `{name}` is declared as text, but a record holds {shape}; kept as JSON text");
             drift.push(Drift { field: name.clone(), kind: "type".into(), detail });
         }
         drift
+    }
+
+    /// Path and sentence of declared columns that no record has.
+    fn missing(&self, table: &Table) -> impl Iterator<Item = (String, String)> {
+        table.columns.iter().filter_map(|(name, column)| {
+            let ColumnFrom::Path(path) = &column.from else { return None };
+            let field = first(path);
+            let detail = || format!("column `{name}` is declared, but no record has `{field}`");
+            (!self.fields.contains_key(field)).then(|| (path.clone(), detail()))
+        })
     }
 
     /// Fields that the manifest does not mention in any way.
@@ -124,15 +186,20 @@ fn first(path: &str) -> &str {
 }
 
 /// The kind of a value; none of a null, which may become anything.
-fn kind(value: &Value) -> Option<&'static str> {
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some("a flag"),
-        Value::Number(_) => Some("a number"),
-        Value::String(_) => Some("text"),
-        Value::Array(_) => Some("a list"),
-        Value::Object(_) => Some("an object"),
+fn kind(value: Node<'_>) -> Option<&'static str> {
+    match value.kind() {
+        Kind::Null => None,
+        Kind::Bool => Some("a flag"),
+        Kind::Number => Some("a number"),
+        Kind::Text => Some("text"),
+        Kind::List => Some("a list"),
+        Kind::Object => Some("an object"),
     }
+}
+
+/// How a difference is told that froze its table: as long as it is there, the table stays frozen.
+fn frozen(detail: &str) -> String {
+    format!("{detail}; the table is frozen until a person has looked")
 }
 
 #[cfg(test)]
@@ -160,11 +227,10 @@ name = { type = "text", path = "names.long" }
     fn told(records: &[&str], mode: ReadMode, previous: &PreviousTables) -> Vec<(String, String)> {
         let manifest = Manifest::parse("m", MANIFEST).unwrap();
         let table = manifest.table("things").unwrap();
-        let decoder = Decoder::new(&manifest, table);
         let mut seen = Seen::default();
         for record in records {
             let mut one = Seen::default();
-            one.record(&decoder, table, &serde_json::from_str(record).unwrap());
+            one.record(tieout_json::Tape::default().read(record).unwrap());
             seen.merge(one);
         }
         let drift = seen.drift(&manifest, table, mode, previous);

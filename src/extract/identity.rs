@@ -1,32 +1,43 @@
 //! What identifies records as they come: the values of their table's key, before any of them is a row.
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tieout_json::{canonical, look_up};
+use tieout_json::{Node, canonical, look_up};
 
 use super::manifest::{ColumnFrom, Table};
 
 /// A page's identity and its records': their keys. Not their text, which some systems fill with ids new at every read.
-pub(super) fn identities(table: &Table, records: &[Value], unwrap: Option<&str>) -> (String, Vec<String>) {
+pub(super) fn identities<'t>(
+    table: &Table,
+    records: impl Iterator<Item = Node<'t>>,
+    unwrap: Option<&str>,
+) -> (String, Vec<String>) {
     let mut hasher = Sha256::new();
-    let identity = |record: &Value| {
+    let identity = |record: Node<'_>| {
         let keys = key_values(table, record, unwrap);
         let mut text = match keys {
-            Some(keys) => keys.into_iter().map(canonical).collect(),
+            Some(keys) => written(&keys),
             None => canonical(record),
         };
         text.push('\n');
         hasher.update(text.as_bytes());
         text
     };
-    let keys = records.iter().map(identity).collect();
+    let keys = records.map(identity).collect();
     (hex::encode(hasher.finalize()), keys)
 }
 
-/// What a record holds for its table's key; none if the record alone does not tell.
-pub(super) fn key_values<'v>(table: &Table, record: &'v Value, unwrap: Option<&str>) -> Option<Vec<&'v Value>> {
+/// Key values as one text, equal for equal keys only.
+pub(super) fn written(keys: &[Option<Node<'_>>]) -> String {
+    keys.iter().map(|key| key.map_or_else(|| "null".to_owned(), canonical)).collect()
+}
+
+/// What a record holds for its table's key, nothing where a part of it may be blank; none if the record alone does not tell.
+pub(super) fn key_values<'t>(table: &Table, record: Node<'t>, unwrap: Option<&str>) -> Option<Vec<Option<Node<'t>>>> {
     let value = |key: &String| match &table.column(key)?.from {
-        ColumnFrom::Path(path) => look_up(record, path, unwrap).ok().filter(|value| !value.is_null()),
+        ColumnFrom::Path(path) => match look_up(record, path, unwrap) {
+            Ok(None) if table.blank.contains(key) => Some(None),
+            found => found.ok().flatten().map(Some),
+        },
         ColumnFrom::Parent(_) | ColumnFrom::Position => None,
     };
     table.key.iter().map(value).collect()

@@ -92,6 +92,18 @@ fn relations(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
         let name = &embedded.table;
         found.push(format!("embedded.table: unknown table `{name}`{}", table_hint(manifest, name)));
     }
+    for setting in table.needs.iter().chain(table.under.values()).filter(|name| !is_setting(manifest, name)) {
+        found.push(format!("needs or under: unknown setting `{setting}`{}", setting_hint(manifest, setting)));
+    }
+    for column in table.under.keys() {
+        let lacks = |owner: &&str| manifest.table(owner).is_some_and(|owner| owner.column(column).is_none());
+        if let Some(owner) = table.parent.iter().map(String::as_str).find(lacks) {
+            found.push(format!("under: parent table `{owner}` has no column `{column}`"));
+        }
+    }
+    if !table.under.is_empty() && table.parent.is_empty() {
+        found.push("`under` needs a parent".into());
+    }
     if table.body.is_some() && table.method == Method::Get {
         found.push("`body` needs `method = \"PUT\"`".into());
     }
@@ -131,6 +143,13 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     let declared = || table.columns.iter().map(|(name, _)| name.as_str());
     for key in table.key.iter().filter(|key| table.column(key).is_none()) {
         found.push(format!("key column `{key}` is not declared{}", did_you_mean(key, declared())));
+    }
+    for name in table.blank.iter().filter(|name| !table.key.contains(name)) {
+        found.push(format!("blank: `{name}` is no key column"));
+    }
+    let is_below_closed = |name: &String| manifest.table(name).is_some_and(|parent| !parent.closed.is_empty());
+    if table.settles && !table.parent.iter().any(is_below_closed) {
+        found.push("`settles` needs a parent that says what is `closed`".into());
     }
     for (key, name) in [("deleted", &table.deleted), ("childless", &table.childless), ("changed", &table.changed)] {
         for name in name.iter().filter(|name| table.column(name).is_none()) {

@@ -246,6 +246,9 @@ pub struct Table {
     pub paging: Paging,
     /// The columns that make up the key.
     pub key: Vec<String>,
+    /// Those of them that may be null or empty: no value is a value too.
+    #[serde(default)]
+    pub blank: Vec<String>,
     /// Set when the rows are elements of a list inside another table's records.
     #[serde(default)]
     pub embedded: Option<Embedded>,
@@ -264,6 +267,13 @@ pub struct Table {
     /// The flag of records under which nothing is listed.
     #[serde(default)]
     pub childless: Option<String>,
+    /// The setting without which the table is not read: not every source has it, or not every service user may.
+    #[serde(default)]
+    pub needs: Option<String>,
+    /// Columns of the parent, each with a setting: only under parents whose column holds its value, or, where the setting
+    /// has none, under the first of each list.
+    #[serde(default)]
+    pub under: BTreeMap<String, String>,
     /// Vanishing from this list proves nothing.
     #[serde(default)]
     pub may_hide: bool,
@@ -279,6 +289,9 @@ pub struct Table {
     /// Columns and the words that they all hold in a closed record: one that nobody is expected to change any more.
     #[serde(default)]
     pub closed: BTreeMap<String, Vec<String>>,
+    /// What is listed below a closed record does not change any more: full runs pass it over as incremental ones do.
+    #[serde(default)]
+    pub settles: bool,
     /// Days after which an incremental read reads a list in full all the same; none takes what is usual.
     #[serde(default)]
     pub sweep_days: Option<u32>,

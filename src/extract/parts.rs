@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use tieout_json::canonical;
+use tieout_json::{Kind, Node, Slice, Tape};
 
 use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
-use super::identity::key_values;
+use super::identity::{key_values, written};
 use super::manifest::{Method, Table};
 use super::scope::{Job, Pages, Reader};
 use super::template::segment;
@@ -28,20 +28,53 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn is_in(&self, record: &Value) -> bool {
-        self.place.split('.').try_fold(record, |at, step| at.get(step)).is_some()
+    fn found<'t>(&self, record: Node<'t>) -> Option<Node<'t>> {
+        self.place.split('.').try_fold(record, |at, step| at.get(step))
+    }
+
+    /// Whether a record holds the part, or one of the records inside its lists does: a field belongs to whose view it is of.
+    fn is_given(&self, record: Node<'_>) -> bool {
+        let is_inside = |list: Node<'_>| list.items().any(|item| self.found(item).is_some());
+        self.found(record).is_some() || record.fields().any(|(_, value)| is_inside(value))
+    }
+
+    fn is_in(&self, record: &Slice) -> bool {
+        Tape::default().read(record.as_str()).is_ok_and(|record| self.is_given(record))
     }
 
     /// Copies the part; what is missing in between is created.
-    fn copy(&self, from: &Value, to: &mut Value) {
-        let Some(value) = self.place.split('.').try_fold(from, |at, step| at.get(step)) else { return };
+    fn copy(&self, from: Node<'_>, to: &mut Value) {
+        let Some(part) = self.found(from) else { return self.copy_inner(from, to) };
+        let Ok(value) = serde_json::from_str(part.raw()) else { return };
         let mut at = to;
         for step in self.place.split('.') {
             let Value::Object(fields) = at else { return };
             at = fields.entry(step).or_insert_with(|| Value::Object(serde_json::Map::new()));
         }
-        *at = value.clone();
+        *at = value;
     }
+
+    /// The same for the records inside a record's lists, where both hold as many.
+    fn copy_inner(&self, from: Node<'_>, to: &mut Value) {
+        for (name, list) in from.fields() {
+            let own = to.get_mut(&*name.letters()).and_then(Value::as_array_mut);
+            let same = own.filter(|own| own.len() == list.items().count());
+            for (item, own) in list.items().zip(same.into_iter().flatten()) {
+                if self.found(item).is_some() {
+                    self.copy(item, own);
+                }
+            }
+        }
+    }
+}
+
+/// A record with parts of another.
+fn with_parts(record: &Slice, parts: &[Part], from: Node<'_>) -> Slice {
+    let Ok(mut whole) = serde_json::from_str::<Value>(record.as_str()) else { return record.clone() };
+    for part in parts {
+        part.copy(from, &mut whole);
+    }
+    Slice::from(whole.to_string())
 }
 
 /// How the parts of a list can be read.
@@ -163,13 +196,13 @@ impl<'a> Reader<'a> {
                 break;
             }
             let more = self.pages(job, self.with(first, &parts), meter).await;
-            let by_key: HashMap<String, &Value> =
+            let by_key: HashMap<String, &Slice> =
                 more.records.iter().filter_map(|found| Some((self.key(job, &found.record)?, &found.record))).collect();
+            let mut tape = Tape::default();
             for found in &mut pages.records {
-                if let Some(other) = self.key(job, &found.record).and_then(|key| by_key.get(&key).copied()) {
-                    for part in &parts {
-                        part.copy(other, &mut found.record);
-                    }
+                let other = self.key(job, &found.record).and_then(|key| by_key.get(&key).copied());
+                if let Some(other) = other.and_then(|other| tape.read(other.as_str()).ok()) {
+                    found.record = with_parts(&found.record, &parts, other);
                 }
             }
             pages.failure = more.failure;
@@ -187,19 +220,29 @@ impl<'a> Reader<'a> {
         pages
     }
 
-    fn key(&self, job: &Job<'a>, record: &Value) -> Option<String> {
+    fn key(&self, job: &Job<'a>, record: &Slice) -> Option<String> {
+        let mut tape = Tape::default();
+        let record = tape.read(record.as_str()).ok()?;
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
-        Some(keys.into_iter().map(canonical).collect())
+        Some(written(&keys))
     }
 
     /// Asks for the parts that records lack, record by record, as long as that helps.
     async fn by_key(&self, job: &Job<'a>, first: &Request, parts: Vec<Part>, pages: &mut Pages, meter: &Meter) {
         // A single value may rightly be absent from a record: only one that no record has was not given.
-        let is_lacking = |part: &Part| {
-            let mut records = pages.records.iter().map(|found| part.is_in(&found.record));
-            if part.place.contains('.') { !records.any(|is_in| is_in) } else { !records.all(|is_in| is_in) }
+        let mut counts = vec![0; parts.len()];
+        let mut tape = Tape::default();
+        for found in &pages.records {
+            let Ok(record) = tape.read(found.record.as_str()) else { continue };
+            for (count, _) in counts.iter_mut().zip(&parts).filter(|(_, part)| part.is_given(record)) {
+                *count += 1;
+            }
+        }
+        let is_lacking = |part: &Part, count: usize| {
+            if part.place.contains('.') { count == 0 } else { count < pages.records.len() }
         };
-        let lacking: Vec<Part> = parts.into_iter().filter(is_lacking).collect();
+        let lacking = parts.into_iter().zip(counts).filter(|(part, count)| is_lacking(part, *count));
+        let lacking: Vec<Part> = lacking.map(|(part, _)| part).collect();
         // What is asked for in one request; a group that is refused falls apart.
         let mut groups = vec![lacking];
         let Pages { records, notes, failure: failed, .. } = pages;
@@ -220,9 +263,7 @@ impl<'a> Reader<'a> {
                 };
                 match self.client.fetch(&request, meter).await {
                     Ok(answer) => {
-                        for part in &open {
-                            part.copy(&answer.body, record);
-                        }
+                        *record = with_parts(record, &open, answer.body.root());
                         // Not by key either: this source has no such part, and the next record would not tell otherwise.
                         group.retain(|part| !open.contains(part) || part.is_in(record));
                         next += 1;
@@ -247,11 +288,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a record is found by its key.
-    fn target(&self, job: &Job<'a>, first: &Request, record: &Value) -> Option<String> {
+    fn target(&self, job: &Job<'a>, first: &Request, record: &Slice) -> Option<String> {
+        let mut tape = Tape::default();
+        let record = tape.read(record.as_str()).ok()?;
         let keys = key_values(job.table, record, self.manifest().rest.unwrap.as_deref())?;
         let segments = keys.into_iter().map(|key| match key {
-            Value::String(text) => segment(text.trim_end()),
-            other => segment(&other.to_string()),
+            Some(key) if key.kind() == Kind::Text => segment(key.letters().trim_end()),
+            Some(key) => segment(key.raw()),
+            None => String::new(),
         });
         Some(segments.fold(first.target.clone(), |path, segment| path + "/" + &segment))
     }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::client::{Client, Meter};
 use super::failure::Error;
 use super::manifest::{Paging, Rate, Table};
+use super::order::order;
 use super::pace::RateLimit;
 use super::refresh::{Policy, Reading, pages};
-use super::run::order;
 use super::scope::{Job, Reader, scope_below};
 use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
@@ -80,7 +80,8 @@ pub async fn plan(
     } else {
         (known(&chosen, previous), 0, previous.limits.clone())
     };
-    let policy = Policy::new(&source.manifest, previous, ReadMode::Incremental, clock.now());
+    let [policy, in_full] =
+        [ReadMode::Incremental, ReadMode::Full].map(|mode| Policy::new(&source.manifest, previous, mode, clock.now()));
     let table = |table: &&Table| {
         let mut plan = TablePlan { table: table.name.clone(), ..TablePlan::default() };
         let rows = previous.tables.get(&table.name).map(|known| &known.rows);
@@ -89,7 +90,7 @@ pub async fn plan(
             let whole = pages(table, rows);
             plan.lists += 1;
             plan.rows += rows;
-            plan.full += whole;
+            plan.full += if in_full.expected(table, scope) == Reading::Rests { 0 } else { whole };
             plan.incremental += match policy.expected(table, scope) {
                 Reading::Whole => whole,
                 Reading::Rests => 0,
@@ -142,7 +143,13 @@ async fn first<'a>(
                 let above = tables.iter().find(|other| other.name == *parent);
                 match above.filter(|above| above.parent.is_empty()) {
                     Some(above) if !totals.contains_key(above.name.as_str()) => {
-                        let found = total(source, &client, above, &meter).await?;
+                        let found = match total(source, &client, above, &meter).await {
+                            Ok(found) => found,
+                            Err(error) => {
+                                client.session.sign_out(&client, &meter).await;
+                                return Err(error);
+                            }
+                        };
                         totals.insert(&above.name, found);
                         found
                     }
@@ -179,7 +186,11 @@ async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &
     let read = reads.swap_remove(0);
     match read.failure {
         Some(failure) => Err(Error::Unavailable { name, failure }),
-        None => Ok(read.expected.unwrap_or_default()),
+        None => {
+            let told = read.expected.unwrap_or_default();
+            let wanted = source.rules.projects.as_ref().filter(|_| source.rules.picks(table));
+            Ok(wanted.map_or(told, |wanted| told.min(wanted.len() as u64)))
+        }
     }
 }
 

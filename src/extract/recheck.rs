@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tieout_json::Cell;
 
 use super::decode::{Row, cell_of};
 use super::failure::Error;
 use super::manifest::{ColumnFrom, Manifest, Table};
 use super::run::Run;
 use super::scope::{Job, Reader, ScopeRead, scope_below};
-use super::value::Cell;
 
 /// The time between what a page says and its arrival, at most.
 const MARGIN: TimeDelta = TimeDelta::seconds(10);

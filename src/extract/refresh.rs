@@ -4,16 +4,17 @@
 //! at in every run; lists below a closed record, which nobody is expected to change, rest as long as the record itself does
 //! not change, and are swept after [`SWEEP_CLOSED_DAYS`]; lists that are read by their changes are swept after
 //! [`SWEEP_CHANGED_DAYS`], because deletions are no changes. A list that is no longer than two pages is read whole: asking
-//! what changed would save no request, and would not show what is gone.
+//! what changed would save no request, and would not show what is gone. What settles below closed records (`settles`) rests in
+//! full runs too.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tieout_json::Cell;
 
 use super::decode::cell_of;
 use super::manifest::{ColumnFrom, CursorFormat, Manifest, Paging, Refresh, Table};
 use super::scope::{ParentRow, scope_below};
-use super::value::Cell;
 use super::{PreviousRead, PreviousTables};
 use crate::warehouse::rows::{ColumnType, ReadMode};
 
@@ -56,7 +57,8 @@ impl<'a> Policy<'a> {
         now: DateTime<Utc>,
     ) -> Self {
         let mut due = BTreeSet::new();
-        for table in manifest.tables.iter().filter(|table| mode == ReadMode::Incremental && !table.parent.is_empty()) {
+        let may_rest = |table: &&Table| mode == ReadMode::Incremental || table.settles;
+        for table in manifest.tables.iter().filter(|table| may_rest(table) && !table.parent.is_empty()) {
             let Some(known) = previous.tables.get(&table.name) else { continue };
             // What hung on a record that is gone is never read again, and not due either.
             let parents = table.parent.iter().flat_map(|parent| previous.keys(parent));
@@ -71,25 +73,20 @@ impl<'a> Policy<'a> {
 
     /// How the list of a table under a parent is read.
     pub(crate) fn reading(&self, table: &Table, scope: &str, parent: Option<&ParentRow>) -> Reading<'a> {
-        if self.mode != ReadMode::Incremental {
-            return Reading::Whole;
-        }
-        if self.rests(table, scope, |below| self.is_unchanged_and_closed(parent, below)) {
-            return Reading::Rests;
-        }
-        self.since(table, scope).map_or(Reading::Whole, Reading::Since)
+        self.decided(table, scope, |below| self.is_unchanged_and_closed(parent, below))
     }
 
     /// The same from what is known of earlier runs alone.
     pub(crate) fn expected(&self, table: &Table, scope: &str) -> Reading<'a> {
-        if self.mode != ReadMode::Incremental {
-            return Reading::Whole;
-        }
-        let closed = |below: &str| self.previous.tables.values().any(|known| known.closed.contains_key(below));
-        if self.rests(table, scope, closed) {
+        self.decided(table, scope, |below| self.previous.tables.values().any(|known| known.closed.contains_key(below)))
+    }
+
+    fn decided(&self, table: &Table, scope: &str, is_closed: impl Fn(&str) -> bool) -> Reading<'a> {
+        let is_full = self.mode != ReadMode::Incremental;
+        if (!is_full || table.settles) && self.rests(table, scope, is_closed) {
             return Reading::Rests;
         }
-        self.since(table, scope).map_or(Reading::Whole, Reading::Since)
+        if is_full { Reading::Whole } else { self.since(table, scope).map_or(Reading::Whole, Reading::Since) }
     }
 
     fn rests(&self, table: &Table, scope: &str, is_closed: impl Fn(&str) -> bool) -> bool {

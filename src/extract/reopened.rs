@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use tieout_json::{Node, Tape};
+
 use super::client::{Meter, Request};
 use super::failure::FailureKind;
 use super::identity::key_values;
@@ -19,11 +21,11 @@ impl<'a> Reader<'a> {
         let Some(open) = known.and_then(|known| known.open.get(&*job.scope)) else { return true };
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let key = |received: &Received| -> Option<String> {
-            let values = key_values(job.table, &received.record, unwrap)?;
-            let texts: Vec<String> = values
-                .into_iter()
-                .map(|value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim_end().to_owned()))
-                .collect();
+            let mut tape = Tape::default();
+            let values = key_values(job.table, tape.read(received.record.as_str()).ok()?, unwrap)?;
+            let text =
+                |value: Option<Node<'_>>| value.map_or_else(String::new, |value| value.letters().trim_end().to_owned());
+            let texts: Vec<String> = values.into_iter().map(text).collect();
             Some(join_key(texts.iter().map(String::as_str)))
         };
         let came: BTreeSet<String> = list.records.iter().filter_map(key).collect();
@@ -38,7 +40,8 @@ impl<'a> Reader<'a> {
                 Ok(answer) => {
                     list.count += 1;
                     list.oldest = list.oldest.or(Some(answer.received_at));
-                    list.records.push(Received { record: answer.body, page: list.count, at: answer.received_at });
+                    let record = answer.body.slice(answer.body.root());
+                    list.records.push(Received { record, page: list.count, at: answer.received_at });
                 }
                 // Deleted: a sweep tells.
                 Err(failure) if failure.kind == FailureKind::NotFound => {}

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringArray};
-use serde_json::Value;
+use arrow::array::{Array as _, StringArray};
+use tieout_json::{Cell, Tape};
 
 use super::decode::{Decoder, array};
 use super::manifest::Manifest;
-use super::value::Cell;
+use super::rules::SourceRules;
 use crate::warehouse::ReadRecords;
 
 /// For each table of the manifest, how its records become typed columns.
@@ -23,21 +23,18 @@ pub fn readers(manifest: &Manifest) -> Vec<(String, Arc<ReadRecords>)> {
 fn reader(manifest: Arc<Manifest>, place: usize) -> Arc<ReadRecords> {
     Arc::new(move |records: &StringArray, names: &[&str]| {
         let Some(table) = manifest.tables.get(place) else { return vec![None; names.len()] };
-        let decoder = Decoder::new(&manifest, table);
-        let parsed: Vec<Option<Value>> =
-            records.iter().map(|text| text.and_then(|text| serde_json::from_str(text).ok())).collect();
-        names.iter().map(|name| column(&decoder, &parsed, name)).collect()
+        let decoder = Decoder::new(&manifest, table, &SourceRules::default());
+        let mut columns: Vec<Vec<Cell>> = vec![Vec::with_capacity(records.len()); names.len()];
+        let mut tape = Tape::default();
+        for text in records {
+            let record = text.and_then(|text| tape.read(text).ok());
+            for (name, cells) in names.iter().zip(&mut columns) {
+                cells.push(record.and_then(|record| decoder.reread(record, name)).unwrap_or(Cell::Null));
+            }
+        }
+        let read = names.iter().zip(&columns);
+        read.map(|(name, cells)| array(decoder.told_by_record(name)?, cells.iter()).ok()).collect()
     })
-}
-
-fn column(decoder: &Decoder<'_>, records: &[Option<Value>], name: &str) -> Option<ArrayRef> {
-    let kind = decoder.told_by_record(name)?;
-    let cells: Vec<Cell> = records
-        .iter()
-        .map(|record| record.as_ref().and_then(|record| decoder.reread(record, name)).unwrap_or(Cell::Null))
-        .collect();
-    let found = array(kind, cells.iter()).ok()?;
-    (found.len() == records.len()).then_some(found)
 }
 
 #[cfg(test)]

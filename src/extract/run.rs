@@ -7,19 +7,20 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt as _, StreamExt as _};
+use tieout_json::Cell;
 
 use super::client::{Client, Meter};
 use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::{Row, batch, cell_of};
 use super::drift::Seen;
 use super::failure::{Error, Failure, FailureKind};
-use super::manifest::{ColumnFrom, Manifest, Table};
+use super::manifest::{ColumnFrom, Table};
+use super::order::order;
 use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
-use super::value::Cell;
-use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, did_you_mean};
+use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor};
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 
@@ -88,47 +89,6 @@ fn nothing(source: &SourceSettings, failure: Failure) -> Error {
     }
 }
 
-/// The wanted tables and what they hang on, each with its level: parents before children, an embedded table with its owner.
-pub(crate) fn order<'a>(
-    source: &'a SourceSettings,
-    wanted: Option<&[String]>,
-) -> Result<Vec<(&'a Table, usize)>, Error> {
-    let manifest = &source.manifest;
-    let mut chosen: BTreeSet<&str> = BTreeSet::new();
-    let mut open: Vec<&str> = match wanted {
-        None => manifest.tables.iter().map(|table| table.name.as_str()).collect(),
-        Some(names) => names.iter().map(String::as_str).collect(),
-    };
-    while let Some(name) = open.pop() {
-        let Some(table) = manifest.table(name) else {
-            let known = manifest.tables.iter().map(|table| table.name.as_str());
-            return Err(Error::Settings {
-                name: source.name.clone(),
-                problem: format!("unknown table `{name}`{}", did_you_mean(name, known.clone())),
-                hint: format!("known are {}", known.collect::<Vec<_>>().join(", ")),
-            });
-        };
-        if chosen.insert(table.name.as_str()) {
-            open.extend(table.owners());
-        }
-    }
-    let chosen = manifest.tables.iter().filter(|table| chosen.contains(table.name.as_str()));
-    let mut order: Vec<(&Table, usize)> = chosen.map(|table| (table, level(manifest, table))).collect();
-    order.sort_by_key(|(table, level)| (*level, table.embedded.is_some()));
-    Ok(order)
-}
-
-/// The lint has refused cycles, so this ends.
-fn level(manifest: &Manifest, table: &Table) -> usize {
-    let above =
-        table.owners().into_iter().filter_map(|name| manifest.table(name)).map(|owner| level(manifest, owner)).max();
-    match (&table.embedded, above) {
-        (Some(_), Some(level)) => level,
-        (None, Some(level)) => level + 1,
-        (_, None) => 0,
-    }
-}
-
 /// What a run gathers per table.
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -187,9 +147,45 @@ impl<'a> Run<'a> {
         if table.parent.is_empty() {
             return vec![job(Arc::from(""), None)];
         }
+        let rows = self.rows_above(table).filter(|(_, is_chosen)| *is_chosen);
+        rows.map(|(row, _)| job(scope_below(&row.scope, &row.key), Some(Arc::clone(row)))).collect()
+    }
+
+    /// The rows that lists of a table hang on, and whether this source wants the list below each.
+    fn rows_above(&self, table: &'a Table) -> impl Iterator<Item = (&Arc<ParentRow>, bool)> {
         let parents = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
-        let rows = parents.flat_map(|parent| &parent.parents);
-        rows.map(|row| job(scope_below(&row.scope, &row.key), Some(Arc::clone(row)))).collect()
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        parents.flat_map(|parent| &parent.parents).map(move |row| {
+            let is_first = seen.insert(&row.scope);
+            let declared = self.source.manifest.table(&row.table);
+            let is_chosen = table.under.iter().all(|(column, setting)| {
+                let Some(wanted) = self.source.value(setting) else { return is_first };
+                let cell = declared.and_then(|declared| cell_of(declared, &row.cells, column));
+                let found = cell.and_then(Cell::text).unwrap_or_default();
+                found.trim().eq_ignore_ascii_case(wanted.trim())
+            });
+            (row, is_chosen)
+        })
+    }
+
+    /// What was read below a record that is not chosen any more is nobody's now.
+    fn let_go(&mut self, table: &'a Table) {
+        let left = self.rows_above(table).filter(|(_, is_chosen)| !is_chosen);
+        let left: Vec<Coverage> = left
+            .map(|(row, _)| Coverage {
+                scope: scope_below(&row.scope, &row.key).to_string(),
+                project: row.project.clone(),
+                status: CoverageStatus::EmptyVerified,
+                rows: 0,
+                expected_rows: None,
+                observed_at: self.options.clock.now(),
+                error: None,
+            })
+            .filter(|coverage| self.options.previous.had_rows(&table.name, &coverage.scope))
+            .collect();
+        if let Some(evidence) = self.evidence.get_mut(&table.name) {
+            evidence.coverage.extend(left.into_iter().map(|coverage| (coverage.scope.clone(), coverage)));
+        }
     }
 
     /// Reads all lists of tables whose parents are read.
@@ -202,6 +198,7 @@ impl<'a> Run<'a> {
                 let owner = self.tables.get(embedded.table.as_str());
                 (owner.and_then(|owner| owner.mode), owner.is_some_and(|owner| owner.rests))
             } else {
+                self.let_go(table);
                 let listed = self.jobs(table);
                 let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
                 let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
@@ -271,7 +268,8 @@ impl<'a> Run<'a> {
                     "the key `{}` is listed under scope `{other}` already; keys must be unique in a table",
                     row.key
                 );
-                read.rejects.push(Reject { scope: read.scope.to_string(), reason: reason.clone(), raw: row.raw });
+                let scope = read.scope.to_string();
+                read.rejects.push(Reject { scope, reason: reason.clone(), raw: row.raw, ..Reject::default() });
                 read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
@@ -350,7 +348,7 @@ impl<'a> Run<'a> {
             requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
             let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
-            inputs.push(TableInput { owners, ..self.input(table, gathered, evidence, started_at) });
+            inputs.push(self.input(table, gathered, evidence, owners, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
         let named = |fails: fn(CoverageStatus) -> bool| {
@@ -387,17 +385,35 @@ impl<'a> Run<'a> {
         read.filter(|(_, scope)| is_whole(scope)).map(|(key, _)| key.clone()).collect()
     }
 
-    fn input(&self, table: &Table, gathered: Gathered, evidence: Evidence, started_at: DateTime<Utc>) -> TableInput {
+    fn input(
+        &self,
+        table: &Table,
+        mut gathered: Gathered,
+        mut evidence: Evidence,
+        mut owners: BTreeSet<String>,
+        started_at: DateTime<Utc>,
+    ) -> TableInput {
         let is_accepted = self.options.accept_deletes.contains(&table.name);
-        let is_listed = |scope: &str, key: &str| evidence.keys.get(scope).is_some_and(|keys| keys.contains(key));
+        let keys = std::mem::take(&mut evidence.keys);
+        let is_listed = |scope: &str, key: &str| keys.get(scope).is_some_and(|keys| keys.contains(key));
         let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
         let asked = gathered.mode.unwrap_or(ReadMode::Full);
         // What some lists lack others may have.
         let seen_in = if gathered.rests { ReadMode::Incremental } else { asked };
-        let drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
+        let mut drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
+        let policy = self.source.rules.drift.of(&table.name);
+        if let Some(reason) = gathered.seen.freezes(table, seen_in, policy, &self.options.previous, &mut drift) {
+            gathered.batches.clear();
+            owners.clear();
+            for coverage in evidence.coverage.values_mut() {
+                coverage.status = CoverageStatus::Failed;
+                (coverage.rows, coverage.error) = (0, Some(reason.clone()));
+            }
+        }
+        let may_hide = table.may_hide || self.source.rules.picks(table);
         let mode = match asked {
             // Absence from a list that may hide proves nothing: that is what an incremental read says.
-            ReadMode::Full if table.may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
+            ReadMode::Full if may_hide && !is_accepted && has_vanished() => ReadMode::Incremental,
             mode => mode,
         };
         // A list that is refused is read whole once it is not any more; one that failed may have been read by its changes.
@@ -415,7 +431,7 @@ impl<'a> Run<'a> {
             drift,
             cursor,
             accept_deletes: is_accepted,
-            owners: BTreeSet::new(),
+            owners,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tieout_json::look_up;
+use tieout_json::{Cell, Kind, Node, Slice, look_up};
 
 use super::client::{Answer, Body, Client, Meter, Request};
 use super::cursor;
@@ -18,7 +18,6 @@ use super::refresh::open_filter;
 use super::secrets::Setting;
 use super::staging::Staging;
 use super::template::{Piece, Unset, fill, json, plain, segment};
-use super::value::Cell;
 use super::{PreviousTables, SourceSettings};
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
@@ -85,6 +84,8 @@ pub(crate) struct ScopeRead<'a> {
     /// The source was heard to the end: asking again would not tell more.
     pub is_finished: bool,
     pub seen: Seen,
+    /// Records that the firm does not want read.
+    pub left_out: u64,
 }
 
 /// What all lists of a run share.
@@ -107,7 +108,7 @@ const MOVED_MAX: usize = 2;
 
 /// A received record with its page's number and time.
 pub(super) struct Received {
-    pub(super) record: Value,
+    pub(super) record: Slice,
     pub(super) page: usize,
     pub(super) at: DateTime<Utc>,
 }
@@ -246,7 +247,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn page(&self, job: &Job<'a>, answer: Answer) -> Result<(Page, Vec<Value>, DateTime<Utc>), Failure> {
+    fn page(&self, job: &Job<'a>, answer: Answer) -> Result<(Page, Vec<Slice>, DateTime<Utc>), Failure> {
         let told = |header: &Option<String>| -> Option<u64> {
             answer.headers.get(header.as_deref()?)?.to_str().ok()?.trim().parse().ok()
         };
@@ -254,45 +255,50 @@ impl<'a> Reader<'a> {
             Paging::LinkHeader { total_header, size_header, .. } => (told(total_header), told(size_header)),
             Paging::None | Paging::Offset { .. } => (None, None),
         };
-        let wrong = |what: String| Failure {
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let records = self.records(job.table, answer.body.root()).map_err(|what| Failure {
             kind: FailureKind::Other,
             request: answer.request.clone(),
             what,
             hint: Some("the manifest's `records` or `path` may not fit this version of the interface".into()),
-        };
-        let unwrap = self.manifest().rest.unwrap.as_deref();
-        let records = match (job.table.records.as_deref(), self.opened(job.table, answer.body)) {
-            (Some("."), record @ Value::Object(_)) => vec![record],
-            (None, Value::Array(records)) => records,
-            (Some(path), body) if path != "." => match look_up(&body, path, unwrap) {
-                Ok(Value::Array(records)) => records.clone(),
-                _ => return Err(wrong(format!("the answer has no list at `{path}`"))),
-            },
-            (wanted, body) => {
-                let is = match body {
-                    Value::Object(fields) => {
-                        format!("an object with {}", fields.keys().take(5).cloned().collect::<Vec<_>>().join(", "))
-                    }
-                    Value::Array(_) => "a list".into(),
-                    _ => "a plain value".into(),
-                };
-                let wanted = if wanted.is_some() { "an object" } else { "a list" };
-                return Err(wrong(format!("the answer is {is}, not {wanted}")));
-            }
-        };
-        let (digest, keys) = identities(job.table, &records, unwrap);
+        })?;
+        let (digest, keys) = identities(job.table, records.iter().copied(), unwrap);
+        let records: Vec<Slice> = records.into_iter().map(|record| answer.body.slice(record)).collect();
         let (has_link, next) = (answer.has_link, answer.next);
         let page = Page { records: records.len(), digest, keys, has_link, next, total, size };
         Ok((page, records, answer.received_at))
     }
 
-    /// The list in an answer that came in the wrapper that the manifest names; any other answer as it is.
-    fn opened(&self, table: &Table, mut body: Value) -> Value {
-        let wrapper = self.manifest().rest.envelope.as_deref().filter(|_| table.records.is_none());
-        match wrapper.and_then(|name| body.get_mut(name)) {
-            Some(list @ Value::Array(_)) => list.take(),
-            _ => body,
+    /// The records in an answer; else what it is instead.
+    fn records<'t>(&self, table: &Table, body: Node<'t>) -> Result<Vec<Node<'t>>, String> {
+        let unwrap = self.manifest().rest.unwrap.as_deref();
+        let body = self.opened(table, body);
+        match (table.records.as_deref(), body.kind()) {
+            (Some("."), Kind::Object) => Ok(vec![body]),
+            (None, Kind::List) => Ok(body.items().collect()),
+            (Some(path), _) if path != "." => match look_up(body, path, unwrap) {
+                Ok(Some(list)) if list.kind() == Kind::List => Ok(list.items().collect()),
+                _ => Err(format!("the answer has no list at `{path}`")),
+            },
+            (wanted, kind) => {
+                let is = match kind {
+                    Kind::Object => {
+                        let names: Vec<_> = body.fields().take(5).map(|(name, _)| name.letters()).collect();
+                        format!("an object with {}", names.join(", "))
+                    }
+                    Kind::List => "a list".into(),
+                    _ => "a plain value".into(),
+                };
+                let wanted = if wanted.is_some() { "an object" } else { "a list" };
+                Err(format!("the answer is {is}, not {wanted}"))
+            }
         }
+    }
+
+    /// The list in an answer that came in the wrapper that the manifest names; any other answer as it is.
+    fn opened<'t>(&self, table: &Table, body: Node<'t>) -> Node<'t> {
+        let wrapper = self.manifest().rest.envelope.as_deref().filter(|_| table.records.is_none());
+        wrapper.and_then(|name| body.get(name)).filter(|list| list.kind() == Kind::List).unwrap_or(body)
     }
 
     /// The first request of a list, without paging parameters.

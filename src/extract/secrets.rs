@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
+use tieout_json::{Json, Rules, Sensitive, redact, without_signatures};
+
 use super::template::segment;
 
 /// A value that is never printed.
@@ -89,18 +91,60 @@ impl Scrubber {
         all.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[secret]"))
     }
 
-    /// The first 200 characters of a body in one line, scrubbed before they are cut.
+    /// The first 200 characters of a body in one line, scrubbed before they are cut. What a source says of an error may
+    /// hold the record that it failed on: that is masked.
     pub(crate) fn excerpt(&self, body: &[u8]) -> String {
         // A secret longer than the rest of this window would be cut in half: so cut generously, scrub, then cut.
         let window = body.get(..body.len().min(64 * 1024)).unwrap_or_default();
-        let text = self.scrub(&String::from_utf8_lossy(window));
+        let rules = Rules { personal: Some(Sensitive::Drop), ..Rules::default() };
+        let without = Json::read(window).ok().and_then(|json| redact(json.root(), &rules, None));
+        let text = without.unwrap_or_else(|| String::from_utf8_lossy(window).into_owned());
+        let text = masked(&self.scrub(&text));
         text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
     }
+}
+
+/// Digits of a number that may be one of a tax id, an account or a telephone, at least.
+const DIGITS_SECRET: usize = 8;
+
+/// A text without e-mail addresses, long numbers and signatures of links. Days and shorter numbers stay.
+fn masked(text: &str) -> String {
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '@' | '+' | '%');
+    let text = without_signatures(text);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|letter| is_part(letter) != is_part(first)).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        let digits = piece.chars().filter(char::is_ascii_digit).count();
+        let is_day = piece.len() <= 11 && piece.get(4..5) == Some("-") && piece.get(7..8) == Some("-");
+        out.push_str(match () {
+            () if piece.contains('@') => "[e-mail]",
+            () if digits >= DIGITS_SECRET && !is_day => "[number]",
+            () => piece,
+        });
+        rest = after;
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn excerpts_hold_nothing_of_the_record_that_failed() {
+        let scrubber = Scrubber::new(&BTreeMap::new());
+        let body = r#"{"message":"Vendor 12-3456789 (jo@firm.example, 555-123-4567) on 2026-01-31 at line 12",
+            "password":"hunter2","contact":{"email":"x"},"file":"https://s3.example/a.pdf?X-Amz-Signature=abc"}"#;
+        let text = scrubber.excerpt(body.as_bytes());
+        assert!(text.contains("Vendor [number] ([e-mail], [number]) on 2026-01-31 at line 12"), "{text}");
+        for secret in ["3456789", "hunter2", "firm.example", "4567", "abc"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        let page = scrubber.excerpt(b"<html>SSN 123-45-6789 <a href=\"https://x.example/?sig=zz\">");
+        assert!(page.starts_with("<html>SSN [number]") && !page.contains("zz"), "{page}");
+    }
 
     #[test]
     fn secrets_are_scrubbed_in_every_spelling() {

@@ -37,7 +37,7 @@ pub const LASTS: TimeDelta = TimeDelta::hours(12);
 const ENDING: &str = "lists";
 
 /// The layout of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Length and digest before each frame.
 const HEAD_BYTES: usize = 4 + 32;
@@ -148,6 +148,7 @@ struct Staged<'a> {
     observed_at: DateTime<Utc>,
     error: Option<Cow<'a, str>>,
     seen: Cow<'a, Seen>,
+    left_out: u64,
 }
 
 impl Staging {
@@ -316,6 +317,7 @@ fn read<'a>(source: &'a SourceSettings, job: &Job<'a>, staged: Staged<'_>) -> Op
         is_unsteady: false,
         is_finished: true,
         seen: staged.seen.into_owned(),
+        left_out: staged.left_out,
     })
 }
 
@@ -329,6 +331,7 @@ fn body(job: &Job<'_>, reads: &[ScopeRead<'_>], at: DateTime<Utc>) -> io::Result
         observed_at: read.observed_at,
         error: read.error.as_deref().map(Cow::Borrowed),
         seen: Cow::Borrowed(&read.seen),
+        left_out: read.left_out,
     });
     let mut body = identity(job).to_vec();
     body.extend(at.timestamp_micros().to_le_bytes());
@@ -391,7 +394,10 @@ fn identity(job: &Job<'_>) -> Identity {
 fn fingerprint(source: &SourceSettings, base: &str, salt: &str) -> String {
     let mut secrets = vec![salt.to_owned()];
     let mut hasher = Sha256::new();
-    hasher.update(format!("{:?}", (env!("CARGO_PKG_VERSION"), base, &source.name, &source.base_url, &source.manifest)));
+    hasher.update(format!(
+        "{:?}",
+        (env!("CARGO_PKG_VERSION"), base, &source.name, &source.base_url, &source.manifest, &source.rules)
+    ));
     for (name, value) in &source.values {
         match value {
             Setting::Plain(text) => hasher.update(format!("{:?}", (name, text))),

@@ -1,32 +1,30 @@
-//! What is done to every JSON record that a source gives: read it, look into it, redact it, hash it, write it.
+//! What is done to every JSON record that a source gives: read it, look into it, redact it, hash it, take typed values.
 //!
-//! A crate of its own because all of an extraction passes through here: it is optimised also in a development build, as
-//! the dependencies are whose inner loops count (see `[profile.dev]`).
+//! No tree is built of a record: a [`Tape`] says where each value begins and ends in the text as received, and everything
+//! else looks at that text. A crate of its own because all of an extraction passes through here: it is optimised also in a
+//! development build, as the dependencies are whose inner loops count (see `[profile.dev]`).
 
+mod cell;
 mod hash;
+mod links;
+mod names;
 mod path;
+mod record;
 mod redact;
+mod tape;
+mod text;
 
 use serde_json::Value;
 
+pub use cell::{Cell, Form, cell};
 pub use hash::{canonical, content_hash};
-pub use path::{Fate, NotAnObject, Pattern, change, look_up, open};
-pub use redact::{Sensitive, redact};
-
-/// Reads an answer as JSON.
-///
-/// # Errors
-/// No JSON, or no UTF-8.
-pub fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(bytes)
-}
+pub use links::without_signatures;
+pub use path::{NotAnObject, Pattern, look_up};
+pub use record::{BadValue, Plan, Read, Space};
+pub use redact::{Fields, Rules, Sensitive, redact};
+pub use tape::{Json, Kind, Malformed, Node, Slice, Tape};
 
 /// A value as JSON text: its keys in their order, its numbers as they were written.
 pub fn text(value: &Value) -> String {
     value.to_string()
-}
-
-/// A copy of a value, made here: a derived `clone` is compiled where it is called.
-pub fn copy(value: &Value) -> Value {
-    value.clone()
 }

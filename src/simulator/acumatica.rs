@@ -2,7 +2,7 @@
 //!
 //! Owns: sessions and tokens, `$filter`/`$select`/`$expand`/`$custom`/`$top`/`$skip`, the wrapped shape, the error bodies.
 //! Invariants: nothing expands unless asked, a field of the contract is always there though it may be `{}`, and keys order
-//! every list. Leaves out: writing, actions, inquiries, files and the `OData` feeds.
+//! every list. Of the inquiries it has the account summary. Leaves out: writing, actions, files and the `OData` feeds.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -18,6 +18,7 @@ use crate::clock::SharedClock;
 
 mod entities;
 mod expression;
+mod inquiry;
 mod sessions;
 mod shape;
 
@@ -122,6 +123,12 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
             return declined();
         }
         drop(callers);
+        if let ["entity", "Default", version, inquiry::ACCOUNT_SUMMARY] = segments
+            && request.method == Method::PUT
+        {
+            let firm = self.firm.read().unwrap_or_else(PoisonError::into_inner);
+            return inquiry::account_summary(firm.as_ref(), request, &wanted(request, version));
+        }
         if request.method != Method::GET {
             return http_error(
                 405,
@@ -135,27 +142,30 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
                 if *entity == "Subcontract" && *version < "23.200.001" {
                     return no_entity(entity);
                 }
+                if *entity == inquiry::ACCOUNT_SUMMARY {
+                    return inquiry::blank(&wanted(request, version));
+                }
                 let firm = self.firm.read().unwrap_or_else(PoisonError::into_inner);
                 let Some(rows) = entities::rows(firm.as_ref(), entity) else { return no_entity(entity) };
                 let address = format!("/entity/Default/{version}/{entity}");
                 let rows = if trouble == Some(Trouble::SilentEmpty) { Vec::new() } else { rows };
+                let wanted = wanted(request, version);
                 if key.is_empty() {
-                    self.list(request, entity, rows, &address)
+                    self.list(request, entity, rows, &address, &wanted)
                 } else {
-                    one(request, entity, &rows, key, &address)
+                    one(&wanted, entity, &rows, key, &address)
                 }
             }
             _ => Reply::html(404, "404 - File or directory not found."),
         }
     }
 
-    fn list(&self, request: &Request, entity: &str, mut rows: Vec<Row<'_>>, address: &str) -> Reply {
-        let wanted = wanted(request);
+    fn list(&self, request: &Request, entity: &str, mut rows: Vec<Row<'_>>, address: &str, wanted: &Wanted) -> Reply {
         let filter = match request.query("$filter").filter(|text| !text.is_empty()).map(Expression::parse).transpose() {
             Ok(filter) => filter,
             Err(error) => return http_error(400, "PX.Api.ContractBased.FilterException", &format!("{error:#}")),
         };
-        if let Some(refusal) = self.refuse_query(entity, &wanted, filter.as_ref()) {
+        if let Some(refusal) = self.refuse_query(entity, wanted, filter.as_ref()) {
             return refusal;
         }
         let number = |name| request.query(name).map(str::parse::<usize>).transpose();
@@ -172,7 +182,7 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
         }
         let chosen = choose(&rows, filter.as_ref(), skip, top.unwrap_or(usize::MAX));
         let mut text = String::new();
-        Plan::new(entity, &wanted).write_list(&mut text, &chosen, Some(address));
+        Plan::new(entity, wanted).write_list(&mut text, &chosen, Some(address));
         Reply::json_text(200, text)
     }
 
@@ -237,8 +247,7 @@ fn filtered_field(record: &Value, name: &str) -> Value {
 }
 
 /// One record, by its keys or its id.
-fn one(request: &Request, entity: &str, rows: &[Row<'_>], key: &[&str], address: &str) -> Reply {
-    let wanted = wanted(request);
+fn one(wanted: &Wanted, entity: &str, rows: &[Row<'_>], key: &[&str], address: &str) -> Reply {
     if let Some(name) = wanted.unknown(entity) {
         let text = format!("The given key '{name}' was not present in the dictionary.");
         return http_error(500, "System.Collections.Generic.KeyNotFoundException", &text);
@@ -252,7 +261,7 @@ fn one(request: &Request, entity: &str, rows: &[Row<'_>], key: &[&str], address:
     match found {
         Some(record) => {
             let mut text = String::new();
-            Plan::new(entity, &wanted).write(&mut text, &record, 1, Some(address));
+            Plan::new(entity, wanted).write(&mut text, &record, 1, Some(address));
             Reply::json_text(200, text)
         }
         None => http_error(
@@ -263,12 +272,13 @@ fn one(request: &Request, entity: &str, rows: &[Row<'_>], key: &[&str], address:
     }
 }
 
-fn wanted(request: &Request) -> Wanted {
+fn wanted(request: &Request, version: &str) -> Wanted {
     let list = |name| {
         let text = request.query(name).unwrap_or_default();
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
-    Wanted { select: list("$select"), expand: list("$expand"), custom: list("$custom") }
+    let version = version.to_owned();
+    Wanted { version, select: list("$select"), expand: list("$expand"), custom: list("$custom") }
 }
 
 fn endpoints() -> Value {

@@ -15,6 +15,8 @@
 //! | `billing` | G702 and G703 |
 //! | `connector` | exports from Procore, payments back to it |
 //! | `documents`, `books`, `cash` | the ERP's bills and invoices, its ledgers, its checks and receipts |
+//! | `costs` | the ERP's job costs as direct costs in Procore, budget changes |
+//! | `ledger` | the ERP's calendar, and what accounting enters of its own |
 //! | `faults` | how often what goes wrong, and how it heals |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,10 +30,12 @@ mod books;
 mod cash;
 mod changes;
 mod connector;
+mod costs;
 mod documents;
 mod faults;
 mod invoices;
 mod jobs;
+mod ledger;
 mod life;
 pub mod model;
 mod names;
@@ -40,7 +44,9 @@ mod setup;
 mod tests;
 pub mod truth;
 
+pub(super) use books::{PAYABLE, RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
 pub use faults::FaultRates;
+pub(super) use ledger::RETAINED_EARNINGS;
 pub use truth::{Fault, PaymentVerdict, UnpaidRequisition};
 
 use life::{Event, Job};
@@ -71,6 +77,8 @@ pub struct Firm {
     options: FirmOptions,
     now: DateTime<Utc>,
     rng: ChaCha8Rng,
+    /// The chances of what `ledger` enters: so that it changes nothing of what else happens.
+    ledger_rng: ChaCha8Rng,
     calendar: BTreeMap<(DateTime<Utc>, u64), Event>,
     sequence: u64,
     next_procore_id: ProcoreId,
@@ -99,6 +107,9 @@ pub struct Firm {
     /// ERP budget rows whose balance Procore has not mirrored yet.
     stale_budgets: BTreeSet<String>,
     budget_lines: BTreeMap<String, ProcoreId>,
+    /// Which direct cost a batch of the ERP is, and as of which of its changes.
+    direct_costs: BTreeMap<String, (ProcoreId, DateTime<Utc>)>,
+    next_ordered_id: ProcoreId,
     faults: Vec<Fault>,
     heals: BTreeMap<usize, faults::Heal>,
     crosswalk: Vec<(String, String, String)>,
@@ -121,6 +132,7 @@ impl Firm {
             options,
             now: first_day.and_time(NaiveTime::MIN).and_utc(),
             rng: ChaCha8Rng::seed_from_u64(seed),
+            ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x1ed9e7),
             calendar: BTreeMap::new(),
             sequence: 0,
             next_procore_id: 562_949_953_421_312 + 1_000,
@@ -138,6 +150,8 @@ impl Firm {
             mirrored: BTreeMap::new(),
             stale_budgets: BTreeSet::new(),
             budget_lines: BTreeMap::new(),
+            direct_costs: BTreeMap::new(),
+            next_ordered_id: costs::FIRST_ORDERED_ID,
             faults: Vec::new(),
             heals: BTreeMap::new(),
             crosswalk: Vec::new(),

@@ -12,8 +12,9 @@ pub use super::waivers::{Waiver, WaiverAction};
 
 /// The manifest format that this version writes; it reads all older ones.
 ///
-/// 1: a table's changes and state are one file each. 2: they are lists of files, ascending by key from file to file.
-pub const FORMAT: u32 = 2;
+/// 1: a table's changes and state are one file each. 2: they are lists of files, ascending by key from file to file. 3: change
+/// files carry no Arrow schema.
+pub const FORMAT: u32 = 3;
 
 /// What a commit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

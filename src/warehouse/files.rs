@@ -1,24 +1,27 @@
 //! Parquet files: how rows become bytes, and back, a batch at a time.
 //!
-//! Invariants: zstd, statistics and a bloom filter on the key, sorted by key except in append tables; a file is split before
-//! it outgrows memory; what is read has the SHA-256 that its commit recorded. Encoding, decoding and hashing block: they run
-//! on threads that may. Leaves out: which files there are (`head`), what they mean together (`state`).
+//! Invariants: zstd, sorted by key except in append tables; a file is split before it outgrows memory; what is read has the
+//! SHA-256 that its commit recorded. States are written to be searched (statistics, a bloom filter on the key), change files
+//! to be small. Encoding, decoding and hashing block: they run on threads that may. Leaves out: which files there are
+//! (`head`), what they mean together (`state`).
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -27,12 +30,17 @@ use super::chain::HALF_COPIED;
 use super::commit::DataFile;
 use super::error::Error;
 use super::merge::Batches;
-use super::rows::{HASH, KEY, RAW};
+use super::rows::{HASH, KEY, OP, RAW, timestamp_type};
 use super::state::BATCH_ROWS;
 use super::store::{Store, digest};
 
 /// Rows of one row group: with records of a few kilobytes, some tens of megabytes when encoded.
 const ROW_GROUP_ROWS: usize = 65_536;
+/// A change file of so many rows (by its first batch: a comparison's is full if there is another) is what a table's usual day
+/// comes to.
+const SMALL_ROWS: usize = 1_024;
+/// zstd's level for those: a fifth smaller than the default, and too few bytes for anybody to wait.
+const SMALL_LEVEL: i32 = 15;
 
 /// How much is held in memory, and how large files become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +140,7 @@ impl Fetched {
     pub(super) fn rows(&self, choose: impl FnOnce(&SchemaRef) -> Vec<String>) -> Result<Batches, Error> {
         let failed = || Error::arrow("read", self.path.as_str());
         let local = self.local.try_clone().map_err(Error::io("open", self.path.as_ref()))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(local);
-        let builder = builder.map_err(|error| failed()(ArrowError::from(error)))?;
+        let builder = open_rows(local).map_err(|error| failed()(ArrowError::from(error)))?;
         let names = choose(builder.schema());
         let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().map(String::as_str));
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
@@ -141,6 +148,27 @@ impl Fetched {
         let path = self.path.clone();
         Ok(Box::new(reader.map(move |batch| batch.map_err(Error::arrow("read", path.as_str())))))
     }
+}
+
+/// Opens a file's rows. Change files carry no Arrow schema, and what Parquet makes of UTC has another name than our one type of
+/// moments.
+pub(super) fn open_rows(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let mut metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let is_utc =
+        |kind: &DataType| matches!(kind, DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC");
+    let fields = metadata.schema().fields().iter();
+    let ours = |field: &Field| {
+        if is_utc(field.data_type()) { field.clone().with_data_type(timestamp_type()) } else { field.clone() }
+    };
+    let ours = Schema::new_with_metadata(
+        fields.map(|field| ours(field)).collect::<Vec<_>>(),
+        metadata.schema().metadata().clone(),
+    );
+    if ours != **metadata.schema() {
+        let options = ArrowReaderOptions::new().with_schema(SchemaRef::new(ours));
+        metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)?;
+    }
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
 }
 
 /// Where the files of one table go, and how large they become.
@@ -176,7 +204,7 @@ impl Writer {
             let left = usize::try_from(self.target.limits.file_rows.max(1) - self.rows).unwrap_or(usize::MAX);
             let length = left.min(batch.num_rows() - start);
             let slice = batch.slice(start, length);
-            let mut open = self.open()?;
+            let mut open = self.open(batch.num_rows())?;
             open.write(&slice).map_err(|error| self.failed(error))?;
             start += length;
             self.rows += length as u64;
@@ -194,18 +222,26 @@ impl Writer {
     /// The files written: at least one, be it without rows.
     pub(super) fn finish(mut self) -> Result<Vec<DataFile>, Error> {
         if self.open.is_none() && self.files.is_empty() {
-            self.open = Some(self.open()?);
+            self.open = Some(self.open(0)?);
         }
         self.close()?;
         Ok(self.files)
     }
 
-    fn open(&mut self) -> Result<ArrowWriter<Vec<u8>>, Error> {
+    /// The open file, or a new one, whose first batch has so many rows.
+    fn open(&mut self, rows: usize) -> Result<ArrowWriter<Vec<u8>>, Error> {
         if let Some(open) = self.open.take() {
             return Ok(open);
         }
-        let properties = properties(&self.schema, self.target.is_sorted).map_err(|error| self.failed(error.into()))?;
-        ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&self.schema), Some(properties))
+        let is_change = self.schema.index_of(OP).is_ok();
+        let properties = if is_change && rows <= SMALL_ROWS {
+            small(&self.schema, self.target.is_sorted)
+        } else {
+            properties(&self.schema, self.target.is_sorted)
+        };
+        let properties = properties.map_err(|error| self.failed(error.into()))?;
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(is_change);
+        ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(&self.schema), options)
             .map_err(|error| self.failed(error))
     }
 
@@ -219,21 +255,25 @@ impl Writer {
         Ok(())
     }
 
-    fn failed(&self, error: parquet::errors::ParquetError) -> Error {
+    fn failed(&self, error: ParquetError) -> Error {
         Error::arrow("encode", self.target.folder.as_str())(ArrowError::from(error))
     }
 }
 
-fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
+fn common(schema: &SchemaRef, is_sorted: bool) -> Result<WriterPropertiesBuilder, ArrowError> {
     let key = i32::try_from(schema.index_of(KEY)?).unwrap_or_default();
     let sorting = SortingColumn { column_idx: key, descending: false, nulls_first: false };
-    let column = |name: &str| ColumnPath::from(name);
-    // Records and digests do not repeat and nobody compares them by range: no dictionary, no statistics.
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+    Ok(WriterProperties::builder()
         .set_created_by(concat!("tieout ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_sorting_columns(is_sorted.then(|| vec![sorting]))
+        .set_sorting_columns(is_sorted.then(|| vec![sorting])))
+}
+
+fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
+    let column = |name: &str| ColumnPath::from(name);
+    // Records and digests do not repeat and nobody compares them by range: no dictionary, no statistics.
+    let properties = common(schema, is_sorted)?
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_column_bloom_filter_enabled(column(KEY), true)
         // The most there can be: a filter is folded to what its keys need.
         .set_column_bloom_filter_max_ndv(column(KEY), ROW_GROUP_ROWS as u64)
@@ -242,6 +282,18 @@ fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, A
         .set_column_statistics_enabled(column(RAW), EnabledStatistics::None)
         .set_column_dictionary_enabled(column(HASH), false)
         .set_column_statistics_enabled(column(HASH), EnabledStatistics::None)
+        .build();
+    Ok(properties)
+}
+
+/// For a file of which every reader wants every row: without what helps to skip some, which would be most of its bytes.
+fn small(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
+    let properties = common(schema, is_sorted)?
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(SMALL_LEVEL)?))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from(KEY), EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
         .build();
     Ok(properties)
 }

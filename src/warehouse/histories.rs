@@ -8,14 +8,16 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use tempfile::TempDir;
 
+use super::commit::Head;
 use super::diff::is_mass_deletion;
 use super::files::{Disk, Limits};
 use super::read::{TableFiles, Wanted};
-use super::rows::{ColumnType, HASH_BEFORE, ReadMode, TableInput};
+use super::rows::{ColumnType, HASH_BEFORE, ReadMode, TableInput, changes_schema};
 use super::testing::{Plain, batch, bills, columns, commit, input, plain, prepare, seeds};
 use super::tests::empty;
-use super::{Projections, ReadRecords, Warehouse};
+use super::{Projections, ReadRecords, VerifyOptions, Warehouse};
 
 /// One run: rows as (key, scope, content), which of the three scopes were complete, whether it was a full read.
 type Run = (Vec<(u8, u8, u8)>, [bool; 3], bool);
@@ -237,11 +239,70 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A copy of a warehouse that an older version wrote; it verifies.
+async fn of_format(number: u32) -> (TempDir, Warehouse) {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = format!("tests/fixtures/format-{number}");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(kept), folder.path());
+    let warehouse = Warehouse::open(folder.path().to_str().unwrap()).await.unwrap();
+    let verification = warehouse.verify(&VerifyOptions::new(true)).await.unwrap();
+    assert!(verification.findings.is_empty() && verification.proven_states > 0, "{verification:?}");
+    (folder, warehouse)
+}
+
+#[tokio::test]
+async fn a_warehouse_of_format_2_is_read_and_goes_on() {
+    let (_folder, warehouse) = of_format(2).await;
+    let columns = vec![("number".to_owned(), ColumnType::Int64)];
+    let numbers = async |commit: u64| {
+        let head = warehouse.head().await.unwrap();
+        let batches = warehouse.read_state(&head, commit, "procore", "bills").await.unwrap();
+        let numbers = batches
+            .iter()
+            .flat_map(|batch| batch.column_by_name("number").unwrap().as_primitive::<Int64Type>().values().to_vec());
+        numbers.collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(1).await, vec![1; 400]);
+    assert_eq!(numbers(2).await, vec![2; 400]);
+    // One row changes: its file is of the new format, after those of the old one.
+    let head = warehouse.head().await.unwrap();
+    let mut read = warehouse.read_state(&head, 1, "procore", "bills").await.unwrap();
+    let first = read.swap_remove(0).slice(0, 1);
+    let input_columns = (0..first.num_columns() - 1).collect::<Vec<_>>();
+    let batches = vec![first.project(&input_columns).unwrap()];
+    let mode = ReadMode::Incremental;
+    let changed = commit(&warehouse, TableInput { columns, mode, batches, ..input(&[], &[""]) }).await;
+    assert_eq!((changed.updated, changed.rows, changed.changes.len()), (1, 400, 1));
+    let now = numbers(3).await;
+    assert_eq!((now[0], &now[1..]), (1, &vec![2; 399][..]));
+    let head = warehouse.head().await.unwrap();
+    let history = warehouse.read_changes(&head, 3, "procore", "bills").await.unwrap();
+    assert_eq!(history[0].schema(), changes_schema(&changed_columns(&head)));
+    let verification = warehouse.verify(&VerifyOptions::new(true)).await.unwrap();
+    assert!(verification.findings.is_empty(), "{verification:?}");
+}
+
+fn changed_columns(head: &Head) -> Vec<(String, ColumnType)> {
+    head.columns(head.number(), "procore", "bills")
+}
+
+#[tokio::test]
+async fn a_days_changes_take_little_more_than_their_rows() {
+    let (_folder, warehouse) = empty().await;
+    let keys: Vec<String> = (0..3_000).map(|key| format!("{key:06}")).collect();
+    let mut rows: Vec<Plain<'_>> = keys.iter().map(|key| (key.as_str(), "1", 1)).collect();
+    commit(&warehouse, input(&rows, &["1"])).await;
+    rows[1_500].2 = 2;
+    let table = commit(&warehouse, input(&rows, &["1"])).await;
+    assert_eq!(table.updated, 1);
+    assert!(table.changes[0].bytes < 1_800, "{} bytes for one row", table.changes[0].bytes);
+    let verification = warehouse.verify(&VerifyOptions::new(true)).await.unwrap();
+    assert!(verification.findings.is_empty(), "{verification:?}");
+}
+
 #[tokio::test]
 async fn a_warehouse_of_format_1_is_read_and_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1"), folder.path());
-    let warehouse = Warehouse::open(folder.path().to_str().unwrap()).await.unwrap();
+    let (folder, warehouse) = of_format(1).await;
     let row = |key: &str, scope: &str, amount, commit| (key.to_owned(), scope.to_owned(), amount, commit);
     let (a, b, c) = (row("a", "1", 100, 1), row("b", "1", 250, 1), row("c", "2", -50, 1));
     let changed = row("b", "1", 300, 2);

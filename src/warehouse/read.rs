@@ -4,7 +4,7 @@
 //! column that a file lacks, or has in another type, is read from the record beside it. Every file is checked against its
 //! SHA-256 before its first row leaves. Leaves out: which files these are (`head`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
@@ -28,8 +28,8 @@ type Kept = Mutex<BTreeMap<String, Arc<Fetched>>>;
 /// What changed of a table since its nearest state.
 #[derive(Debug, Default)]
 pub struct SinceState {
-    /// The keys of all rows that changed: those of the state do not stand any more.
-    pub keys: HashSet<String>,
+    /// The keys of all rows that changed, ascending: those of the state do not stand any more.
+    pub keys: Vec<String>,
     /// The rows that stand instead, ascending by key; none for a key that was closed.
     pub rows: Vec<RecordBatch>,
 }

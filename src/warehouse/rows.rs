@@ -178,7 +178,7 @@ pub enum CoverageStatus {
     NotFound,
     /// The read failed; see the error.
     Failed,
-    /// Some records are missing: a page lost, a record rejected, a total that does not match.
+    /// Some records or values are missing: a page lost, a record rejected, a value that is none, a total that does not match.
     Partial,
 }
 
@@ -240,14 +240,21 @@ pub struct Coverage {
     pub error: Option<String>,
 }
 
-/// A record that could not become a row: kept with its reason and text, never dropped in silence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A record that could not become a row, or a value of a row that is none in its column's type: told with its reason, never
+/// dropped in silence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reject {
     /// The scope it was listed under.
     pub scope: String,
-    /// Why it is no row: the column and the value.
+    /// The key of its row, if it has one.
+    pub key: Option<String>,
+    /// The column whose value is none.
+    pub field: Option<String>,
+    /// The value as received, redacted.
+    pub value: Option<String>,
+    /// Why it is no row or no value.
     pub reason: String,
-    /// The record as received, redacted.
+    /// The record as received, redacted; empty where a row holds it.
     pub raw: String,
 }
 
@@ -257,7 +264,7 @@ pub struct Drift {
     /// The field's path.
     pub field: String,
     /// `missing` (declared, in no record), `unmapped` (in records from the first, not known to the manifest), `new` (the same,
-    /// but not there before) or `type` (of another kind than declared or told before).
+    /// but not there before), `type` (of another kind than declared or told before) or `word` (a status that no view knows).
     pub kind: String,
     /// One sentence with an example.
     pub detail: String,

@@ -147,7 +147,7 @@ fn order(batches: &[RecordBatch], duplicates: &mut Vec<Reject>) -> Result<Vec<(u
 fn duplicate(batch: &RecordBatch, row: usize, key: &str) -> Reject {
     let text = |name| text_at(batch, name, row).unwrap_or_default().to_owned();
     let reason = format!("key `{key}` came more than once in this run; the last one is kept");
-    Reject { scope: text(SCOPE), reason, raw: text(RAW) }
+    Reject { scope: text(SCOPE), reason, raw: text(RAW), ..Reject::default() }
 }
 
 fn spill_sorted(batches: Vec<RecordBatch>, duplicates: &mut Vec<Reject>) -> Result<Fetched, Error> {

@@ -3,7 +3,7 @@
 //! Invariants: rows come out ascending by key, a key once; sums are exact integers scaled by ten, never floats. Leaves out:
 //! reading and writing files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub(super) struct Fold {
     gather: Gather,
     /// The last row seen: a later input may have its key too.
     pending: Option<(Arc<Keyed>, usize)>,
-    /// All keys seen, those of deletions too, if anybody wants them.
-    keys: Option<HashSet<String>>,
+    /// All keys seen, those of deletions too, ascending, if anybody wants them.
+    keys: Option<Vec<String>>,
     is_done: bool,
 }
 
@@ -37,18 +37,23 @@ impl Fold {
 
     /// The same, noting every key that comes by.
     pub(super) fn noting_keys(self) -> Self {
-        Self { keys: Some(HashSet::new()), ..self }
+        Self { keys: Some(Vec::new()), ..self }
     }
 
-    /// The keys noted.
-    pub(super) fn into_keys(self) -> HashSet<String> {
+    /// The keys noted: ascending, each once.
+    pub(super) fn into_keys(self) -> Vec<String> {
         self.keys.unwrap_or_default()
     }
 
     fn step(&mut self) -> Result<Option<RecordBatch>, Error> {
         while let Some(run) = self.merge.next()? {
             if let Some(keys) = &mut self.keys {
-                keys.extend(run.rows.clone().map(|row| run.batch.keys.value(row).to_owned()));
+                for key in run.rows.clone().map(|row| run.batch.keys.value(row)) {
+                    // A key that changed twice comes by twice, one right after the other.
+                    if keys.last().is_none_or(|last| last != key) {
+                        keys.push(key.to_owned());
+                    }
+                }
             }
             if let Some((batch, row)) = self.pending.take()
                 && batch.keys.value(row) != run.batch.keys.value(run.rows.start)

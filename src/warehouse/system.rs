@@ -76,7 +76,7 @@ pub fn coverage_input(inputs: &[TableInput], previous: &[RecordBatch]) -> Result
     .into_input()
 }
 
-/// The records of a run that could not become rows, to append.
+/// The records and values of a run that could not become rows and cells, to append.
 pub fn rejects_input(inputs: &[TableInput], at: DateTime<Utc>) -> Result<TableInput, Error> {
     let rejects: Vec<_> = inputs.iter().flat_map(|input| input.rejects.iter().map(move |it| (input, it))).collect();
     let columns = vec![
@@ -84,7 +84,14 @@ pub fn rejects_input(inputs: &[TableInput], at: DateTime<Utc>) -> Result<TableIn
         ("table_name", ColumnType::Text, texts(rejects.iter().map(|(input, _)| Some(input.table.as_str())))),
         ("scope", ColumnType::Text, texts(rejects.iter().map(|(_, it)| Some(it.scope.as_str())))),
         ("reason", ColumnType::Text, texts(rejects.iter().map(|(_, it)| Some(it.reason.as_str())))),
-        ("raw", ColumnType::Text, texts(rejects.iter().map(|(_, it)| Some(it.raw.as_str())))),
+        (
+            "raw",
+            ColumnType::Text,
+            texts(rejects.iter().map(|(_, it)| Some(it.raw.as_str()).filter(|raw| !raw.is_empty()))),
+        ),
+        ("key", ColumnType::Text, texts(rejects.iter().map(|(_, it)| it.key.as_deref()))),
+        ("field", ColumnType::Text, texts(rejects.iter().map(|(_, it)| it.field.as_deref()))),
+        ("value", ColumnType::Text, texts(rejects.iter().map(|(_, it)| it.value.as_deref()))),
     ];
     appended("rejects", rejects.len(), at, columns).into_input()
 }

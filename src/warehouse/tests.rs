@@ -334,7 +334,7 @@ async fn whatever_is_tampered_with_is_named() {
     assert_ne!(changed.as_bytes(), kept);
     std::fs::write(manifest(2), &changed).unwrap();
     refused("3.json").await;
-    std::fs::write(manifest(2), changed.replacen("\"format\":2", "\"format\":9", 1)).unwrap();
+    std::fs::write(manifest(2), changed.replacen("\"format\":3", "\"format\":9", 1)).unwrap();
     // A newer version's is no damage: it has an error of its own.
     let error = Warehouse::open(path).await.unwrap().head().await.unwrap_err();
     let Error::Newer { file, found: 9, .. } = &error else { unreachable!("{error}") };

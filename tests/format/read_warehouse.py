@@ -37,7 +37,7 @@ def moment(text):
 def chain(root):
     """The manifests, each with the hash of its bytes, after the checks of "To verify", 1."""
     identity = json.loads((root / "tieout.json").read_bytes())
-    check(identity["format"] in (1, 2), "tieout.json: format", identity["format"])
+    check(identity["format"] in (1, 2, 3), "tieout.json: format", identity["format"])
     commits, digests, parent, before = [], [], "", None
     for number, path in enumerate(sorted((root / "commits").glob("*.json")), start=1):
         data = path.read_bytes()
@@ -69,7 +69,7 @@ def check_checkpoints(root, digests):
 
 
 def files(found):
-    """Files as format 2 lists them, or the one file of format 1."""
+    """Files as format 2 and later list them, or the one file of format 1."""
     return [found] if isinstance(found, dict) else (found or [])
 
 

@@ -4,6 +4,7 @@ mod export;
 mod lives;
 mod luck;
 mod pinned;
+mod privacy;
 mod resume;
 mod toy;
 mod verify;

@@ -4,11 +4,15 @@
 
 mod acumatica;
 mod belief;
+mod drift;
 mod parts;
+mod privacy;
+mod procore;
 mod quota;
 mod recheck;
 mod server;
 mod staging;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,7 +87,7 @@ async fn truncated_json_for_ever_is_a_failure_not_an_empty_list() {
 }
 
 #[tokio::test]
-async fn records_that_are_no_rows_become_rejects() {
+async fn values_that_are_none_and_records_that_are_no_rows_are_told() {
     let server = serve(|seen| match seen.path.as_str() {
         "/projects" => ok(r#"[{"id":1}]"#),
         "/contracts" => ok(r#"[{"id":1,"total":"12abc"},{"id":null,"total":"1"},{"id":3,"total":7.10}]"#),
@@ -92,12 +96,18 @@ async fn records_that_are_no_rows_become_rejects() {
     .await;
     let outcome = extract(&server, &format!("{SYSTEM}{CONTRACTS}")).await;
     let contracts = table(&outcome, "contracts");
-    let reasons: Vec<&str> = contracts.rejects.iter().map(|reject| reject.reason.as_str()).collect();
-    assert_eq!(reasons, ["column `total`: \"12abc\" is no decimal(18,2)", "key column `id` is null or empty"]);
-    assert_eq!(contracts.rejects[0].raw, r#"{"id":1,"total":"12abc"}"#);
+    let told: Vec<_> = contracts
+        .rejects
+        .iter()
+        .map(|it| (it.key.as_deref(), it.field.as_deref(), it.value.as_deref(), it.reason.as_str(), it.raw.as_str()))
+        .collect();
+    let bad_value = (Some("1"), Some("total"), Some("\"12abc\""), "column `total`: \"12abc\" is no decimal(18,2)", "");
+    let no_key = (None, Some("id"), None, "key column `id` is null or empty", r#"{"id":null,"total":"1"}"#);
+    assert_eq!(told, [bad_value, no_key]);
     assert_eq!(
         (rows(&outcome, "contracts"), coverage(&outcome, "contracts", "1").status),
-        (1, CoverageStatus::Partial)
+        (2, CoverageStatus::Partial),
+        "a row whose value is none stays"
     );
 }
 

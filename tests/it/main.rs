@@ -1,6 +1,7 @@
 //! The integration tests: one binary, because DataFusion links slowly.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its test functions do")]
 
+mod acumatica;
 mod cli;
 mod crash;
 mod extract;

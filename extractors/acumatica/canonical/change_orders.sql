@@ -7,6 +7,7 @@
 -- whether it is released are two questions.
 -- A reference with neither revenue nor commitments nor cost is a change of time only: prime, 0.00. One with cost alone moves the
 -- project's own budget, and is on no contract.
+-- Approved when the last approval of it was given, else on the approval date of the screen, which counts to its end; while it is approved.
 -- Headers stand in where the lines of a list did not come: the amount is known, the contract is not.
 
 with orders as (
@@ -97,6 +98,18 @@ projects as (
 
     select trim(project_id) as project_id, nullif(trim(project_currency), '') as currency from source.projects
 
+),
+
+approvals as (
+
+    select
+        trim(ref_nbr) as reference,
+        max(case when date = date_trunc('day', date) then end_of_day(cast(date as date)) else date end) as approved_at,
+        max(coalesce(nullif(trim(approved_by_name), ''), nullif(trim(approved_by), ''))) as approved_by
+    from source.change_order_approvals
+    where lower(trim(status)) = 'approved'
+    group by 1
+
 )
 
 select
@@ -121,9 +134,15 @@ select
         when 'cancelled' then 'void'
         else 'pending'
     end as approval_status,
+    case
+        when lower(trim(orders.status)) in ('open', 'accepted by owner', 'cost budget released', 'closed')
+            then coalesce(approvals.approved_at, end_of_day(orders.approval_date))
+    end as approved_at,
+    approvals.approved_by,
     parts.amount,
     parts.schedule_impact_days,
     coalesce(parts.currency, projects.currency) as currency
 from (select * from prime union all select * from commitment) as parts
 inner join orders on parts.reference = orders.reference
 left join projects on trim(orders.project_id) = projects.project_id
+left join approvals on parts.reference = approvals.reference

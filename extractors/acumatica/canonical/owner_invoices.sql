@@ -9,7 +9,7 @@
 --   amount 900.00, with retainage 1000.00 → gross 1000.00, retainage 100.00, net 900.00.
 -- A retainage release bills nothing new: gross 0.00, retainage −100.00, net 100.00.
 -- The contract is the project (see prime_contracts.sql). The application's number is on the pro forma that became this invoice; of a
--- corrected one the newest revision.
+-- corrected one the newest revision. Its approval is the invoice's: AR documents tell none of their own. Of the G702 it prints line 8.
 -- Paid = released applications of payments that were not voided (see payments.sql); one settled by a credit memo or written off is not
 -- paid.
 
@@ -27,13 +27,25 @@ with invoices as (
 
 pro_formas as (
 
-    select concat(trim(ar_doc_type), '|', trim(ar_ref_nbr)) as record_id, try_cast(trim(application_nbr) as bigint) as application_number,
-        nullif(trim(currency_id), '') as currency,
+    select concat(trim(ar_doc_type), '|', trim(ar_ref_nbr)) as record_id, trim(ref_nbr) as ref_nbr,
+        try_cast(trim(application_nbr) as bigint) as application_number, nullif(trim(currency_id), '') as currency, amount_due,
         row_number() over (
             partition by trim(ar_doc_type), trim(ar_ref_nbr) order by last_modified_date_time desc nulls last, ref_nbr desc
         ) as position
     from source.pro_forma_invoices
     where nullif(trim(ar_ref_nbr), '') is not null
+
+),
+
+approvals as (
+
+    select
+        trim(ref_nbr) as ref_nbr,
+        max(case when date = date_trunc('day', date) then end_of_day(cast(date as date)) else date end) as approved_at,
+        max(coalesce(nullif(trim(approved_by_name), ''), nullif(trim(approved_by), ''))) as approved_by
+    from source.pro_forma_approvals
+    where lower(trim(status)) = 'approved'
+    group by 1
 
 ),
 
@@ -157,13 +169,17 @@ select
         when 'cancelled' then 'void'
         else 'pending'
     end as approval_status,
+    case when lower(trim(measured.status)) in ('open', 'closed') then approvals.approved_at end as approved_at,
+    approvals.approved_by,
     measured.net_amount + measured.retainage_amount as gross_amount,
     measured.retainage_amount,
     measured.tax_total * measured.sign as tax_amount,
     measured.net_amount,
+    pro_formas.amount_due as current_payment_due,
     case when measured.is_released then coalesce(paid.amount, 0) * measured.sign else cast(0 as decimal(24, 6)) end as paid_amount,
     case when measured.is_released then measured.balance * measured.sign else cast(0 as decimal(24, 6)) end as open_balance,
     coalesce(nullif(trim(measured.currency_id), ''), pro_formas.currency) as currency
 from measured
 left join pro_formas on measured.record_id = pro_formas.record_id and pro_formas.position = 1
+left join approvals on pro_formas.ref_nbr = approvals.ref_nbr
 left join paid on measured.record_id = paid.record_id

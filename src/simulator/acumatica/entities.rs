@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::simulator::firm::model::{AcumaticaDatabase, Cents, Rate};
@@ -53,6 +53,7 @@ pub(super) fn rows<'a>(database: &'a AcumaticaDatabase, entity: &str) -> Option<
         "ProFormaInvoice" => lazily(&database.pro_formas, documents::pro_forma),
         "ProjectTransaction" => lazily(&database.project_transactions, ledger::project_transaction),
         "JournalTransaction" => lazily(&database.journal_transactions, ledger::journal),
+        "FinancialPeriod" => lazily(&database.financial_years, ledger::financial_year),
         _ => return None,
     })
 }
@@ -76,7 +77,7 @@ fn guid(note_id: &str) -> Value {
 }
 
 /// Money as a JSON number, with two or four decimals but always its value.
-fn money(amount: Cents) -> Value {
+pub(super) fn money(amount: Cents) -> Value {
     let zeros = if amount.0 % 200 == 0 { "00" } else { "" };
     number(&format!("{amount}{zeros}"))
 }
@@ -104,6 +105,17 @@ fn day_or_null(date: Option<NaiveDate>) -> Value {
 
 fn moment(at: DateTime<Utc>) -> Value {
     Value::String(at.to_rfc3339_opts(SecondsFormat::AutoSi, false))
+}
+
+/// The approvals of a document that was approved on `date`.
+fn approvals(date: Option<NaiveDate>) -> Value {
+    let approved = |date| {
+        json!({
+            "Approver": "EP0004", "ApproverName": "Maria Alvarez", "ApprovedBy": "EP0004",
+            "ApprovedByName": "Maria Alvarez", "Date": day(date), "Status": "Approved",
+        })
+    };
+    Value::Array(date.into_iter().map(approved).collect())
 }
 
 /// The fields that `$custom` shows, reachable through each of `views`.

@@ -1,7 +1,8 @@
 //! The contract shape: which fields a caller gets, and how each is wrapped.
 //!
 //! Every field of the contract is there, `{"value": x}` or `{}`; linked entities and details only when expanded; fields
-//! outside the contract only when named by `$custom`. `schema.json` is the contract (Default/24.200.001).
+//! outside the contract only when named by `$custom`. `schema.json` is the contract (Default/24.200.001); older versions lack
+//! some of it, and the newest writes business dates without a time.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,9 +16,27 @@ type Types = BTreeMap<String, BTreeMap<String, String>>;
 static SCHEMA: LazyLock<Types> =
     LazyLock::new(|| serde_json::from_str(include_str!("schema.json")).unwrap_or_default());
 
+/// What came into the contract after its oldest version: type, field, version.
+const SINCE: [(&str, &str, &str); 4] = [
+    ("Project", "Retainage", "23.200.001"),
+    ("AccountGroup", "LastModifiedDateTime", "23.200.001"),
+    ("Customer", "Email", "23.200.001"),
+    ("Bill", "IsTaxValid", "23.200.001"),
+];
+
+/// The version from which on business dates come without a time.
+const DATE_ONLY: &str = "25.200.001";
+
+/// Whether a version of the contract has a field of a type.
+fn has(version: &str, type_name: &str, field: &str) -> bool {
+    !SINCE.iter().any(|(of, name, since)| *of == type_name && *name == field && version < *since)
+}
+
 /// What a caller wants of each record.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
+    /// The version of the contract that is asked.
+    pub(super) version: String,
     /// `$select`; empty for all.
     pub(super) select: Vec<String>,
     /// `$expand`.
@@ -58,6 +77,8 @@ pub(super) struct Plan {
     details: Vec<(&'static str, Plan)>,
     /// View, then its fields with their `View.Field`.
     custom: Vec<(String, Vec<(String, String)>)>,
+    /// Business dates are written without a time.
+    is_date_only: bool,
 }
 
 impl Plan {
@@ -67,8 +88,11 @@ impl Plan {
     }
 
     fn under(type_name: &str, wanted: &Wanted, prefix: &str) -> Self {
-        let mut plan = Self { scalars: Vec::new(), linked: Vec::new(), details: Vec::new(), custom: Vec::new() };
-        for (name, field_type) in fields(type_name).into_iter().flatten() {
+        let is_date_only = wanted.version.as_str() >= DATE_ONLY;
+        let (scalars, linked, details, custom) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Self { scalars, linked, details, custom, is_date_only };
+        let known = fields(type_name).into_iter().flatten();
+        for (name, field_type) in known.filter(|(name, _)| has(&wanted.version, type_name, name)) {
             let path = format!("{prefix}{name}");
             if is_scalar(field_type) {
                 if wanted.selects(&path) {
@@ -108,7 +132,11 @@ impl Plan {
                 None | Some(Value::Null) => out.push_str("{}"),
                 Some(value) => {
                     out.push_str("{\"value\":");
-                    push_scalar(out, value);
+                    let day = value.as_str().filter(|_| self.is_date_only).and_then(|text| text.strip_suffix(MIDNIGHT));
+                    match day {
+                        Some(day) => push_scalar(out, &Value::from(day)),
+                        None => push_scalar(out, value),
+                    }
                     out.push('}');
                 }
             }
@@ -165,6 +193,9 @@ impl Plan {
     }
 }
 
+/// What follows the day in a business date.
+const MIDNIGHT: &str = "T00:00:00+00:00";
+
 fn push_key(out: &mut String, name: &str) {
     out.push_str(",\"");
     out.push_str(name);
@@ -204,6 +235,10 @@ impl Wanted {
     pub(super) fn unknown(&self, type_name: &str) -> Option<&str> {
         let system = |path: &&String| matches!(path.as_str(), "id" | "rowNumber" | "note" | "custom" | "files");
         let named = self.select.iter().chain(&self.expand).filter(|path| !system(path));
-        named.map(String::as_str).find(|path| field_type(type_name, path).is_none())
+        let is_known = |path: &str| {
+            let first = path.split('/').next().unwrap_or_default();
+            has(&self.version, type_name, first) && field_type(type_name, path).is_some()
+        };
+        named.map(String::as_str).find(|path| !is_known(path))
     }
 }

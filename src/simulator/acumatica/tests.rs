@@ -341,6 +341,7 @@ pub(in crate::simulator) fn unknown_names(database: &AcumaticaDatabase) -> BTree
         "ProFormaInvoice",
         "ProjectTransaction",
         "JournalTransaction",
+        "FinancialPeriod",
     ] {
         let rows = entities::rows(database, entity).unwrap();
         for row in rows {

@@ -17,11 +17,13 @@ use super::setup::OVERHEAD;
 
 /// The code of what belongs to no project.
 pub(super) const NO_PROJECT: &str = "X";
-pub(super) const RECEIVABLE: &str = "11000";
-pub(super) const RETAINAGE_RECEIVABLE: &str = "11100";
-pub(super) const PAYABLE: &str = "20000";
-pub(super) const RETAINAGE_PAYABLE: &str = "20100";
+pub(in crate::simulator) const RECEIVABLE: &str = "11000";
+pub(in crate::simulator) const RETAINAGE_RECEIVABLE: &str = "11100";
+pub(in crate::simulator) const PAYABLE: &str = "20000";
+pub(in crate::simulator) const RETAINAGE_PAYABLE: &str = "20100";
 pub(super) const CASH: &str = "10100";
+/// Sales tax that vendors charge is a cost of the office.
+const TAX: &str = "60200";
 const CLEARING: &str = "21000";
 pub(super) const REVENUE: &str = "40000";
 
@@ -49,6 +51,7 @@ impl Firm {
             }
             journal.push(entry);
         }
+        journal.push(entry(TAX, NO_PROJECT, None, signed(bill.tax_total, sign)));
         journal.push(entry(PAYABLE, NO_PROJECT, None, -signed(bill.amount, sign)));
         journal.push(entry(RETAINAGE_PAYABLE, NO_PROJECT, None, -signed(bill.retainage_total, sign)));
         self.post_costs("AP", &batch, &bill.description, Some((bill.doc_type, &bill.reference_nbr)), costs);
@@ -182,7 +185,7 @@ impl Firm {
         ErpProjectTransactionLine {
             transaction_id: self.next_number("project transaction line"),
             date,
-            fin_period: period(date),
+            fin_period: self.posting_period(date),
             project: entry.project.clone(),
             project_task: TASK.to_owned(),
             cost_code: code,
@@ -255,7 +258,7 @@ impl Firm {
             module,
             ledger_id: "ACTUAL",
             branch_id: "MAIN",
-            post_period: period(date),
+            post_period: self.posting_period(date),
             transaction_date: date,
             status: "Posted",
             hold: false,

@@ -221,7 +221,7 @@ impl Firm {
     }
 
     /// Debits one account and credits another; turned round for a negative amount.
-    fn post_pair(
+    pub(super) fn post_pair(
         &mut self,
         module: &'static str,
         date: NaiveDate,
@@ -351,7 +351,7 @@ impl Firm {
     }
 }
 
-fn memo_line(amount: Cents) -> ErpInvoiceLine {
+pub(super) fn memo_line(amount: Cents) -> ErpInvoiceLine {
     ErpInvoiceLine {
         line_nbr: 1,
         project_task: None,

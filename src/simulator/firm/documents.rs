@@ -332,6 +332,24 @@ impl Firm {
             last_modified_at: self.now,
         };
         self.acumatica.pro_formas.insert(ref_nbr, record);
+        self.match_pro_forma(invoice);
+    }
+
+    /// A pro forma bills what its AR invoice does, line by line.
+    fn match_pro_forma(&mut self, invoice: &ErpInvoice) {
+        let now = self.now;
+        let of_invoice = |form: &&mut ErpProForma| form.ar_ref_nbr.as_ref() == Some(&invoice.reference_nbr);
+        let Some(form) = self.acumatica.pro_formas.values_mut().find(of_invoice) else { return };
+        for (line, detail) in form.progress_billing.iter_mut().zip(&invoice.details) {
+            line.amount_to_invoice = detail.amount;
+            line.amount = detail.amount - line.stored_material;
+            line.retainage_amount = detail.retainage_amount;
+        }
+        form.progress_billing_total = form.progress_billing.iter().map(|line| line.amount_to_invoice).sum();
+        form.invoice_total = form.progress_billing_total + form.tax_total;
+        form.retainage_total = form.progress_billing.iter().map(|line| line.retainage_amount).sum();
+        form.amount_due = form.invoice_total - form.retainage_total;
+        form.last_modified_at = now;
     }
 
     pub(super) fn release_invoice(&mut self, invoice: ErpInvoice) {
@@ -348,6 +366,7 @@ impl Firm {
         }
         self.post_invoice(&old, -1);
         self.post_invoice(&correct, 1);
+        self.match_pro_forma(&correct);
         let now = self.now;
         self.acumatica.invoices.insert(key, ErpInvoice { last_modified_at: now, ..correct });
         true
@@ -355,9 +374,10 @@ impl Firm {
 }
 
 impl ErpBill {
-    /// Adds the lines up.
+    /// Adds the lines and the tax up.
     pub(super) fn total(&mut self) {
-        self.amount_with_retainage = self.details.iter().map(|line| line.amount).sum();
+        let lines: Cents = self.details.iter().map(|line| line.amount).sum();
+        self.amount_with_retainage = lines + self.tax_total;
         self.retainage_total = self.details.iter().map(|line| line.retainage_amount).sum();
         self.retainage_unreleased = self.retainage_total - self.retainage_released;
         self.amount = self.amount_with_retainage - self.retainage_total;

@@ -254,6 +254,7 @@ impl Firm {
                 line.updated_at = now;
             }
         }
+        self.mirror_direct_costs();
     }
 
     /// The Procore project and the ERP's number of a project.

@@ -28,6 +28,8 @@ pub(super) enum Event {
     JobCosts(usize),
     FinishJob(usize),
     Overhead,
+    /// Accounting's own month.
+    Ledger,
     VendorsDrift,
     /// A document goes to the ERP; the fault that this heals, if any.
     Export(Export, Option<usize>),
@@ -37,6 +39,7 @@ pub(super) enum Event {
     MirrorPayment(String, String),
     UnmirrorPayment(String, String),
     MirrorBudgets,
+    ReviseBudget(usize),
     Heal(usize),
 }
 
@@ -97,6 +100,7 @@ impl Firm {
             Event::JobCosts(job) => self.post_job_costs(job),
             Event::FinishJob(job) => self.finish_job(job),
             Event::Overhead => self.post_overhead(),
+            Event::Ledger => self.keep_ledger(),
             Event::VendorsDrift => self.let_vendors_drift(),
             Event::Export(export, fault) => self.export(export, fault),
             Event::PayBill(key, whole) => self.pay_bill(&key, whole),
@@ -105,6 +109,7 @@ impl Firm {
             Event::MirrorPayment(payment, document) => self.mirror_payment(&payment, &document),
             Event::UnmirrorPayment(payment, document) => self.unmirror_payment(&payment, &document),
             Event::MirrorBudgets => self.mirror_budgets(),
+            Event::ReviseBudget(job) => self.revise_budget(job),
             Event::Heal(fault) => self.heal(fault),
         }
     }
@@ -117,6 +122,8 @@ impl Firm {
             let at = self.days_on(2, 45);
             self.schedule(at, Event::Commit(index));
         }
+        let at = (start + Days::new(75)).and_time(chrono::NaiveTime::MIN).and_utc() + chrono::TimeDelta::hours(15);
+        self.schedule(at, Event::ReviseBudget(index));
         let first = start.with_day(1).unwrap_or(start);
         for month in 0..months {
             let offset = Months::new(u32::try_from(month).unwrap_or_default());

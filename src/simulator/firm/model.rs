@@ -10,14 +10,18 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
 mod acumatica;
+mod acumatica_calendar;
 mod acumatica_documents;
 mod procore;
 mod procore_billing;
+mod procore_costs;
 
 pub use acumatica::*;
+pub use acumatica_calendar::*;
 pub use acumatica_documents::*;
 pub use procore::*;
 pub use procore_billing::*;
+pub use procore_costs::*;
 
 /// A Procore id: 15 digits, greater than 2^49.
 pub type ProcoreId = i64;

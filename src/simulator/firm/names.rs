@@ -129,13 +129,14 @@ pub(super) const COST_TYPES: [(&str, &str, &str, &str); 5] = [
 type Account = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, bool);
 
 /// The chart of accounts: code, name, type, class, account group, whether it is cash.
-pub(super) const ACCOUNTS: [Account; 14] = [
+pub(super) const ACCOUNTS: [Account; 15] = [
     ("10100", "Operating cash", "Asset", "CASH", None, true),
     ("11000", "Accounts receivable", "Asset", "AR", None, false),
     ("11100", "Retainage receivable", "Asset", "AR", None, false),
     ("20000", "Accounts payable", "Liability", "AP", None, false),
     ("20100", "Retainage payable", "Liability", "AP", None, false),
     ("21000", "Payroll and equipment clearing", "Liability", "LIAB", None, false),
+    ("32000", "Retained earnings", "Liability", "RETEARN", None, false),
     ("40000", "Contract revenue", "Income", "SALES", Some("REV"), false),
     ("50100", "Job labor", "Expense", "COGS", Some("L"), false),
     ("50200", "Job material", "Expense", "COGS", Some("M"), false),

@@ -25,12 +25,14 @@ impl Firm {
             self.set_up_job(index);
         }
         self.set_up_demo_project(before);
+        self.set_up_ledger(before);
         for month in 0..self.options.months.max(1) + 24 {
             let Some(start) = first_day.date_naive().checked_add_months(Months::new(month)) else { break };
             let at = self.office(start + Days::new(4));
             self.schedule(at, Event::VendorsDrift);
             let at = self.office(start + Days::new(9));
             self.schedule(at, Event::Overhead);
+            self.schedule(super::ledger::morning(start + Days::new(11)), Event::Ledger);
         }
     }
 
@@ -195,7 +197,7 @@ impl Firm {
         self.erp_vendors.insert(vendor, key.to_owned());
     }
 
-    fn erp_vendor(
+    pub(super) fn erp_vendor(
         &mut self,
         key: &str,
         name: &str,

@@ -76,7 +76,9 @@ pub(super) fn filter(records: &mut Vec<Value>, request: &Request, rules: ListRul
     if rules.status {
         keep_any(records, &values(request, "filters[status]"), "status");
     }
-    for name in ["contract_id", "commitment_id", "period_id", "vendor_id", "legacy_package_id", "direct_cost_id"] {
+    let by_field =
+        ["contract_id", "commitment_id", "period_id", "vendor_id", "legacy_package_id", "direct_cost_id", "item_id"];
+    for name in by_field {
         keep_any(records, &values(request, &format!("filters[{name}]")), name);
     }
     if let Some(range) = request.query("filters[updated_at]").filter(|_| rules.updated_at) {

@@ -11,8 +11,11 @@ use crate::simulator::firm::model::{Cents, Rate};
 pub(super) mod billing;
 pub(super) mod budget;
 pub(super) mod changes;
+pub(super) mod codes;
 pub(super) mod contracts;
+pub(super) mod costs;
 pub(super) mod directory;
+pub(super) mod tiers;
 
 /// Money as Procore writes it: text whose scale varies (`1022452.50`, `250.0`, `250`, `0.0`) but never its value.
 pub(super) fn money(amount: Cents) -> Value {

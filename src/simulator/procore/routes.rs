@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::lists::ListRules;
-use super::render::{billing, budget, changes, contracts, directory};
+use super::render::{billing, budget, changes, codes, contracts, costs, directory, tiers};
 use crate::simulator::firm::model::{ChangeOrderKind, CommitmentKind, ProcoreDatabase, ProcoreId};
 use crate::simulator::http::Request;
 
@@ -113,9 +113,9 @@ impl Route {
         (self.fetch)(database, &self.scope)
     }
 
-    /// A v2 answer lies in `data`, a v1 answer is bare.
+    /// A v2 answer lies in `data`, a v1 answer is bare, but for one list.
     pub(super) fn envelope(&self, value: Value) -> Value {
-        if self.scope.version == "v2.0" { json!({"data": value}) } else { value }
+        if self.scope.version == "v2.0" || self.table == "budget_changes" { json!({"data": value}) } else { value }
     }
 }
 
@@ -135,7 +135,8 @@ fn company_table(version: &str, path: &[&str], in_company_path: bool) -> Option<
         ("v1.0", ["projects", _]) => ("projects/show", PLAIN, directory::project),
         ("v1.0", ["standard_cost_codes"]) => ("standard_cost_codes", PLAIN.origin_id(), directory::standard_cost_codes),
         ("v1.0", ["line_item_types"]) => ("line_item_types", PLAIN.origin_id(), directory::line_item_types),
-        ("v1.0", ["tax_codes"]) => ("tax_codes", PLAIN.paged(100, 100), directory::none),
+        ("v1.0", ["tax_codes"]) => ("tax_codes", PLAIN.paged(100, 100), codes::tax_codes),
+        ("v1.0", ["erp_request_details"]) => ("erp_request_details", PLAIN, costs::erp_request_details),
         ("v1.0", ["tax_types"]) => ("tax_types", PLAIN.paged(100, 100), directory::none),
         _ => return None,
     };
@@ -148,6 +149,18 @@ fn project_table(version: &str, path: &[&str]) -> Option<Table> {
         ("v1.0" | "v1.1", ["vendors"]) => ("project_vendors", PLAIN, directory::project_vendors),
         ("v1.0", ["cost_codes"]) => ("cost_codes", PLAIN.origin_id(), directory::cost_codes),
         ("v1.0", ["sub_jobs"]) => ("sub_jobs", PLAIN, directory::none),
+        ("v1.0", ["work_breakdown_structure", "wbs_codes"]) => ("wbs_codes", PLAIN.updated_at(), codes::wbs_codes),
+        ("v1.0", ["budget_modifications"]) => ("budget_modifications", PLAIN, directory::none),
+        ("v1.0", ["budget_changes"]) => ("budget_changes", ListRules::UNDECLARED, costs::budget_changes),
+        ("v2.0", ["budget_changes", "adjustment_line_items"]) => {
+            ("budget_changes/adjustment_line_items", V2, costs::adjustments)
+        }
+        ("v1.0", ["potential_change_orders"]) => {
+            ("potential_change_orders", PLAIN.updated_at().deleted().origin_id(), tiers::potential_change_orders)
+        }
+        ("v1.0", ["change_order_requests"]) => {
+            ("change_order_requests", PLAIN.updated_at().status(), tiers::change_order_requests)
+        }
         ("v1.0", ["budget"]) => ("budget", PLAIN, budget::lock),
         ("v1.0", ["budget_views"]) => ("budget_views", PLAIN, budget::views),
         ("v1.0", ["budget_views", _, "detail_rows"]) => ("budget_views/detail_rows", PLAIN, budget::detail_rows),
@@ -196,9 +209,11 @@ fn project_table(version: &str, path: &[&str]) -> Option<Table> {
         ("v1.0", ["contract_payments"]) => ("contract_payments", PLAIN, billing::contract_payments),
         ("v1.0", ["billing_periods"]) => ("billing_periods", PLAIN.updated_at(), billing::billing_periods),
         ("v1.0" | "v1.1", ["direct_costs"]) => {
-            ("direct_costs", PLAIN.updated_at().origin_id().status(), directory::none)
+            ("direct_costs", PLAIN.updated_at().origin_id().status(), costs::direct_costs)
         }
-        ("v1.0", ["direct_costs", "line_items"]) => ("direct_costs/line_items", PLAIN.updated_at(), directory::none),
+        ("v1.0", ["direct_costs", "line_items"]) => {
+            ("direct_costs/line_items", PLAIN.updated_at(), costs::direct_cost_lines)
+        }
         _ => return None,
     };
     Some(first)

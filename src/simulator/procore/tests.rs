@@ -9,8 +9,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
 use crate::simulator::firm::model::{
-    Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, Company, ContractPayment, ProcoreId, Project,
-    Rate, Vendor,
+    BudgetAdjustment, BudgetChange, Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, Company,
+    ContractPayment, DirectCost, DirectCostLine, ProcoreId, Project, Rate, Vendor,
 };
 use crate::simulator::http;
 
@@ -288,6 +288,73 @@ async fn filters_and_shapes() {
     let payments = format!("/rest/v1.0/contract_payments?project_id={PROJECT}");
     assert_eq!(reader.ids(&format!("{payments}&contract_id={CONTRACT}")).await, [BASE + 7_000]);
     assert_eq!(reader.get(&payments).await.status(), 400);
+}
+
+#[tokio::test]
+async fn costs_and_budget_changes_have_habits_of_their_own() {
+    let mut database = database();
+    let line = DirectCostLine {
+        id: BASE + 8_001,
+        position: 1,
+        description: "Payroll".to_owned(),
+        amount: Cents(12_345),
+        cost_code_id: BASE + 1,
+        cost_code: "01-500".to_owned(),
+        line_item_type_id: BASE + 2,
+        cost_type: "L",
+        wbs_code_id: BASE + 3,
+        origin_id: Some("77".to_owned()),
+        created_at: moment(),
+        updated_at: moment(),
+    };
+    let cost = DirectCost {
+        id: BASE + 8_000,
+        project_id: PROJECT,
+        direct_cost_type: "payroll",
+        status: "approved",
+        amount: None,
+        direct_cost_date: moment().date_naive(),
+        description: "Payroll".to_owned(),
+        origin_id: None,
+        lines: vec![line],
+        created_at: moment(),
+        updated_at: moment(),
+    };
+    database.direct_costs.insert(cost.id, cost);
+    let adjustment = |id, amount| BudgetAdjustment {
+        id,
+        adjustment_number: 1,
+        wbs_code_id: BASE + 3,
+        amount: Cents(amount),
+        description: String::new(),
+    };
+    let change = BudgetChange {
+        id: BASE + 8_100,
+        project_id: PROJECT,
+        number: 1,
+        status: "approved",
+        title: "Transfer".to_owned(),
+        erp_status: "synced",
+        adjustments: vec![adjustment(BASE + 8_101, -1_050), adjustment(BASE + 8_102, 1_050)],
+    };
+    database.budget_changes.insert(change.id, change);
+    let reader = Reader::of(database).await;
+    let costs = reader.json(&format!("/rest/v1.1/projects/{PROJECT}/direct_costs")).await;
+    assert_eq!((&costs[0]["amount"], &costs[0]["grand_total"]), (&Value::Null, &Value::Null));
+    let lines = reader.json(&format!("/rest/v1.0/projects/{PROJECT}/direct_costs/line_items")).await;
+    assert_eq!((&lines[0]["amount"], &lines[0]["holder"]["id"]), (&json!("123.45"), &costs[0]["id"]));
+    let changes = reader.json(&format!("/rest/v1.0/projects/{PROJECT}/budget_changes")).await;
+    assert!(changes["data"][0]["amount"].is_number(), "wrapped although of version 1, and a number: {changes}");
+    let path = format!("/rest/v2.0/companies/{COMPANY}/projects/{PROJECT}/budget_changes/adjustment_line_items");
+    let moved = reader.json(&path).await;
+    assert_eq!(moved["data"][0]["amount"].to_string(), "-10.50");
+    assert_eq!(moved["data"][1]["budget_change_id"], json!((BASE + 8_100).to_string()));
+    assert!(reader.json(&format!("/rest/v1.0/tax_codes?company_id={COMPANY}")).await[0]["rate1"].is_number());
+    let tiers = reader.json(&format!("/rest/v1.0/potential_change_orders?project_id={PROJECT}&per_page=5")).await;
+    assert_eq!((tiers.as_array().unwrap().len(), &tiers[0]["change_order_tiers"]), (5, &json!(1)));
+    let requests = format!("/rest/v1.0/change_order_requests?project_id={PROJECT}");
+    assert_eq!(reader.get(&requests).await.status(), 400, "the contract is required");
+    assert_eq!(reader.json(&format!("{requests}&contract_id={CONTRACT}")).await, json!([]));
 }
 
 #[tokio::test]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Decimal128Type, Int64Type, SchemaRef, i256};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::report::Fault;
 use crate::warehouse::commit::DataFile;
+use crate::warehouse::files::open_rows;
 use crate::warehouse::rows::{COMMIT, KEY, OP};
 use crate::warehouse::store::Blocking;
 
@@ -150,7 +151,7 @@ impl Cursor {
         self.rows_of_file = 0;
         let unreadable = |reason: String| self.flaw(&file, Fault::Unreadable, reason);
         let local = self.store.open(&file.path).map_err(|error| unreadable(error.to_string()))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(local).map_err(|error| unreadable(error.to_string()))?;
+        let builder = open_rows(local).map_err(|error| unreadable(error.to_string()))?;
         let columns = |schema: &SchemaRef| -> Vec<String> {
             schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
         };

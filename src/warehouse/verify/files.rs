@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::Bad;
 use super::ledger::Ledger;
@@ -41,14 +41,24 @@ pub(super) async fn check(
         let is_ahead = promise.bytes.is_some();
         let (store, on_bytes) = (store.clone(), if is_ahead { Arc::clone(&on_bytes) } else { Arc::new(|_| ()) });
         async move {
-            let found = store.fingerprint(&promise.path, &on_bytes).await?;
-            Ok::<_, Error>((promise, found))
+            let found = store.fingerprint(&promise.path, &on_bytes).await;
+            (promise, found)
         }
     };
     let mut bad = HashSet::new();
     let mut files = std::pin::pin!(stream::iter(promises).map(read).buffer_unordered(options.workers.max(1)));
-    while let Some((promise, found)) = files.try_next().await? {
+    while let Some((promise, found)) = files.next().await {
         verification.files += 1;
+        let found = match found {
+            Ok(found) => found,
+            // A bad sector, or a file that somebody may not read, says nothing of the others. In a bucket it is the line that fails.
+            Err(error) if store.folder().is_some() => {
+                verification.find(Fault::Unreadable, Some(promise.commit), promise.path.clone(), error.to_string());
+                bad.insert(promise.path);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         verification.bytes += found.as_ref().map_or(0, |found| found.bytes);
         if let Some((fault, detail)) = compare(&promise, found.as_ref(), &paths) {
             verification.find(fault, Some(promise.commit), promise.path.clone(), detail);

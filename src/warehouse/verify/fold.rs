@@ -29,6 +29,9 @@ struct Segment {
     /// The commits since with files, oldest first.
     steps: Vec<Entry>,
     is_append: bool,
+    /// Whether every manifest on the way is known, and what columns its files have. Where one is gone or unreadable, which is
+    /// told as such, nothing can be said of the rows after it.
+    is_known: bool,
 }
 
 /// What came of one segment.
@@ -52,7 +55,7 @@ pub(super) async fn check(
         .iter()
         .flat_map(|((source, table), entries)| segments(&format!("{source}.{table}"), entries))
         .filter(|segment| !segment.files().any(|file| bad.contains(&file.path)))
-        .filter(|segment| segment.is_append || !segment.steps.iter().any(|step| step.follows_gap))
+        .filter(|segment| segment.is_known)
         .collect();
     (options.progress)(Progress::Ahead(segments.iter().flat_map(Segment::files).map(|file| file.bytes).sum()));
     let told = Arc::clone(&options.progress);
@@ -79,18 +82,26 @@ pub(super) async fn check(
 /// A table's life, cut at its states.
 fn segments(name: &str, entries: &[Entry]) -> Vec<Segment> {
     let is_append = is_append(entries);
+    let cut = |base: Option<Entry>, steps: Vec<Entry>, is_whole: bool| {
+        let has_columns = base.iter().chain(&steps).all(|entry| entry.has_columns);
+        Segment { name: name.to_owned(), base, steps, is_append, is_known: has_columns && (is_append || is_whole) }
+    };
     let mut found = Vec::new();
-    let (mut base, mut steps) = (None, Vec::new());
-    for entry in entries.iter().filter(|entry| !entry.said.changes.is_empty() || entry.had_state) {
+    let (mut base, mut steps, mut is_whole) = (None, Vec::new(), true);
+    for entry in entries {
+        // A commit that changed nothing counts here too: the one that is gone before it may have.
+        is_whole &= !entry.follows_gap;
+        if entry.said.changes.is_empty() && !entry.had_state {
+            continue;
+        }
         steps.push(entry.clone());
         if !entry.said.state.is_empty() {
-            let steps = std::mem::take(&mut steps);
             let base = base.replace(entry.clone());
-            found.push(Segment { name: name.to_owned(), base, steps, is_append });
+            found.push(cut(base, std::mem::take(&mut steps), std::mem::replace(&mut is_whole, true)));
         }
     }
     if !steps.is_empty() {
-        found.push(Segment { name: name.to_owned(), base, steps, is_append });
+        found.push(cut(base, steps, is_whole));
     }
     found
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::warehouse::commit::{Commit, DataFile, TableCommit};
-use crate::warehouse::definitions_path;
 use crate::warehouse::retention::is_projected_anew;
 use crate::warehouse::rows::ColumnType;
+use crate::warehouse::{definitions_path, fingerprint};
 
 /// Everything that the chain promises.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     /// What its manifest says; `state` is what is there of it now.
     pub(super) said: TableCommit,
     pub(super) columns: Arc<Vec<(String, ColumnType)>>,
+    /// Whether `columns` are those that its manifest means: only one that is gone or unreadable may have written them down.
+    pub(super) has_columns: bool,
     /// Whether its rows stand under another projection than those of the entry before.
     pub(super) is_anew: bool,
     /// Whether the commit wrote a state, be it dropped since.
@@ -65,18 +67,18 @@ impl Ledger {
         let entries = self.tables.entry((said.source.clone(), said.table.clone())).or_default();
         let before = entries.last();
         let same = before.filter(|before| before.said.schema_fingerprint == said.schema_fingerprint);
-        let columns = match same {
-            Some(before) if said.columns.is_empty() => Arc::clone(&before.columns),
+        let (columns, has_columns) = match same {
+            Some(before) if said.columns.is_empty() => (Arc::clone(&before.columns), before.has_columns),
             _ => {
                 let typed =
                     said.columns.iter().filter_map(|(name, word)| Some((name.clone(), ColumnType::parse(word)?)));
-                Arc::new(typed.collect())
+                (Arc::new(typed.collect()), fingerprint(&said.columns) == said.schema_fingerprint)
             }
         };
         let is_anew = is_projected_anew(said, before.map(|before| before.said.schema_fingerprint.as_str()));
         let had_state = !said.state.is_empty();
         let follows_gap = before.map_or(0, |before| before.commit) < gap;
-        entries.push(Entry { commit, said: said.clone(), columns, is_anew, had_state, follows_gap });
+        entries.push(Entry { commit, said: said.clone(), columns, has_columns, is_anew, had_state, follows_gap });
     }
 
     fn move_states(&mut self, commit: &Commit) {

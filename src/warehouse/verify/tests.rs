@@ -129,6 +129,21 @@ async fn files_that_were_edited_cut_swapped_or_removed() {
 }
 
 #[tokio::test]
+async fn files_that_the_disk_does_not_give_hide_no_others() {
+    let (folder, warehouse) = history().await;
+    let changes = files(&warehouse, 3, 0).await.0;
+    // A file where the folder of states was: opening what lay below it fails, which is not "there is none".
+    let states = folder.path().join("data/procore/bills/state");
+    std::fs::remove_dir_all(&states).unwrap();
+    std::fs::write(&states, "").unwrap();
+    std::fs::write(folder.path().join(&changes.path), "").unwrap();
+    let found = verify(folder.path(), true, None).await;
+    let unread = told(&found).into_iter().filter(|it| it.0 == Fault::Unreadable && it.2.contains("/state/")).count();
+    let cut = told(&found).into_iter().filter(|it| (it.0, it.2) == (Fault::Truncated, changes.path.as_str())).count();
+    assert_eq!((unread, cut, found.findings.len()), (4, 1, 5), "{found:#?}");
+}
+
+#[tokio::test]
 async fn commits_that_were_edited_removed_or_moved() {
     let (folder, _) = history().await;
     let read = |number| std::fs::read(manifest(&folder, number)).unwrap();
@@ -169,6 +184,33 @@ async fn one_finding_of(folder: &TempDir, number: u64) -> (Fault, Option<u64>, S
     let found = verify(folder.path(), true, None).await;
     let finding = found.findings.iter().find(|it| it.commit == Some(number)).unwrap();
     (finding.fault, finding.commit, finding.file.clone(), finding.detail.clone())
+}
+
+#[tokio::test]
+async fn a_commit_that_is_gone_accuses_no_file() {
+    let (a, b) = (("a", "1", 100), ("b", "1", 200));
+    let (folder, warehouse) = empty().await;
+    // The commit after the one that goes changes nothing: what the next one changes stands on rows that nobody can tell.
+    for rows in [&[a][..], &[a, b], &[a, b], &[a, ("b", "1", 250)], &[a]] {
+        crate::warehouse::testing::commit(&warehouse, input(rows, &["1"])).await;
+    }
+    assert_eq!(verify(folder.path(), true, None).await.proven_states, 4);
+    for gone in [1, 2] {
+        let kept = std::fs::read(manifest(&folder, gone)).unwrap();
+        for left in [None, Some(""), Some("{}")] {
+            std::fs::remove_file(manifest(&folder, gone)).unwrap();
+            if let Some(left) = left {
+                std::fs::write(manifest(&folder, gone), left).unwrap();
+            }
+            let (fault, commit, file, _) = one_finding(folder.path(), true).await;
+            let expected = if left.is_some() { Fault::Unreadable } else { Fault::Missing };
+            assert_eq!((fault, commit, file), (expected, Some(gone), chain::path(gone)));
+            std::fs::write(manifest(&folder, gone), &kept).unwrap();
+        }
+    }
+    // What comes after the next state is proven all the same.
+    std::fs::remove_file(manifest(&folder, 2)).unwrap();
+    assert_eq!(verify(folder.path(), true, None).await.proven_states, 2);
 }
 
 #[tokio::test]

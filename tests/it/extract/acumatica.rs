@@ -97,6 +97,7 @@ fn acumatica(server: &Server) -> SourceSettings {
         redaction_key: None,
         redaction_key_before: None,
         quota: tieout::extract::Quota::default(),
+        rules: tieout::extract::SourceRules::default(),
     };
     source.with_defaults().unwrap()
 }
@@ -114,7 +115,7 @@ async fn engine(folder: &std::path::Path) -> Arc<Engine> {
     let by_key = "and a bill and an invoice by key, for custom fields that no record of their lists holds";
     assert_eq!(
         server.log.lock().unwrap().len(),
-        16 + 2 + 2,
+        19 + 2 + 2,
         "sign in, one request for each entity, sign out, {by_key}"
     );
     let settings = EngineSettings {

@@ -168,3 +168,24 @@ async fn a_wrong_user_is_asked_for_once_and_not_signed_out() {
     assert!(error.to_string().contains("wrong passwords can lock the account"), "{error}");
     assert_eq!(*server.log.lock().unwrap(), ["/login?"]);
 }
+
+const LINE_OF_VIEW: &str =
+    r#"[{"Amount":{"value":1.10},"custom":{"V":{"Retainage":{"type":"CustomDecimalField","value":7.5}}}}]"#;
+
+#[tokio::test]
+async fn a_field_of_the_lines_is_looked_for_in_the_lines() {
+    for does_list_give_it in [true, false] {
+        let server = serve(move |seen| match seen.path.as_str() {
+            "/login" | "/logout" => answer(204, &[], ""),
+            "/bills" => ok(&format!("[{}]", bill(1, Some(if does_list_give_it { LINE_OF_VIEW } else { LINE }), false))),
+            "/bills/Bill/1" => ok(&bill(1, Some(LINE_OF_VIEW), false)),
+            _ => answer(404, &[], ""),
+        })
+        .await;
+        let outcome = extract(&server, &manifest()).await;
+        assert!(outcome.run.incomplete_tables.is_empty(), "{:?}", outcome.tables);
+        assert_eq!(count(&server, "/bills/Bill/"), usize::from(!does_list_give_it));
+        let shown = format!("{:?}", table(&outcome, "bill_lines").batches);
+        assert!(shown.contains("7.5"), "{shown}");
+    }
+}

@@ -11,7 +11,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use tieout::clock::{Clock, SharedClock};
 use tieout::extract::{
-    Manifest, PreviousTables, Progress, Quota, RunOptions, Secret, Setting, SourceOutcome, SourceSettings, run,
+    Manifest, PreviousTables, Progress, Quota, RunOptions, Secret, Setting, SourceOutcome, SourceRules, SourceSettings,
+    run,
 };
 use tieout::warehouse::rows::{Coverage, ReadMode, TableInput};
 
@@ -124,6 +125,7 @@ pub(super) fn source(server: &Server, manifest: &str) -> SourceSettings {
         redaction_key: None,
         redaction_key_before: None,
         quota: Quota::default(),
+        rules: SourceRules::default(),
     };
     source.with_defaults().unwrap()
 }

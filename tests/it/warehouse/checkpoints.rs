@@ -95,13 +95,13 @@ async fn a_checkpoint_tells_that_later_commits_were_removed() {
 
 #[tokio::test]
 async fn older_formats_open_and_newer_ones_are_refused() {
-    for (format, is_known) in [(0, false), (1, true), (2, true), (3, false)] {
+    for (format, is_known) in [(0, false), (1, true), (2, true), (3, true), (4, false)] {
         let objects = Arc::new(InMemory::new());
         let identity = format!("{{\"format\":{format},\"warehouse_id\":\"a\"}}");
         objects.put(&Path::from("tieout.json"), identity.into_bytes().into()).await.unwrap();
         match Warehouse::open_or_create_in(objects, "memory").await {
             Ok(_) => assert!(is_known, "format {format}"),
-            Err(Error::Newer { found, .. }) => assert_eq!((found, is_known), (3, false)),
+            Err(Error::Newer { found, .. }) => assert_eq!((found, is_known), (4, false)),
             Err(error) => assert!(format == 0 && matches!(error, Error::Corrupt { .. }), "{error}"),
         }
     }

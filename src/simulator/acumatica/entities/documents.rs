@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{CUSTOM, GUID, custom, day, guid, moment, money, quantity, rate};
+use super::{CUSTOM, GUID, approvals, custom, day, guid, moment, money, quantity, rate};
 use crate::simulator::firm::model::{
     Cents, ErpApplication, ErpBill, ErpBillLine, ErpCheck, ErpInvoice, ErpInvoiceLine, ErpPayment, ErpPaymentHistory,
-    ErpProForma, ErpProgressLine,
+    ErpProForma, ErpProgressLine, Rate,
 };
+use crate::simulator::firm::{RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
 
 /// The views of the AP and AR document screens; both show the document's own fields.
 const DOCUMENT: [&str; 2] = ["Document", "CurrentDocument"];
@@ -30,7 +31,8 @@ pub(super) fn bill(one: &ErpBill) -> Value {
         "Vendor": one.vendor, "LocationID": "MAIN", "VendorRef": one.vendor_ref, "Description": one.description,
         "Amount": money(one.amount), "Balance": money(one.balance), "TaxTotal": money(one.tax_total),
         "CurrencyID": one.currency_id, "Terms": one.terms, "Project": one.project, "ApprovedForPayment": !one.hold,
-        "Details": details, "Applications": applications, "LastModifiedDateTime": moment(one.last_modified_at),
+        "Details": details, "Applications": applications, "TaxDetails": taxes(one.tax_total),
+        "LastModifiedDateTime": moment(one.last_modified_at),
         CUSTOM: custom(&DOCUMENT, [
             ("RetainageApply", json!(one.apply_retainage)), ("DefRetainagePct", rate(one.default_retainage_pct)),
             ("CuryLineRetainageTotal", money(one.retainage_total)), ("CuryRetainageTotal", money(one.retainage_total)),
@@ -38,6 +40,8 @@ pub(super) fn bill(one: &ErpBill) -> Value {
             ("CuryRetainageReleased", money(one.retainage_released)),
             ("CuryOrigDocAmtWithRetainageTotal", money(one.amount_with_retainage)),
             ("IsRetainageDocument", json!(one.is_retainage_document)), ("OrigRefNbr", json!(one.orig_ref_nbr)),
+            ("RetainageAcctID", retainage_account(one.apply_retainage, RETAINAGE_PAYABLE)),
+            ("CuryDiscTot", money(Cents::ZERO)),
             ("CreatedDateTime", moment(one.created_at)), ("NoteID", guid(&one.note_id)),
         ]),
     })
@@ -55,6 +59,17 @@ fn bill_line(line: &ErpBillLine) -> Value {
             ("CuryRetainageAmt", money(line.retainage_amount)),
         ]),
     })
+}
+
+/// The account that holds what is retained, on documents that retain.
+fn retainage_account(retains: bool, account: &str) -> Value {
+    retains.then_some(account).map_or(Value::Null, Value::from)
+}
+
+/// One tax, where there is any.
+fn taxes(total: Cents) -> Value {
+    let tax = || json!({"TaxID": "NCTAX", "TaxRate": rate(Rate(725)), "TaxAmount": money(total)});
+    Value::Array((!total.is_zero()).then(tax).into_iter().collect())
 }
 
 pub(super) fn check(one: &ErpCheck) -> Value {
@@ -92,7 +107,7 @@ pub(super) fn invoice(one: &ErpInvoice) -> Value {
         "Customer": one.customer, "LocationID": "MAIN", "CustomerOrder": one.customer_order,
         "Project": one.project, "Description": one.description, "Amount": money(one.amount),
         "Balance": money(one.balance), "TaxTotal": money(one.tax_total), "Terms": one.terms,
-        "Details": details, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
+        "LinkARAccount": RECEIVABLE, "Details": details, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
         "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
         CUSTOM: custom(&DOCUMENT, [
             ("RetainageApply", json!(one.apply_retainage)), ("DefRetainagePct", rate(one.default_retainage_pct)),
@@ -101,6 +116,8 @@ pub(super) fn invoice(one: &ErpInvoice) -> Value {
             ("CuryRetainageReleased", money(one.retainage_released)),
             ("CuryOrigDocAmtWithRetainageTotal", money(one.amount_with_retainage)),
             ("IsRetainageDocument", json!(one.is_retainage_document)), ("OrigRefNbr", json!(one.orig_ref_nbr)),
+            ("RetainageAcctID", retainage_account(one.apply_retainage, RETAINAGE_RECEIVABLE)),
+            ("CuryDiscTot", money(Cents::ZERO)),
             ("CuryID", json!(one.currency_id)), ("NoteID", guid(&one.note_id)),
         ]),
     })
@@ -167,7 +184,9 @@ pub(super) fn pro_forma(one: &ErpProForma) -> Value {
         "TimeAndMaterialTotal": money(Cents::ZERO), "TaxTotal": money(one.tax_total),
         "RetainageTotal": money(one.retainage_total), "AmountDue": money(one.amount_due),
         "FinancialDetails": {"ARDocType": one.ar_doc_type, "ARRefNbr": one.ar_ref_nbr},
-        "ProgressBilling": lines, "TimeAndMaterial": [], "LastModifiedDateTime": moment(one.last_modified_at),
+        "ProgressBilling": lines, "TimeAndMaterial": [],
+        "ApprovalDetails": approvals((one.status == "Closed").then(|| one.created_at.date_naive())),
+        "LastModifiedDateTime": moment(one.last_modified_at),
         CUSTOM: custom(&DOCUMENT, [
             ("ProjectNbr", json!(one.project_nbr)), ("CreatedDateTime", moment(one.created_at)),
             ("NoteID", guid(&one.note_id)),

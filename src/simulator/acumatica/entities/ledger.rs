@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, custom, day, derived_guid, guid, moment, money, quantity};
 use crate::simulator::firm::model::{
-    Cents, ErpJournal, ErpJournalLine, ErpProjectTransaction, ErpProjectTransactionLine,
+    Cents, ErpFinancialYear, ErpJournal, ErpJournalLine, ErpProjectTransaction, ErpProjectTransactionLine,
 };
 
 pub(super) fn project_transaction(one: &ErpProjectTransaction) -> Value {
@@ -27,6 +27,23 @@ fn cost_line(line: &ErpProjectTransactionLine) -> Value {
         "Description": line.description, "Qty": quantity(line.qty), "UnitRate": money(line.unit_rate),
         "Amount": money(line.amount), "Billable": line.billable, "Billed": false, "Released": line.released,
         "BatchNbr": line.batch_nbr, "DebitAccount": line.debit_account, "CreditAccount": line.credit_account,
+    })
+}
+
+pub(super) fn financial_year(one: &ErpFinancialYear) -> Value {
+    let periods = one.periods.iter().map(|period| {
+        let is_closed = period.status == "Closed";
+        json!({
+            "FinancialPeriodID": period.period_id, "PeriodNbr": format!("{:02}", period.number),
+            "StartDate": day(period.starts_on), "EndDate": day(period.ends_on), "Description": period.description,
+            "LengthInDays": (period.ends_on - period.starts_on).num_days() + 1, "Status": period.status,
+            "AdjustmentPeriod": false, "ClosedInAP": is_closed, "ClosedInAR": is_closed, "ClosedInCA": is_closed,
+        })
+    });
+    json!({
+        GUID: derived_guid("FinancialPeriod", &one.year), "FinancialYear": one.year, "NbrOfPeriods": one.periods.len(),
+        "StartDate": day(one.starts_on), "UserDefinedPeriods": false, "Details": periods.collect::<Vec<_>>(),
+        "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
     })
 }
 

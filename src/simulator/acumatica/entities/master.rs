@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, custom, day_or_null, derived_guid, guid, moment, money, rate};
+use crate::simulator::firm::PAYABLE;
 use crate::simulator::firm::model::{
     ErpAccount, ErpAccountGroup, ErpBudget, ErpContact, ErpCostCode, ErpCustomer, ErpProject, ErpTask, ErpVendor,
 };
@@ -11,7 +12,7 @@ pub(super) fn vendor(one: &ErpVendor) -> Value {
     json!({
         GUID: guid(&one.note_id), "VendorID": one.vendor_id, "VendorName": one.vendor_name,
         "LegalName": one.legal_name, "VendorClass": one.vendor_class, "Status": one.status,
-        "AccountRef": one.account_ref, "Terms": one.terms, "PaymentMethod": one.payment_method,
+        "AccountRef": one.account_ref, "APAccount": PAYABLE, "Terms": one.terms, "PaymentMethod": one.payment_method,
         "CurrencyID": one.currency_id, "F1099Vendor": one.f1099_vendor, "F1099Box": one.f1099_box,
         "TaxRegistrationID": one.tax_registration_id, "VendorIsLaborUnion": false, "VendorIsTaxAgency": false,
         "MainContact": contact(&one.main_contact), "PrimaryContact": contact(&one.main_contact),
@@ -109,5 +110,11 @@ pub(super) fn account(one: &ErpAccount) -> Value {
         "Description": one.description, "Type": one.account_type, "AccountClass": one.account_class,
         "AccountGroup": one.account_group, "Active": one.active, "CashAccount": one.cash_account,
         "LastModifiedDateTime": moment(one.last_modified_at),
+        CUSTOM: custom(&["AccountRecords"], [("ControlAccountModule", control_module(one.account_class))]),
     })
+}
+
+/// The module whose documents an account of this class controls.
+fn control_module(class: &str) -> Value {
+    if matches!(class, "AP" | "AR") { json!(class) } else { Value::Null }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CUSTOM, GUID, custom, day, day_or_null, guid, moment, money, quantity, rate};
+use super::{CUSTOM, GUID, approvals, custom, day, day_or_null, guid, moment, money, quantity, rate};
 use crate::simulator::firm::model::{
     Cents, ErpChangeOrder, ErpChangeOrderBudget, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
 };
@@ -82,6 +82,7 @@ pub(super) fn change_order(one: &ErpChangeOrder) -> Value {
         "CommitmentsChangeTotal": money(one.commitments_change_total),
         "GrossMarginAmount": money(one.revenue_budget_change_total - one.cost_budget_change_total),
         "RevenueBudget": revenue, "CostBudget": cost, "Commitments": commitments,
+        "ApprovalDetails": approvals(one.approval_date),
         "LastModifiedDateTime": moment(one.last_modified_at),
         CUSTOM: custom(&["Document", "CurrentDocument", "DocumentSettings"], [
             ("ApprovalDate", day_or_null(one.approval_date)), ("CreatedDateTime", moment(one.created_at)),

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Cents, ErpBill, ErpCheck, ErpInvoice, ErpJournal, ErpPayment, ErpProForma, ErpProjectTransaction, Rate};
+use super::{
+    Cents, ErpBill, ErpCheck, ErpFinancialYear, ErpInvoice, ErpJournal, ErpPayment, ErpProForma, ErpProjectTransaction,
+    Rate,
+};
 
 /// Everything that Acumatica stores, each record under its natural key (composite ones joined by `|`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct AcumaticaDatabase {
     pub project_transactions: BTreeMap<String, ErpProjectTransaction>,
     /// `Module|BatchNbr`.
     pub journal_transactions: BTreeMap<String, ErpJournal>,
+    /// `FinancialYear`.
+    pub financial_years: BTreeMap<String, ErpFinancialYear>,
 }
 
 /// A postal address and how to reach somebody (`MainContact`, `RemittanceContact`).

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{BillingPeriod, BudgetLine, Cents, ContractPayment, PaymentApplication, ProcoreId, Rate, Requisition};
+use super::{
+    BillingPeriod, BudgetChange, BudgetLine, Cents, ContractPayment, DirectCost, PaymentApplication, ProcoreId, Rate,
+    Requisition,
+};
 
 /// Everything that Procore stores, each record under its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub struct ProcoreDatabase {
     pub billing_periods: BTreeMap<ProcoreId, BillingPeriod>,
     /// One row per project, cost code and cost type (`budget_views/…/detail_rows`).
     pub budget_lines: BTreeMap<ProcoreId, BudgetLine>,
+    pub budget_changes: BTreeMap<ProcoreId, BudgetChange>,
+    /// Costs beside commitments, as the ERP mirrored them.
+    pub direct_costs: BTreeMap<ProcoreId, DirectCost>,
 }
 
 /// The company whose account it is.

@@ -179,6 +179,8 @@ fn item(line: &G703Line) -> Value {
         "cost_code_id": line.cost_code_id, "materials_moved": money(line.materials_moved),
         "materials_presently_stored_from_previous_progress": money(line.materials_previously_stored),
         "subcontractor_claimed_amount": money(claimed), "ssr_manual_override": false, "status": "approved",
+        "total_completed_and_stored_to_date_from_previous":
+            money(line.work_completed_from_previous_application + line.materials_previously_stored),
         "comment": null, "position": line.item_number, "line_number": line.item_number, "taxes": [], "uom": null,
     });
     merged(merged(billed_row(line), own), more)

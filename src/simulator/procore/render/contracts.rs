@@ -44,6 +44,14 @@ pub(super) fn holder(kind: CommitmentKind) -> &'static str {
     }
 }
 
+/// The name of a kind among the connector's item types.
+pub(super) fn item_type(kind: CommitmentKind) -> &'static str {
+    match kind {
+        CommitmentKind::WorkOrder => "work_order_contract",
+        CommitmentKind::PurchaseOrder => "purchase_order_contract",
+    }
+}
+
 fn commitment_record(database: &ProcoreDatabase, one: &Commitment) -> Value {
     let vendor = directory::vendor_name(database, one.vendor_id);
     let project = database.projects.get(&one.project_id);

@@ -3,16 +3,35 @@
 //! Lenient where systems are sloppy (numbers as strings, `""` for nothing, a date-time for a date), strict where a guess
 //! would change an amount, a key or a day.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::manifest::ColumnKind;
-use crate::warehouse::rows::ColumnType;
+use crate::tape::{Kind, Node};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// 64-bit integer.
+    Int64,
+    /// Text.
+    Text,
+    /// A flag.
+    Bool,
+    /// Exact decimal: precision and scale.
+    Decimal(u8, i8),
+    /// A calendar date without time.
+    Date,
+    /// A moment in UTC, microseconds.
+    Timestamp,
+    /// A subtree, kept as JSON text.
+    Json,
+}
 
 /// A typed value of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Cell {
+pub enum Cell {
     /// Nothing.
     Null,
     /// `int64`.
@@ -31,7 +50,7 @@ pub(crate) enum Cell {
 
 impl Cell {
     /// The cell as people and URLs write it; none for null.
-    pub(crate) fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<String> {
         Some(match self {
             Self::Null => return None,
             Self::Int64(number) => number.to_string(),
@@ -46,12 +65,12 @@ impl Cell {
     }
 
     /// Whether it is the number zero. A null is not: nobody said that it is nothing.
-    pub(crate) fn is_zero(&self) -> bool {
+    pub fn is_zero(&self) -> bool {
         matches!(self, Self::Int64(0) | Self::Decimal(0, _))
     }
 
     /// Whether it is there, and not `false`.
-    pub(crate) fn is_set(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         !matches!(self, Self::Null | Self::Bool(false))
     }
 }
@@ -64,58 +83,57 @@ fn decimal_text(units: i128, scale: i8) -> String {
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
-/// Reads a value as a column's type; the error says what it is instead.
-pub(crate) fn cell(value: &Value, kind: ColumnKind) -> Result<Cell, String> {
-    let kind = match kind {
-        ColumnKind::Json if value.is_null() => return Ok(Cell::Null),
-        ColumnKind::Json => return Ok(Cell::Text(tieout_json::text(value))),
-        ColumnKind::Plain(kind) => kind,
-    };
-    let text = match value {
-        Value::Null => return Ok(Cell::Null),
-        Value::String(text) if kind == ColumnType::Text => return Ok(Cell::Text(text.clone())),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
+/// Reads a value as a column's form; the error says what it is instead.
+///
+/// # Errors
+/// A value that has no such form.
+pub fn cell(value: Option<Node<'_>>, form: Form) -> Result<Cell, String> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Cell::Null) };
+    if form == Form::Json {
+        return Ok(Cell::Text(value.raw().to_owned()));
+    }
+    let kind = value.kind();
+    let letters = value.letters();
+    let text: Cow<'_, str> = match kind {
         // Text promised, a structure given: kept as JSON text (and told as drift by the caller), for nothing is lost.
-        Value::Array(_) | Value::Object(_) if kind == ColumnType::Text => {
-            return Ok(Cell::Text(tieout_json::text(value)));
-        }
-        Value::Array(_) => return Err(format!("is a list where {} is declared", word(kind))),
-        Value::Object(_) => return Err(format!("is an object where {} is declared", word(kind))),
+        _ if form == Form::Text => return Ok(Cell::Text(letters.into_owned())),
+        Kind::List => return Err(format!("is a list where {} is declared", word(form))),
+        Kind::Object => return Err(format!("is an object where {} is declared", word(form))),
+        Kind::Text => Cow::Borrowed(letters.trim()),
+        Kind::Null | Kind::Bool | Kind::Number => Cow::Borrowed(letters.as_ref()),
     };
-    if text.is_empty() && kind != ColumnType::Text {
+    if text.is_empty() {
         return Ok(Cell::Null);
     }
-    let parsed = match kind {
-        ColumnType::Text => Some(Cell::Text(text.clone())),
-        ColumnType::Int64 if !value.is_boolean() => integer(&text).map(Cell::Int64),
-        ColumnType::Decimal(precision, scale) if !value.is_boolean() => {
+    let parsed = match form {
+        Form::Int64 if kind != Kind::Bool => integer(&text).map(Cell::Int64),
+        Form::Decimal(precision, scale) if kind != Kind::Bool => {
             decimal(&text, precision, scale).map(|units| Cell::Decimal(units, scale))
         }
-        ColumnType::Bool => flag(&text).map(Cell::Bool),
-        ColumnType::Date if value.is_string() => date(&text).map(Cell::Date),
-        ColumnType::Timestamp if value.is_string() => timestamp(&text).map(Cell::Timestamp),
+        Form::Bool => flag(&text).map(Cell::Bool),
+        Form::Date if kind == Kind::Text => date(&text).map(Cell::Date),
+        Form::Timestamp if kind == Kind::Text => timestamp(&text).map(Cell::Timestamp),
         _ => None,
     };
-    parsed.ok_or_else(|| format!("{} is no {}", shown(value), word(kind)))
+    parsed.ok_or_else(|| format!("{} is no {}", shown(value), word(form)))
 }
 
-fn word(kind: ColumnType) -> String {
-    match kind {
-        ColumnType::Int64 => "int64".into(),
-        ColumnType::Text => "text".into(),
-        ColumnType::Bool => "bool".into(),
-        ColumnType::Decimal(precision, scale) => format!("decimal({precision},{scale})"),
-        ColumnType::Date => "date".into(),
-        ColumnType::Timestamp => "timestamp".into(),
+fn word(form: Form) -> String {
+    match form {
+        Form::Int64 => "int64".into(),
+        Form::Text => "text".into(),
+        Form::Bool => "bool".into(),
+        Form::Decimal(precision, scale) => format!("decimal({precision},{scale})"),
+        Form::Date => "date".into(),
+        Form::Timestamp => "timestamp".into(),
+        Form::Json => "json".into(),
     }
 }
 
 /// A value in an error message, cut to what is needed to recognise it.
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 40 { text } else { text.chars().take(39).chain(['…']).collect() }
+fn shown(value: Node<'_>) -> String {
+    let text = value.raw();
+    if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(39).chain(['…']).collect() }
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -143,6 +161,9 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
 fn exact(text: &str, scale: i8) -> Option<i128> {
     Written::parse(text)?.scaled(scale).filter(|(_, is_exact)| *is_exact).map(|(units, _)| units)
 }
+
+/// Digits that fit 64 bits whatever they are.
+const DIGITS_SHORT: usize = 18;
 
 /// A number as written: sign, digits without the point, and the power of ten of the last digit.
 struct Written<'a> {
@@ -178,24 +199,29 @@ impl<'a> Written<'a> {
         let fraction_digits = i64::try_from(self.fraction.len()).ok()?;
         // How many digits right of the wanted last one are written (negative: zeros are missing).
         let surplus = fraction_digits - self.exponent - i64::from(scale);
-        let digits: Vec<u8> = self.whole.bytes().chain(self.fraction.bytes()).map(|byte| byte - b'0').collect();
-        let kept = i64::try_from(digits.len()).ok()? - surplus;
+        let count = self.whole.len() + self.fraction.len();
+        let mut rest = self.whole.bytes().chain(self.fraction.bytes()).map(|byte| byte - b'0');
+        let kept = i64::try_from(count).ok()? - surplus;
+        let taken = rest.by_ref().take(usize::try_from(kept.max(0)).ok()?);
         let mut units: i128 = 0;
-        let mut rest = digits.iter();
-        for digit in rest.by_ref().take(usize::try_from(kept.max(0)).ok()?) {
-            units = units.checked_mul(10)?.checked_add(i128::from(*digit))?;
+        if count <= DIGITS_SHORT {
+            units = i128::from(taken.fold(0_i64, |units, digit| units * 10 + i64::from(digit)));
+        } else {
+            for digit in taken {
+                units = units.checked_mul(10)?.checked_add(i128::from(digit))?;
+            }
         }
         if surplus < 0 && units != 0 {
             units = units.checked_mul(10_i128.checked_pow(u32::try_from(-surplus).ok()?)?)?;
         }
         let mut is_exact = true;
         if kept >= 0 {
-            let first = rest.next().copied().unwrap_or(0);
-            is_exact = first == 0 && rest.all(|digit| *digit == 0);
+            let first = rest.next().unwrap_or(0);
+            is_exact = first == 0 && rest.all(|digit| digit == 0);
             if first >= 5 {
                 units = units.checked_add(1)?;
             }
-        } else if digits.iter().any(|digit| *digit != 0) {
+        } else if rest.any(|digit| digit != 0) {
             is_exact = false;
         }
         Some((if self.is_negative { -units } else { units }, is_exact))
@@ -228,14 +254,17 @@ fn timestamp(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    const MONEY: ColumnKind = ColumnKind::Plain(ColumnType::Decimal(18, 2));
+    use crate::tape::Tape;
 
-    fn read(value: &Value, kind: ColumnType) -> Result<Cell, String> {
-        cell(value, ColumnKind::Plain(kind))
+    const MONEY: Form = Form::Decimal(18, 2);
+
+    fn read(value: &Value, form: Form) -> Result<Cell, String> {
+        let text = value.to_string();
+        cell(Some(Tape::default().read(&text).unwrap()), form)
     }
 
     fn number(text: &str) -> Value {
@@ -259,48 +288,48 @@ mod tests {
             (number("1e-30"), 0),
             (number("9007199254740993.01"), 900_719_925_474_099_301),
         ] {
-            assert_eq!(cell(&value, MONEY), Ok(Cell::Decimal(units, 2)), "{value}");
+            assert_eq!(read(&value, MONEY), Ok(Cell::Decimal(units, 2)), "{value}");
         }
-        assert_eq!(cell(&json!(""), MONEY), Ok(Cell::Null));
-        assert_eq!(cell(&Value::Null, MONEY), Ok(Cell::Null));
+        assert_eq!(read(&json!(""), MONEY), Ok(Cell::Null));
+        assert_eq!(read(&Value::Null, MONEY), Ok(Cell::Null));
     }
 
     #[test]
     fn what_is_no_amount_is_refused() {
         for text in ["NaN", "Infinity", "-inf", "1,234.50", "$5", "12abc", "-", ".", "1e", "1e999", "96.36%", "١"] {
-            assert!(cell(&json!(text), MONEY).is_err(), "{text}");
+            assert!(read(&json!(text), MONEY).is_err(), "{text}");
         }
-        assert!(cell(&json!(true), MONEY).is_err());
-        assert!(cell(&json!({"a": 1}), MONEY).is_err());
-        assert!(cell(&json!("99999999999999999.00"), MONEY).is_err(), "19 digits do not fit decimal(18,2)");
-        assert_eq!(cell(&json!("9999999999999999.99"), MONEY), Ok(Cell::Decimal(999_999_999_999_999_999, 2)));
+        assert!(read(&json!(true), MONEY).is_err());
+        assert!(read(&json!({"a": 1}), MONEY).is_err());
+        assert!(read(&json!("99999999999999999.00"), MONEY).is_err(), "19 digits do not fit decimal(18,2)");
+        assert_eq!(read(&json!("9999999999999999.99"), MONEY), Ok(Cell::Decimal(999_999_999_999_999_999, 2)));
     }
 
     #[test]
     fn integers_are_integers() {
-        assert_eq!(read(&json!("562949953421312"), ColumnType::Int64), Ok(Cell::Int64(562_949_953_421_312)));
-        assert_eq!(read(&number("5.0"), ColumnType::Int64), Ok(Cell::Int64(5)));
-        assert!(read(&json!("5.5"), ColumnType::Int64).is_err());
-        assert!(read(&json!("9223372036854775808"), ColumnType::Int64).is_err());
-        assert!(read(&json!(true), ColumnType::Int64).is_err());
+        assert_eq!(read(&json!("562949953421312"), Form::Int64), Ok(Cell::Int64(562_949_953_421_312)));
+        assert_eq!(read(&number("5.0"), Form::Int64), Ok(Cell::Int64(5)));
+        assert!(read(&json!("5.5"), Form::Int64).is_err());
+        assert!(read(&json!("9223372036854775808"), Form::Int64).is_err());
+        assert!(read(&json!(true), Form::Int64).is_err());
     }
 
     #[test]
     fn dates_stay_as_written_and_moments_become_utc() {
         let day = Cell::Date(NaiveDate::from_ymd_opt(2024, 1, 15).unwrap().to_epoch_days());
         for text in ["2024-01-15", "2024-01-15T23:59:59-11:00", "2024-01-15T00:00:00+14:00", "2024-01-15 00:00:00"] {
-            assert_eq!(read(&json!(text), ColumnType::Date), Ok(day.clone()), "{text}");
+            assert_eq!(read(&json!(text), Form::Date), Ok(day.clone()), "{text}");
         }
         for text in ["2024-02-30", "15/01/2024", "2024-01-15garbage", "2024-1-5", "2024-01-1é"] {
-            assert!(read(&json!(text), ColumnType::Date).is_err(), "{text}");
+            assert!(read(&json!(text), Form::Date).is_err(), "{text}");
         }
-        let at = |text: &str| read(&json!(text), ColumnType::Timestamp).unwrap().text().unwrap();
+        let at = |text: &str| read(&json!(text), Form::Timestamp).unwrap().text().unwrap();
         assert_eq!(at("2024-01-15T10:00:00-07:00"), "2024-01-15T17:00:00Z");
         assert_eq!(at("2024-01-15T10:00:00.402+0300"), "2024-01-15T07:00:00.402Z");
         assert_eq!(at("2024-01-15T10:00:00"), "2024-01-15T10:00:00Z");
         assert_eq!(at("2024-01-15"), "2024-01-15T00:00:00Z");
-        assert!(read(&json!("soon"), ColumnType::Timestamp).is_err());
-        assert!(read(&json!(1_700_000_000), ColumnType::Timestamp).is_err());
+        assert!(read(&json!("soon"), Form::Timestamp).is_err());
+        assert!(read(&json!(1_700_000_000), Form::Timestamp).is_err());
     }
 
     proptest! {
@@ -313,7 +342,7 @@ mod tests {
 
         #[test]
         fn no_text_breaks_the_reader(text in ".{0,40}") {
-            for kind in [ColumnType::Int64, ColumnType::Decimal(38, 10), ColumnType::Date, ColumnType::Timestamp, ColumnType::Bool] {
+            for kind in [Form::Int64, Form::Decimal(38, 10), Form::Date, Form::Timestamp, Form::Bool] {
                 let _ = read(&json!(text), kind);
             }
         }

@@ -1,0 +1,31 @@
+-- title:    Cost types linked across the two systems
+-- question: Which PM line item type is which ERP account group, and how do we know?
+-- grain:    one row per linked pair; rows that share group_id are compared as one
+-- kind:     links
+-- entity:   cost_types
+-- columns:
+--   group_id           what is compared as one: the smallest PM record_id of the group
+--   pm_id              PM's record_id
+--   erp_id             ERP's record_id
+--   method             the first method that hit: crosswalk, explicit, number (code), name (title)
+--   score              worth of the method: 1.00 stored by somebody, less where concluded
+
+select
+    'pm' as side,
+    record_id,
+    linked_id as stored_id,
+    code as number,
+    normalize_number(code) as number_key,
+    normalize_name(title) as name_key
+from pm.cost_types
+
+union all
+
+select
+    'erp' as side,
+    record_id,
+    linked_id as stored_id,
+    code as number,
+    normalize_number(code) as number_key,
+    normalize_name(title) as name_key
+from erp.cost_types

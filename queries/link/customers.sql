@@ -1,0 +1,33 @@
+-- title:    Customers linked across the two systems
+-- question: Which PM owner company is which ERP customer, and how do we know?
+-- grain:    one row per linked pair; rows that share group_id are compared as one
+-- kind:     links
+-- entity:   customers
+-- columns:
+--   group_id           what is compared as one: the smallest PM record_id of the group
+--   pm_id              PM's record_id
+--   erp_id             ERP's record_id
+--   method             the first method that hit: crosswalk, explicit, number, tax_id, name
+--   score              worth of the method: 1.00 stored by somebody, less where concluded
+
+select
+    'pm' as side,
+    record_id,
+    linked_id as stored_id,
+    code as number,
+    normalize_number(code) as number_key,
+    tax_id_hash,
+    name_key
+from pm.customers
+
+union all
+
+select
+    'erp' as side,
+    record_id,
+    linked_id as stored_id,
+    code as number,
+    normalize_number(code) as number_key,
+    tax_id_hash,
+    name_key
+from erp.customers

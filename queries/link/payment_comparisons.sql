@@ -1,0 +1,109 @@
+-- title:    Payments of both sides, by what can be compared
+-- question: How much has each side paid, invoice by invoice, or by commitment where PM payments name no invoice?
+-- grain:    one row per linked group or unlinked PM invoice; one per commitment whose payments name no invoice
+-- columns:
+--   unit_id            commitment:<record id>, or the group's (else the invoice's) record id
+--   pm_id              one of the unit's PM invoices
+--   erp_id             one of its ERP bills
+--   project_id         PM's record id of the project
+--   label              number people use
+--   vendor_id          PM's record id of the vendor
+--   commitment_id      PM's record id of the commitment
+--   invoice_count      PM invoices in it
+--   pm_paid_amount     paid in PM
+--   voided_amount      of this, by payments that the ERP voided since (P3)
+--   erp_paid_amount    paid in the ERP by released, unvoided payments
+--   erp_document_count bills in the ERP
+--   pm_paid_at         PM's last payment, UTC
+--   currency           of the amounts
+
+with settled as (
+
+    select
+        settlements.*,
+        vendor_invoices.project_id,
+        vendor_invoices.number,
+        vendor_invoices.vendor_id,
+        vendor_invoices.commitment_id,
+        vendor_invoices.paid_at,
+        vendor_invoices.currency,
+        coalesce(max(settlements.allocated_amount) over (partition by vendor_invoices.commitment_id), 0) as pooled
+    from link.vendor_invoice_settlements as settlements
+    inner join pm.vendor_invoices on vendor_invoices.record_id = settlements.pm_id
+
+),
+
+units as (
+
+    select
+        case when pooled > 0 then 'commitment:' || commitment_id else coalesce(group_id, pm_id) end as unit_id,
+        -- A group's ERP money once, however many PM invoices it has.
+        row_number() over (partition by coalesce(group_id, pm_id) order by pm_id) as turn,
+        settled.*
+    from settled
+
+),
+
+voided as (
+
+    select invoice_id, sum(amount) as amount from link.voided_payments where invoice_id is not null group by invoice_id
+
+),
+
+-- A void that names no invoice counts against its vendor's commitments that are compared as a whole.
+voided_at_large as (
+
+    select vendor_id, sum(amount) as amount from link.voided_payments where invoice_id is null group by vendor_id
+
+),
+
+bills as (
+
+    select pm_id, min(erp_id) as erp_id from link.vendor_invoices group by pm_id
+
+),
+
+totals as (
+
+    select
+        units.unit_id,
+        min(units.pm_id) as pm_id,
+        min(bills.erp_id) as erp_id,
+        min(units.project_id) as project_id,
+        min(units.number) as label,
+        min(units.vendor_id) as vendor_id,
+        min(units.commitment_id) as commitment_id,
+        count(*) as invoice_count,
+        sum(units.paid_amount + units.allocated_amount) as pm_paid_amount,
+        sum(coalesce(voided.amount, 0)) as voided_amount,
+        sum(case when units.turn = 1 then coalesce(units.erp_paid_amount, 0) else 0 end) as erp_paid_amount,
+        sum(case when units.turn = 1 then units.erp_document_count else 0 end) as erp_document_count,
+        max(units.paid_at) as pm_paid_at,
+        min(units.currency) as currency
+    from units
+    left join voided on voided.invoice_id = units.pm_id
+    left join bills on bills.pm_id = units.pm_id
+    group by units.unit_id
+
+)
+
+select
+    totals.unit_id,
+    totals.pm_id,
+    totals.erp_id,
+    totals.project_id,
+    totals.label,
+    totals.vendor_id,
+    totals.commitment_id,
+    totals.invoice_count,
+    cast(totals.pm_paid_amount as decimal(18,2)) as pm_paid_amount,
+    cast(
+        totals.voided_amount + case when totals.unit_id like 'commitment:%' then coalesce(voided_at_large.amount, 0) else 0 end
+        as decimal(18,2)
+    ) as voided_amount,
+    cast(totals.erp_paid_amount as decimal(18,2)) as erp_paid_amount,
+    totals.erp_document_count,
+    totals.pm_paid_at,
+    totals.currency
+from totals
+left join voided_at_large on voided_at_large.vendor_id = totals.vendor_id

@@ -1,0 +1,157 @@
+-- title:    Foreign ids that a side stores
+-- question: What does each stored id point at, and does a link rest on it?
+-- grain:    one row per record with a stored id
+-- columns:
+--   entity             entity of the canonical model
+--   side               pm or erp: the side that stores the id
+--   record_id          the record that holds it
+--   project_id         PM's record id of the project; null = firm level
+--   label              what people call the record
+--   stored_id          the id as stored
+--   amount             the record's amount
+--   currency           of the amount
+--   is_void            void or rejected
+--   target_count       records of the other side that it names
+--   holder_count       living records of this side and entity that store it
+--   is_linked          the record is linked, by whatever method
+
+with records as (
+
+    select 'vendors' as entity, 'pm' as side, record_id, code as number, linked_id, cast(null as varchar) as project_id, name as label,
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, false as is_void
+    from pm.vendors
+    union all
+    select 'vendors' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.vendors
+    union all
+    select 'customers' as entity, 'pm' as side, record_id, code as number, linked_id, null, name, null, null, false from pm.customers
+    union all
+    select 'customers' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.customers
+    union all
+    select 'projects' as entity, 'pm' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from pm.projects
+    union all
+    select 'projects' as entity, 'erp' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from erp.projects
+    union all
+    select 'commitments' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
+        approval_status in ('void', 'rejected')
+    from pm.commitments
+    union all
+    select 'commitments' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
+        approval_status in ('void', 'rejected')
+    from erp.commitments
+    union all
+    select 'change_orders' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
+        approval_status in ('void', 'rejected')
+    from pm.change_orders
+    union all
+    select 'change_orders' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
+        approval_status in ('void', 'rejected')
+    from erp.change_orders
+    union all
+    select 'owner_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
+        approval_status in ('void', 'rejected')
+    from pm.owner_invoices
+    union all
+    select 'owner_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
+        approval_status in ('void', 'rejected')
+    from erp.owner_invoices
+    union all
+    select 'vendor_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
+        approval_status in ('void', 'rejected')
+    from pm.vendor_invoices
+    union all
+    select 'vendor_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
+        approval_status in ('void', 'rejected')
+    from erp.vendor_invoices
+
+),
+
+linked as (
+
+    select distinct 'vendors' as entity, 'pm' as side, pm_id as record_id from link.vendors
+    union all
+    select distinct 'vendors' as entity, 'erp' as side, erp_id from link.vendors
+    union all
+    select distinct 'customers' as entity, 'pm' as side, pm_id from link.customers
+    union all
+    select distinct 'customers' as entity, 'erp' as side, erp_id from link.customers
+    union all
+    select distinct 'projects' as entity, 'pm' as side, pm_id from link.projects
+    union all
+    select distinct 'projects' as entity, 'erp' as side, erp_id from link.projects
+    union all
+    select distinct 'commitments' as entity, 'pm' as side, pm_id from link.commitments
+    union all
+    select distinct 'commitments' as entity, 'erp' as side, erp_id from link.commitments
+    union all
+    select distinct 'change_orders' as entity, 'pm' as side, pm_id from link.change_orders
+    union all
+    select distinct 'change_orders' as entity, 'erp' as side, erp_id from link.change_orders
+    union all
+    select distinct 'owner_invoices' as entity, 'pm' as side, pm_id from link.owner_invoices
+    union all
+    select distinct 'owner_invoices' as entity, 'erp' as side, erp_id from link.owner_invoices
+    union all
+    select distinct 'vendor_invoices' as entity, 'pm' as side, pm_id from link.vendor_invoices
+    union all
+    select distinct 'vendor_invoices' as entity, 'erp' as side, erp_id from link.vendor_invoices
+
+),
+
+-- A stored id may be the record's key, its number, or the last part of its key: '000123' is 'Bill|000123'.
+names as (
+
+    select entity, side, record_id, upper(record_id) as name from records
+    union
+    select entity, side, record_id, upper(trim(number)) as name from records where nullif(trim(number), '') is not null
+    union
+    select entity, side, record_id, upper(regexp_replace(record_id, '^.*[|]', '')) as name from records
+
+),
+
+holders as (
+
+    select
+        *,
+        upper(trim(linked_id)) as name,
+        case side when 'pm' then 'erp' else 'pm' end as other_side,
+        sum(case when coalesce(is_void, false) then 0 else 1 end) over (partition by entity, side, upper(trim(linked_id))) as holder_count
+    from records
+    where nullif(trim(linked_id), '') is not null
+
+),
+
+targets as (
+
+    select holders.entity, holders.side, holders.record_id, count(distinct names.record_id) as target_count
+    from holders
+    inner join names on
+        names.entity = holders.entity and
+        names.side = holders.other_side and
+        names.name = holders.name
+    group by holders.entity, holders.side, holders.record_id
+
+)
+
+select
+    holders.entity,
+    holders.side,
+    holders.record_id,
+    case when holders.side = 'erp' then coalesce(erp_projects.project_id, holders.project_id) else holders.project_id end as project_id,
+    coalesce(holders.label, holders.record_id) as label,
+    trim(holders.linked_id) as stored_id,
+    holders.amount,
+    holders.currency,
+    coalesce(holders.is_void, false) as is_void,
+    coalesce(targets.target_count, 0) as target_count,
+    holders.holder_count,
+    linked.record_id is not null as is_linked
+from holders
+left join targets on
+    targets.entity = holders.entity and
+    targets.side = holders.side and
+    targets.record_id = holders.record_id
+left join linked on
+    linked.entity = holders.entity and
+    linked.side = holders.side and
+    linked.record_id = holders.record_id
+left join link.erp_projects as erp_projects on erp_projects.erp_id = holders.project_id

@@ -1,0 +1,49 @@
+-- title:    Open payables that do not tie to their control accounts
+-- check:    T1
+-- entity:   vendor_invoices
+-- scope:    firm
+-- record_owner: erp
+-- fix_side: erp
+-- version:  1
+-- risk:     the difference without its sign
+-- question: Which bills, adjustments or payments does only one of subledger and ledger hold?
+-- grain:    one row per control that does not tie
+-- parameters: amount_tolerance = 0.01, [accounts]
+-- requires: accounts.ap, erp.vendor_invoices, erp.account_balances, erp.fiscal_periods, erp.gl_transactions
+-- fix:      Compare by document; post or reverse what was entered past the subledger. Unposted batches are not in the ledger yet.
+-- columns:
+--   control            what the accounts control
+--   document_amount    open documents at the accounting date
+--   ledger_amount      balance of the control accounts at that date
+--   difference         documents less ledger
+--   document_count     documents behind it
+--   account_count      control accounts
+
+-- Both sides of this comparison are the ERP's: the subledger rebuilt from documents, and the ledger.
+select
+    'T1:' || balances.control as exception_key,
+    cast(null as varchar) as project_id,
+    cast(null as varchar) as project_number,
+    cast(null as varchar) as pm_id,
+    cast(null as varchar) as erp_id,
+    replace(balances.control, '_', ' ') as label,
+    'payables' || case when balances.control like 'retainage%' then replace(balances.control, 'retainage_', ' ') else '' end || ' come to ' ||
+        cast(balances.document_amount as varchar) || ' by document and to ' || cast(balances.ledger_amount as varchar) ||
+        ' in the control accounts' as detail,
+    cast(null as varchar) as pm_value,
+    cast(balances.document_amount as varchar) as erp_value,
+    cast(abs(balances.document_amount - balances.ledger_amount) as decimal(18,2)) as amount_at_risk,
+    setting_text('currency') as currency,
+    cast(null as timestamp with time zone) as occurred_at,
+    'unknown' as cause,
+    cast(null as varchar) as explained_by,
+    balances.control,
+    balances.document_amount,
+    balances.ledger_amount,
+    cast(balances.document_amount - balances.ledger_amount as decimal(18,2)) as difference,
+    balances.document_count,
+    balances.account_count
+from link.control_balances as balances
+where
+    balances.control in ('ap') and
+    abs(balances.document_amount - balances.ledger_amount) > setting_decimal('amount_tolerance')

@@ -1,0 +1,75 @@
+-- title:    Locked budgets that differ
+-- check:    B1
+-- entity:   budget_lines
+-- scope:    project
+-- record_owner: pm
+-- fix_side: erp
+-- version:  1
+-- risk:     the difference without its sign
+-- question: Where is a locked budget another sum in the ERP?
+-- grain:    one row per project, budget type, code and cost type that both sides have
+-- parameters: amount_tolerance = 0.01
+-- compares: revised_amount
+-- fix:      Send the budget or the change order again; else correct the ERP's budget.
+-- columns:
+--   measure            cost_budget or revenue_budget
+--   place              normalised code, and cost type where both sides name it
+--   pm_amount          revised budget in PM
+--   erp_amount         revised budget in the ERP
+--   difference         PM minus ERP
+
+-- Lines of change orders that never reached the ERP: what they add to a code is theirs.
+with stuck as (
+
+    select orders.project_id, normalize_number(lines.cost_code) as code_key, sum(lines.amount) as amount, min('O1:' || orders.record_id) as exception_key
+    from pm.change_orders as orders
+    inner join pm.change_order_lines as lines on lines.change_order_id = orders.record_id
+    left anti join link.change_orders as links on links.pm_id = orders.record_id
+    where orders.approval_status = 'approved'
+    group by orders.project_id, normalize_number(lines.cost_code)
+
+),
+
+-- A budget that is not locked is still being made.
+different as (
+
+    select
+        comparisons.*,
+        projects.number as project_number,
+        comparisons.pm_amount - comparisons.erp_amount as difference
+    from link.budget_comparisons as comparisons
+    inner join pm.projects on projects.record_id = comparisons.project_id
+    where
+        comparisons.measure <> 'cost' and
+        comparisons.pm_count > 0 and
+        comparisons.erp_count > 0 and
+        coalesce(projects.budget_is_locked, true) and
+        abs(comparisons.pm_amount - comparisons.erp_amount) > setting_decimal('amount_tolerance')
+
+)
+
+select
+    'B1:' || different.project_id || ':' || different.measure || ':' || different.place as exception_key,
+    different.project_id,
+    different.project_number,
+    cast(null as varchar) as pm_id,
+    cast(null as varchar) as erp_id,
+    different.place as label,
+    replace(different.measure, '_', ' ') || ' of ' || different.place || ' is ' || cast(different.pm_amount as varchar) || ' in PM and ' ||
+        cast(different.erp_amount as varchar) || ' in the ERP' as detail,
+    cast(different.pm_amount as varchar) as pm_value,
+    cast(different.erp_amount as varchar) as erp_value,
+    cast(abs(different.difference) as decimal(18,2)) as amount_at_risk,
+    coalesce(different.currency, setting_text('currency')) as currency,
+    cast(null as timestamp with time zone) as occurred_at,
+    'unknown' as cause,
+    case when abs(different.difference - stuck.amount) <= setting_decimal('amount_tolerance') then stuck.exception_key end as explained_by,
+    different.measure,
+    different.place,
+    different.pm_amount,
+    different.erp_amount,
+    cast(different.difference as decimal(18,2)) as difference
+from different
+left join stuck on
+    stuck.project_id = different.project_id and
+    stuck.code_key = split_part(different.place, ' ', 1)

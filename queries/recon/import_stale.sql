@@ -1,0 +1,93 @@
+-- title:    Imports and exports that stand still
+-- check:    L2
+-- entity:   payments
+-- scope:    firm
+-- version:  1
+-- risk:     none: the records' own checks carry the money
+-- question: Is the nightly import, or the export, dead?
+-- grain:    one row per entity and direction of which nothing crossed lately
+-- parameters: import_stale_hours = 36
+-- fix:      Look at the connector's log and its service account; then run it by hand.
+-- columns:
+--   source_entity      entity of the canonical model
+--   direction          pm_to_erp or erp_to_pm
+--   late_count         records of the last two weeks that should have crossed
+--   oldest_at          the oldest of them, UTC
+
+with moved as (
+
+    -- Only payments of linked bills come back to PM. One counts as mirrored when PM shows as much paid on the invoice as the ERP does.
+    select
+        'payments' as source_entity,
+        'erp_to_pm' as direction,
+        end_of_day(payments.payment_date) as moved_at,
+        bool_and(
+            settlements.paid_amount + settlements.allocated_amount >=
+                coalesce(settlements.erp_paid_amount, 0) - setting_decimal('amount_tolerance')
+        ) as is_mirrored
+    from erp.payments
+    inner join erp.payment_applications as applications on applications.payment_id = payments.record_id
+    inner join link.vendor_invoices as links on links.erp_id = applications.invoice_id
+    inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = links.pm_id
+    where payments.direction = 'disbursement' and payments.status = 'paid'
+    group by payments.record_id, payments.payment_date
+
+    union all
+
+    select 'change_orders' as source_entity, 'pm_to_erp' as direction, orders.approved_at as moved_at, links.pm_id is not null as is_mirrored
+    from pm.change_orders as orders
+    left join (select distinct pm_id from link.change_orders) as links on links.pm_id = orders.record_id
+    where orders.approval_status = 'approved'
+
+    union all
+
+    select 'vendor_invoices' as source_entity, 'pm_to_erp' as direction, invoices.approved_at as moved_at, links.pm_id is not null as is_mirrored
+    from pm.vendor_invoices as invoices
+    left join (select distinct pm_id from link.vendor_invoices) as links on links.pm_id = invoices.record_id
+    where invoices.approval_status = 'approved' and coalesce(invoices.net_amount, 1) <> 0
+
+),
+
+-- One record alone may be stuck for reasons of its own: three and none across is a connector that does nothing.
+late as (
+
+    select
+        moved.source_entity,
+        moved.direction,
+        count(*) as late_count,
+        count(case when moved.is_mirrored then 1 end) as mirrored_count,
+        min(moved.moved_at) as oldest_at
+    from moved
+    cross join meta.clock
+    where
+        to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) > setting_integer('import_stale_hours') * 3600 and
+        to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) <= 14 * 86400
+    group by moved.source_entity, moved.direction
+
+)
+
+select
+    'L2:' || source_entity || ':' || direction as exception_key,
+    cast(null as varchar) as project_id,
+    cast(null as varchar) as project_number,
+    cast(null as varchar) as pm_id,
+    cast(null as varchar) as erp_id,
+    replace(source_entity, '_', ' ') as label,
+    'none of ' || cast(late_count as varchar) || ' ' || replace(source_entity, '_', ' ') || ' of the last two weeks has crossed from ' ||
+        case direction when 'pm_to_erp' then 'PM to the ERP' else 'the ERP to PM' end as detail,
+    cast(null as varchar) as pm_value,
+    cast(null as varchar) as erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk,
+    setting_text('currency') as currency,
+    oldest_at as occurred_at,
+    'unknown' as cause,
+    cast(null as varchar) as explained_by,
+    source_entity as entity,
+    case direction when 'pm_to_erp' then 'pm' else 'erp' end as record_owner,
+    case direction when 'pm_to_erp' then 'pm' else 'erp' end as fix_side,
+    source_entity,
+    direction,
+    late_count,
+    oldest_at
+from late
+where mirrored_count = 0 and late_count >= 3

@@ -1,0 +1,182 @@
+-- title:    Records that could be linked to more than one
+-- check:    R2
+-- entity:   commitments
+-- scope:    project
+-- fix_side: pm
+-- version:  1
+-- risk:     the amount of the record
+-- question: Which records does nothing link because two would fit?
+-- grain:    one row per record: vendors, customers, projects, commitments, change orders, invoices
+-- fix:      Store the right id, or add the pair to the crosswalk.
+-- columns:
+--   side               pm or erp: the side of the record
+--   reason             id_stored_twice, id_names_several or several_candidates
+--   stored_id          the id as stored; null for several_candidates
+--   candidate_count    records that would fit
+
+with stored as (
+
+    select
+        entity,
+        side,
+        record_id,
+        project_id,
+        label,
+        stored_id,
+        amount,
+        currency,
+        case when target_count > 1 then 'id_names_several' else 'id_stored_twice' end as reason,
+        greatest(target_count, holder_count) as candidate_count
+    from link.stored_ids
+    where not is_linked and not is_void and target_count > 0 and (target_count > 1 or holder_count > 1)
+
+),
+
+-- Numbers in the linked project or vendor, by the rule of the link views: kinds and contracts may not contradict each other.
+pm_records as (
+
+    select 'commitments' as entity, orders.record_id, orders.number_key, projects.erp_id as parent, orders.kind,
+        cast(null as varchar) as contract_id, orders.project_id, orders.number as label, orders.revised_amount as amount, orders.currency
+    from pm.commitments as orders
+    inner join link.projects as projects on projects.pm_id = orders.project_id
+    left anti join link.commitments as links on links.pm_id = orders.record_id
+    where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'change_orders' as entity, orders.record_id, orders.number_key, projects.erp_id as parent, orders.kind,
+        contracts.erp_id as contract_id, orders.project_id, orders.number as label, orders.amount, orders.currency
+    from pm.change_orders as orders
+    inner join link.projects as projects on projects.pm_id = orders.project_id
+    left join link.commitments as contracts on contracts.pm_id = orders.contract_id and orders.kind = 'commitment'
+    left anti join link.change_orders as links on links.pm_id = orders.record_id
+    where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'owner_invoices' as entity, invoices.record_id, invoices.number_key, projects.erp_id as parent, invoices.kind,
+        cast(null as varchar) as contract_id, invoices.project_id, invoices.number as label, invoices.net_amount as amount, invoices.currency
+    from pm.owner_invoices as invoices
+    inner join link.projects as projects on projects.pm_id = invoices.project_id
+    left anti join link.owner_invoices as links on links.pm_id = invoices.record_id
+    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'vendor_invoices' as entity, invoices.record_id, invoices.number_key, vendors.erp_id as parent, invoices.kind,
+        contracts.erp_id as contract_id, invoices.project_id, invoices.number as label, invoices.net_amount as amount, invoices.currency
+    from pm.vendor_invoices as invoices
+    inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
+    left join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
+    left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
+    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+
+),
+
+erp_records as (
+
+    select 'commitments' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
+    from erp.commitments
+    left anti join link.commitments as links on links.erp_id = commitments.record_id
+    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'change_orders' as entity, record_id, coalesce(normalize_number(external_reference), number_key) as name, project_id as parent, kind,
+        case when kind = 'commitment' then contract_id end as contract_id
+    from erp.change_orders
+    left anti join link.change_orders as links on links.erp_id = change_orders.record_id
+    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'owner_invoices' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
+    from erp.owner_invoices
+    left anti join link.owner_invoices as links on links.erp_id = owner_invoices.record_id
+    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+
+    union all
+
+    select 'vendor_invoices' as entity, record_id, number_key as name, vendor_id as parent, kind, commitment_id as contract_id
+    from erp.vendor_invoices
+    left anti join link.vendor_invoices as links on links.erp_id = vendor_invoices.record_id
+    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+
+),
+
+candidates as (
+
+    select
+        pm_records.*,
+        erp_records.record_id as erp_id,
+        count(*) over (partition by pm_records.entity, pm_records.record_id) as erp_count,
+        count(*) over (partition by pm_records.entity, erp_records.record_id) as pm_count
+    from pm_records
+    inner join erp_records on
+        erp_records.entity = pm_records.entity and
+        erp_records.parent = pm_records.parent and
+        erp_records.name = pm_records.number_key and
+        coalesce(erp_records.kind, pm_records.kind, '') = coalesce(pm_records.kind, erp_records.kind, '') and
+        coalesce(erp_records.contract_id, pm_records.contract_id, '') = coalesce(pm_records.contract_id, erp_records.contract_id, '')
+
+),
+
+found as (
+
+    select entity, side, record_id, project_id, label, stored_id, amount, currency, reason, candidate_count
+    from stored
+
+    union all
+
+    select
+        entity,
+        'pm' as side,
+        record_id,
+        min(project_id) as project_id,
+        min(coalesce(label, record_id)) as label,
+        cast(null as varchar) as stored_id,
+        min(amount) as amount,
+        min(currency) as currency,
+        'several_candidates' as reason,
+        max(greatest(erp_count, pm_count)) as candidate_count
+    from candidates
+    where erp_count > 1 or pm_count > 1
+    group by entity, record_id
+
+)
+
+select
+    'R2:' || found.entity || ':' || found.side || ':' || found.record_id as exception_key,
+    found.project_id,
+    projects.number as project_number,
+    case when found.side = 'pm' then found.record_id end as pm_id,
+    case when found.side = 'erp' then found.record_id end as erp_id,
+    found.label,
+    replace(trim(trailing 's' from found.entity), '_', ' ') || ' ' || found.label || case found.side when 'pm' then ' in PM' else ' in the ERP' end ||
+        case found.reason
+            when 'several_candidates' then ' has ' || cast(found.candidate_count as varchar) || ' candidates by its number'
+            when 'id_names_several' then ' stores the id ' || found.stored_id || ', which names several records'
+            else ' stores the id ' || found.stored_id || ', as others do'
+        end as detail,
+    case when found.side = 'pm' then found.stored_id end as pm_value,
+    case when found.side = 'erp' then found.stored_id end as erp_value,
+    cast(abs(coalesce(found.amount, 0)) as decimal(18,2)) as amount_at_risk,
+    coalesce(found.currency, setting_text('currency')) as currency,
+    cast(null as timestamp with time zone) as occurred_at,
+    'unknown' as cause,
+    -- Invoices are the other way round: I1 and I2 follow from this.
+    case
+        when found.side = 'erp' then null
+        when found.entity = 'vendors' then 'V1:' || found.record_id
+        when found.entity = 'projects' then 'J1:' || found.record_id
+        when found.entity = 'commitments' then 'M1:' || found.record_id
+        when found.entity = 'change_orders' then 'O1:' || found.record_id
+    end as explained_by,
+    found.entity,
+    found.side as fix_side,
+    found.side,
+    found.reason,
+    found.stored_id,
+    found.candidate_count
+from found
+left join pm.projects on projects.record_id = found.project_id

@@ -1,0 +1,67 @@
+-- title:    Paid on both sides, by other amounts
+-- check:    P2
+-- entity:   payments
+-- scope:    project
+-- record_owner: erp
+-- fix_side: erp
+-- version:  1
+-- risk:     the difference without its sign
+-- question: Which invoices have both sides paid, but not the same amount?
+-- grain:    one row per linked group; one per commitment where PM payments name no invoice
+-- parameters: amount_tolerance = 0.01
+-- requires: erp.vendor_invoices.paid_amount
+-- fix:      Find the payment behind the difference; PM follows the ERP.
+-- columns:
+--   unit_id            what is compared as one
+--   label              number in PM
+--   vendor_id          PM's record id of the vendor
+--   commitment_id      PM's record id of the commitment
+--   invoice_count      PM invoices in it
+--   pm_paid_amount     paid in PM, without payments that the ERP voided since (P3)
+--   erp_paid_amount    paid in the ERP by released, unvoided payments
+--   difference         PM minus ERP
+
+with compared as (
+
+    select
+        comparisons.*,
+        comparisons.pm_paid_amount - comparisons.voided_amount as pm_paid,
+        comparisons.pm_paid_amount - comparisons.voided_amount - comparisons.erp_paid_amount as gap
+    from link.payment_comparisons as comparisons
+    where
+        comparisons.pm_paid_amount - comparisons.voided_amount > setting_decimal('amount_tolerance') and
+        comparisons.erp_paid_amount > setting_decimal('amount_tolerance')
+
+)
+
+select
+    'P2:' || compared.unit_id as exception_key,
+    compared.project_id,
+    projects.number as project_number,
+    compared.pm_id,
+    compared.erp_id,
+    coalesce(compared.label, compared.unit_id) as label,
+    case when compared.unit_id like 'commitment:%' then 'the commitment of vendor invoice ' else 'vendor invoice ' end ||
+        coalesce(compared.label, compared.unit_id) || ' is paid ' || cast(compared.pm_paid as varchar) || ' in PM and ' ||
+        cast(compared.erp_paid_amount as varchar) || ' in the ERP' as detail,
+    cast(compared.pm_paid as varchar) as pm_value,
+    cast(compared.erp_paid_amount as varchar) as erp_value,
+    cast(abs(compared.gap) as decimal(18,2)) as amount_at_risk,
+    coalesce(compared.currency, setting_text('currency')) as currency,
+    compared.pm_paid_at as occurred_at,
+    case when compared.gap < 0 then 'partial payment' else 'unknown' end as cause,
+    -- What the ERP paid beyond PM has not flowed back.
+    case when compared.gap < 0 and compared.unit_id not like 'commitment:%' then 'P1:' || compared.unit_id end as explained_by,
+    compared.unit_id,
+    compared.vendor_id,
+    compared.commitment_id,
+    compared.invoice_count,
+    cast(compared.pm_paid as decimal(18,2)) as pm_paid_amount,
+    compared.erp_paid_amount,
+    cast(compared.gap as decimal(18,2)) as difference
+from compared
+left join pm.projects on projects.record_id = compared.project_id
+where
+    abs(compared.gap) > setting_decimal('amount_tolerance') and
+    -- A commitment that PM lags behind on is P1's, invoice by invoice.
+    (compared.gap > 0 or compared.unit_id not like 'commitment:%')

@@ -1,0 +1,86 @@
+//! Status words that no canonical view knows: treated as pending, and told as drift once.
+//!
+//! The words of a raw table are those that the views which read it name, in their header's `statuses` or in their SQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::AsArray;
+
+use crate::definitions::Definitions;
+use crate::extract::{PreviousTables, SourceOutcome};
+use crate::warehouse::rows::{Drift, TableInput};
+
+/// The column that holds status words.
+const COLUMN: &str = "status";
+
+/// Words of one table that are told, at most: beyond it the column holds no words.
+const WORDS_MAX: usize = 50;
+
+/// Tells the unknown status words of a run, but those that were told before.
+pub(super) fn tell(outcome: &mut SourceOutcome, definitions: &Definitions, previous: &PreviousTables) {
+    let known = known(definitions, &outcome.run.system);
+    for input in &mut outcome.tables {
+        let Some(words) = known.get(&input.table) else { continue };
+        let unknown: Vec<String> =
+            seen(input).into_iter().filter(|word| !words.contains(&word.trim().to_lowercase())).collect();
+        let told = previous.tables.get(&input.table).and_then(|table| table.drift.get(COLUMN));
+        for word in unknown.into_iter().take(WORDS_MAX) {
+            let detail = format!("records have the status `{word}`, which no view knows: it counts as pending");
+            if told.is_none_or(|details| !details.contains(&detail)) {
+                input.drift.push(Drift { field: COLUMN.to_owned(), kind: "word".to_owned(), detail });
+            }
+        }
+    }
+}
+
+/// The words in a run's rows.
+fn seen(input: &TableInput) -> BTreeSet<String> {
+    let columns = input.batches.iter().filter_map(|batch| batch.column_by_name(COLUMN)?.as_string_opt::<i32>());
+    let words = columns.flat_map(|column| column.iter().flatten());
+    words.filter(|word| !word.trim().is_empty()).map(str::to_owned).collect()
+}
+
+/// The words that views know, in small letters, by the raw table that they read.
+fn known(definitions: &Definitions, system: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = format!("extractors/{system}/canonical/");
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut has_words: BTreeSet<String> = BTreeSet::new();
+    for (_, text) in definitions.files.iter().filter(|(path, _)| path.starts_with(&folder)) {
+        let header = text.lines().filter_map(|line| line.strip_prefix("-- statuses:"));
+        let named: BTreeSet<String> =
+            header.flat_map(|words| words.split(',')).map(|word| word.trim().to_lowercase()).collect();
+        let quoted = text.split('\'').skip(1).step_by(2).map(|word| word.trim().to_lowercase());
+        let words: BTreeSet<String> = quoted.chain(named.iter().cloned()).collect();
+        for table in tables(text) {
+            if !named.is_empty() {
+                has_words.insert(table.clone());
+            }
+            known.entry(table).or_default().extend(words.iter().cloned());
+        }
+    }
+    known.retain(|table, _| has_words.contains(table));
+    known
+}
+
+/// The raw tables that a view reads.
+fn tables(text: &str) -> impl Iterator<Item = String> {
+    let mentions =
+        text.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(|line| line.split("source.").skip(1));
+    let is_part = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '_';
+    mentions.map(move |rest| rest.chars().take_while(is_part).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_views_name_the_words_of_their_tables() {
+        let known = known(&Definitions::shipped(), "acumatica");
+        let bills = &known["bills"];
+        assert!(bills.contains("pre-released") && bills.contains("under reclassification"), "{bills:?}");
+        assert!(!bills.contains("frobnicated"));
+        let known = super::known(&Definitions::shipped(), "procore");
+        assert!(known["requisitions"].contains("revise_and_resubmit"), "{:?}", known.keys());
+    }
+}

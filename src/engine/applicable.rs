@@ -1,0 +1,74 @@
+//! Whether a check has anything to compare here, and which of its fields.
+//!
+//! Invariant: what a source does not map is never read as "nothing there". A check that rests on an entity or a column that
+//! no source of that side maps is not applicable and says why; it is never clean.
+
+use crate::engine::blueprint::Blueprint;
+use crate::engine::header::Side;
+use crate::engine::queries::{Name, QueryFile};
+use crate::engine::settings::Setting;
+
+impl Blueprint {
+    /// Why a check has nothing to compare under these sources and settings, if it has nothing.
+    pub(crate) fn not_applicable(&self, query: &QueryFile) -> Option<String> {
+        let entity = query.header.entity.as_deref()?;
+        let sides = query.header.requires.iter().filter(|name| !name.starts_with("accounts."));
+        let required = sides.filter_map(|name| name.split('.').nth(1));
+        for entity in [entity].into_iter().chain(required) {
+            if self.settings.disabled.iter().any(|disabled| disabled == entity) {
+                return Some(format!("{entity} is switched off in [connector] disabled"));
+            }
+        }
+        let reads = self.closure(&query.name);
+        for side in Side::BOTH {
+            let schema = side.schema();
+            if reads.iter().any(|(read, _)| read == schema) && !self.has_side(side) {
+                return Some(format!("there is no {schema} source"));
+            }
+            let own = reads.contains(&(schema.to_owned(), entity.to_owned()));
+            if own && !self.is_mapped(schema, entity, None) {
+                return Some(format!("no {schema} source maps {entity}"));
+            }
+        }
+        for name in &query.header.requires {
+            let (schema, rest) = name.split_once('.')?;
+            if schema == "accounts" {
+                if !self.knows_accounts(rest) {
+                    return Some(format!("neither the ERP nor [accounts] {rest} says which accounts control it"));
+                }
+                continue;
+            }
+            let (entity, column) = rest.split_once('.').map_or((rest, None), |(entity, column)| (entity, Some(column)));
+            if !self.is_mapped(schema, entity, column) {
+                return Some(format!("no {schema} source maps {rest}"));
+            }
+        }
+        let left_out = self.not_comparable(query);
+        let fields = &query.header.compares;
+        let none = !fields.is_empty() && fields.iter().all(|field| left_out.contains(field));
+        none.then(|| format!("no field of {entity} is mapped on both sides: {}", left_out.join(", ")))
+    }
+
+    /// The fields of a check's entity that only one side maps, or neither.
+    pub(crate) fn not_comparable(&self, query: &QueryFile) -> Vec<String> {
+        let Some(entity) = query.header.entity.as_deref() else { return Vec::new() };
+        let both = |field: &&String| Side::BOTH.iter().all(|side| self.is_mapped(side.schema(), entity, Some(field)));
+        query.header.compares.iter().filter(|field| !both(field)).cloned().collect()
+    }
+
+    /// Whether the ERP says what its accounts control, or the firm's settings name the accounts.
+    fn knows_accounts(&self, control: &str) -> bool {
+        let named = self.settings.values.get(&format!("{control}_accounts"));
+        let is_named = matches!(named, Some(Setting::List(accounts)) if !accounts.is_empty());
+        is_named || self.is_mapped("erp", "gl_accounts", Some("control_of"))
+    }
+
+    /// Whether a source of the side maps the entity, and the column where one is named. A mapping that cannot be parsed is
+    /// no missing one: the checks that read it fail and say so.
+    fn is_mapped(&self, schema: &str, entity: &str, column: Option<&str>) -> bool {
+        let name: Name = (schema.to_owned(), entity.to_owned());
+        let mut mappings = self.mappings.get(&name).into_iter().flatten();
+        let tells = |columns: &std::collections::BTreeSet<String>| column.is_none_or(|column| columns.contains(column));
+        self.unmapped.contains_key(&name) || mappings.any(|mapping| mapping.columns.as_ref().is_none_or(tells))
+    }
+}
