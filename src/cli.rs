@@ -26,6 +26,8 @@ mod paint;
 mod pin;
 mod plan;
 mod previous;
+mod recheck;
+mod recon;
 mod serve;
 mod show;
 mod simulate;
@@ -35,6 +37,7 @@ mod summary;
 mod trouble;
 mod vacuum;
 mod verify;
+mod waive;
 mod words;
 mod workspace;
 
@@ -50,7 +53,7 @@ First steps:
   tieout init books && cd books      a commented tieout.toml for your own systems
   tieout check                       are both systems reachable, and may we read every table?
   tieout extract                     the first snapshot, checked
-  tieout sql \"select * from recon.summary\"
+  tieout recon                       what every check says, and what is open
 
 Exit codes:
   0 done   1 exceptions at or above --fail-on   2 usage or configuration   3 a source failed
@@ -86,6 +89,9 @@ struct Global {
     /// Say errors only
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// When to colour what is written for people
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: paint::Color,
     /// No progress bars
     #[arg(long, global = true)]
     no_progress: bool,
@@ -122,6 +128,14 @@ enum Command {
     Pin(pin::PinArguments),
     /// Sign a month's results off
     Signoff(pin::SignoffArguments),
+    /// What each check says and what is open, as of the newest commit
+    Recon(recon::ReconArguments),
+    /// Let an exception stand for a while, with a reason and a name
+    Waive(waive::WaiveArguments),
+    /// Take a waiver back
+    Unwaive(waive::UnwaiveArguments),
+    /// Judge past commits by the present rules: show what differs, and keep it if asked to
+    Recheck(recheck::RecheckArguments),
     /// Recompute the chain of commits and every file: is anything not as it was?
     Verify(verify::VerifyArguments),
     /// Publish tables for other programs, without copying them
@@ -208,6 +222,10 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Diff(command) => Box::pin(diff::run(&global, &command)).await,
         Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
         Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
+        Command::Recon(command) => Box::pin(recon::run(&global, &command)).await,
+        Command::Waive(command) => Box::pin(waive::waive(&global, &command)).await,
+        Command::Unwaive(command) => Box::pin(waive::unwaive(&global, &command)).await,
+        Command::Recheck(command) => Box::pin(recheck::run(&global, &command)).await,
         Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
         Command::Export(command) => Box::pin(export::run(&global, &command)).await,
         Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,

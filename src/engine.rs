@@ -19,9 +19,11 @@ mod cells;
 mod changes;
 pub mod checks;
 mod coverage;
+mod crosswalks;
 mod damage;
 mod deferred;
 mod editions;
+mod evaluate;
 mod fields;
 mod folded;
 mod functions;
@@ -30,8 +32,12 @@ pub mod header;
 mod history_tests;
 pub mod layout;
 mod links;
+#[cfg(test)]
+mod lives_tests;
 mod marks;
+mod measures;
 mod moments;
+mod moves;
 mod normalize;
 pub mod options;
 mod parallel;
@@ -39,6 +45,7 @@ mod pinned;
 mod planner;
 pub(crate) mod precedence;
 mod queries;
+mod recheck;
 mod repeated;
 pub mod settings;
 mod shared;
@@ -50,6 +57,8 @@ mod tests;
 mod time_functions;
 #[cfg(test)]
 mod time_tests;
+mod waive;
+mod waivers;
 pub mod workbench;
 
 use std::sync::Arc;
@@ -69,9 +78,9 @@ use url::Url;
 use crate::definitions::Definitions;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::editions::{Edition, Editions, Reading, SessionCatalog};
-use crate::engine::options::{Heads, TieoutOptions};
+use crate::engine::options::{Heads, Moment, TieoutOptions};
 use crate::engine::planner::{Keep, Planner};
-use crate::warehouse::commit::Head;
+use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{Prepared, Warehouse};
 
 pub use blueprint::{Descriptions, ViewDescription};
@@ -80,7 +89,10 @@ pub(crate) use damage::damage;
 pub use editions::{Reopen, follow, followed};
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
+pub use recheck::{Difference, Recheck};
 pub use settings::{EngineSettings, Setting, SourceBinding};
+pub use waive::{NewWaiver, Unwaive};
+pub(crate) use waivers::decimal_text;
 pub use workbench::Workbench;
 
 /// From so many rows in a commit on, one check uses all cores; below, one core each, and the checks run side by side.
@@ -115,6 +127,22 @@ pub enum Error {
     Grace {
         /// The id as given.
         check: String,
+    },
+    /// An exception cannot be waived, or a waiver not be taken back.
+    #[error("{verb} {key}: {reason}")]
+    Waiver {
+        /// What was asked for.
+        verb: &'static str,
+        /// The exception's key as given.
+        key: String,
+        /// Why not, and what to do instead.
+        reason: String,
+    },
+    /// The past cannot be judged again.
+    #[error("recheck: {reason}")]
+    Recheck {
+        /// Why not, and what to do instead.
+        reason: String,
     },
     /// The definitions of an old commit cannot be read by.
     #[error(
@@ -253,7 +281,7 @@ impl Engine {
     /// Judges every check on a prepared commit and adds `record_statuses`, `exceptions` and `check_runs` to it.
     /// [`Self::record_coverage`] comes before it.
     pub async fn evaluate(&self, prepared: &mut Prepared) -> Result<Evaluation, Error> {
-        checks::evaluate(self, prepared).await
+        evaluate::evaluate(self, prepared).await
     }
 
     /// Adds `coverage`, `rejects` and `drift` of the tables added so far to a prepared commit.
@@ -288,10 +316,32 @@ impl Engine {
 
     /// A session that sees a commit which nobody else can see yet.
     fn prepared_session(&self, planner: &Planner, head: Arc<Head>) -> SessionContext {
+        self.session_of(planner, head, self.next_generation())
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.preparations.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// As [`Self::prepared_session`], of a generation whose views keep their rows: what is added to the commit since must not
+    /// be read by them.
+    fn session_of(&self, planner: &Planner, head: Arc<Head>, generation: u64) -> SessionContext {
         let rows: u64 = head.commits.last().map_or(0, |commit| commit.tables.iter().map(|table| table.rows).sum());
-        let generation = self.preparations.fetch_add(1, Ordering::Relaxed) + 1;
         let heads = Arc::new(Heads::Prepared { head, generation });
         let options = TieoutOptions::new(&self.blueprint, heads);
+        let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);
+        session_over(planner, options, None, self.blueprint.settings.partitions.or(few))
+    }
+
+    /// A session that reads an earlier commit of a chain, whatever the newest one is.
+    fn replayed_session(&self, planner: &Planner, head: &Arc<Head>, commit: &Arc<Commit>) -> SessionContext {
+        let generation = self.next_generation();
+        let heads = Arc::new(Heads::Prepared { head: Arc::clone(head), generation });
+        let day = commit.observed_at.with_timezone(&self.blueprint.settings.time_zone).date_naive();
+        let moment =
+            Moment { head: Arc::clone(head), commit: Some(Arc::clone(commit)), accounting_date: Some(day), pin: None };
+        let options = TieoutOptions::new(&self.blueprint, heads).fixed_at(moment);
+        let rows: u64 = commit.tables.iter().map(|table| table.rows).sum();
         let few = (rows < PARTITIONED_ROWS_MIN).then_some(1);
         session_over(planner, options, None, self.blueprint.settings.partitions.or(few))
     }

@@ -63,6 +63,7 @@ mod tests;
 mod totals;
 mod vacuum;
 mod verify;
+mod waivers;
 
 use std::sync::Arc;
 

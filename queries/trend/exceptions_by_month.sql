@@ -13,24 +13,18 @@
 --   closed_count       closed
 --   amount_at_risk     money of the open ones that no other open one explains; null if currencies mix
 --   currency           of the amount
--- open_count = that of the month before + opened + reopened - closed, as long as every month was evaluated.
+--   waived_count       waived at the month's commit
+-- open_count + waived_count = that of the month before + opened + reopened - closed, as long as every month was evaluated.
 
-with months as (
-
-    select * from trend.months
-
-),
-
-grid as (
+with grid as (
 
     select
         months.month,
         months.commit_number,
         months.evaluated_commit,
-        months.previous_commit,
         checks.check_id,
         checks.title
-    from months
+    from trend.months as months
     cross join meta.checks
     where checks.check_id is not null
 
@@ -44,91 +38,31 @@ verdicts as (
 
 ),
 
-versions as (
-
-    select
-        check_id,
-        exception_key,
-        explained_by,
-        amount_at_risk,
-        currency,
-        state,
-        _op,
-        _commit as from_commit,
-        lead(_commit) over (partition by check_id, check_version, exception_key order by _commit) as until_commit
-    from history.tieout_exceptions
-
-),
-
-open_then as (
-
-    select
-        months.month,
-        versions.check_id,
-        versions.exception_key,
-        versions.explained_by,
-        versions.amount_at_risk,
-        coalesce(versions.currency, setting_text('currency')) as currency
-    from months
-    inner join versions on
-        versions.from_commit <= months.commit_number and
-        (versions.until_commit is null or versions.until_commit > months.commit_number)
-    where
-        versions._op <> 'D' and
-        versions.state <> 'in_flight'
-
-),
-
-open_keys as (
-
-    select distinct month, exception_key from open_then
-
-),
-
 open_counts as (
 
     select
-        open_then.month,
-        open_then.check_id,
-        count(*) as open_count,
-        sum(case when open_keys.exception_key is null then open_then.amount_at_risk end) as amount_at_risk,
-        min(open_then.currency) as currency,
-        max(open_then.currency) as last_currency
-    from open_then
-    left join open_keys on
-        open_keys.month = open_then.month and
-        open_keys.exception_key = open_then.explained_by
-    group by open_then.month, open_then.check_id
-
-),
-
--- Opened and closed between two months' commits is both, and neither is open at the end.
-moves as (
-
-    select check_id, opened_commit as commit_number, case when is_reopened then 'reopened' else 'opened' end as move
-    from recon.exception_history
-
-    union all
-
-    select check_id, closed_commit as commit_number, 'closed' as move
-    from recon.exception_history
-    where closed_commit is not null
+        month,
+        check_id,
+        count(case when state = 'open' then 1 end) as open_count,
+        count(case when state = 'waived' then 1 end) as waived_count,
+        sum(case when state = 'open' then counted_amount end) as amount_at_risk,
+        min(case when state = 'open' then currency end) as currency,
+        max(case when state = 'open' then currency end) as last_currency
+    from trend.open_by_month
+    group by month, check_id
 
 ),
 
 move_counts as (
 
     select
-        months.month,
-        moves.check_id,
-        count(case when moves.move = 'opened' then 1 end) as opened_count,
-        count(case when moves.move = 'reopened' then 1 end) as reopened_count,
-        count(case when moves.move = 'closed' then 1 end) as closed_count
-    from moves
-    inner join months on
-        moves.commit_number > months.previous_commit and
-        moves.commit_number <= months.commit_number
-    group by months.month, moves.check_id
+        month,
+        check_id,
+        count(case when move = 'opened' then 1 end) as opened_count,
+        count(case when move = 'reopened' then 1 end) as reopened_count,
+        count(case when move = 'closed' then 1 end) as closed_count
+    from trend.moves_by_month
+    group by month, check_id
 
 ),
 
@@ -142,6 +76,7 @@ told as (
         coalesce(verdicts.verdict, 'not_evaluated') as verdict,
         coalesce(verdicts.verdict, 'not_evaluated') not in ('not_evaluated', 'not_applicable') as is_told,
         coalesce(open_counts.open_count, 0) as open_count,
+        coalesce(open_counts.waived_count, 0) as waived_count,
         coalesce(move_counts.opened_count, 0) as opened_count,
         coalesce(move_counts.reopened_count, 0) as reopened_count,
         coalesce(move_counts.closed_count, 0) as closed_count,
@@ -172,6 +107,7 @@ select
     case when is_told then reopened_count end as reopened_count,
     case when is_told then closed_count end as closed_count,
     cast(case when is_told and not is_mixed then amount_at_risk end as decimal(18,2)) as amount_at_risk,
-    case when is_mixed then 'mixed' else currency end as currency
+    case when is_mixed then 'mixed' else currency end as currency,
+    case when is_told then waived_count end as waived_count
 from told
 order by month, check_id

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use super::{Failure, Global};
 use crate::config::Config;
-use crate::warehouse::commit::{Commit, Head, SourceRun};
+use crate::warehouse::commit::{Commit, Head, SourceRun, WaiverAction};
 use crate::warehouse::rows::SYSTEM_SOURCE;
 use crate::warehouse::{AsOf, Error as WarehouseError, Warehouse};
 
@@ -99,6 +99,12 @@ pub(super) fn subject(commit: &Commit) -> String {
     if let Some(signoff) = &commit.signoff {
         let month = signoff.month.format("%Y-%m");
         return format!("{month} signed off by {} on commit {}", signoff.by, signoff.commit);
+    }
+    if let Some(waiver) = &commit.waiver {
+        let by = if waiver.by.is_empty() { String::new() } else { format!(" by {}", waiver.by) };
+        let until = waiver.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let verb = if waiver.action == WaiverAction::Waive { "waived" } else { "waived no more" };
+        return format!("{} {verb}{by}{until}", waiver.exception_key);
     }
     commit.runs.iter().map(|run| run.source.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -56,7 +56,7 @@ pub(super) async fn run(global: &Global, arguments: &DiffArguments) -> Result<u8
     let text = if let Some(table) = &arguments.table {
         let changes = between.changes(table).await.map_err(failed)?;
         match arguments.format {
-            Format::Text => rows_text(&chain, table, [&from, &to], &changes, Paint::stdout()),
+            Format::Text => rows_text(&chain, table, [&from, &to], &changes, Paint::stdout(global.color)),
             Format::Csv => rows_csv(table, &changes),
             Format::Json => rows_json(table, &changes),
         }
@@ -69,7 +69,7 @@ pub(super) async fn run(global: &Global, arguments: &DiffArguments) -> Result<u8
         }
         counted.retain(|(_, counts)| *counts != [0, 0, 0]);
         match arguments.format {
-            Format::Text => tables_text(&chain, [&from, &to], &counted, Paint::stdout()),
+            Format::Text => tables_text(&chain, [&from, &to], &counted, Paint::stdout(global.color)),
             Format::Csv => tables_csv(&counted),
             Format::Json => tables_json(&counted),
         }

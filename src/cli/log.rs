@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, arguments: &LogArguments) -> Result<u8,
     let commits = chain.head.commits.iter().rev().filter(of_source);
     let commits: Vec<&Commit> = commits.take(arguments.limit.unwrap_or(usize::MAX)).map(AsRef::as_ref).collect();
     let text = match arguments.format {
-        Format::Text => lines(&chain, &commits, Paint::stdout()),
+        Format::Text => lines(&chain, &commits, Paint::stdout(global.color)),
         Format::Csv => csv(&commits),
         Format::Json => json(&chain, &commits),
     };

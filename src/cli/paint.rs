@@ -2,6 +2,19 @@
 
 use std::io::IsTerminal;
 
+use clap::ValueEnum;
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// How a piece of text stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ink {
@@ -22,11 +35,22 @@ pub(super) enum Ink {
 pub(super) struct Paint(bool);
 
 impl Paint {
-    /// As standard output is: a terminal, and `NO_COLOR` unset.
-    pub(super) fn stdout() -> Self {
+    /// As a person chose; else as standard output is: a terminal, and `NO_COLOR` unset.
+    pub(super) fn stdout(choice: Color) -> Self {
+        match choice {
+            Color::Always => return Self(true),
+            Color::Never => return Self(false),
+            Color::Auto => {}
+        }
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         Self(!refused && !is_dumb && std::io::stdout().is_terminal())
+    }
+
+    /// No colours.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self(false)
     }
 
     /// The text in an ink.

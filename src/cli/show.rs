@@ -39,7 +39,7 @@ pub(super) async fn run(global: &Global, arguments: &ShowArguments) -> Result<u8
     let commit = chain.commit(&arguments.commit)?;
     let told = told(&chain, &commit).await?;
     let text = match arguments.format {
-        Format::Text => text(&chain, &commit, &told, Paint::stdout()),
+        Format::Text => text(&chain, &commit, &told, Paint::stdout(global.color)),
         Format::Json => json(&commit, &told),
         Format::Csv => {
             let hint = "hint: --format json, or `tieout sql --format csv` over meta.commits, meta.runs, meta.coverage";
@@ -58,9 +58,15 @@ async fn told(chain: &Chain, commit: &Commit) -> Result<Told, Failure> {
     let runs = runs.await.map_err(Failure::warehouse)?;
     let scopes = cells(&coverage, ["source", "table_name", "scope", "status", "error"]).map_err(Failure::warehouse)?;
     let is_trouble = |scope: &[String; 5]| !matches!(scope[3].as_str(), "ok" | "empty_verified");
-    let names = ["project_id", "check_id", "verdict", "exception_count", "in_flight_count", "amount_at_risk", "reason"];
+    let names =
+        ["commit_number", "check_id", "verdict", "exception_count", "in_flight_count", "amount_at_risk", "reason"];
+    let projects = cells(&runs, ["project_id"]).map_err(Failure::warehouse)?;
     let verdicts = cells(&runs, names).map_err(Failure::warehouse)?;
-    let firm = verdicts.into_iter().filter(|row| row[0].is_empty());
+    // A recheck judges many commits: what it says of the newest one is what it says of the present.
+    let newest = verdicts.iter().filter_map(|row| row[0].parse::<u64>().ok()).max();
+    let is_told = |row: &[String; 7]| row[0].parse().ok() == newest;
+    let firm = verdicts.into_iter().zip(projects).filter(|(row, [project])| project.is_empty() && is_told(row));
+    let firm = firm.map(|(row, _)| row);
     let mut verdicts: Vec<[String; 6]> = firm
         .map(|[_, check, verdict, open, flight, amount, reason]| [check, verdict, open, flight, amount, reason])
         .collect();

@@ -130,7 +130,7 @@ fn trend(months: &[Vec<String>]) -> String {
 }
 
 /// A moment as people write it.
-fn moment(text: &str) -> String {
+pub(super) fn moment(text: &str) -> String {
     text.replacen('T', " ", 1).replace('Z', " UTC")
 }
 
@@ -152,7 +152,7 @@ fn display(column: &str, value: &str) -> String {
 }
 
 /// `1234567.80` → `1,234,567.80`.
-fn grouped(amount: &str) -> String {
+pub(super) fn grouped(amount: &str) -> String {
     let (sign, digits) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let mut out = String::new();
@@ -166,7 +166,7 @@ fn grouped(amount: &str) -> String {
 }
 
 /// Runs a query and formats every value as text; null becomes empty.
-async fn query(session: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>> {
+pub(super) async fn query(session: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>> {
     let batches = session.sql(sql).await.with_context(|| format!("plan {sql}"))?.collect().await?;
     let mut rows = Vec::new();
     for batch in &batches {

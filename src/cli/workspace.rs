@@ -247,6 +247,7 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         ("default_terms_days", EngineSetting::Integer(config.checks.default_terms_days)),
         ("import_stale_hours", EngineSetting::Integer(config.checks.import_stale_hours)),
         ("vendor_created_days", EngineSetting::Integer(config.checks.vendor_created_days)),
+        ("overwrite_days", EngineSetting::Integer(config.checks.overwrite_days)),
         ("amount_tolerance", EngineSetting::Hundredths(hundredths(&config.tolerance.amount)?)),
         ("default_codes", EngineSetting::List(config.accounts.default_codes.clone())),
         ("ap_accounts", EngineSetting::List(config.accounts.ap.clone())),

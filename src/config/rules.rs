@@ -66,6 +66,8 @@ pub struct ChecksConfig {
     pub unpaid_days: i64,
     /// V1: a PM vendor created within so many days is expected in the ERP even before it is used.
     pub vendor_created_days: i64,
+    /// W3: for so many days a change that was silently undone is listed.
+    pub overwrite_days: i64,
     /// Hours after which a read is too old for a check to speak.
     pub freshness_hours: i64,
 }
@@ -80,6 +82,7 @@ impl Default for ChecksConfig {
             import_stale_hours: 36,
             unpaid_days: 60,
             vendor_created_days: 90,
+            overwrite_days: 30,
             freshness_hours: 36,
         }
     }

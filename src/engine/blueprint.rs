@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
+use crate::engine::crosswalks::{self, Crosswalks};
 use crate::engine::header::Side;
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
@@ -39,8 +40,11 @@ pub(crate) struct Blueprint {
     /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
     pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
     pub(crate) queries: BTreeMap<Name, QueryFile>,
-    /// Views that read themselves through others, with the reason in words.
-    pub(crate) circles: BTreeMap<Name, String>,
+    /// The firm's own pairs, by entity.
+    pub(crate) crosswalks: Crosswalks,
+    /// Views that cannot be planned whatever their text says: they read themselves through others, or the firm's own pairs
+    /// cannot be read. With the reason in words.
+    pub(crate) hopeless: BTreeMap<Name, String>,
     pub(crate) descriptions: Descriptions,
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
@@ -92,7 +96,15 @@ impl Blueprint {
         });
         let reads: BTreeMap<Name, BTreeSet<Name>> =
             queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).chain(mapped).collect();
-        let circles = queries::ordered(&reads).1.into_iter().collect();
+        let mut hopeless: BTreeMap<Name, String> = queries::ordered(&reads).1.into_iter().collect();
+        let (crosswalks, unusable) = crosswalks::load(&definitions, &queries);
+        for problem in unusable {
+            if let Some(entity) = crosswalks::entity(&problem.path).filter(|entity| !crosswalks.contains_key(*entity)) {
+                let name = ("link".to_owned(), entity.to_owned());
+                hopeless.insert(name, format!("{}: {}", problem.path, problem.reason));
+            }
+            unreadable.push(problem);
+        }
         let hash = definitions.hash().into();
         Ok(Self {
             definitions,
@@ -102,7 +114,8 @@ impl Blueprint {
             entities,
             mappings,
             queries,
-            circles,
+            crosswalks,
+            hopeless,
             descriptions,
             unreadable,
             unmapped,

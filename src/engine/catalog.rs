@@ -4,12 +4,10 @@
 //! commit, so that a new commit needs no new registration.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::csv::ReaderBuilder;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::execution::session_state::SessionState;
@@ -181,17 +179,14 @@ impl Registrar<'_> {
         Ok(Planner::new(Arc::clone(self.blueprint), state, keep, schemas))
     }
 
-    /// `crosswalks/<entity>.csv` with the columns `pm_id` and `erp_id`; others are the firm's own notes.
+    /// The firm's own pairs.
     fn crosswalks(&mut self) -> Result<(), Error> {
         let (mut entities, mut pm_ids, mut erp_ids) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, text) in &self.blueprint.definitions.files {
-            let Some(entity) = path.strip_prefix("crosswalks/").and_then(|rest| rest.strip_suffix(".csv")) else {
-                continue;
-            };
-            for (pm_id, erp_id) in crosswalk(path, text)? {
-                entities.push(entity.to_owned());
-                pm_ids.push(pm_id);
-                erp_ids.push(erp_id);
+        for (entity, pairs) in &self.blueprint.crosswalks {
+            for (pm_id, erp_id) in pairs {
+                entities.push(entity.clone());
+                pm_ids.push(pm_id.clone());
+                erp_ids.push(erp_id.clone());
             }
         }
         self.texts("link", "crosswalk", vec![("entity", entities), ("pm_id", pm_ids), ("erp_id", erp_ids)])
@@ -272,35 +267,6 @@ impl Registrar<'_> {
             ],
         )
     }
-}
-
-fn crosswalk(path: &str, text: &str) -> Result<Vec<(String, String)>, Error> {
-    let failed = |reason: String| Error::Manifest { path: path.to_owned(), reason };
-    let text = text.trim_start_matches('\u{feff}');
-    let names: Vec<&str> =
-        text.lines().next().unwrap_or_default().split(',').map(|name| name.trim().trim_matches('"')).collect();
-    let column = |wanted: &str| names.iter().position(|name| *name == wanted);
-    let (Some(pm), Some(erp)) = (column("pm_id"), column("erp_id")) else {
-        return Err(failed("its first line must name the columns pm_id and erp_id".to_owned()));
-    };
-    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-    let reader = ReaderBuilder::new(Arc::new(Schema::new(fields))).with_header(true).with_projection(vec![pm, erp]);
-    let mut pairs = Vec::new();
-    for batch in reader.build(Cursor::new(text)).map_err(|error| failed(error.to_string()))? {
-        let batch = batch.map_err(|error| failed(error.to_string()))?;
-        // The reader gives projected columns in the order of the projection.
-        let texts =
-            |index: usize| batch.columns().get(index).and_then(|column| column.as_any().downcast_ref::<StringArray>());
-        if let (Some(pm_ids), Some(erp_ids)) = (texts(0), texts(1)) {
-            pairs.extend(
-                pm_ids
-                    .iter()
-                    .zip(erp_ids)
-                    .filter_map(|(pm_id, erp_id)| Some((pm_id?.trim().to_owned(), erp_id?.trim().to_owned()))),
-            );
-        }
-    }
-    Ok(pairs)
 }
 
 fn quoted(name: &str) -> String {

@@ -1,4 +1,4 @@
-//! Judges every check on a prepared commit: verdicts, exceptions, the runs' own record.
+//! Judges every check at a commit, from what its view said: verdicts, exceptions, the runs' own record.
 //!
 //! Invariants:
 //! - Where a check may not speak nothing opens and nothing closes: earlier exceptions are carried on unchanged.
@@ -6,24 +6,18 @@
 //! - An exception keeps its first day for as long as it lasts, whatever else about it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
-use datafusion::common::TableReference;
-use datafusion::execution::context::SessionContext;
 
 use crate::engine::blueprint::Blueprint;
-use crate::engine::cells::{Cell, Row, rows_of, system_input};
+use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::coverage::{Ledger, Part};
 use crate::engine::header::{Header, Scope, Side};
 use crate::engine::layout::system_columns;
-use crate::engine::parallel::side_by_side;
 use crate::engine::queries::{Name, QueryFile};
-use crate::engine::repeated::Repeated;
-use crate::engine::{Engine, Error, statuses};
-use crate::warehouse::Prepared;
-use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
+use crate::engine::waivers::Waivers;
+use crate::warehouse::rows::ColumnType;
 
 /// What a check could say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +60,8 @@ pub struct CheckResult {
     pub exceptions: usize,
     /// Missing records still within their grace.
     pub in_flight: usize,
+    /// Exceptions that somebody let stand for a while.
+    pub waived: usize,
     /// Money at risk of the open ones that nothing else explains, in hundredths.
     pub amount_at_risk: i128,
     /// What failed, if it failed.
@@ -80,131 +76,36 @@ pub struct Evaluation {
 }
 
 /// A project of the PM side.
-struct Project {
-    id: String,
-    number: Option<String>,
+pub(crate) struct Project {
+    pub(crate) id: String,
+    pub(crate) number: Option<String>,
 }
 
-struct Evaluator<'a> {
-    blueprint: &'a Blueprint,
-    ledger: Ledger<'a>,
-    projects: Vec<Project>,
-    number: u64,
-    observed_at: DateTime<Utc>,
+pub(crate) struct Evaluator<'a> {
+    pub(crate) blueprint: &'a Blueprint,
+    pub(crate) ledger: Ledger<'a>,
+    pub(crate) projects: Vec<Project>,
+    pub(crate) number: u64,
+    pub(crate) observed_at: DateTime<Utc>,
     /// Exceptions before this commit, by check.
-    previous: BTreeMap<String, Vec<Row>>,
+    pub(crate) previous: BTreeMap<String, Vec<Row>>,
     /// What the views said, by name; nothing for those that may not speak.
-    answers: BTreeMap<Name, Result<Answer, String>>,
+    pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
+    pub(crate) waivers: Waivers,
 }
 
 /// The rows of a check's view.
-struct Answer {
-    has_key: bool,
-    batches: Vec<RecordBatch>,
+pub(crate) struct Answer {
+    pub(crate) has_key: bool,
+    pub(crate) batches: Vec<RecordBatch>,
 }
 
 /// What one check adds.
 #[derive(Default)]
-struct Outcome {
-    exceptions: Vec<Row>,
-    runs: Vec<Row>,
-    result: Option<CheckResult>,
-}
-
-pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result<Evaluation, Error> {
-    let observed_at = prepared.commit().observed_at;
-    record_statuses(engine, prepared, observed_at).await?;
-    let head = prepared.head();
-    let session = engine.prepared_session(&engine.judge, Arc::clone(&head));
-    let ledger = Ledger::load(&engine.warehouse, &engine.blueprint, &session, &head, observed_at).await?;
-    let mut previous: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for row in state(engine, prepared, "exceptions").await? {
-        let check = row.get("check_id").and_then(Cell::as_text).unwrap_or_default().to_owned();
-        previous.entry(check).or_default().push(row);
-    }
-    let projects = projects(&session).await?;
-    let number = prepared.number();
-    let checks: Vec<&QueryFile> =
-        engine.blueprint.queries.values().filter(|query| query.header.check.is_some()).collect();
-    compute_model(engine, &session, &checks).await;
-    let mut evaluator = Evaluator {
-        blueprint: &engine.blueprint,
-        ledger,
-        projects,
-        number,
-        observed_at,
-        previous,
-        answers: BTreeMap::new(),
-    };
-    let asked: Vec<Name> =
-        checks.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
-    let mut answers = Vec::new();
-    for name in &asked {
-        answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
-    }
-    evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
-    engine.judge.forget().await;
-    let (mut exceptions, mut runs, mut evaluation) = (Vec::new(), Vec::new(), Evaluation::default());
-    for query in checks {
-        let outcome = evaluator.check(query);
-        exceptions.extend(outcome.exceptions);
-        runs.extend(outcome.runs);
-        evaluation.checks.extend(outcome.result);
-    }
-    prepared.add(system_input("exceptions", &["exception_key", "check_version"], &exceptions, observed_at)?).await?;
-    prepared.add(system_input("check_runs", &[], &runs, observed_at)?).await?;
-    evaluation.checks.sort_by(|one, other| one.check.cmp(&other.check));
-    Ok(evaluation)
-}
-
-async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: DateTime<Utc>) -> Result<(), Error> {
-    let previous = state(engine, prepared, "record_statuses").await?;
-    let session = engine.prepared_session(&engine.reader, prepared.head());
-    let rows = statuses::rows(&session, engine, &previous, observed_at).await?;
-    prepared.add(system_input("record_statuses", &["entity", "source", "record_id"], &rows, observed_at)?).await?;
-    Ok(())
-}
-
-/// Computes what the checks share, so that none of them waits for another's part of it. What fails here fails again, with
-/// its reason, in the check that needs it.
-async fn compute_model(engine: &Engine, session: &SessionContext, checks: &[&QueryFile]) {
-    let shared: BTreeSet<Name> = checks.iter().flat_map(|query| engine.blueprint.closure(&query.name)).collect();
-    let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
-    for names in [model, links] {
-        let mut views = Vec::new();
-        for name in names {
-            views.extend(engine.judge.cached(&name).await);
-        }
-        let state = session.state();
-        side_by_side(views.into_iter().map(|view| {
-            let state = state.clone();
-            async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
-        }))
-        .await;
-    }
-}
-
-async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {
-    let question = question?;
-    let has_key = question.plan().schema().has_column_with_unqualified_name("exception_key");
-    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
-    Ok(Answer { has_key, batches })
-}
-
-async fn state(engine: &Engine, prepared: &Prepared, table: &str) -> Result<Vec<Row>, Error> {
-    let head = prepared.head();
-    let batches = engine.warehouse.read_state(&head, prepared.number(), SYSTEM_SOURCE, table).await?;
-    rows_of(&batches, &system_columns(table))
-}
-
-async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
-    // Where projects cannot be read, every check that reads them fails and says why.
-    let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
-    let batches = table.select_columns(&["record_id", "number"])?.collect().await?;
-    let columns = ["record_id", "number"].map(|name| (name.to_owned(), ColumnType::Text));
-    let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
-    let project = |row: &Row| Some(Project { id: text(row, "record_id")?, number: text(row, "number") });
-    Ok(rows_of(&batches, &columns)?.iter().filter_map(project).collect())
+pub(crate) struct Outcome {
+    pub(crate) exceptions: Vec<Row>,
+    pub(crate) runs: Vec<Row>,
+    pub(crate) result: Option<CheckResult>,
 }
 
 /// What is at stake in a set of exceptions.
@@ -212,6 +113,7 @@ async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
 struct Tally {
     open: usize,
     in_flight: usize,
+    waived: usize,
     amount: i128,
 }
 
@@ -219,17 +121,28 @@ impl Tally {
     fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
         let mut tally = Self::default();
         for row in rows {
-            if row.get("state").and_then(Cell::as_text) == Some("in_flight") {
-                tally.in_flight += 1;
-                continue;
+            match row.get("state").and_then(Cell::as_text) {
+                Some("in_flight") => {
+                    tally.in_flight += 1;
+                    continue;
+                }
+                Some("waived") => {
+                    tally.waived += 1;
+                    continue;
+                }
+                _ => tally.open += 1,
             }
-            tally.open += 1;
             // What follows from another exception is counted there.
             if row.get("explained_by").is_none_or(|cell| *cell == Cell::Null) {
                 tally.amount += row.get("amount_at_risk").and_then(Cell::as_amount).unwrap_or_default();
             }
         }
         tally
+    }
+
+    /// A waived exception is still one: nothing is clean because somebody let it stand.
+    fn disagrees(&self) -> bool {
+        self.open + self.waived > 0
     }
 }
 
@@ -244,11 +157,11 @@ struct Footing {
 }
 
 impl Evaluator<'_> {
-    fn may_speak(&self, query: &QueryFile) -> bool {
+    pub(crate) fn may_speak(&self, query: &QueryFile) -> bool {
         self.blueprint.not_applicable(query).is_none() && self.footing(query).firm_gap.is_none()
     }
 
-    fn check(&self, query: &QueryFile) -> Outcome {
+    pub(crate) fn check(&self, query: &QueryFile) -> Outcome {
         if let Some(reason) = self.blueprint.not_applicable(query) {
             return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new());
         }
@@ -263,6 +176,25 @@ impl Evaluator<'_> {
             }
             Ok(rows) => self.judged(query, &footing, rows),
             Err(error) => self.carried(query, &footing, "the check failed".to_owned(), Some(error)),
+        }
+    }
+
+    /// What a measure's view said and the first gap in what it read; else the verdict that stands instead, and why.
+    pub(crate) fn measured(
+        &self,
+        query: &QueryFile,
+    ) -> Result<(Option<String>, &[RecordBatch]), (&'static str, String)> {
+        if let Some(reason) = self.blueprint.not_applicable(query) {
+            return Err((Verdict::NotApplicable.as_str(), reason));
+        }
+        let footing = self.footing(query);
+        if let Some(gap) = footing.firm_gap {
+            return Err((Verdict::NotEvaluated.as_str(), gap));
+        }
+        match self.answers.get(&query.name) {
+            Some(Ok(answer)) => Ok((footing.project_gaps.into_values().next(), &answer.batches)),
+            Some(Err(error)) => Err((Verdict::NotEvaluated.as_str(), error.clone())),
+            None => Err((Verdict::NotEvaluated.as_str(), "it was not asked".to_owned())),
         }
     }
 
@@ -385,9 +317,9 @@ impl Evaluator<'_> {
         let carried: Vec<Row> = self.earlier(query).filter(stays).cloned().collect();
         kept.extend(carried);
         let gaps = footing.project_gaps.len();
-        let verdict = match (gaps, Tally::of(&kept).open) {
+        let verdict = match (gaps, Tally::of(&kept).disagrees()) {
             (gaps, _) if gaps > 0 => Verdict::Partial,
-            (_, 0) => Verdict::Clean,
+            (_, false) => Verdict::Clean,
             _ => Verdict::Exceptions,
         };
         let reason = footing.project_gaps.values().next().map(|first| match gaps {
@@ -404,8 +336,9 @@ impl Evaluator<'_> {
         verdict: Verdict,
         reason: Option<String>,
         error: Option<String>,
-        exceptions: Vec<Row>,
+        mut exceptions: Vec<Row>,
     ) -> Outcome {
+        self.waivers.settle(&mut exceptions);
         let tally = Tally::of(&exceptions);
         let mut runs = vec![self.run_row(query, footing, None, verdict, reason.as_deref(), error.as_deref(), &tally)];
         if query.header.scope == Scope::Project {
@@ -421,7 +354,7 @@ impl Evaluator<'_> {
                 let (verdict, reason) = match (verdict, gap) {
                     (Verdict::NotApplicable, _) | (Verdict::NotEvaluated, None) => (verdict, reason.as_deref()),
                     (_, Some(gap)) => (Verdict::NotEvaluated, Some(gap.as_str())),
-                    _ if tally.open > 0 => (Verdict::Exceptions, None),
+                    _ if tally.disagrees() => (Verdict::Exceptions, None),
                     _ => (Verdict::Clean, None),
                 };
                 runs.push(self.run_row(query, footing, Some(project), verdict, reason, error.as_deref(), &tally));
@@ -433,6 +366,7 @@ impl Evaluator<'_> {
             reason,
             exceptions: tally.open,
             in_flight: tally.in_flight,
+            waived: tally.waived,
             amount_at_risk: tally.amount,
             error,
         };
@@ -471,6 +405,7 @@ impl Evaluator<'_> {
             ("in_flight_count", Cell::count(tally.in_flight)),
             ("amount_at_risk", Cell::Amount(tally.amount)),
             ("error", Cell::text(error)),
+            ("waived_count", Cell::count(tally.waived)),
         ];
         cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
     }

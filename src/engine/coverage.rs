@@ -73,10 +73,9 @@ impl<'a> Ledger<'a> {
         warehouse: &Warehouse,
         blueprint: &'a Blueprint,
         session: &SessionContext,
-        head: &Head,
+        (head, number): (&Head, u64),
         observed_at: DateTime<Utc>,
     ) -> Result<Self, Error> {
-        let number = head.commits.last().map_or(0, |commit| commit.number);
         let batches = warehouse.read_state(head, number, SYSTEM_SOURCE, "coverage").await?;
         let mut reads: BTreeMap<Name, Vec<Read>> = BTreeMap::new();
         for row in rows_of(&batches, &system_columns("coverage"))? {

@@ -1,4 +1,4 @@
-//! SQL functions of our own: settings, normalised keys, the end of a day.
+//! SQL functions of our own: settings, normalised keys, the firm's days.
 //!
 //! Invariants: settings are read from the session at run time, so a view planned once answers each session by its own
 //! limits; an unknown setting is an error, never null. All normalising is pure.
@@ -7,8 +7,9 @@ use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Date32Type};
+use arrow::array::{Array, AsArray, BooleanArray, Date32Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use chrono::DateTime;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
@@ -27,6 +28,7 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         let arguments = match kind {
             Kind::SettingListContains => vec![DataType::Utf8, DataType::Utf8],
             Kind::EndOfDay => vec![DataType::Date32],
+            Kind::FirmDay => vec![timestamp_type()],
             _ => vec![DataType::Utf8],
         };
         let signature = Signature::new(TypeSignature::Exact(arguments), kind.volatility());
@@ -49,10 +51,11 @@ enum Kind {
     NormalizeNumber,
     NormalizeName,
     EndOfDay,
+    FirmDay,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::SettingInteger,
         Self::SettingDecimal,
         Self::SettingText,
@@ -60,6 +63,7 @@ impl Kind {
         Self::NormalizeNumber,
         Self::NormalizeName,
         Self::EndOfDay,
+        Self::FirmDay,
     ];
 
     fn name(self) -> &'static str {
@@ -71,6 +75,7 @@ impl Kind {
             Self::NormalizeNumber => "normalize_number",
             Self::NormalizeName => "normalize_name",
             Self::EndOfDay => "end_of_day",
+            Self::FirmDay => "firm_day",
         }
     }
 
@@ -119,6 +124,7 @@ impl ScalarUDFImpl for Function {
             Kind::SettingText | Kind::NormalizeNumber | Kind::NormalizeName => DataType::Utf8,
             Kind::SettingListContains => DataType::Boolean,
             Kind::EndOfDay => timestamp_type(),
+            Kind::FirmDay => DataType::Date32,
         })
     }
 
@@ -134,6 +140,7 @@ impl ScalarUDFImpl for Function {
             Kind::NormalizeNumber => map_text(first, arguments.number_rows, normalize_number),
             Kind::NormalizeName => map_text(first, arguments.number_rows, normalize_name),
             Kind::EndOfDay => ends_of_days(first, arguments.number_rows, options()?),
+            Kind::FirmDay => firm_days(first, arguments.number_rows, options()?),
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),
             kind => setting(kind, first, options()?).map(ColumnarValue::Scalar),
         }
@@ -192,6 +199,17 @@ fn map_text(argument: &ColumnarValue, rows: usize, map: fn(&str) -> Option<Strin
     let texts = argument.to_array(rows)?;
     let mapped: StringArray = texts.as_string::<i32>().iter().map(|text| text.and_then(map)).collect();
     Ok(ColumnarValue::Array(Arc::new(mapped)))
+}
+
+/// The day of a moment in the firm's zone.
+fn firm_days(argument: &ColumnarValue, rows: usize, options: &TieoutOptions) -> Result<ColumnarValue> {
+    let moments = argument.to_array(rows)?;
+    let moments = moments.as_primitive::<TimestampMicrosecondType>();
+    let day = |micros: Option<i64>| {
+        let at = DateTime::from_timestamp_micros(micros?)?.with_timezone(&options.settings().time_zone);
+        Some(Date32Type::from_naive_date(at.date_naive()))
+    };
+    Ok(ColumnarValue::Array(Arc::new(moments.iter().map(day).collect::<Date32Array>())))
 }
 
 fn ends_of_days(argument: &ColumnarValue, rows: usize, options: &TieoutOptions) -> Result<ColumnarValue> {

@@ -30,7 +30,7 @@ const KEYS: [&str; 20] = [
     "compares",
 ];
 
-const KINDS: [&str; 4] = ["summary", "check", "view", "links"];
+const KINDS: [&str; 5] = ["summary", "check", "view", "links", "measure"];
 
 /// Which systems an exception says something about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,8 @@ pub struct Header {
     pub parameters: Option<String>,
     /// What to do about an exception.
     pub fix: Option<String>,
-    /// `summary` for a view that counts and raises no exception; `links` for one whose SQL lists records to be linked.
+    /// `summary` for a view that counts and raises no exception; `links` for one whose SQL lists records to be linked;
+    /// `measure` for one whose rows every commit keeps.
     pub kind: Option<String>,
     /// Of a link view: several ERP documents that store one PM id are one group.
     pub splits: bool,
@@ -108,14 +109,15 @@ pub fn parse(path: &str, text: &str) -> Result<Header, Error> {
     let mut values: BTreeMap<&str, String> = BTreeMap::new();
     let mut columns: Vec<(String, String)> = Vec::new();
     let mut current: Option<&str> = None;
-    for line in text.lines().map_while(|line| line.trim_end().strip_prefix("--")) {
+    let lines = text.lines().map_while(|line| line.trim_end().strip_prefix("--"));
+    for (number, line) in (1..).zip(lines) {
         if let Some((key, value)) = key_value(line) {
             let Some(key) = KEYS.into_iter().find(|known| *known == key) else {
-                return Err(failed(format!("unknown key `{key}`{}", did_you_mean(key))));
+                return Err(failed(format!("line {number}: unknown key `{key}`{}", did_you_mean(key))));
             };
             let (value, parameters) = split_parameters(value);
             if values.insert(key, value.to_owned()).is_some() {
-                return Err(failed(format!("`{key}` is given twice")));
+                return Err(failed(format!("line {number}: `{key}` is given twice")));
             }
             if let Some(parameters) = parameters {
                 values.insert("parameters", parameters.to_owned());
@@ -125,7 +127,7 @@ pub fn parse(path: &str, text: &str) -> Result<Header, Error> {
             continue_value(line, current, &mut values, &mut columns);
         }
     }
-    header(values, columns).map_err(failed)
+    header(values, columns).map_err(|reason| failed(at_line(text, reason)))
 }
 
 /// A key stands one space after the dashes; what stands deeper continues the line before.
@@ -241,9 +243,18 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
     };
     match (&parsed.check, &parsed.entity) {
         (Some(check), None) => Err(format!("check {check} names no entity")),
+        (None, None) if parsed.kind.as_deref() == Some("measure") => Err("a measure names no entity".to_owned()),
         (None, None) if parsed.is_links() => Err("a view of links names no entity".to_owned()),
         _ => Ok(parsed),
     }
+}
+
+/// What is wrong with a value, with the line of its key: the first word of the reason.
+fn at_line(text: &str, reason: String) -> String {
+    let key = reason.split_whitespace().next().unwrap_or_default();
+    let is_it = |line: &str| line.strip_prefix("--").and_then(key_value).is_some_and(|(found, _)| found == key);
+    let place = text.lines().position(is_it);
+    place.map_or(reason.clone(), |place| format!("line {}: {reason}", place + 1))
 }
 
 fn did_you_mean(key: &str) -> String {
@@ -298,7 +309,8 @@ select 1
     fn refuses_what_it_does_not_know() {
         let error = parse("x.sql", "-- titel: x\nselect 1").unwrap_err().to_string();
         assert!(error.contains("x.sql") && error.contains("did you mean `title`"), "{error}");
-        assert!(parse("x.sql", "-- version: two\n").is_err());
+        let error = parse("x.sql", "-- title: x\n-- version: two\n").unwrap_err().to_string();
+        assert!(error.contains("line 2: version `two`"), "{error}");
         assert!(parse("x.sql", "-- scope: team\n").is_err());
         assert!(parse("x.sql", "-- requires: job_costs\n").is_err(), "of which side?");
         assert!(parse("x.sql", "-- check: V1\n").is_err(), "a check without entity");

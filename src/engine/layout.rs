@@ -154,7 +154,7 @@ pub struct SystemTable {
 }
 
 /// Name, whether commits only ever add rows, columns.
-const SYSTEM_TABLES: [(&str, bool, &str); 8] = [
+const SYSTEM_TABLES: [(&str, bool, &str); 12] = [
     (
         "coverage",
         false,
@@ -180,7 +180,35 @@ const SYSTEM_TABLES: [(&str, bool, &str); 8] = [
         true,
         "commit_number int64, check_id text, check_version int64, project_id text, project_number text, verdict text, \
          reason text, pm_observed_at timestamp, erp_observed_at timestamp, rows_read int64, exception_count int64, \
-         in_flight_count int64, amount_at_risk amount, error text",
+         in_flight_count int64, amount_at_risk amount, error text, waived_count int64",
+    ),
+    (
+        "waivers",
+        false,
+        "waiver_commit int64, check_id text, check_version int64, exception_key text, entity text, project_id text, \
+         project_number text, label text, reason text, waived_by text, until text, waived_amount amount, \
+         up_to_amount amount, currency text, state text, ended_commit int64, ended_by text, ended_reason text",
+    ),
+    (
+        "rechecked",
+        true,
+        "check_id text, check_version int64, exception_key text, entity text, project_id text, project_number text, \
+         pm_id text, erp_id text, label text, detail text, pm_value text, erp_value text, amount_at_risk amount, \
+         currency text, occurred_at timestamp, first_seen_at timestamp, record_owner text, fix_side text, cause text, \
+         explained_by text, state text, opened_commit int64, from_commit int64, until_commit int64",
+    ),
+    (
+        "field_moves",
+        true,
+        "commit_number int64, entity text, field text, record_owner text, side text, source text, record_id text, \
+         pm_id text, erp_id text, project_id text, label text, old_value text, new_value text, old_key text, new_key text, \
+         other_value text, other_key text, moved_at timestamp, moved_by text",
+    ),
+    (
+        "measures",
+        true,
+        "commit_number int64, measure text, entity text, field text, side text, verdict text, reason text, \
+         value int64, of_value int64, amount amount, of_amount amount",
     ),
     (
         "rejects",

@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use crate::engine::moments::{integers, moments, optional_texts, texts};
 use crate::engine::options::{Moment, TieoutOptions};
 use crate::engine::snapshot::memory;
-use crate::warehouse::commit::Head;
+use crate::warehouse::commit::{CommitKind, Head};
 use crate::warehouse::rows::{SYSTEM_SOURCE, timestamp_type};
 
 /// Which of the tables.
@@ -147,6 +147,8 @@ fn evaluated(head: &Head, upto: u64) -> Option<u64> {
         table.table == "check_runs" && table.source == SYSTEM_SOURCE && table.rows > 0
     };
     let older = head.commits.iter().rev().skip_while(|commit| commit.number > upto);
+    // A recheck's runs are those of the commits that it judged.
+    let older = older.filter(|commit| commit.kind != CommitKind::Recheck);
     older.filter(|commit| commit.tables.iter().any(is_run)).map(|commit| commit.number).next()
 }
 

@@ -152,7 +152,7 @@ impl Planner {
     }
 
     async fn plan(self: &Arc<Self>, name: &Name, recipe: &Recipe) -> Result<Arc<dyn TableProvider>, String> {
-        if let Some(reason) = self.blueprint.circles.get(name) {
+        if let Some(reason) = self.blueprint.hopeless.get(name) {
             return Err(reason.clone());
         }
         match recipe {
@@ -236,7 +236,7 @@ pub(crate) enum View {
 
 /// Plans a view of `queries/`: those of `link` keep their rows.
 pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) -> Result<View, String> {
-    let reason = |error: DataFusionError| error.strip_backtrace();
+    let reason = |error: DataFusionError| at_line(&error);
     let plan = state.statement_to_plan(query.statement.clone()).await.map_err(reason)?;
     if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
@@ -249,6 +249,13 @@ pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) ->
         return Ok(View::Cached(Arc::new(CachedView::new(keep.repeated(plan), sql))));
     }
     Ok(View::Plain(Arc::new(ViewTable::new(plan, sql))))
+}
+
+/// An error of planning, with the line of the file if it is known.
+fn at_line(error: &DataFusionError) -> String {
+    let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+    let text = error.strip_backtrace();
+    span.map_or(text.clone(), |span| format!("line {}: {text}", span.start.line))
 }
 
 /// A schema whose views are planned when they are first named.

@@ -42,6 +42,13 @@ pub(crate) struct QueryFile {
     pub(crate) reads: BTreeSet<Name>,
 }
 
+impl QueryFile {
+    /// Whether every commit that judges asks it: a check, or a measure.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.header.check.is_some() || self.header.kind.as_deref() == Some("measure")
+    }
+}
+
 /// All query files that can be parsed, by name, and the problems of the others.
 pub(crate) fn load(definitions: &Definitions) -> (BTreeMap<Name, QueryFile>, Vec<Problem>) {
     let mut queries = BTreeMap::new();

@@ -59,6 +59,7 @@ impl Default for EngineSettings {
             ("vendor_created_days", 90),
             ("approver_days", 2),
             ("default_terms_days", 30),
+            ("overwrite_days", 30),
             ("import_stale_hours", 36),
             ("severity_high_days", 30),
             ("severity_medium_days", 7),

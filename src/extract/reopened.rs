@@ -23,7 +23,8 @@ impl<'a> Reader<'a> {
         let key = |received: &Received| -> Option<String> {
             let mut tape = Tape::default();
             let values = key_values(job.table, tape.read(received.record.as_str()).ok()?, unwrap)?;
-            let text = |value: Option<Node<'_>>| value.map_or_else(String::new, |value| value.letters().trim_end().to_owned());
+            let text =
+                |value: Option<Node<'_>>| value.map_or_else(String::new, |value| value.letters().trim_end().to_owned());
             let texts: Vec<String> = values.into_iter().map(text).collect();
             Some(join_key(texts.iter().map(String::as_str)))
         };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use super::marks::{Pin, Signoff};
 pub use super::overlay::StateOverlay;
 pub use super::totals::ColumnTotals;
+pub use super::waivers::{Waiver, WaiverAction};
 
 /// The manifest format that this version writes; it reads all older ones.
 ///
@@ -234,6 +235,9 @@ pub struct Commit {
     /// The month that it signs off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signoff: Option<Signoff>,
+    /// The exception that it waives, or whose waiver it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<Waiver>,
 }
 
 /// The chain up to a commit, as one reader sees it: immutable, shared by reference.

@@ -160,6 +160,7 @@ fn read((at, source, tables, incomplete): &Read<'_>) -> Commit {
         dropped_states: Vec::new(),
         rebuilt_states: Vec::new(),
         pin: None,
+        waiver: None,
         signoff: None,
     }
 }

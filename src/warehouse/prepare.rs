@@ -15,7 +15,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::commit::{
-    Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit,
+    Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit, Waiver,
 };
 use super::compare::{Against, Outcome, Task};
 use super::error::Error;
@@ -82,6 +82,7 @@ impl Warehouse {
             rebuilt_states: Vec::new(),
             pin: None,
             signoff: None,
+            waiver: None,
         };
         Ok(Prepared { warehouse: self.clone(), clock: header.clock.clone(), base, commit, inputs: Vec::new() })
     }
@@ -146,6 +147,11 @@ impl Prepared {
 
     pub(super) fn set_signoff(&mut self, signoff: Signoff) {
         self.commit.signoff = Some(signoff);
+    }
+
+    /// Says which exception the commit waives or unwaives; what that does to the exceptions are tables of it.
+    pub fn set_waiver(&mut self, waiver: Waiver) {
+        self.commit.waiver = Some(waiver);
     }
 
     pub(super) fn warehouse(&self) -> &Warehouse {

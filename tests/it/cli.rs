@@ -1,6 +1,7 @@
 //! Whole runs of the program on temporary folders: what it says and what it exits with, with good luck and bad.
 
 mod export;
+mod lives;
 mod luck;
 mod pinned;
 mod privacy;

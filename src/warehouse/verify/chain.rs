@@ -119,7 +119,7 @@ fn note_breaks(links: &[Link], verification: &mut Verification) {
     }
 }
 
-/// A pin or a sign-off names the manifest that it is about: one that does not fit shows that the chain was written anew.
+/// A pin, a sign-off or a waiver names the manifest that it is about: one that does not fit shows that the chain was written anew.
 fn note_marks(links: &[Link], verification: &mut Verification) {
     let digests: HashMap<u64, &str> = links.iter().map(|link| (link.number, link.sha256.as_str())).collect();
     // What is told as edited or gone already is not told again by every mark on it.
@@ -127,7 +127,8 @@ fn note_marks(links: &[Link], verification: &mut Verification) {
     for commit in links.iter().filter_map(|link| link.commit.as_ref()) {
         let pin = commit.pin.iter().map(|pin| ("pinned it", pin.commit, &pin.manifest));
         let signoff = commit.signoff.iter().map(|signoff| ("signed it off", signoff.commit, &signoff.manifest));
-        for (verb, number, manifest) in pin.chain(signoff) {
+        let waiver = commit.waiver.iter().map(|waiver| ("decided on a waiver", waiver.commit, &waiver.manifest));
+        for (verb, number, manifest) in pin.chain(signoff).chain(waiver) {
             if number >= commit.number {
                 let detail = format!("it says of commit {number} that it {verb}, which is not before it");
                 verification.find(Fault::Edited, Some(commit.number), path(commit.number), detail);

@@ -1,0 +1,182 @@
+//! From a commit to what its checks say: the questions are asked side by side, the answers are judged, the results are
+//! tables of the commit.
+//!
+//! Invariant: judging a past commit asks the same questions of the same rows as judging a new one; only what was found
+//! before it, and the waivers that it knew, are given. Leaves out what a verdict is (`checks`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::common::TableReference;
+use datafusion::execution::context::SessionContext;
+
+use crate::engine::cells::{Cell, Row, rows_of, system_input};
+use crate::engine::checks::{Answer, Evaluation, Evaluator, Project};
+use crate::engine::coverage::Ledger;
+use crate::engine::layout::system_columns;
+use crate::engine::parallel::side_by_side;
+use crate::engine::queries::{Name, QueryFile};
+use crate::engine::repeated::Repeated;
+use crate::engine::waivers::Waivers;
+use crate::engine::{Engine, Error, measures, moves, statuses};
+use crate::warehouse::Prepared;
+use crate::warehouse::commit::Head;
+use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
+
+/// The key columns of `exceptions`.
+pub(crate) const EXCEPTION_KEY: [&str; 2] = ["exception_key", "check_version"];
+
+/// What is known before a commit is judged.
+pub(crate) struct Before {
+    /// The rows of `exceptions`.
+    pub(crate) exceptions: Vec<Row>,
+    /// The rows of `waivers`.
+    pub(crate) waivers: Vec<Row>,
+}
+
+/// A commit judged.
+pub(crate) struct Judged {
+    pub(crate) exceptions: Vec<Row>,
+    pub(crate) runs: Vec<Row>,
+    /// The rows of `waivers`, if one ended.
+    pub(crate) waivers: Option<Vec<Row>>,
+    /// The rows of `measures`.
+    pub(crate) measures: Vec<Row>,
+    pub(crate) evaluation: Evaluation,
+}
+
+pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result<Evaluation, Error> {
+    let observed_at = prepared.commit().observed_at;
+    record_statuses(engine, prepared, observed_at).await?;
+    // The model is computed once: moves are found in it, and the checks read it. It does not read the moves.
+    let generation = engine.next_generation();
+    let session = engine.session_of(&engine.judge, prepared.head(), generation);
+    compute_model(engine, &session, &asking(engine)).await;
+    let moved = moves::rows(engine, prepared, &session).await?;
+    prepared.add(system_input("field_moves", &[], &moved, observed_at)?).await?;
+    let (head, number) = (prepared.head(), prepared.number());
+    let before = Before {
+        exceptions: state(engine, &head, number, "exceptions").await?,
+        waivers: state(engine, &head, number, "waivers").await?,
+    };
+    let session = engine.session_of(&engine.judge, Arc::clone(&head), generation);
+    let judged = judge(engine, &session, (&head, number), observed_at, before).await?;
+    prepared.add(system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?).await?;
+    prepared.add(system_input("check_runs", &[], &judged.runs, observed_at)?).await?;
+    prepared.add(system_input("measures", &[], &judged.measures, observed_at)?).await?;
+    if let Some(waivers) = judged.waivers {
+        prepared.add(system_input("waivers", &["waiver_commit"], &waivers, observed_at)?).await?;
+    }
+    Ok(judged.evaluation)
+}
+
+/// Judges the commit that `session` reads: the one of that number in `head`.
+pub(crate) async fn judge(
+    engine: &Engine,
+    session: &SessionContext,
+    (head, number): (&Head, u64),
+    observed_at: DateTime<Utc>,
+    before: Before,
+) -> Result<Judged, Error> {
+    let blueprint = &engine.blueprint;
+    let ledger = Ledger::load(&engine.warehouse, blueprint, session, (head, number), observed_at).await?;
+    let mut previous: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in before.exceptions {
+        let check = row.get("check_id").and_then(Cell::as_text).unwrap_or_default().to_owned();
+        previous.entry(check).or_default().push(row);
+    }
+    let projects = projects(session).await?;
+    let asking = asking(engine);
+    compute_model(engine, session, &asking).await;
+    let mut evaluator = Evaluator {
+        blueprint,
+        ledger,
+        projects,
+        number,
+        observed_at,
+        previous,
+        answers: BTreeMap::new(),
+        waivers: Waivers::new(before.waivers, &blueprint.settings, observed_at),
+    };
+    let asked: Vec<Name> =
+        asking.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
+    let mut answers = Vec::new();
+    for name in &asked {
+        answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
+    }
+    evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
+    engine.judge.forget().await;
+    let (mut exceptions, mut runs, mut measured) = (Vec::new(), Vec::new(), Vec::new());
+    let mut evaluation = Evaluation::default();
+    let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
+    for query in asking {
+        let Some(check) = query.header.check.as_deref() else {
+            measured.extend(measures::rows(&evaluator, query));
+            continue;
+        };
+        versions.insert(check, query.header.version);
+        let outcome = evaluator.check(query);
+        exceptions.extend(outcome.exceptions);
+        runs.extend(outcome.runs);
+        evaluation.checks.extend(outcome.result);
+    }
+    evaluation.checks.sort_by(|one, other| one.check.cmp(&other.check));
+    let waivers = evaluator.waivers.after(&exceptions, &versions, number);
+    Ok(Judged { exceptions, runs, waivers, measures: measured, evaluation })
+}
+
+/// What every commit that judges is asked.
+fn asking(engine: &Engine) -> Vec<&QueryFile> {
+    engine.blueprint.queries.values().filter(|query| query.is_asked()).collect()
+}
+
+async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: DateTime<Utc>) -> Result<(), Error> {
+    let previous = state(engine, &prepared.head(), prepared.number(), "record_statuses").await?;
+    let session = engine.prepared_session(&engine.reader, prepared.head());
+    let rows = statuses::rows(&session, engine, &previous, observed_at).await?;
+    prepared.add(system_input("record_statuses", &["entity", "source", "record_id"], &rows, observed_at)?).await?;
+    Ok(())
+}
+
+/// Computes what the checks share, so that none of them waits for another's part of it. What fails here fails again, with
+/// its reason, in the check that needs it.
+async fn compute_model(engine: &Engine, session: &SessionContext, asking: &[&QueryFile]) {
+    let shared: BTreeSet<Name> = asking.iter().flat_map(|query| engine.blueprint.closure(&query.name)).collect();
+    let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
+    for names in [model, links] {
+        let mut views = Vec::new();
+        for name in names {
+            views.extend(engine.judge.cached(&name).await);
+        }
+        let state = session.state();
+        side_by_side(views.into_iter().map(|view| {
+            let state = state.clone();
+            async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
+        }))
+        .await;
+    }
+}
+
+async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {
+    let question = question?;
+    let has_key = question.plan().schema().has_column_with_unqualified_name("exception_key");
+    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
+    Ok(Answer { has_key, batches })
+}
+
+/// The rows of a table of our own as of a commit.
+pub(crate) async fn state(engine: &Engine, head: &Head, number: u64, table: &str) -> Result<Vec<Row>, Error> {
+    let batches = engine.warehouse.read_state(head, number, SYSTEM_SOURCE, table).await?;
+    rows_of(&batches, &system_columns(table))
+}
+
+async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
+    // Where projects cannot be read, every check that reads them fails and says why.
+    let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
+    let batches = table.select_columns(&["record_id", "number"])?.collect().await?;
+    let columns = ["record_id", "number"].map(|name| (name.to_owned(), ColumnType::Text));
+    let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
+    let project = |row: &Row| Some(Project { id: text(row, "record_id")?, number: text(row, "number") });
+    Ok(rows_of(&batches, &columns)?.iter().filter_map(project).collect())
+}
