@@ -10,6 +10,7 @@ use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
 use crate::engine::header::Side;
+use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
@@ -42,6 +43,7 @@ pub(crate) struct Blueprint {
     /// Views that read themselves through others, with the reason in words.
     pub(crate) circles: BTreeMap<Name, String>,
     pub(crate) descriptions: Descriptions,
+    pub(crate) keys: Keys,
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
     pub(crate) unmapped: BTreeMap<Name, Problem>,
@@ -86,6 +88,7 @@ impl Blueprint {
             }
         }
         let descriptions = descriptions(&entities, &queries);
+        let keys = keys::keys(&layouts, &entities, &queries);
         let settings = Arc::new(settings);
         let mapped = mappings.iter().map(|(name, mappings): (&Name, &Vec<Mapping>)| {
             (name.clone(), mappings.iter().flat_map(|mapping| mapping.reads.iter().cloned()).collect())
@@ -104,6 +107,7 @@ impl Blueprint {
             queries,
             circles,
             descriptions,
+            keys,
             unreadable,
             unmapped,
         })

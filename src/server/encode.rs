@@ -14,11 +14,12 @@ use datafusion::arrow::array::{
     Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use pgwire::api::Type;
 
+use super::catalog::procs;
 use super::format;
 
 /// The Postgres type of a column.
@@ -51,6 +52,19 @@ pub(crate) fn field_type(data_type: &DataType) -> Type {
     }
 }
 
+/// The metadata of a field that tells its type where Arrow has none of its own.
+pub(crate) const SHOWN_AS: &str = "tieout.shown_as";
+
+/// The Postgres type of a column that may say so itself.
+pub(crate) fn column_type(field: &Field) -> Type {
+    if is_proc(field) { Type::REGPROC } else { field_type(field.data_type()) }
+}
+
+/// A function's oid, which is shown by its name.
+fn is_proc(field: &Field) -> bool {
+    *field.data_type() == DataType::Int64 && field.metadata().get(SHOWN_AS).is_some_and(|shown| shown == "regproc")
+}
+
 /// The array type over an element type; lists of lists are shown as text.
 fn array_type(element: &Type) -> Type {
     match *element {
@@ -76,7 +90,7 @@ pub(crate) fn type_size(of: &Type) -> i16 {
     match *of {
         Type::BOOL => 1,
         Type::INT2 => 2,
-        Type::INT4 | Type::FLOAT4 | Type::DATE => 4,
+        Type::INT4 | Type::FLOAT4 | Type::DATE | Type::REGPROC | Type::OID => 4,
         Type::INT8 | Type::FLOAT8 | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME => 8,
         _ => -1,
     }
@@ -103,6 +117,7 @@ pub(crate) enum Cells {
     Int2(Int16Array),
     Int4(Int32Array),
     Int8(Int64Array),
+    Proc(Int64Array),
     Float4(Float32Array),
     Float8(Float64Array),
     Numeric(Decimal128Array),
@@ -118,6 +133,11 @@ pub(crate) enum Cells {
 }
 
 impl Cells {
+    /// The cells of a column that may say itself what it is.
+    pub(crate) fn of(array: &ArrayRef, field: &Field) -> Result<Self, ArrowError> {
+        if is_proc(field) { Ok(Self::Proc(array.as_primitive().clone())) } else { Self::new(array) }
+    }
+
     pub(crate) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         let micros = |zone: Option<Arc<str>>| cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone));
         let to = |to: &DataType| cast(array, to);
@@ -172,7 +192,7 @@ impl Cells {
             Self::Bool(array) => array,
             Self::Int2(array) => array,
             Self::Int4(array) => array,
-            Self::Int8(array) => array,
+            Self::Int8(array) | Self::Proc(array) => array,
             Self::Float4(array) => array,
             Self::Float8(array) => array,
             Self::Numeric(array) => array,
@@ -194,6 +214,7 @@ impl Cells {
             Self::Int2(array) => format::put(out, array.value(row)),
             Self::Int4(array) => format::put(out, array.value(row)),
             Self::Int8(array) => format::put(out, array.value(row)),
+            Self::Proc(array) => out.put_slice(procs::name(array.value(row)).as_bytes()),
             Self::Float4(array) => format::float(out, array.value(row).to_string()),
             Self::Float8(array) => format::float(out, array.value(row).to_string()),
             Self::Numeric(_) | Self::WideNumeric(_) => out.put_slice(self.digits(row).as_bytes()),
@@ -233,6 +254,7 @@ impl Cells {
             Self::Int2(array) => out.put_i16(array.value(row)),
             Self::Int4(array) => out.put_i32(array.value(row)),
             Self::Int8(array) => out.put_i64(array.value(row)),
+            Self::Proc(array) => out.put_u32(u32::try_from(array.value(row)).unwrap_or(0)),
             Self::Float4(array) => out.put_f32(array.value(row)),
             Self::Float8(array) => out.put_f64(array.value(row)),
             Self::Numeric(_) | Self::WideNumeric(_) => format::numeric_binary(out, &self.digits(row)),

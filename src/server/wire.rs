@@ -106,15 +106,14 @@ impl Wire {
         let names: Vec<String> = rows.schema().fields().iter().map(|field| shown(field.name()).to_owned()).collect();
         // A query that fails at once answers with the error alone.
         let mut more = rows.ready(interrupt).await?;
-        let formats = vec![0; names.len()];
-        self.feed(Message::CopyOutResponse(CopyOutResponse::new(0, narrow(names.len()), formats))).await?;
+        let format = i8::from(options.binary);
+        let formats = vec![format.into(); names.len()];
+        self.feed(Message::CopyOutResponse(CopyOutResponse::new(format, narrow(names.len()), formats))).await?;
         let mut piece = BytesMut::new();
-        if options.header {
-            options.header_line(&names, &mut piece);
-        }
+        options.start(&names, &mut piece);
         let mut sent = 0;
         while more {
-            rows.with_row(|columns, row| options.line(columns, &names, row, zone, &mut piece));
+            rows.with_row(|columns, row| options.row(columns, &names, row, zone, &mut piece));
             sent += 1;
             if piece.len() > PIECE_BYTES {
                 let data: Bytes = piece.split().freeze();
@@ -122,6 +121,7 @@ impl Wire {
             }
             more = rows.ready(interrupt).await?;
         }
+        options.end(&mut piece);
         if !piece.is_empty() {
             self.feed(Message::CopyData(CopyData::new(piece.freeze()))).await?;
         }
