@@ -6,6 +6,7 @@
 mod constraints;
 mod functions;
 mod information;
+mod keywords;
 pub(crate) mod procs;
 mod rows;
 mod tables;
@@ -43,6 +44,9 @@ pub(crate) const RELATION_NAME: &str = "tieout_relation_name";
 /// Functions of ours behind `generate_subscripts`, `_pg_expandarray` and `LIKE … ESCAPE`.
 pub(crate) const SUBSCRIPTS: &str = "tieout_subscripts";
 pub(crate) const EXPANDED: &str = "tieout_expanded";
+pub(crate) const NO_OIDS: &str = "tieout_no_oids";
+/// Writes a value as the client is sent it.
+pub(crate) const SHOWN: &str = "tieout_shown";
 pub(crate) const PATTERN: &str = "tieout_like_pattern";
 /// Functions of ours behind casts to `regproc`.
 pub(crate) const PROC: &str = "to_regproc";
@@ -207,6 +211,7 @@ pub(crate) fn attach(
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
     let context = SessionContext::new_with_state(state);
+    context.register_udtf("pg_get_keywords", Arc::new(keywords::Keywords));
     for function in functions::all(&asker) {
         context.register_udf(function);
     }

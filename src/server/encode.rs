@@ -57,12 +57,25 @@ pub(crate) const SHOWN_AS: &str = "tieout.shown_as";
 
 /// The Postgres type of a column that may say so itself.
 pub(crate) fn column_type(field: &Field) -> Type {
-    if is_proc(field) { Type::REGPROC } else { field_type(field.data_type()) }
+    match shown_as(field) {
+        Some("regproc") => Type::REGPROC,
+        Some("int2vector") => Type::INT2_VECTOR,
+        Some("oidvector") => Type::OID_VECTOR,
+        _ => field_type(field.data_type()),
+    }
 }
 
-/// A function's oid, which is shown by its name.
-fn is_proc(field: &Field) -> bool {
-    *field.data_type() == DataType::Int64 && field.metadata().get(SHOWN_AS).is_some_and(|shown| shown == "regproc")
+/// What a field says that it is, if its values can be it: what is made of a column may have the column's metadata.
+fn shown_as(field: &Field) -> Option<&str> {
+    let shown = field.metadata().get(SHOWN_AS)?.as_str();
+    let is_vector = |element: &DataType| matches!(field.data_type(), DataType::List(of) if of.data_type() == element);
+    let fits = match shown {
+        "regproc" => *field.data_type() == DataType::Int64,
+        "int2vector" => is_vector(&DataType::Int16),
+        "oidvector" => is_vector(&DataType::Int64),
+        _ => false,
+    };
+    fits.then_some(shown)
 }
 
 /// The array type over an element type; lists of lists are shown as text.
@@ -128,6 +141,8 @@ pub(crate) enum Cells {
     Timestamptz(TimestampMicrosecondArray),
     Time(Time64MicrosecondArray),
     Bytes(BinaryArray),
+    /// A list of numbers that are written without braces and count from zero.
+    Vector(ListArray, Box<Cells>),
     /// A one-dimensional list: its rows, all its elements, the element's type.
     List(ListArray, Box<Cells>, Type),
 }
@@ -135,7 +150,15 @@ pub(crate) enum Cells {
 impl Cells {
     /// The cells of a column that may say itself what it is.
     pub(crate) fn of(array: &ArrayRef, field: &Field) -> Result<Self, ArrowError> {
-        if is_proc(field) { Ok(Self::Proc(array.as_primitive().clone())) } else { Self::new(array) }
+        match shown_as(field) {
+            Some("regproc") => Ok(Self::Proc(array.as_primitive().clone())),
+            Some(_) => {
+                let lists = array.as_list::<i32>().clone();
+                let elements = Self::new(lists.values())?;
+                Ok(Self::Vector(lists, Box::new(elements)))
+            }
+            None => Self::new(array),
+        }
     }
 
     pub(crate) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
@@ -202,7 +225,7 @@ impl Cells {
             Self::Timestamp(array) | Self::Timestamptz(array) => array,
             Self::Time(array) => array,
             Self::Bytes(array) => array,
-            Self::List(array, ..) => array,
+            Self::List(array, ..) | Self::Vector(array, _) => array,
         };
         array.is_null(row)
     }
@@ -226,6 +249,14 @@ impl Cells {
             Self::Bytes(array) => {
                 out.put_slice(b"\\x");
                 out.put_slice(hex::encode(array.value(row)).as_bytes());
+            }
+            Self::Vector(lists, elements) => {
+                for (position, element) in range(lists, row).enumerate() {
+                    if position > 0 {
+                        out.put_u8(b' ');
+                    }
+                    elements.text(element, zone, out);
+                }
             }
             Self::List(lists, elements, _) => {
                 out.put_u8(b'{');
@@ -265,6 +296,24 @@ impl Cells {
             }
             Self::Time(array) => out.put_i64(array.value(row)),
             Self::Bytes(array) => out.put_slice(array.value(row)),
+            Self::Vector(lists, elements) => {
+                let range = range(lists, row);
+                let is_small = matches!(elements.as_ref(), Self::Int2(_));
+                out.put_i32(1);
+                out.put_i32(0);
+                out.put_u32(if is_small { Type::INT2 } else { Type::OID }.oid());
+                out.put_i32(i32::try_from(range.len()).unwrap_or(i32::MAX));
+                out.put_i32(0);
+                for element in range {
+                    match elements.as_ref() {
+                        Self::Int8(oids) => {
+                            out.put_i32(4);
+                            out.put_u32(u32::try_from(oids.value(element)).unwrap_or(0));
+                        }
+                        elements => elements.framed(element, out, |out| elements.binary(element, out)),
+                    }
+                }
+            }
             Self::List(lists, elements, element_type) => {
                 let range = range(lists, row);
                 let has_null = range.clone().any(|element| elements.is_null(element));

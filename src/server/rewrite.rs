@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
-    TableFactor, VisitMut as _, VisitorMut, visit_expressions_mut,
+    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -70,6 +70,7 @@ impl VisitorMut for Rules {
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         sets::name_rows(table);
+        sets::single_row(table);
         if let TableFactor::Table { name, args: Some(_), .. } = table {
             unqualify(name);
         }
@@ -213,8 +214,26 @@ fn is_reg_type(data_type: &DataType) -> bool {
     type_name(data_type).is_some_and(|name| name.starts_with("reg"))
 }
 
+/// Whether an expression is a text by its form: a literal, a cast to text, what joins or writes texts.
 fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if value.value.clone().into_string().is_some())
+    const WRITERS: &[&str] = &["format", "concat", "concat_ws", "quote_ident", "lower", "upper", "replace", "trim"];
+    match expr {
+        // A parameter that is cast to an object's type is given its name.
+        Expr::Value(value) => {
+            matches!(value.value, Value::Placeholder(_)) || value.value.clone().into_string().is_some()
+        }
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => is_text(inner),
+        Expr::Cast { data_type, .. } => {
+            matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_))
+                || type_name(data_type).is_some_and(|name| plain_type(&name) == Some(DataType::Text))
+        }
+        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
+        Expr::Function(function) => {
+            let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
+            name.is_some_and(|name| WRITERS.iter().any(|known| name.value.eq_ignore_ascii_case(known)))
+        }
+        _ => false,
+    }
 }
 
 /// Casts to Postgres' own types: names of objects become their numbers and back, the text-like ones text.

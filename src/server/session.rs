@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
 
-use super::catalog::Asker;
+use super::catalog::{self, Asker};
 use super::copy::CopyOptions;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::query::{Formats, QueryThreads, Rows};
@@ -344,18 +344,21 @@ fn unknown(context: &SessionContext, failure: Failure) -> Failure {
 /// The plan of a query, past the second line of the read-only guard.
 pub(crate) async fn plan(
     context: &SessionContext,
-    catalog: Option<&Asker>,
+    asker: Option<&Asker>,
     statement: Statement,
 ) -> Result<LogicalPlan, Failure> {
     let rewritten = rewrite::rewrite(statement);
     engine::follow(context).await?;
-    if let Some(catalog) = catalog.filter(|_| rewritten.asks_names) {
-        catalog.list().await?;
+    if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
+        asker.list().await?;
     }
     let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
     let plan = context.state().statement_to_plan(statement).await;
     let plan = plan.map_err(|error| unknown(context, error.into()))?;
-    let plan = meaning::meant(plan)?;
+    let function = |name: &str| context.state_ref().read().scalar_functions().get(name).map(Arc::clone);
+    let writers = function(catalog::SHOWN).zip(function(catalog::PROC_NAME));
+    let writers = writers.map(|(shown, proc)| meaning::Writers { shown, proc });
+    let plan = meaning::meant(plan, writers.as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

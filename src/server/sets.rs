@@ -7,9 +7,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LimitClause, ObjectNamePart, Query, Select, Subscript, TableAliasColumnDef, TableFactor, Value, VisitMut as _,
-    VisitorMut,
+    LimitClause, ObjectNamePart, Query, Select, SetExpr, Statement, Subscript, TableAliasColumnDef, TableFactor, Value,
+    VisitMut as _, VisitorMut,
 };
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::Scopes;
@@ -20,6 +23,7 @@ const SETS: &[(&str, &str)] = &[
     ("generate_series", "generate_series"),
     ("generate_subscripts", catalog::SUBSCRIPTS),
     ("_pg_expandarray", catalog::EXPANDED),
+    ("pg_partition_ancestors", catalog::NO_OIDS),
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("string_to_table", "string_to_array"),
 ];
@@ -123,6 +127,42 @@ pub(crate) fn name_rows(table: &mut TableFactor) {
     }
 }
 
+/// Functions of one value that clients read as tables.
+const VALUES: &[&str] = &[
+    "string_to_array",
+    "regexp_split_to_array",
+    "version",
+    "current_schema",
+    "current_database",
+    "current_setting",
+    "now",
+];
+
+/// `from string_to_array(…) s`: a function of one value is a table of one row, its column named as the table is.
+pub(crate) fn single_row(table: &mut TableFactor) {
+    let (TableFactor::Table { name, alias, args: Some(_), .. } | TableFactor::Function { name, alias, .. }) = &*table
+    else {
+        return;
+    };
+    let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident) else { return };
+    if !VALUES.iter().any(|known| function.value.eq_ignore_ascii_case(known)) {
+        return;
+    }
+    let named = alias.as_ref().map_or(function, |alias| &alias.name).clone();
+    let mut bare = table.clone();
+    if let TableFactor::Table { alias, .. } | TableFactor::Function { alias, .. } = &mut bare {
+        *alias = None;
+    }
+    let text = format!("SELECT * FROM (SELECT {bare} AS {named}) AS {named}");
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &text).unwrap_or_default();
+    if let Some(Statement::Query(query)) = statements.pop()
+        && let SetExpr::Select(select) = *query.body
+        && let Some(from) = select.from.into_iter().next()
+    {
+        *table = from.relation;
+    }
+}
+
 /// `indkey[0]` is the first element of a column that counts from zero; `(f(x)).n` a field.
 pub(crate) fn subscripts(expr: &mut Expr, scopes: &Scopes) {
     let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
@@ -200,9 +240,6 @@ pub(crate) fn pattern(text: &str, escape: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-
     use super::*;
     use crate::server::rewrite::rewrite;
 
@@ -224,6 +261,12 @@ mod tests {
             rewritten("select n from generate_series(1, 3) as s (n)"),
             "SELECT n FROM generate_series(1, 3) AS s (n)"
         );
+    }
+
+    #[test]
+    fn a_function_of_one_value_is_a_table_of_one_row() {
+        let text = rewritten("select s[1] as a from string_to_array('a,b', ',') s");
+        assert_eq!(text, "SELECT s[1] AS a FROM (SELECT string_to_array('a,b', ',') AS s) AS s");
     }
 
     #[test]

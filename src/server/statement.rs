@@ -200,9 +200,18 @@ fn setting(set: Set) -> Result<Command, Failure> {
         Set::SetTimeZone { local, value } => {
             Command::Set { name: "TimeZone".to_owned(), value: values_text(&[value]), local }
         }
-        Set::SetTransaction { modes, .. } => {
+        Set::SetTransaction { modes, session, .. } => {
             readable(&modes)?;
-            Command::Nothing("SET")
+            let level = modes.iter().rev().find_map(|mode| match mode {
+                TransactionMode::IsolationLevel(level) => Some(level.to_string().to_ascii_lowercase()),
+                TransactionMode::AccessMode(_) => None,
+            });
+            match level {
+                Some(level) => {
+                    Command::Set { name: "transaction_isolation".to_owned(), value: Some(level), local: !session }
+                }
+                None => Command::Nothing("SET"),
+            }
         }
         Set::SetNames { charset_name, .. } => {
             Command::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value), local: false }

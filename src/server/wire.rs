@@ -20,9 +20,6 @@ use datafusion::arrow::array::timezone::Tz;
 /// A client's socket with the protocol's codec.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
-/// A copy's lines are sent in pieces of about this size.
-const PIECE_BYTES: usize = 32 << 10;
-
 /// Where answers go.
 pub(crate) struct Wire(SplitSink<Socket, Message>);
 
@@ -111,14 +108,16 @@ impl Wire {
         self.feed(Message::CopyOutResponse(CopyOutResponse::new(format, narrow(names.len()), formats))).await?;
         let mut piece = BytesMut::new();
         options.start(&names, &mut piece);
+        if !options.binary && !piece.is_empty() {
+            self.feed(Message::CopyData(CopyData::new(piece.split().freeze()))).await?;
+        }
         let mut sent = 0;
         while more {
             rows.with_row(|columns, row| options.row(columns, &names, row, zone, &mut piece));
             sent += 1;
-            if piece.len() > PIECE_BYTES {
-                let data: Bytes = piece.split().freeze();
-                interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
-            }
+            // A message a row, as clients count on; the socket gathers them.
+            let data: Bytes = piece.split().freeze();
+            interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
             more = rows.ready(interrupt).await?;
         }
         options.end(&mut piece);

@@ -23,6 +23,14 @@ case_() {
     fi
 }
 
+# The same with what psql reads from a file: there a backslash command may follow a query.
+typed() {
+    local name=$1 wanted=$2
+    shift 2
+    printf '%s\n' "$@" >"$scratch/in"
+    case_ "$name" "$wanted" -f "$scratch/in"
+}
+
 case_ '\l' 'tieout' -c '\l'
 case_ '\dn+' 'what disagrees' -c '\dn+'
 case_ '\dt+' 'procore.*vendors' -c '\dt+ procore.*'
@@ -40,10 +48,10 @@ case_ '\dT' 'List of data types' -c '\dT'
 case_ '\di' 'vendors_pkey' -c '\di procore.*'
 case_ '\sv' 'CREATE OR REPLACE VIEW recon.exceptions' -c '\sv recon.exceptions'
 case_ '\x' 'check_id +\| V1' -c '\x' -c "select check_id from recon.summary where check_id = 'V1'"
-case_ '\gdesc' 'amount_at_risk \| numeric\(18,2\)' -c 'select check_id, amount_at_risk from recon.exceptions \gdesc'
-case_ '\crosstabview' 'check_id' -c 'select check_id, severity, count(*) from recon.exceptions group by 1, 2 order by 1, 2 \crosstabview'
-case_ '\gset' 'nine 9' -c 'select count(*) as n from recon.summary \gset' -c '\echo nine :n'
-case_ '\gexec' 'V1' -c "select format('select check_id from recon.summary where check_id = %L', 'V1') \\gexec"
+typed '\gdesc' 'amount_at_risk \| numeric\(18,2\)' 'select check_id, amount_at_risk from recon.exceptions \gdesc'
+typed '\crosstabview' 'check_id' 'select check_id, severity, count(*) from recon.exceptions group by 1, 2 order by 1, 2 \crosstabview'
+typed '\gset' 'nine 9' 'select count(*) as n from recon.summary \gset' '\echo nine :n'
+typed '\gexec' 'V1' "select format('select check_id from recon.summary where check_id = %L', 'V1') \\gexec"
 case_ '\copy' 'COPY [1-9]' -c "\\copy (select * from recon.exceptions) to '$scratch/out.csv' csv header"
 case_ 'prepare and execute' 'V1' -c "prepare p as select check_id from recon.summary where check_id = \$1; execute p('V1')"
 case_ 'explain' 'Scan|Exec|plan' -c 'explain select * from recon.summary'
@@ -52,7 +60,8 @@ case_ 'rows in portions' '\(9 rows\)' -v FETCH_COUNT=2 -c 'select 1' -c '\set FE
 case_ 'completion of names' '[1-9]' -Atc "select count(*) from pg_catalog.pg_class c where c.relkind in ('r', 'v') and substring(pg_catalog.quote_ident(c.relname), 1, 4) = 'exce'"
 
 # \watch runs again and again until it is interrupted.
-(timeout -s INT 3 psql "host=127.0.0.1 port=$port user=demo dbname=tieout" -X -c 'select 1 as again \watch 1' || true) >"$scratch/out" 2>&1
+echo 'select 1 as again \watch 1' >"$scratch/in"
+(timeout -s INT 4 psql "host=127.0.0.1 port=$port user=demo dbname=tieout" -X -f "$scratch/in" || true) >"$scratch/out" 2>&1
 [ "$(grep -c again "$scratch/out")" -ge 2 ] || { cat "$scratch/out"; echo "FAIL psql: \\watch"; echo "$passed passed, 1 failed"; exit 1; }
 # Ctrl-C ends the work, and the session goes on.
 cat >"$scratch/cancel.sql" <<'SQL'

@@ -260,7 +260,7 @@ def _():
         "SHOW standard_conforming_strings",
         "BEGIN READ ONLY",
         "ROLLBACK",
-        "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
+        "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
         "COMMIT",
         "DISCARD ALL",
         "UNLISTEN *",

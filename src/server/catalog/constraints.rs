@@ -139,6 +139,11 @@ impl Constraint {
         self.index
     }
 
+    /// Whether it is a reference from or to a relation.
+    pub(super) fn refers(&self, relation: i64) -> bool {
+        self.target.as_ref().is_some_and(|target| self.relation == relation || target.relation == relation)
+    }
+
     /// As `pg_get_constraintdef` writes it.
     pub(super) fn definition(&self) -> String {
         let own = listed(&self.columns);

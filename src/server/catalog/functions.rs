@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError};
 
+use bytes::BytesMut;
 use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
 use datafusion::arrow::array::{Array as _, ArrayRef, Int64Array, ListArray, StructArray};
 use datafusion::arrow::buffer::OffsetBuffer;
@@ -19,9 +20,11 @@ use pgwire::api::Type;
 use super::constraints::Constraint;
 use super::rows::OWNER;
 use super::{
-    Asker, EXPANDED, PATTERN, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SUBSCRIPTS, TYPE_NAME, schema_oid,
+    Asker, EXPANDED, NO_OIDS, PATTERN, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN, SUBSCRIPTS, TYPE_NAME,
+    schema_oid,
 };
 use super::{PROC, PROC_NAME, procs};
+use crate::server::encode::Cells;
 use crate::server::settings::SERVER_VERSION;
 use crate::server::{sets, template};
 
@@ -117,6 +120,20 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
                 value => Ok(ScalarValue::Utf8(value.map(str::to_owned))),
             }
         }),
+        ("set_config", text.clone(), |asker, arguments| {
+            let (Some(name), Some(value)) = (letters(arguments, 0), letters(arguments, 1)) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let mut settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            // These mean something to the session beside their text, which SET sees to.
+            if ["search_path", "timezone"].iter().any(|other| name.eq_ignore_ascii_case(other)) {
+                return exec_err!("set_config cannot change \"{name}\"\nhint: use SET {name} = …");
+            }
+            match settings.set(&name, Some(&value)) {
+                Ok(()) => Ok(ScalarValue::Utf8(settings.get(&name).map(str::to_owned))),
+                Err(failure) => exec_err!("{}", failure.message),
+            }
+        }),
         ("to_regclass", int.clone(), |asker, arguments| {
             Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))
         }),
@@ -141,6 +158,18 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         }),
         (SUBSCRIPTS, DataType::new_list(DataType::Int64, true), |_, arguments| Ok(subscripts(arguments))),
         (EXPANDED, expanded_type(), |_, arguments| expanded(arguments)),
+        (NO_OIDS, DataType::new_list(DataType::Int64, true), |_, _| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int64)))
+        }),
+        (SHOWN, text.clone(), |asker, arguments| {
+            let Some(value) = arguments.first().filter(|value| !value.is_null()) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let zone = asker.settings.lock().unwrap_or_else(PoisonError::into_inner).zone();
+            let mut out = BytesMut::new();
+            Cells::new(&value.to_array()?)?.text(0, zone, &mut out);
+            Ok(string(String::from_utf8_lossy(&out)))
+        }),
         (PATTERN, text.clone(), |_, arguments| match (letters(arguments, 0), letters(arguments, 1)) {
             (Some(text), Some(escape)) => match sets::pattern(&text, &escape) {
                 Some(pattern) => Ok(string(pattern)),
@@ -235,6 +264,7 @@ const NULL_TEXTS: &[&str] = &[
     "pg_tablespace_location",
     "inet_server_addr",
     "inet_client_addr",
+    "pg_advisory_unlock_all",
 ];
 
 /// Sizes, which differ from one moment's files to another's; bounds of lists, which are all null.

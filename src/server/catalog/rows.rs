@@ -53,7 +53,7 @@ pub(super) fn field(column: &str) -> Option<Field> {
         "i" | "p" => DataType::Int64,
         "n" => DataType::Int32,
         "z" => DataType::Timestamp(TimeUnit::Microsecond, None),
-        "v" => DataType::new_list(DataType::Int16, true),
+        "v" | "a" => DataType::new_list(DataType::Int16, true),
         "o" => DataType::new_list(DataType::Int64, true),
         "s" => DataType::Int16,
         "b" => DataType::Boolean,
@@ -62,8 +62,11 @@ pub(super) fn field(column: &str) -> Option<Field> {
         _ => DataType::Utf8,
     };
     let field = Field::new(name, data_type, true);
+    let shown = |as_type: &str| field.clone().with_metadata(HashMap::from([(SHOWN_AS.to_owned(), as_type.to_owned())]));
     Some(match of {
-        "p" => field.with_metadata(HashMap::from([(SHOWN_AS.to_owned(), "regproc".to_owned())])),
+        "p" => shown("regproc"),
+        "v" => shown("int2vector"),
+        "o" => shown("oidvector"),
         _ => field,
     })
 }
@@ -111,7 +114,11 @@ pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
         "pg_attribute" => {
             relations.iter().flat_map(attributes).chain(indexes().flat_map(Constraint::attribute_rows)).collect()
         }
-        "pg_class" => relations.iter().map(class).chain(indexes().map(Constraint::class_row)).collect(),
+        "pg_class" => relations
+            .iter()
+            .map(|relation| class(relation, &listed.constraints))
+            .chain(indexes().map(Constraint::class_row))
+            .collect(),
         "pg_constraint" => listed.constraints.iter().map(Constraint::row).collect(),
         "pg_index" => indexes().map(Constraint::index_row).collect(),
         "pg_indexes" => indexes().map(Constraint::listed_row).collect(),
@@ -229,14 +236,14 @@ fn named(relation: &Relation) -> Row {
     ])
 }
 
-fn class(relation: &Relation) -> Row {
+fn class(relation: &Relation, constraints: &[Constraint]) -> Row {
     let kind = if relation.is_view { "v" } else { "r" };
     let mut row = class_row(relation.oid(), &relation.name, &relation.schema, kind, relation.columns.fields().len());
     let keys = relation.keys.as_ref();
     let has = |value: bool| ScalarValue::Boolean(Some(value));
     row.insert("relhasindex", has(keys.is_some_and(|keys| !keys.primary.is_empty())));
     // Postgres keeps references by triggers, and psql looks for them where there are any.
-    row.insert("relhastriggers", has(keys.is_some_and(|keys| !keys.references.is_empty())));
+    row.insert("relhastriggers", has(constraints.iter().any(|constraint| constraint.refers(relation.oid()))));
     row
 }
 
@@ -352,6 +359,9 @@ const TYPES: &[Type] = &[
     Type::JSON,
     Type::JSONB,
     Type::UNKNOWN,
+    Type::INT2_VECTOR,
+    Type::OID_VECTOR,
+    Type::REGPROC,
     Type::BOOL_ARRAY,
     Type::BYTEA_ARRAY,
     Type::INT2_ARRAY,

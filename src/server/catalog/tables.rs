@@ -1,6 +1,7 @@
 //! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
 //! function's oid,
-//! `z` a timestamp, `v` a list of int2, `o` a list of oids, `l` a list that is null in every row.
+//! `z` a timestamp, `a` a list of int2,
+//! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
 
 /// Tables that have rows.
 pub(super) const FILLED: &[(&str, &str)] = &[
@@ -28,7 +29,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
         "pg_constraint",
         "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
-         connoinherit:b conkey:v confkey:v conbin:t",
+         connoinherit:b conkey:a confkey:a conbin:t",
     ),
     (
         "pg_index",
