@@ -10,6 +10,7 @@ mod keywords;
 pub(crate) mod procs;
 mod rows;
 mod tables;
+mod types;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

@@ -15,10 +15,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
-use pgwire::api::Type;
 
 use super::constraints::Constraint;
 use super::rows::OWNER;
+use super::types::{type_oid, type_text};
 use super::{
     Asker, EXPANDED, NO_OIDS, PATTERN, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN, SUBSCRIPTS, TYPE_NAME,
     schema_oid,
@@ -467,40 +467,6 @@ fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
     found.map(Relation::oid).or_else(catalog)
 }
 
-/// The names that SQL has for Postgres' own.
-const SQL_NAMES: &[(Type, &str)] = &[
-    (Type::BOOL, "boolean"),
-    (Type::INT2, "smallint"),
-    (Type::INT4, "integer"),
-    (Type::INT8, "bigint"),
-    (Type::FLOAT4, "real"),
-    (Type::FLOAT8, "double precision"),
-    (Type::TIMESTAMP, "timestamp without time zone"),
-    (Type::TIMESTAMPTZ, "timestamp with time zone"),
-    (Type::TIME, "time without time zone"),
-    (Type::VARCHAR, "character varying"),
-    (Type::BPCHAR, "character"),
-];
-
-/// A type as `\d` shows it.
-pub(super) fn type_text(oid: i64, modifier: Option<i64>) -> String {
-    let Some(of) = u32::try_from(oid).ok().and_then(Type::from_oid) else { return "???".to_owned() };
-    let (name, array) = of.name().strip_prefix('_').map_or((of.name(), ""), |name| (name, "[]"));
-    let name = SQL_NAMES.iter().find(|known| known.0.name() == name).map_or(name, |known| known.1);
-    match modifier.filter(|modifier| *modifier >= 4 && of == Type::NUMERIC) {
-        Some(modifier) => format!("{name}({},{}){array}", (modifier - 4) >> 16, (modifier - 4) & 0xffff),
-        None => format!("{name}{array}"),
-    }
-}
-
-fn type_oid(name: &str) -> Option<i64> {
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    let (name, array) = name.strip_suffix("[]").map_or((name, false), |name| (name, true));
-    let name = SQL_NAMES.iter().find(|known| known.1 == name).map_or(name, |known| known.0.name());
-    let name = if array { format!("_{name}") } else { name.to_owned() };
-    (16..6000).filter_map(Type::from_oid).find(|of| of.name() == name).map(|of| of.oid().into())
-}
-
 /// A name as it must be written.
 pub(super) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -520,15 +486,6 @@ fn reads(privilege: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_have_their_sql_names() {
-        assert_eq!(type_text(1700, Some(((18 << 16) | 2) + 4)), "numeric(18,2)");
-        assert_eq!(type_text(1184, Some(-1)), "timestamp with time zone");
-        assert_eq!(type_text(1009, None), "text[]");
-        assert_eq!(type_oid("integer"), Some(23));
-        assert_eq!(type_oid("text[]"), Some(1009));
-    }
 
     #[test]
     fn names_are_quoted_when_they_must() {

@@ -6,8 +6,8 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 
 use super::constraints::Constraint;
-use super::functions::type_text;
 use super::rows::{OWNER, Row, text};
+use super::types::type_text;
 use super::{Asker, Relation, SCHEMA};
 use crate::server::encode::field_type;
 
