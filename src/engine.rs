@@ -30,6 +30,7 @@ mod functions;
 pub mod header;
 #[cfg(test)]
 mod history_tests;
+mod keys;
 pub mod layout;
 mod links;
 #[cfg(test)]
@@ -87,6 +88,7 @@ pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
 pub use editions::{Reopen, follow, followed};
+pub use keys::{Keys, Reference, TableKeys};
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use recheck::{Difference, Recheck};
@@ -292,6 +294,11 @@ impl Engine {
     /// Descriptions of views and columns, for `\d+`, reports and documentation.
     pub fn catalog_descriptions(&self) -> &Descriptions {
         &self.blueprint.descriptions
+    }
+
+    /// The columns that name rows and point to others, for the constraints that clients are shown.
+    pub fn catalog_keys(&self) -> &Keys {
+        &self.blueprint.keys
     }
 
     /// The files that cannot be used, each with its reason. Asking plans every view.

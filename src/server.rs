@@ -21,13 +21,16 @@ mod format;
 mod giveway;
 mod local;
 mod login;
+mod meaning;
 mod nesting;
 mod parameters;
 mod query;
 mod rewrite;
 mod session;
+mod sets;
 mod settings;
 mod statement;
+mod template;
 mod tls;
 mod wire;
 
@@ -50,7 +53,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use catalog::Descriptions;
+pub use catalog::{Descriptions, TableKeysOf};
 pub use local::{LocalQuery, QueryError};
 pub use tls::Tls;
 
@@ -110,6 +113,8 @@ pub struct ServerOptions {
     pub sessions: SessionFactory,
     /// Comments on relations and their columns, for `\d+` and `pg_description`.
     pub descriptions: Option<Descriptions>,
+    /// The constraints that clients are shown.
+    pub keys: Option<TableKeysOf>,
 }
 
 impl fmt::Debug for ServerOptions {
@@ -152,6 +157,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<RandomPidSecretKeyGenerator>,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) descriptions: Option<Descriptions>,
+    pub(crate) table_keys: Option<TableKeysOf>,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -168,6 +174,7 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         statement_timeout: options.statement_timeout,
         descriptions: options.descriptions,
+        table_keys: options.keys,
         tls: options.tls,
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));

@@ -105,6 +105,7 @@ async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u
         max_connections: 100,
         statement_timeout: None,
         descriptions: Some(serve::descriptions(&engine)),
+        keys: Some(serve::keys(&engine)),
         sessions: serve::sessions(engine),
     };
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;

@@ -14,7 +14,7 @@ use super::workspace::Workspace;
 use super::{Failure, Global, Stop, trouble};
 use crate::config::Config;
 use crate::engine::{Engine, SessionRequest};
-use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, Tls, User};
+use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, TableKeysOf, Tls, User};
 
 /// What is in each schema of our own.
 const SCHEMAS: &[(&str, &str)] = &[
@@ -52,6 +52,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         max_connections: config.server.max_connections,
         statement_timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
         descriptions: Some(descriptions(&engine)),
+        keys: Some(keys(&engine)),
         sessions: sessions(engine),
     };
     let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
@@ -110,6 +111,14 @@ pub(super) fn sessions(engine: Arc<Engine>) -> SessionFactory {
     Arc::new(move |request: SessionRequest| {
         let engine = Arc::clone(&engine);
         async move { engine.session(&request).await.map_err(anyhow::Error::from) }.boxed()
+    })
+}
+
+/// The constraints that clients are shown.
+pub(super) fn keys(engine: &Arc<Engine>) -> TableKeysOf {
+    let engine = Arc::clone(engine);
+    Arc::new(move |schema: &str, table: &str| {
+        engine.catalog_keys().get(&(schema.to_owned(), table.to_owned())).cloned()
     })
 }
 

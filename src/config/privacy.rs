@@ -101,9 +101,9 @@ mod tests {
     use super::*;
 
     fn rules(text: &str) -> Result<SourceRules, String> {
-        let text = format!("[sources.pm]\nkind = \"procore\"\n{text}");
+        let text = format!("[sources.office]\nkind = \"procore\"\n{text}");
         let config = Config::parse(&text, PathBuf::new()).map_err(|error| format!("{error:#}"))?;
-        Ok(config.sources["pm"].rules())
+        Ok(config.sources["office"].rules())
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
 use crate::engine::crosswalks::{self, Crosswalks};
 use crate::engine::header::Side;
+use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
@@ -46,6 +47,7 @@ pub(crate) struct Blueprint {
     /// cannot be read. With the reason in words.
     pub(crate) hopeless: BTreeMap<Name, String>,
     pub(crate) descriptions: Descriptions,
+    pub(crate) keys: Keys,
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
     pub(crate) unmapped: BTreeMap<Name, Problem>,
@@ -90,6 +92,7 @@ impl Blueprint {
             }
         }
         let descriptions = descriptions(&entities, &queries);
+        let keys = keys::keys(&layouts, &entities, &queries);
         let settings = Arc::new(settings);
         let mapped = mappings.iter().map(|(name, mappings): (&Name, &Vec<Mapping>)| {
             (name.clone(), mappings.iter().flat_map(|mapping| mapping.reads.iter().cloned()).collect())
@@ -117,6 +120,7 @@ impl Blueprint {
             crosswalks,
             hopeless,
             descriptions,
+            keys,
             unreadable,
             unmapped,
         })

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
-use crate::extract::manifest::{Column, in_file_order};
+use crate::extract::manifest::{Column, ColumnFrom, in_file_order};
 use crate::warehouse::rows::ColumnType;
 
 /// A table as its system's manifest declares it.
@@ -22,6 +22,10 @@ pub struct RawTable {
     pub columns: Vec<(String, ColumnType)>,
     /// The tables under whose rows it is listed, or inside whose records it lies.
     pub parents: Vec<String>,
+    /// The columns that name a record.
+    pub key: Vec<String>,
+    /// Columns whose value is one of the parent's: their names, and the parent's.
+    pub from_parent: Vec<(String, String)>,
     /// Whether its rows lie inside the parent's records, so that reading the parent reads it.
     pub embedded: bool,
     /// Whether nothing changes any more below a closed parent, so that an old reading of it is still good.
@@ -62,6 +66,8 @@ struct Table {
     settles: bool,
     #[serde(default)]
     closed: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    key: Vec<String>,
     #[serde(default, deserialize_with = "in_file_order")]
     columns: Vec<(String, Column)>,
 }
@@ -118,9 +124,14 @@ fn raw_table(table: Table) -> RawTable {
     };
     let embedded = table.embedded.is_some();
     parents.extend(table.embedded.map(|embedded| embedded.table));
+    let given = |(name, column): &(String, Column)| match &column.from {
+        ColumnFrom::Parent(of) => Some((name.clone(), of.clone())),
+        ColumnFrom::Path(_) | ColumnFrom::Position => None,
+    };
+    let from_parent = table.columns.iter().filter_map(given).collect();
     let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
-    let (settles, closed) = (table.settles, table.closed);
-    RawTable { name: table.name, columns, parents, embedded, settles, closed }
+    let Table { name, key, settles, closed, .. } = table;
+    RawTable { name, columns, parents, key, from_parent, embedded, settles, closed }
 }
 
 /// The column type that a manifest's word names.

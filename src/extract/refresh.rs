@@ -90,9 +90,11 @@ impl<'a> Policy<'a> {
     }
 
     fn rests(&self, table: &Table, scope: &str, is_closed: impl Fn(&str) -> bool) -> bool {
-        let is_known = || self.previous.tables.get(&table.name).is_some_and(|known| known.reads.contains_key(scope));
+        // A full run asks again for what was not given; an incremental one when it is due.
+        let is_enough = |read: &PreviousRead| self.mode == ReadMode::Incremental || read.is_complete;
+        let known = self.previous.tables.get(&table.name).and_then(|known| known.reads.get(scope));
         let closed = with_above(scope).find(|below| is_closed(below));
-        closed.is_some_and(|below| !self.due.contains(below)) && is_known()
+        closed.is_some_and(|below| !self.due.contains(below)) && known.is_some_and(is_enough)
     }
 
     /// Whether the record just above a scope is closed, and is what it was when the lists below it were read.

@@ -19,7 +19,7 @@ const SIGNATURES: [&str; 14] = [
 ];
 
 /// A signed link without its query; none if the text is no link, or is not signed.
-pub(crate) fn unsigned(text: &str) -> Option<String> {
+fn unsigned(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| scheme.len() <= 5)?;
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     let (_, query) = rest.split_once('?').filter(|_| is_web)?;
@@ -31,11 +31,15 @@ pub(crate) fn unsigned(text: &str) -> Option<String> {
 
 /// A text without the queries of its signed links, wherever they stand in it.
 pub fn without_signatures(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
     let is_end = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '<' | '>' | ')' | ']');
     text.split_inclusive(is_end)
         .map(|piece| {
             let body = piece.trim_end_matches(is_end);
-            let begin = body.find("http://").or_else(|| body.find("https://"));
+            let small = body.to_ascii_lowercase();
+            let begin = small.find("http://").or_else(|| small.find("https://"));
             match begin.and_then(|begin| Some((begin, unsigned(body.get(begin..)?)?))) {
                 Some((begin, link)) => format!(
                     "{}{link}{}",
@@ -64,5 +68,6 @@ mod tests {
         let kept =
             "see <a href=\"https://s3.example/f.pdf\">it</a> and https://s3.example/f.pdf or https://x.example/?page=2";
         assert_eq!(without_signatures(&text), kept);
+        assert_eq!(without_signatures("HTTPS://b.example/f?SIG=x"), "HTTPS://b.example/f");
     }
 }

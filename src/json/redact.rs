@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use crate::links::unsigned;
+use crate::links::without_signatures;
 use crate::names::{is_personal, is_secret, may_be_secret};
 use crate::path::{Pattern, Steps, advance};
 use crate::tape::{Kind, Node};
@@ -135,10 +135,13 @@ impl Walk<'_> {
                 }
             }
             Kind::Object => self.object(value, active, only),
-            Kind::Text if value.inner().starts_with(['h', 'H', '\\']) => {
-                if let Some(link) = unsigned(&value.letters()) {
+            // A slash may be escaped.
+            Kind::Text if value.inner().contains("://") || value.has_escapes() => {
+                let letters = value.letters();
+                let kept = without_signatures(&letters);
+                if kept != letters {
                     let mut with = String::new();
-                    write_text(&link, &mut with);
+                    write_text(&kept, &mut with);
                     self.edits.push(Edit { span: value.span(), with });
                 }
             }

@@ -3,9 +3,14 @@
 //! Invariants: a relation's oid is a hash of its name, the same in every process; views are of kind `v`, tables `r`;
 //! the session's own catalogue is never changed, only wrapped.
 
+mod constraints;
 mod functions;
+mod information;
+mod keywords;
+pub(crate) mod procs;
 mod rows;
 mod tables;
+mod types;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -17,15 +22,36 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 
+use self::constraints::Constraint;
+pub(crate) use self::information::INFORMATION_SCHEMA;
 use super::databases::{Catalogs, Databases};
 use super::settings::Settings;
+use crate::engine::TableKeys;
 
 pub(crate) const SCHEMA: &str = "pg_catalog";
 /// The functions that look names up among the relations.
-pub(crate) const NAMING: &[&str] =
-    &["to_regclass", RELATION_NAME, "obj_description", "col_description", "pg_table_is_visible", "pg_get_viewdef"];
+pub(crate) const NAMING: &[&str] = &[
+    "to_regclass",
+    RELATION_NAME,
+    "obj_description",
+    "col_description",
+    "pg_table_is_visible",
+    "pg_get_viewdef",
+    "pg_get_constraintdef",
+    "pg_get_indexdef",
+];
 /// Functions of ours behind casts to `regclass`, `regtype`, `regnamespace`.
 pub(crate) const RELATION_NAME: &str = "tieout_relation_name";
+/// Functions of ours behind `generate_subscripts`, `_pg_expandarray` and `LIKE … ESCAPE`.
+pub(crate) const SUBSCRIPTS: &str = "tieout_subscripts";
+pub(crate) const EXPANDED: &str = "tieout_expanded";
+pub(crate) const NO_OIDS: &str = "tieout_no_oids";
+/// Writes a value as the client is sent it.
+pub(crate) const SHOWN: &str = "tieout_shown";
+pub(crate) const PATTERN: &str = "tieout_like_pattern";
+/// Functions of ours behind casts to `regproc`.
+pub(crate) const PROC: &str = "to_regproc";
+pub(crate) const PROC_NAME: &str = "tieout_proc_name";
 pub(crate) const TYPE_NAME: &str = "tieout_type_name";
 pub(crate) const SCHEMA_NAME: &str = "tieout_schema_name";
 
@@ -37,6 +63,12 @@ pub(crate) fn is_catalog_table(name: &str) -> bool {
 /// Whether a catalogue table never has rows.
 pub(crate) fn is_empty_table(name: &str) -> bool {
     tables::EMPTY.iter().any(|table| table.0.eq_ignore_ascii_case(name))
+}
+
+/// Whether the subscripts of a catalogue table's column start at zero, as those of Postgres' vectors do.
+pub(crate) fn counts_from_zero(table: &str, column: &str) -> bool {
+    let vectors = ["indkey", "indoption", "indclass", "indcollation"];
+    table.eq_ignore_ascii_case("pg_index") && vectors.iter().any(|vector| column.eq_ignore_ascii_case(vector))
 }
 
 /// Whether a column of a catalogue table is a list: all of these are null in every row.
@@ -52,15 +84,26 @@ pub(crate) fn is_null_column(table: &str, column: &str) -> bool {
 /// What a relation or one of its columns is about; without a relation's name, what its schema is about.
 pub type Descriptions = Arc<dyn Fn(&str, &str, Option<&str>) -> Option<String> + Send + Sync>;
 
+/// The keys of a table, by its schema and name.
+pub type TableKeysOf = Arc<dyn Fn(&str, &str) -> Option<TableKeys> + Send + Sync>;
+
 /// Who asks, and what the answers are made of.
 pub(crate) struct Asker {
     pub(crate) user: String,
     pub(crate) databases: Arc<Databases>,
     pub(crate) settings: Arc<Mutex<Settings>>,
     pub(crate) descriptions: Option<Descriptions>,
+    keys: Option<TableKeysOf>,
     inner: Arc<dyn CatalogProvider>,
     /// The relations as last listed: functions are asked after the tables of the same statement.
-    relations: RwLock<Arc<Vec<Relation>>>,
+    listed: RwLock<Arc<Listed>>,
+}
+
+/// The relations at a moment, with their constraints.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) relations: Vec<Relation>,
+    constraints: Vec<Constraint>,
 }
 
 impl std::fmt::Debug for Asker {
@@ -77,6 +120,7 @@ pub(crate) struct Relation {
     pub(crate) is_view: bool,
     pub(crate) columns: SchemaRef,
     pub(crate) definition: Option<String>,
+    pub(crate) keys: Option<TableKeys>,
 }
 
 impl Relation {
@@ -98,13 +142,13 @@ pub(crate) fn schema_oid(name: &str) -> i64 {
 
 impl Asker {
     /// The relations as last listed.
-    pub(crate) fn relations(&self) -> Arc<Vec<Relation>> {
-        Arc::clone(&self.relations.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn listed(&self) -> Arc<Listed> {
+        Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn schemas(&self) -> Vec<String> {
         let mut names = self.inner.schema_names();
-        names.retain(|name| name != SCHEMA && name != "information_schema");
+        names.retain(|name| name != SCHEMA && name != INFORMATION_SCHEMA);
         names.sort();
         names
     }
@@ -117,7 +161,7 @@ impl Asker {
     }
 
     /// Lists the relations anew. The functions of a statement look names up in what was listed last.
-    pub(crate) async fn list(&self) -> Result<Arc<Vec<Relation>>> {
+    pub(crate) async fn list(&self) -> Result<()> {
         let mut relations = Vec::new();
         for schema in self.schemas() {
             let Some(provider) = self.inner.schema(&schema) else { continue };
@@ -128,6 +172,7 @@ impl Asker {
                 let Ok(Some(table)) = provider.table(&name).await else { continue };
                 relations.push(Relation {
                     schema: schema.clone(),
+                    keys: self.keys.as_ref().and_then(|keys| keys(&schema, &name)),
                     name,
                     is_view: table.table_type() == TableType::View,
                     columns: table.schema(),
@@ -135,9 +180,9 @@ impl Asker {
                 });
             }
         }
-        let relations = Arc::new(relations);
-        *self.relations.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&relations);
-        Ok(relations)
+        let constraints = constraints::of(&relations);
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Listed { relations, constraints });
+        Ok(())
     }
 }
 
@@ -147,7 +192,7 @@ pub(crate) fn attach(
     user: &str,
     database: &str,
     settings: Arc<Mutex<Settings>>,
-    descriptions: Option<Descriptions>,
+    (descriptions, keys): (Option<Descriptions>, Option<TableKeysOf>),
 ) -> (SessionContext, Option<Arc<Asker>>) {
     let state = made.state();
     let name = state.config_options().catalog.default_catalog.clone();
@@ -158,14 +203,16 @@ pub(crate) fn attach(
         databases: Arc::clone(&databases),
         settings,
         descriptions,
+        keys,
         inner,
-        relations: RwLock::default(),
+        listed: RwLock::default(),
     });
     let catalogs = Catalogs::new(databases, Arc::new(Wrapped(Arc::clone(&asker))));
-    let config = state.config().clone().with_information_schema(true).with_create_default_catalog_and_schema(false);
+    let config = state.config().clone().with_information_schema(false).with_create_default_catalog_and_schema(false);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
     let context = SessionContext::new_with_state(state);
+    context.register_udtf("pg_get_keywords", Arc::new(keywords::Keywords));
     for function in functions::all(&asker) {
         context.register_udf(function);
     }
@@ -179,12 +226,39 @@ struct Wrapped(Arc<Asker>);
 impl CatalogProvider for Wrapped {
     fn schema_names(&self) -> Vec<String> {
         let mut names = self.0.schemas();
-        names.push(SCHEMA.to_owned());
+        names.extend([SCHEMA.to_owned(), INFORMATION_SCHEMA.to_owned()]);
         names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        if name == SCHEMA { Some(Arc::new(PgCatalog(Arc::clone(&self.0)))) } else { self.0.inner.schema(name) }
+        let asker = || Arc::clone(&self.0);
+        match name {
+            SCHEMA => Some(Arc::new(PgCatalog(asker()))),
+            INFORMATION_SCHEMA => Some(Arc::new(InformationSchema(asker()))),
+            other => self.0.inner.schema(other),
+        }
+    }
+}
+
+/// The schema `information_schema`.
+#[derive(Debug)]
+struct InformationSchema(Arc<Asker>);
+
+#[async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        information::TABLES.iter().map(|table| table.0.to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some((name, columns)) = information::TABLES.iter().find(|table| table.0 == name) else { return Ok(None) };
+        self.0.list().await?;
+        let batch = rows::batch(&information::rows(&self.0, name), columns)?;
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        information::TABLES.iter().any(|table| table.0 == name)
     }
 }
 
@@ -205,7 +279,7 @@ impl SchemaProvider for PgCatalog {
         // Also for an empty table: the statement's functions look names up in the list.
         self.0.list().await?;
         self.0.databases.refresh().await?;
-        let batch = rows::batch(&self.0, name, columns)?;
+        let batch = rows::batch(&rows::rows(&self.0, name), columns)?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 

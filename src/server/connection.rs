@@ -140,7 +140,7 @@ impl Connection {
 
     /// In a failed transaction only its end is carried out.
     fn allowed(&self, command: &Command) -> Result<(), Failure> {
-        let ends = matches!(command, Command::Commit | Command::Rollback | Command::Nothing("ROLLBACK"));
+        let ends = matches!(command, Command::Commit | Command::Rollback | Command::RollbackTo(_));
         if self.session.status == TransactionStatus::Error && !ends {
             return Err(Failure::new(
                 "25P02",

@@ -1,15 +1,19 @@
-//! `COPY … TO STDOUT`: rows as lines of text or CSV.
+//! `COPY … TO STDOUT`: rows as lines of text or CSV, or in binary.
 
 use bytes::{BufMut as _, BytesMut};
 use datafusion::arrow::array::timezone::Tz;
 
 use super::encode::Cells;
-use super::failure::{Failure, INVALID_VALUE, UNSUPPORTED};
+use super::failure::{Failure, INVALID_VALUE, SYNTAX};
+
+/// The first bytes of a binary copy.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// How the lines are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CopyOptions {
     pub(crate) csv: bool,
+    pub(crate) binary: bool,
     pub(crate) header: bool,
     pub(crate) delimiter: Option<char>,
     pub(crate) null: Option<String>,
@@ -23,6 +27,7 @@ impl Default for CopyOptions {
     fn default() -> Self {
         Self {
             csv: false,
+            binary: false,
             header: false,
             delimiter: None,
             null: None,
@@ -36,16 +41,54 @@ impl Default for CopyOptions {
 impl CopyOptions {
     pub(crate) fn set_format(&mut self, name: &str) -> Result<(), Failure> {
         match name.to_ascii_lowercase().as_str() {
-            "text" => self.csv = false,
+            "text" => {}
             "csv" => self.csv = true,
-            "binary" => return Err(Failure::new(UNSUPPORTED, "COPY in binary format is not supported")),
+            "binary" => self.binary = true,
             other => return Err(Failure::new(INVALID_VALUE, format!("COPY format \"{other}\" not recognized"))),
         }
         Ok(())
     }
 
+    /// Refuses what a binary copy cannot have.
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
+        let text_only = self.csv || self.header || self.delimiter.is_some() || self.null.is_some();
+        if self.binary && text_only {
+            return Err(Failure::new(SYNTAX, "cannot specify DELIMITER, NULL, HEADER or CSV in BINARY mode"));
+        }
+        Ok(self)
+    }
+
+    /// What stands before the first row: the signature of a binary copy, the line of names.
+    pub(crate) fn start(&self, names: &[String], out: &mut BytesMut) {
+        if self.binary {
+            out.put_slice(SIGNATURE);
+            // No flags, and no more in front of the rows.
+            out.put_i64(0);
+        } else if self.header {
+            self.header_line(names, out);
+        }
+    }
+
+    /// What stands after the last row.
+    pub(crate) fn end(&self, out: &mut BytesMut) {
+        if self.binary {
+            out.put_i16(-1);
+        }
+    }
+
+    /// A row, as a line or in binary.
+    pub(crate) fn row(&self, columns: &[Cells], names: &[String], row: usize, zone: Tz, out: &mut BytesMut) {
+        if !self.binary {
+            return self.line(columns, names, row, zone, out);
+        }
+        out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+        for column in columns {
+            column.field(row, true, zone, out);
+        }
+    }
+
     /// The line of column names.
-    pub(crate) fn header_line(&self, names: &[String], out: &mut BytesMut) {
+    fn header_line(&self, names: &[String], out: &mut BytesMut) {
         let mut separator = Separator::new(self);
         for name in names {
             separator.put(out);
@@ -55,7 +98,7 @@ impl CopyOptions {
     }
 
     /// The line of a row.
-    pub(crate) fn line(&self, columns: &[Cells], names: &[String], row: usize, zone: Tz, out: &mut BytesMut) {
+    fn line(&self, columns: &[Cells], names: &[String], row: usize, zone: Tz, out: &mut BytesMut) {
         let mut separator = Separator::new(self);
         let mut text = BytesMut::new();
         for (column, name) in columns.iter().zip(names) {
@@ -156,6 +199,17 @@ mod tests {
         assert_eq!(line(&CopyOptions::default(), &values), "a\\tb\\\\\t\\N\t\tx,\"y\"\n");
         let csv = CopyOptions { csv: true, ..CopyOptions::default() };
         assert_eq!(line(&csv, &values), "a\tb\\,,\"\",\"x,\"\"y\"\"\"\n");
+        let binary = CopyOptions { binary: true, ..CopyOptions::default() };
+        let cells = Cells::new(&(Arc::new(StringArray::from(vec![Some("ab"), None])) as ArrayRef)).unwrap();
+        let mut out = BytesMut::new();
+        binary.start(&["c".to_owned()], &mut out);
+        for row in 0..2 {
+            binary.row(std::slice::from_ref(&cells), &["c".to_owned()], row, "UTC".parse().unwrap(), &mut out);
+        }
+        binary.end(&mut out);
+        let rows = b"\0\x01\0\0\0\x02ab\0\x01\xff\xff\xff\xff\xff\xff";
+        assert_eq!(out.to_vec(), [&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..], &rows[..]].concat());
+        assert_eq!(CopyOptions { header: true, ..binary }.checked().unwrap_err().code, "42601");
         let semicolons = CopyOptions { delimiter: Some(';'), null: Some("-".to_owned()), ..csv };
         assert_eq!(line(&semicolons, &values), "a\tb\\;-;;\"x,\"\"y\"\"\"\n");
     }

@@ -108,6 +108,26 @@ impl Scopes {
         false
     }
 
+    /// Whether an expression is a list of the catalogue whose subscripts start at zero.
+    pub(crate) fn counts_from_zero(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., table, column] => self
+                    .0
+                    .iter()
+                    .rev()
+                    .find_map(|scope| scope.tables.get(&table.value.to_ascii_lowercase()))
+                    .is_some_and(|table| catalog::counts_from_zero(table, &column.value)),
+                _ => false,
+            },
+            Expr::Identifier(column) => self.0.last().is_some_and(|scope| {
+                scope.tables.values().any(|table| catalog::counts_from_zero(table, &column.value))
+            }),
+            Expr::Nested(inner) => self.counts_from_zero(inner),
+            _ => false,
+        }
+    }
+
     /// Whether an expression is a column of a catalogue table that is null in every row.
     fn is_null(&self, expr: &Expr, own: Option<&Scope>) -> bool {
         let mut scopes = own.into_iter().chain(self.0.iter().rev());

@@ -14,11 +14,12 @@ use datafusion::arrow::array::{
     Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use pgwire::api::Type;
 
+use super::catalog::procs;
 use super::format;
 
 /// The Postgres type of a column.
@@ -51,6 +52,32 @@ pub(crate) fn field_type(data_type: &DataType) -> Type {
     }
 }
 
+/// The metadata of a field that tells its type where Arrow has none of its own.
+pub(crate) const SHOWN_AS: &str = "tieout.shown_as";
+
+/// The Postgres type of a column that may say so itself.
+pub(crate) fn column_type(field: &Field) -> Type {
+    match shown_as(field) {
+        Some("regproc") => Type::REGPROC,
+        Some("int2vector") => Type::INT2_VECTOR,
+        Some("oidvector") => Type::OID_VECTOR,
+        _ => field_type(field.data_type()),
+    }
+}
+
+/// What a field says that it is, if its values can be it: what is made of a column may have the column's metadata.
+fn shown_as(field: &Field) -> Option<&str> {
+    let shown = field.metadata().get(SHOWN_AS)?.as_str();
+    let is_vector = |element: &DataType| matches!(field.data_type(), DataType::List(of) if of.data_type() == element);
+    let fits = match shown {
+        "regproc" => *field.data_type() == DataType::Int64,
+        "int2vector" => is_vector(&DataType::Int16),
+        "oidvector" => is_vector(&DataType::Int64),
+        _ => false,
+    };
+    fits.then_some(shown)
+}
+
 /// The array type over an element type; lists of lists are shown as text.
 fn array_type(element: &Type) -> Type {
     match *element {
@@ -76,7 +103,7 @@ pub(crate) fn type_size(of: &Type) -> i16 {
     match *of {
         Type::BOOL => 1,
         Type::INT2 => 2,
-        Type::INT4 | Type::FLOAT4 | Type::DATE => 4,
+        Type::INT4 | Type::FLOAT4 | Type::DATE | Type::REGPROC | Type::OID => 4,
         Type::INT8 | Type::FLOAT8 | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME => 8,
         _ => -1,
     }
@@ -103,6 +130,7 @@ pub(crate) enum Cells {
     Int2(Int16Array),
     Int4(Int32Array),
     Int8(Int64Array),
+    Proc(Int64Array),
     Float4(Float32Array),
     Float8(Float64Array),
     Numeric(Decimal128Array),
@@ -113,11 +141,26 @@ pub(crate) enum Cells {
     Timestamptz(TimestampMicrosecondArray),
     Time(Time64MicrosecondArray),
     Bytes(BinaryArray),
+    /// A list of numbers that are written without braces and count from zero.
+    Vector(ListArray, Box<Cells>),
     /// A one-dimensional list: its rows, all its elements, the element's type.
     List(ListArray, Box<Cells>, Type),
 }
 
 impl Cells {
+    /// The cells of a column that may say itself what it is.
+    pub(crate) fn of(array: &ArrayRef, field: &Field) -> Result<Self, ArrowError> {
+        match shown_as(field) {
+            Some("regproc") => Ok(Self::Proc(array.as_primitive().clone())),
+            Some(_) => {
+                let lists = array.as_list::<i32>().clone();
+                let elements = Self::new(lists.values())?;
+                Ok(Self::Vector(lists, Box::new(elements)))
+            }
+            None => Self::new(array),
+        }
+    }
+
     pub(crate) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         let micros = |zone: Option<Arc<str>>| cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone));
         let to = |to: &DataType| cast(array, to);
@@ -172,7 +215,7 @@ impl Cells {
             Self::Bool(array) => array,
             Self::Int2(array) => array,
             Self::Int4(array) => array,
-            Self::Int8(array) => array,
+            Self::Int8(array) | Self::Proc(array) => array,
             Self::Float4(array) => array,
             Self::Float8(array) => array,
             Self::Numeric(array) => array,
@@ -182,7 +225,7 @@ impl Cells {
             Self::Timestamp(array) | Self::Timestamptz(array) => array,
             Self::Time(array) => array,
             Self::Bytes(array) => array,
-            Self::List(array, ..) => array,
+            Self::List(array, ..) | Self::Vector(array, _) => array,
         };
         array.is_null(row)
     }
@@ -194,6 +237,7 @@ impl Cells {
             Self::Int2(array) => format::put(out, array.value(row)),
             Self::Int4(array) => format::put(out, array.value(row)),
             Self::Int8(array) => format::put(out, array.value(row)),
+            Self::Proc(array) => out.put_slice(procs::name(array.value(row)).as_bytes()),
             Self::Float4(array) => format::float(out, array.value(row).to_string()),
             Self::Float8(array) => format::float(out, array.value(row).to_string()),
             Self::Numeric(_) | Self::WideNumeric(_) => out.put_slice(self.digits(row).as_bytes()),
@@ -205,6 +249,14 @@ impl Cells {
             Self::Bytes(array) => {
                 out.put_slice(b"\\x");
                 out.put_slice(hex::encode(array.value(row)).as_bytes());
+            }
+            Self::Vector(lists, elements) => {
+                for (position, element) in range(lists, row).enumerate() {
+                    if position > 0 {
+                        out.put_u8(b' ');
+                    }
+                    elements.text(element, zone, out);
+                }
             }
             Self::List(lists, elements, _) => {
                 out.put_u8(b'{');
@@ -233,6 +285,7 @@ impl Cells {
             Self::Int2(array) => out.put_i16(array.value(row)),
             Self::Int4(array) => out.put_i32(array.value(row)),
             Self::Int8(array) => out.put_i64(array.value(row)),
+            Self::Proc(array) => out.put_u32(u32::try_from(array.value(row)).unwrap_or(0)),
             Self::Float4(array) => out.put_f32(array.value(row)),
             Self::Float8(array) => out.put_f64(array.value(row)),
             Self::Numeric(_) | Self::WideNumeric(_) => format::numeric_binary(out, &self.digits(row)),
@@ -243,6 +296,24 @@ impl Cells {
             }
             Self::Time(array) => out.put_i64(array.value(row)),
             Self::Bytes(array) => out.put_slice(array.value(row)),
+            Self::Vector(lists, elements) => {
+                let range = range(lists, row);
+                let is_small = matches!(elements.as_ref(), Self::Int2(_));
+                out.put_i32(1);
+                out.put_i32(0);
+                out.put_u32(if is_small { Type::INT2 } else { Type::OID }.oid());
+                out.put_i32(i32::try_from(range.len()).unwrap_or(i32::MAX));
+                out.put_i32(0);
+                for element in range {
+                    match elements.as_ref() {
+                        Self::Int8(oids) => {
+                            out.put_i32(4);
+                            out.put_u32(u32::try_from(oids.value(element)).unwrap_or(0));
+                        }
+                        elements => elements.framed(element, out, |out| elements.binary(element, out)),
+                    }
+                }
+            }
             Self::List(lists, elements, element_type) => {
                 let range = range(lists, row);
                 let has_null = range.clone().any(|element| elements.is_null(element));

@@ -92,6 +92,10 @@ impl Connection {
             Command::Nothing(tag) => self.wire.complete(tag).await,
             Command::Show(_) | Command::ShowAll => self.show(&command, described).await,
             Command::Begin | Command::Commit | Command::Rollback => self.transaction(&command).await,
+            Command::Savepoint(_) | Command::Release(_) | Command::RollbackTo(_) => {
+                let tag = self.session.savepoint(&command)?;
+                self.wire.complete(tag).await
+            }
             Command::Prepare { name, command } => {
                 if self.session.prepared.contains_key(&name) {
                     return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));

@@ -19,6 +19,8 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// Where in the statement, in characters from 1.
+    pub(crate) position: Option<usize>,
     /// The connection ends after it.
     pub(crate) fatal: bool,
 }
@@ -38,11 +40,25 @@ pub(crate) const INVALID_TEXT: &str = "22P02";
 
 impl Failure {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, fatal: false }
+        Self { code, message: message.into(), hint: None, position: None, fatal: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the place that the message names by line and column.
+    pub(crate) fn placed(mut self, text: &str) -> Self {
+        let place = || {
+            let (_, place) = self.message.rsplit_once("Line: ")?;
+            let (line, column) = place.split_once(", Column: ")?;
+            let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
+            let (line, column): (usize, usize) = (line.parse().ok()?, column.get(..digits)?.parse().ok()?);
+            let before: usize = text.split('\n').take(line.checked_sub(1)?).map(|line| line.chars().count() + 1).sum();
+            Some(before + column)
+        };
+        self.position = place();
         self
     }
 
@@ -55,6 +71,7 @@ impl Failure {
         let severity = if self.fatal { "FATAL" } else { "ERROR" };
         let mut info = ErrorInfo::new(severity.to_owned(), self.code.to_owned(), self.message.clone());
         info.hint.clone_from(&self.hint);
+        info.position = self.position.map(|position| position.to_string());
         info.into()
     }
 }
@@ -182,6 +199,14 @@ fn message(error: &DataFusionError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_syntax_error_has_its_place() {
+        let place =
+            |text: &str| Failure::new(SYNTAX, "Expected: x, found: y at Line: 2, Column: 3").placed(text).position;
+        assert_eq!(place("ab\ncde"), Some(6));
+        assert_eq!(Failure::new(SYNTAX, "no place").placed("ab").position, None);
+    }
 
     #[test]
     fn codes_follow_the_innermost_error() {

@@ -195,7 +195,13 @@ async fn session(
         .await?;
     let schema = made.state().config_options().catalog.default_schema.clone();
     let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
-    let (context, asked) = catalog::attach(&made, user, &database, Arc::clone(&settings), shared.descriptions.clone());
+    let (context, asked) = catalog::attach(
+        &made,
+        user,
+        &database,
+        Arc::clone(&settings),
+        (shared.descriptions.clone(), shared.table_keys.clone()),
+    );
     let options = context.state().config_options().entries().into_iter();
     let options = options.filter(|entry| entry.key.starts_with("tieout."));
     let options = options.map(|entry| (entry.key, entry.value.unwrap_or_default())).collect();
@@ -208,6 +214,7 @@ async fn session(
         portals: HashMap::new(),
         status: TransactionStatus::Idle,
         local: Vec::new(),
+        savepoints: Vec::new(),
         options,
     };
     session.follow("timezone")?;

@@ -84,6 +84,7 @@ fn from_text(text: &str, of: &Type) -> Result<ScalarValue, Failure> {
             let bytes = Vec::<u8>::from_sql_text(&Type::BYTEA, text.as_bytes(), &FormatOptions::default());
             bytes.map(|bytes| ScalarValue::Binary(Some(bytes))).map_err(|_| invalid(of))
         }
+        Type::DATE => date(text).map(|days| ScalarValue::Date32(Some(days))).ok_or_else(|| invalid(of)),
         Type::BOOL => match text.trim().to_ascii_lowercase().as_str() {
             "t" | "true" | "on" | "yes" | "y" | "1" => Ok(ScalarValue::Boolean(Some(true))),
             "f" | "false" | "off" | "no" | "n" | "0" => Ok(ScalarValue::Boolean(Some(false))),
@@ -128,6 +129,21 @@ fn from_binary(bytes: &[u8], of: &Type) -> Result<ScalarValue, Failure> {
         }
         _ => return Err(Failure::new(UNSUPPORTED, format!("binary parameters of type {of} are not supported"))),
     })
+}
+
+/// A date from its text; a time of day and a zone after it are cut off, as Postgres does.
+pub(crate) fn date(text: &str) -> Option<i32> {
+    let day = text.trim().split([' ', 'T']).next()?;
+    match ScalarValue::Utf8(Some(day.to_owned())).cast_to(&DataType::Date32).ok()? {
+        ScalarValue::Date32(days) => days,
+        _ => None,
+    }
+}
+
+/// The list that an array's text holds.
+pub(crate) fn list(text: &str, element: &Type) -> Result<ScalarValue, Failure> {
+    let values = text_array(text.as_bytes(), element)?;
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &arrow_type(element)?)))
 }
 
 /// A decimal with as many digits after the point as were written.
@@ -234,6 +250,7 @@ mod tests {
         both(&Type::INT4, "-7", &(-7_i32).to_be_bytes());
         both(&Type::INT8, "7", &7_i64.to_be_bytes());
         both(&Type::BOOL, "t", &[1]);
+        assert_eq!(date("2024-02-01 +00"), date("2024-02-01T10:00:00"));
         both(&Type::DATE, "2000-01-02", &1_i32.to_be_bytes());
         both(&Type::TEXT, "x", b"x");
         both(&Type::NUMERIC, "1234567.5", &[3_i16, 1, 0, 1, 123, 4567, 5000].map(i16::to_be_bytes).concat());

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::encode::{Cells, field_type, type_modifier, type_size};
+use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
 use super::giveway::giving_way;
 use super::rewrite::shown;
@@ -168,7 +168,7 @@ impl Rows {
         let announced = self.schema.fields().iter();
         let columns = batch.columns().iter().zip(announced).map(|(array, field)| {
             if array.data_type() == field.data_type() {
-                Cells::new(array)
+                Cells::of(array, field)
             } else {
                 Cells::new(&cast(array, field.data_type())?)
             }
@@ -231,7 +231,7 @@ impl Formats {
 /// The description of a result's columns.
 pub(crate) fn describe(schema: &SchemaRef, formats: &Formats) -> Vec<FieldDescription> {
     let field = |(place, field): (usize, &Arc<Field>)| {
-        let of = field_type(field.data_type());
+        let of = column_type(field);
         FieldDescription::new(
             shown(field.name()).to_owned(),
             0,

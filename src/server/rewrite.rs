@@ -9,13 +9,14 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
-    TableFactor, VisitMut as _, VisitorMut, visit_expressions_mut,
+    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
+use super::sets;
 use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
@@ -62,7 +63,14 @@ impl VisitorMut for Rules {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        sets::fetch_first(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        sets::name_rows(table);
+        sets::single_row(table);
         if let TableFactor::Table { name, args: Some(_), .. } = table {
             unqualify(name);
         }
@@ -87,8 +95,9 @@ impl VisitorMut for Rules {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        self.scopes.leave();
         name_columns(select);
+        sets::spread(select, &self.scopes);
+        self.scopes.leave();
         ControlFlow::Continue(())
     }
 
@@ -130,6 +139,11 @@ impl VisitorMut for Rules {
             }
             Expr::Function(function) => unqualify(&mut function.name),
             Expr::Cast { .. } => cast(expr),
+            Expr::CompoundFieldAccess { .. } => sets::subscripts(expr, &self.scopes),
+            Expr::Like { .. } | Expr::ILike { .. } => sets::escapes(expr),
+            Expr::Identifier(name) if is_word(name) => {
+                *expr = call_all(&name.value.to_ascii_lowercase(), Vec::new());
+            }
             _ => {}
         }
         if let Expr::Function(function) = expr {
@@ -175,7 +189,7 @@ fn operator(name: &str) -> Option<BinaryOperator> {
 /// `pg_catalog.version()` is `version()`: DataFusion's functions have no schema.
 fn unqualify(name: &mut ObjectName) {
     if let [ObjectNamePart::Identifier(schema), _] = name.0.as_slice()
-        && is_catalog(schema)
+        && (is_catalog(schema) || schema.value.eq_ignore_ascii_case(catalog::INFORMATION_SCHEMA))
     {
         name.0.remove(0);
     }
@@ -200,8 +214,26 @@ fn is_reg_type(data_type: &DataType) -> bool {
     type_name(data_type).is_some_and(|name| name.starts_with("reg"))
 }
 
+/// Whether an expression is a text by its form: a literal, a cast to text, what joins or writes texts.
 fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if value.value.clone().into_string().is_some())
+    const WRITERS: &[&str] = &["format", "concat", "concat_ws", "quote_ident", "lower", "upper", "replace", "trim"];
+    match expr {
+        // A parameter that is cast to an object's type is given its name.
+        Expr::Value(value) => {
+            matches!(value.value, Value::Placeholder(_)) || value.value.clone().into_string().is_some()
+        }
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => is_text(inner),
+        Expr::Cast { data_type, .. } => {
+            matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_))
+                || type_name(data_type).is_some_and(|name| plain_type(&name) == Some(DataType::Text))
+        }
+        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
+        Expr::Function(function) => {
+            let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
+            name.is_some_and(|name| WRITERS.iter().any(|known| name.value.eq_ignore_ascii_case(known)))
+        }
+        _ => false,
+    }
 }
 
 /// Casts to Postgres' own types: names of objects become their numbers and back, the text-like ones text.
@@ -226,6 +258,7 @@ fn cast(expr: &mut Expr) {
     *expr = match name.as_str() {
         "regclass" => lookup("to_regclass", catalog::RELATION_NAME),
         "regtype" => lookup("to_regtype", catalog::TYPE_NAME),
+        "regproc" | "regprocedure" => lookup(catalog::PROC, catalog::PROC_NAME),
         "regnamespace" => lookup("to_regnamespace", catalog::SCHEMA_NAME),
         name => match plain_type(name) {
             Some(data_type) => plain(data_type),
@@ -237,8 +270,8 @@ fn cast(expr: &mut Expr) {
 /// The SQL type behind a name of Postgres' own.
 fn plain_type(name: &str) -> Option<DataType> {
     Some(match name {
-        "regproc" | "regprocedure" | "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char"
-        | "text" | "cstring" | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
+        "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char" | "text" | "cstring" | "aclitem"
+        | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
         "oid" | "xid" | "cid" | "cardinal_number" | "int8" => DataType::BigInt(None),
         "int4" => DataType::Int(None),
         "int2" => DataType::SmallInt(None),
@@ -247,14 +280,24 @@ fn plain_type(name: &str) -> Option<DataType> {
     })
 }
 
+/// Reserved words that are functions in Postgres, and names to the parser.
+fn is_word(name: &Ident) -> bool {
+    name.quote_style.is_none()
+        && ["current_schema", "current_role"].iter().any(|word| name.value.eq_ignore_ascii_case(word))
+}
+
 pub(crate) fn call(name: &str, argument: Expr) -> Expr {
+    call_all(name, vec![argument])
+}
+
+pub(crate) fn call_all(name: &str, arguments: Vec<Expr>) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(Ident::new(name)),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
             clauses: Vec::new(),
         }),
         filter: None,

@@ -18,13 +18,13 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
 
-use super::catalog::Asker;
+use super::catalog::{self, Asker};
 use super::copy::CopyOptions;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
-use super::{parameters, rewrite};
+use super::{meaning, parameters, rewrite};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) status: TransactionStatus,
     /// What `SET LOCAL` changed: the value before, in order.
     pub(crate) local: Vec<(String, Option<String>)>,
+    /// The transaction's savepoints, with how much `SET LOCAL` had changed by then.
+    pub(crate) savepoints: Vec<(String, usize)>,
     /// What `RESET` of a `tieout.*` option goes back to: its value when the session started.
     pub(crate) options: HashMap<String, String>,
 }
@@ -264,10 +266,48 @@ impl Session {
         })
     }
 
+    /// `SAVEPOINT`, `RELEASE` and `ROLLBACK TO`; the answer's tag.
+    pub(crate) fn savepoint(&mut self, command: &Command) -> Result<&'static str, Failure> {
+        let word = if matches!(command, Command::Savepoint(_)) { "SAVEPOINT" } else { "RELEASE SAVEPOINT" };
+        if self.status == TransactionStatus::Idle {
+            return Err(Failure::new("25P01", format!("{word} can only be used in transaction blocks")));
+        }
+        let find = |name: &String, all: &[(String, usize)]| {
+            let place = all.iter().rposition(|(known, _)| known == name);
+            place.ok_or_else(|| Failure::new("3B001", format!("savepoint \"{name}\" does not exist")))
+        };
+        match command {
+            Command::Savepoint(name) => {
+                if self.savepoints.len() >= PORTALS_MAX {
+                    return Err(Failure::new("53400", format!("more than {PORTALS_MAX} savepoints")));
+                }
+                self.savepoints.push((name.clone(), self.local.len()));
+                Ok("SAVEPOINT")
+            }
+            Command::Release(name) => {
+                self.savepoints.truncate(find(name, &self.savepoints)?);
+                Ok("RELEASE")
+            }
+            Command::RollbackTo(name) => {
+                let place = find(name, &self.savepoints)?;
+                self.savepoints.truncate(place + 1);
+                let kept = self.savepoints.last().map_or(0, |(_, kept)| *kept);
+                let undone = self.local.split_off(kept.min(self.local.len()));
+                for (name, before) in undone.into_iter().rev() {
+                    self.set(&name, before.as_deref(), false)?;
+                }
+                self.status = TransactionStatus::Transaction;
+                Ok("ROLLBACK")
+            }
+            _ => Ok(word),
+        }
+    }
+
     /// Undoes what `SET LOCAL` did and closes what ends with the transaction.
     pub(crate) fn end_transaction(&mut self) -> Result<(), Failure> {
         self.status = TransactionStatus::Idle;
         self.portals.retain(|_, portal| portal.held);
+        self.savepoints.clear();
         for (name, before) in std::mem::take(&mut self.local).into_iter().rev() {
             self.set(&name, before.as_deref(), false)?;
         }
@@ -304,17 +344,21 @@ fn unknown(context: &SessionContext, failure: Failure) -> Failure {
 /// The plan of a query, past the second line of the read-only guard.
 pub(crate) async fn plan(
     context: &SessionContext,
-    catalog: Option<&Asker>,
+    asker: Option<&Asker>,
     statement: Statement,
 ) -> Result<LogicalPlan, Failure> {
     let rewritten = rewrite::rewrite(statement);
     engine::follow(context).await?;
-    if let Some(catalog) = catalog.filter(|_| rewritten.asks_names) {
-        catalog.list().await?;
+    if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
+        asker.list().await?;
     }
     let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
     let plan = context.state().statement_to_plan(statement).await;
     let plan = plan.map_err(|error| unknown(context, error.into()))?;
+    let function = |name: &str| context.state_ref().read().scalar_functions().get(name).map(Arc::clone);
+    let writers = function(catalog::SHOWN).zip(function(catalog::PROC_NAME));
+    let writers = writers.map(|(shown, proc)| meaning::Writers { shown, proc });
+    let plan = meaning::meant(plan, writers.as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -129,18 +129,20 @@ impl Settings {
         if !settable {
             return Err(Failure::new("55P02", format!("parameter \"{known}\" cannot be changed")));
         }
-        let value = match value {
+        let mut value = match value {
             Some(value) => value.to_owned(),
             None => self.defaults.get(&key).cloned().unwrap_or_default(),
         };
-        let invalid = || Failure::new(INVALID_VALUE, format!("invalid value for parameter \"{known}\": \"{value}\""));
+        let refused = format!("invalid value for parameter \"{known}\": \"{value}\"");
+        let invalid = || Failure::new(INVALID_VALUE, refused.clone());
         match key.as_str() {
             "timezone" => self.zone = zone(&value).ok_or_else(invalid)?,
             "statement_timeout" => {
                 let timeout = duration(&value).ok_or_else(invalid)?;
                 self.timeout = (!timeout.is_zero()).then_some(timeout);
             }
-            "client_encoding" if !matches!(value.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") => {
+            "client_encoding" if is_utf8(&value) => "UTF8".clone_into(&mut value),
+            "client_encoding" => {
                 return Err(Failure::new("0A000", format!("client_encoding \"{value}\" is not supported"))
                     .hint("the server speaks UTF8"));
             }
@@ -182,6 +184,12 @@ fn zone(value: &str) -> Option<Tz> {
         }
         Tz::from_str(&format!("{}{:02}:00", if hours < 0 { '-' } else { '+' }, hours.abs())).ok()
     })
+}
+
+/// As Postgres compares names of encodings: by their letters and digits alone.
+fn is_utf8(value: &str) -> bool {
+    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+    matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode")
 }
 
 fn is_off(value: &str) -> bool {
@@ -252,6 +260,9 @@ mod tests {
         assert_eq!(settings.set("server_version", Some("9")).unwrap_err().code, "55P02");
         assert_eq!(settings.set("nonsense", Some("9")).unwrap_err().code, "42704");
         assert_eq!(settings.set("default_transaction_read_only", Some("off")).unwrap_err().code, "25006");
+        settings.set("client_encoding", Some("'utf-8'")).unwrap();
+        assert_eq!(settings.get("client_encoding"), Some("UTF8"));
+        assert_eq!(settings.set("client_encoding", Some("latin1")).unwrap_err().code, "0A000");
         settings.set("timezone", None).unwrap();
         assert_eq!(settings.get("TimeZone"), Some("UTC"));
     }

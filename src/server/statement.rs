@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Begin,
     Commit,
     Rollback,
+    Savepoint(String),
+    Release(String),
+    RollbackTo(String),
     Prepare {
         name: String,
         command: Box<Command>,
@@ -70,9 +73,12 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Command>, Failure> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
-        .map_err(|error| Failure::new(SYNTAX, format!("syntax error: {error}")))?;
+        .map_err(|error| Failure::new(SYNTAX, format!("syntax error: {error}")).placed(text))?;
     nesting::bound(tokens.iter().map(|token| &token.token))?;
-    let statements = Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements()?;
+    let statements = Parser::new(&dialect)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| Failure::from(error).placed(text))?;
     statements.into_iter().map(command).collect()
 }
 
@@ -99,9 +105,11 @@ fn command(statement: Statement) -> Result<Command, Failure> {
         }
         Statement::Commit { .. } => Command::Commit,
         Statement::Rollback { savepoint: None, .. } => Command::Rollback,
-        Statement::Rollback { .. } => Command::Nothing("ROLLBACK"),
-        Statement::Savepoint { .. } => Command::Nothing("SAVEPOINT"),
-        Statement::ReleaseSavepoint { .. } => Command::Nothing("RELEASE"),
+        Statement::Rollback { savepoint: Some(name), .. } => Command::RollbackTo(name.value),
+        Statement::Savepoint { name } => Command::Savepoint(name.value),
+        Statement::ReleaseSavepoint { name } => Command::Release(name.value),
+        // Nobody listens: nothing is ever told.
+        Statement::UNLISTEN { .. } => Command::Nothing("UNLISTEN"),
         Statement::Prepare { name, statement, .. } => {
             Command::Prepare { name: name.value, command: Box::new(command(*statement)?) }
         }
@@ -192,9 +200,18 @@ fn setting(set: Set) -> Result<Command, Failure> {
         Set::SetTimeZone { local, value } => {
             Command::Set { name: "TimeZone".to_owned(), value: values_text(&[value]), local }
         }
-        Set::SetTransaction { modes, .. } => {
+        Set::SetTransaction { modes, session, .. } => {
             readable(&modes)?;
-            Command::Nothing("SET")
+            let level = modes.iter().rev().find_map(|mode| match mode {
+                TransactionMode::IsolationLevel(level) => Some(level.to_string().to_ascii_lowercase()),
+                TransactionMode::AccessMode(_) => None,
+            });
+            match level {
+                Some(level) => {
+                    Command::Set { name: "transaction_isolation".to_owned(), value: Some(level), local: !session }
+                }
+                None => Command::Nothing("SET"),
+            }
         }
         Set::SetNames { charset_name, .. } => {
             Command::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value), local: false }
@@ -305,6 +322,7 @@ fn copy_options(options: Vec<CopyOption>, legacy: Vec<CopyLegacyOption>) -> Resu
             CopyLegacyOption::Delimiter(delimiter) => found.delimiter = Some(delimiter),
             CopyLegacyOption::Null(null) => found.null = Some(null),
             CopyLegacyOption::Header => found.header = true,
+            CopyLegacyOption::Binary => found.binary = true,
             CopyLegacyOption::Csv(options) => {
                 found.set_format("csv")?;
                 for option in options {
@@ -314,7 +332,7 @@ fn copy_options(options: Vec<CopyOption>, legacy: Vec<CopyLegacyOption>) -> Resu
             other => return Err(Failure::new(UNSUPPORTED, format!("COPY option {other} is not supported"))),
         }
     }
-    Ok(found)
+    found.checked()
 }
 
 fn legacy_csv(found: &mut CopyOptions, option: CopyLegacyCsvOption) {

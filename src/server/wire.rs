@@ -20,9 +20,6 @@ use datafusion::arrow::array::timezone::Tz;
 /// A client's socket with the protocol's codec.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
-/// A copy's lines are sent in pieces of about this size.
-const PIECE_BYTES: usize = 32 << 10;
-
 /// Where answers go.
 pub(crate) struct Wire(SplitSink<Socket, Message>);
 
@@ -106,22 +103,24 @@ impl Wire {
         let names: Vec<String> = rows.schema().fields().iter().map(|field| shown(field.name()).to_owned()).collect();
         // A query that fails at once answers with the error alone.
         let mut more = rows.ready(interrupt).await?;
-        let formats = vec![0; names.len()];
-        self.feed(Message::CopyOutResponse(CopyOutResponse::new(0, narrow(names.len()), formats))).await?;
+        let format = i8::from(options.binary);
+        let formats = vec![format.into(); names.len()];
+        self.feed(Message::CopyOutResponse(CopyOutResponse::new(format, narrow(names.len()), formats))).await?;
         let mut piece = BytesMut::new();
-        if options.header {
-            options.header_line(&names, &mut piece);
+        options.start(&names, &mut piece);
+        if !options.binary && !piece.is_empty() {
+            self.feed(Message::CopyData(CopyData::new(piece.split().freeze()))).await?;
         }
         let mut sent = 0;
         while more {
-            rows.with_row(|columns, row| options.line(columns, &names, row, zone, &mut piece));
+            rows.with_row(|columns, row| options.row(columns, &names, row, zone, &mut piece));
             sent += 1;
-            if piece.len() > PIECE_BYTES {
-                let data: Bytes = piece.split().freeze();
-                interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
-            }
+            // A message a row, as clients count on; the socket gathers them.
+            let data: Bytes = piece.split().freeze();
+            interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
             more = rows.ready(interrupt).await?;
         }
+        options.end(&mut piece);
         if !piece.is_empty() {
             self.feed(Message::CopyData(CopyData::new(piece.freeze()))).await?;
         }

@@ -74,6 +74,7 @@ impl Firm {
             statement_timeout: None,
             sessions,
             descriptions: None,
+            keys: None,
         };
         let stop = CancellationToken::new();
         let server = serve(options, stop.clone()).await.unwrap();

@@ -43,6 +43,7 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
         statement_timeout: None,
         sessions,
         descriptions: None,
+        keys: None,
     };
     options(&mut wanted);
     let stop = CancellationToken::new();

@@ -4,17 +4,29 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError};
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{ScalarValue, exec_err};
+use bytes::BytesMut;
+use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
+use datafusion::arrow::array::{Array as _, ArrayRef, Int64Array, ListArray, StructArray};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use datafusion::common::{ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
-use pgwire::api::Type;
 
+use super::constraints::Constraint;
 use super::rows::OWNER;
-use super::{Asker, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, TYPE_NAME, schema_oid};
+use super::types::{type_oid, type_text};
+use super::{
+    Asker, EXPANDED, NO_OIDS, PATTERN, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN, SUBSCRIPTS, TYPE_NAME,
+    schema_oid,
+};
+use super::{PROC, PROC_NAME, procs};
+use crate::server::encode::Cells;
 use crate::server::settings::SERVER_VERSION;
+use crate::server::{sets, template};
 
 /// What a function answers for one row's arguments.
 type Body = fn(&Asker, &[ScalarValue]) -> Result<ScalarValue>;
@@ -56,6 +68,18 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         ("pg_get_viewdef", text.clone(), |asker, arguments| {
             Ok(ScalarValue::Utf8(relation(asker, arguments, |relation| relation.definition.clone()).flatten()))
         }),
+        ("pg_get_constraintdef", text.clone(), |asker, arguments| {
+            let (listed, oid) = (asker.listed(), number(arguments, 0));
+            let found = listed.constraints.iter().find(|constraint| Some(constraint.oid) == oid);
+            Ok(ScalarValue::Utf8(found.map(Constraint::definition)))
+        }),
+        ("pg_get_indexdef", text.clone(), |asker, arguments| {
+            let (listed, oid) = (asker.listed(), number(arguments, 0));
+            let column = number(arguments, 1).and_then(|column| usize::try_from(column).ok()).unwrap_or(0);
+            let is_meant = |found: &&Constraint| found.is_index() && Some(found.index_oid()) == oid;
+            let found = listed.constraints.iter().find(is_meant);
+            Ok(ScalarValue::Utf8(found.map(|found| found.index_definition(column))))
+        }),
         ("obj_description", text.clone(), |asker, arguments| {
             if letters(arguments, 1).as_deref() == Some("pg_namespace") {
                 let schema = number(arguments, 0).and_then(|oid| schema_of(asker, oid));
@@ -96,14 +120,62 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
                 value => Ok(ScalarValue::Utf8(value.map(str::to_owned))),
             }
         }),
+        ("set_config", text.clone(), |asker, arguments| {
+            let (Some(name), Some(value)) = (letters(arguments, 0), letters(arguments, 1)) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let mut settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            // These mean something to the session beside their text, which SET sees to.
+            if ["search_path", "timezone"].iter().any(|other| name.eq_ignore_ascii_case(other)) {
+                return exec_err!("set_config cannot change \"{name}\"\nhint: use SET {name} = …");
+            }
+            match settings.set(&name, Some(&value)) {
+                Ok(()) => Ok(ScalarValue::Utf8(settings.get(&name).map(str::to_owned))),
+                Err(failure) => exec_err!("{}", failure.message),
+            }
+        }),
         ("to_regclass", int.clone(), |asker, arguments| {
             Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))
+        }),
+        ("to_char", text.clone(), to_char),
+        (PROC, int.clone(), |_, arguments| {
+            Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| procs::oid(&name))))
+        }),
+        (PROC_NAME, text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(procs::name)))),
+        ("array_upper", int.clone(), |_, arguments| {
+            let count = elements(arguments).and_then(|elements| i64::try_from(elements.len()).ok());
+            Ok(ScalarValue::Int64(count.filter(|count| *count > 0)))
+        }),
+        ("array_lower", int.clone(), |_, arguments| {
+            let has_some = elements(arguments).is_some_and(|elements| !elements.is_empty());
+            Ok(ScalarValue::Int64(has_some.then_some(1)))
         }),
         ("to_regtype", int.clone(), |_, arguments| {
             Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| type_oid(&name))))
         }),
         ("to_regnamespace", int.clone(), |_, arguments| {
             Ok(ScalarValue::Int64(letters(arguments, 0).map(|name| schema_oid(&name))))
+        }),
+        (SUBSCRIPTS, DataType::new_list(DataType::Int64, true), |_, arguments| Ok(subscripts(arguments))),
+        (EXPANDED, expanded_type(), |_, arguments| expanded(arguments)),
+        (NO_OIDS, DataType::new_list(DataType::Int64, true), |_, _| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int64)))
+        }),
+        (SHOWN, text.clone(), |asker, arguments| {
+            let Some(value) = arguments.first().filter(|value| !value.is_null()) else {
+                return Ok(ScalarValue::Utf8(None));
+            };
+            let zone = asker.settings.lock().unwrap_or_else(PoisonError::into_inner).zone();
+            let mut out = BytesMut::new();
+            Cells::new(&value.to_array()?)?.text(0, zone, &mut out);
+            Ok(string(String::from_utf8_lossy(&out)))
+        }),
+        (PATTERN, text.clone(), |_, arguments| match (letters(arguments, 0), letters(arguments, 1)) {
+            (Some(text), Some(escape)) => match sets::pattern(&text, &escape) {
+                Some(pattern) => Ok(string(pattern)),
+                None => exec_err!("invalid escape string or pattern: \"{escape}\", \"{text}\""),
+            },
+            _ => Ok(ScalarValue::Utf8(None)),
         }),
         (RELATION_NAME, text.clone(), |asker, arguments| {
             let path = asker.search_path();
@@ -179,8 +251,6 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
 /// What the server has nothing to say about.
 const NULL_TEXTS: &[&str] = &[
     "pg_get_expr",
-    "pg_get_indexdef",
-    "pg_get_constraintdef",
     "pg_get_triggerdef",
     "pg_get_ruledef",
     "pg_get_partkeydef",
@@ -194,6 +264,7 @@ const NULL_TEXTS: &[&str] = &[
     "pg_tablespace_location",
     "inet_server_addr",
     "inet_client_addr",
+    "pg_advisory_unlock_all",
 ];
 
 /// Sizes, which differ from one moment's files to another's; bounds of lists, which are all null.
@@ -204,8 +275,6 @@ const NULL_NUMBERS: &[&str] = &[
     "pg_indexes_size",
     "pg_database_size",
     "pg_tablespace_size",
-    "array_upper",
-    "array_lower",
 ];
 
 impl fmt::Debug for CatalogFunction {
@@ -281,6 +350,70 @@ fn letters(arguments: &[ScalarValue], place: usize) -> Option<String> {
     }
 }
 
+/// `to_char(value, template)`, a moment in the session's zone.
+fn to_char(asker: &Asker, arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    let (Some(value), Some(words)) = (arguments.first().filter(|value| !value.is_null()), letters(arguments, 1)) else {
+        return Ok(ScalarValue::Utf8(None));
+    };
+    let data_type = value.data_type();
+    let told = match data_type {
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+            let has_zone = matches!(data_type, DataType::Timestamp(_, Some(_)));
+            let zone = has_zone.then(|| "UTC".into());
+            let at = match value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone))? {
+                ScalarValue::TimestampMicrosecond(Some(at), _) => DateTime::from_timestamp_micros(at),
+                _ => None,
+            };
+            let Some(at) = at.map(|at| at.naive_utc()) else { return Ok(ScalarValue::Utf8(None)) };
+            let zone = asker.settings.lock().unwrap_or_else(PoisonError::into_inner).zone();
+            let offset = if has_zone { zone.offset_from_utc_datetime(&at).fix() } else { Utc.fix() };
+            let hours = offset.local_minus_utc() / 3600;
+            let minutes = offset.local_minus_utc().abs() / 60 % 60;
+            let shown = if minutes == 0 { format!("{hours:+03}") } else { format!("{hours:+03}:{minutes:02}") };
+            let name = if has_zone { zone.to_string() } else { String::new() };
+            template::moment(at + offset, &words, (&name, if has_zone { &shown } else { "+00" }))
+        }
+        of if of.is_numeric() => template::number(&letters(arguments, 0).unwrap_or_default(), &words),
+        of => Err(format!("values of type {of} are not supported")),
+    };
+    told.map(string).map_err(|reason| exec_datafusion_err!("to_char: {reason}"))
+}
+
+/// The elements of a list argument.
+fn elements(arguments: &[ScalarValue]) -> Option<ArrayRef> {
+    match arguments.first()? {
+        ScalarValue::List(list) => list.iter().next().flatten(),
+        _ => None,
+    }
+}
+
+/// The subscripts of a list that starts at the second argument.
+fn subscripts(arguments: &[ScalarValue]) -> ScalarValue {
+    let first = number(arguments, 1).unwrap_or(1);
+    let count = elements(arguments).map_or(0, |elements| i64::try_from(elements.len()).unwrap_or(0));
+    let values: Vec<ScalarValue> = (0..count).map(|place| ScalarValue::Int64(Some(first + place))).collect();
+    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Int64))
+}
+
+fn expanded_fields() -> Fields {
+    vec![Field::new("x", DataType::Int64, true), Field::new("n", DataType::Int64, true)].into()
+}
+
+fn expanded_type() -> DataType {
+    DataType::new_list(DataType::Struct(expanded_fields()), true)
+}
+
+/// The elements of a list of numbers, each with its place from 1.
+fn expanded(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    let Some(elements) = elements(arguments) else { return ScalarValue::try_from(expanded_type()) };
+    let values = cast(&elements, &DataType::Int64)?;
+    let places = Int64Array::from_iter_values(1..=i64::try_from(values.len()).unwrap_or(0));
+    let pairs = StructArray::try_new(expanded_fields(), vec![values, Arc::new(places)], None)?;
+    let field = Arc::new(Field::new_list_field(DataType::Struct(expanded_fields()), true));
+    let list = ListArray::try_new(field, OffsetBuffer::from_lengths([pairs.len()]), Arc::new(pairs), None)?;
+    Ok(ScalarValue::List(Arc::new(list)))
+}
+
 /// The name of the schema with that oid.
 fn schema_of(asker: &Asker, oid: i64) -> Option<String> {
     asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| schema_oid(name) == oid)
@@ -313,7 +446,7 @@ fn filled(template: &str, arguments: &[ScalarValue]) -> String {
 /// What is asked of the relation whose oid is the first argument.
 fn relation<T>(asker: &Asker, arguments: &[ScalarValue], ask: impl Fn(&Relation) -> T) -> Option<T> {
     let oid = number(arguments, 0)?;
-    asker.relations().iter().find(|relation| relation.oid() == oid).map(ask)
+    asker.listed().relations.iter().find(|relation| relation.oid() == oid).map(ask)
 }
 
 fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
@@ -322,8 +455,8 @@ fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
     }
     let name = name.replace('"', "");
     let path = asker.search_path();
-    let relations = asker.relations();
-    let found = relations.iter().find(|relation| match name.split_once('.') {
+    let listed = asker.listed();
+    let found = listed.relations.iter().find(|relation| match name.split_once('.') {
         Some((schema, table)) => relation.schema == schema && relation.name == table,
         None => path.contains(&relation.schema) && relation.name == name,
     });
@@ -334,42 +467,8 @@ fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
     found.map(Relation::oid).or_else(catalog)
 }
 
-/// The names that SQL has for Postgres' own.
-const SQL_NAMES: &[(Type, &str)] = &[
-    (Type::BOOL, "boolean"),
-    (Type::INT2, "smallint"),
-    (Type::INT4, "integer"),
-    (Type::INT8, "bigint"),
-    (Type::FLOAT4, "real"),
-    (Type::FLOAT8, "double precision"),
-    (Type::TIMESTAMP, "timestamp without time zone"),
-    (Type::TIMESTAMPTZ, "timestamp with time zone"),
-    (Type::TIME, "time without time zone"),
-    (Type::VARCHAR, "character varying"),
-    (Type::BPCHAR, "character"),
-];
-
-/// A type as `\d` shows it.
-fn type_text(oid: i64, modifier: Option<i64>) -> String {
-    let Some(of) = u32::try_from(oid).ok().and_then(Type::from_oid) else { return "???".to_owned() };
-    let (name, array) = of.name().strip_prefix('_').map_or((of.name(), ""), |name| (name, "[]"));
-    let name = SQL_NAMES.iter().find(|known| known.0.name() == name).map_or(name, |known| known.1);
-    match modifier.filter(|modifier| *modifier >= 4 && of == Type::NUMERIC) {
-        Some(modifier) => format!("{name}({},{}){array}", (modifier - 4) >> 16, (modifier - 4) & 0xffff),
-        None => format!("{name}{array}"),
-    }
-}
-
-fn type_oid(name: &str) -> Option<i64> {
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    let (name, array) = name.strip_suffix("[]").map_or((name, false), |name| (name, true));
-    let name = SQL_NAMES.iter().find(|known| known.1 == name).map_or(name, |known| known.0.name());
-    let name = if array { format!("_{name}") } else { name.to_owned() };
-    (16..6000).filter_map(Type::from_oid).find(|of| of.name() == name).map(|of| of.oid().into())
-}
-
 /// A name as it must be written.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
         name.to_owned()
@@ -387,15 +486,6 @@ fn reads(privilege: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_have_their_sql_names() {
-        assert_eq!(type_text(1700, Some(((18 << 16) | 2) + 4)), "numeric(18,2)");
-        assert_eq!(type_text(1184, Some(-1)), "timestamp with time zone");
-        assert_eq!(type_text(1009, None), "text[]");
-        assert_eq!(type_oid("integer"), Some(23));
-        assert_eq!(type_oid("text[]"), Some(1009));
-    }
 
     #[test]
     fn names_are_quoted_when_they_must() {

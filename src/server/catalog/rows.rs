@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use pgwire::api::Type;
 
+use super::constraints::Constraint;
+use super::procs;
 use super::{Asker, Relation, SCHEMA, oid, schema_oid};
-use crate::server::encode::{field_type, type_modifier, type_size};
+use crate::server::encode::{SHOWN_AS, field_type, type_modifier, type_size};
 
 /// The owner of everything, as clients see it.
 pub(super) const OWNER: &str = "tieout";
@@ -23,12 +25,11 @@ const NAMESPACE_CLASS: i64 = 2615;
 const TABLESPACE_OID: i64 = 1663;
 
 /// A row: the columns that are not null.
-type Row = HashMap<&'static str, ScalarValue>;
+pub(super) type Row = HashMap<&'static str, ScalarValue>;
 
-/// A catalogue table's rows now.
-pub(super) fn batch(asker: &Asker, table: &str, columns: &str) -> Result<RecordBatch> {
+/// Rows as a table of these columns.
+pub(super) fn batch(rows: &[Row], columns: &str) -> Result<RecordBatch> {
     let fields: Vec<Field> = columns.split_whitespace().filter_map(field).collect();
-    let rows = rows(asker, table);
     let schema = Arc::new(Schema::new(fields));
     let column = |field: &Arc<Field>| -> Result<ArrayRef> {
         if rows.is_empty() {
@@ -46,48 +47,81 @@ pub(super) fn batch(asker: &Asker, table: &str, columns: &str) -> Result<RecordB
     Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
 }
 
-fn field(column: &str) -> Option<Field> {
+pub(super) fn field(column: &str) -> Option<Field> {
     let (name, of) = column.split_once(':')?;
     let data_type = match of {
-        "i" => DataType::Int64,
+        "i" | "p" => DataType::Int64,
+        "n" => DataType::Int32,
+        "z" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        "v" | "a" => DataType::new_list(DataType::Int16, true),
+        "o" => DataType::new_list(DataType::Int64, true),
         "s" => DataType::Int16,
         "b" => DataType::Boolean,
         "f" => DataType::Float32,
         "l" => DataType::new_list(DataType::Utf8, true),
         _ => DataType::Utf8,
     };
-    Some(Field::new(name, data_type, true))
+    let field = Field::new(name, data_type, true);
+    let shown = |as_type: &str| field.clone().with_metadata(HashMap::from([(SHOWN_AS.to_owned(), as_type.to_owned())]));
+    Some(match of {
+        "p" => shown("regproc"),
+        "v" => shown("int2vector"),
+        "o" => shown("oidvector"),
+        _ => field,
+    })
 }
 
-fn text(value: impl Into<String>) -> ScalarValue {
+pub(super) fn text(value: impl Into<String>) -> ScalarValue {
     ScalarValue::Utf8(Some(value.into()))
 }
 
-fn int(value: i64) -> ScalarValue {
+pub(super) fn int(value: i64) -> ScalarValue {
     ScalarValue::Int64(Some(value))
 }
 
-fn yes() -> ScalarValue {
+/// A list of column numbers.
+pub(super) fn small_numbers(values: impl Iterator<Item = i16>) -> ScalarValue {
+    let values: Vec<ScalarValue> = values.map(|value| ScalarValue::Int16(Some(value))).collect();
+    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Int16))
+}
+
+/// A list of oids.
+pub(super) fn numbers(values: impl Iterator<Item = i64>) -> ScalarValue {
+    let values: Vec<ScalarValue> = values.map(int).collect();
+    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Int64))
+}
+
+pub(super) fn yes() -> ScalarValue {
     ScalarValue::Boolean(Some(true))
 }
 
-fn no() -> ScalarValue {
+pub(super) fn no() -> ScalarValue {
     ScalarValue::Boolean(Some(false))
 }
 
-fn rows(asker: &Asker, table: &str) -> Vec<Row> {
-    let relations = asker.relations();
+/// A catalogue table's rows now.
+pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
+    let listed = asker.listed();
+    let relations = &listed.relations;
+    let indexes = || listed.constraints.iter().filter(|constraint| constraint.is_index());
     match table {
         "pg_am" => {
-            vec![Row::from([
-                ("oid", int(2)),
-                ("amname", text("heap")),
-                ("amhandler", text("-")),
-                ("amtype", text("t")),
-            ])]
+            let method = |(oid, name, of): (i64, &str, &str)| {
+                Row::from([("oid", int(oid)), ("amname", text(name)), ("amhandler", text("-")), ("amtype", text(of))])
+            };
+            [(2, "heap", "t"), (403, "btree", "i")].into_iter().map(method).collect()
         }
-        "pg_attribute" => relations.iter().flat_map(attributes).collect(),
-        "pg_class" => relations.iter().map(class).collect(),
+        "pg_attribute" => {
+            relations.iter().flat_map(attributes).chain(indexes().flat_map(Constraint::attribute_rows)).collect()
+        }
+        "pg_class" => relations
+            .iter()
+            .map(|relation| class(relation, &listed.constraints))
+            .chain(indexes().map(Constraint::class_row))
+            .collect(),
+        "pg_constraint" => listed.constraints.iter().map(Constraint::row).collect(),
+        "pg_index" => indexes().map(Constraint::index_row).collect(),
+        "pg_indexes" => indexes().map(Constraint::listed_row).collect(),
         "pg_database" => asker.databases.names().into_iter().map(database).collect(),
         "pg_description" => {
             let of_schema = |schema: String| {
@@ -105,6 +139,7 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             };
             asker.schemas().into_iter().chain(own).map(row).collect()
         }
+        "pg_proc" => procs::all().map(proc).collect(),
         "pg_roles" => [(OWNER, OWNER_OID), (asker.user.as_str(), oid(&asker.user))].map(role).into(),
         "pg_settings" => {
             let settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,13 +159,13 @@ fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             };
             settings.all().map(row).collect()
         }
-        "pg_tables" => relations.iter().filter(|relation| !relation.is_view).map(listed).collect(),
+        "pg_tables" => relations.iter().filter(|relation| !relation.is_view).map(named).collect(),
         "pg_tablespace" => vec![Row::from([
             ("oid", int(TABLESPACE_OID)),
             ("spcname", text("pg_default")),
             ("spcowner", int(OWNER_OID)),
         ])],
-        "pg_views" => relations.iter().filter(|relation| relation.is_view).map(listed).collect(),
+        "pg_views" => relations.iter().filter(|relation| relation.is_view).map(named).collect(),
         "pg_type" => TYPES.iter().map(|of| type_row(of)).collect(),
         _ => Vec::new(),
     }
@@ -152,6 +187,26 @@ fn database(name: String) -> Row {
     ])
 }
 
+fn proc((number, name): (i64, &str)) -> Row {
+    Row::from([
+        ("oid", int(number)),
+        ("proname", text(name)),
+        ("pronamespace", int(schema_oid(SCHEMA))),
+        ("proowner", int(OWNER_OID)),
+        ("prolang", int(12)),
+        ("prokind", text("f")),
+        ("prosecdef", no()),
+        ("proleakproof", no()),
+        ("proisstrict", yes()),
+        ("proretset", no()),
+        ("provolatile", text("i")),
+        ("proparallel", text("s")),
+        ("pronargs", int(1)),
+        ("prorettype", int(2278)),
+        ("prosrc", text(name)),
+    ])
+}
+
 fn role((name, number): (&str, i64)) -> Row {
     Row::from([
         ("oid", int(number)),
@@ -167,7 +222,7 @@ fn role((name, number): (&str, i64)) -> Row {
     ])
 }
 
-fn listed(relation: &Relation) -> Row {
+fn named(relation: &Relation) -> Row {
     Row::from([
         ("schemaname", text(relation.schema.clone())),
         ("tablename", text(relation.name.clone())),
@@ -175,21 +230,33 @@ fn listed(relation: &Relation) -> Row {
         ("tableowner", text(OWNER)),
         ("viewowner", text(OWNER)),
         ("definition", ScalarValue::Utf8(relation.definition.clone())),
-        ("hasindexes", no()),
+        ("hasindexes", ScalarValue::Boolean(Some(relation.keys.is_some()))),
         ("hasrules", no()),
         ("hastriggers", no()),
     ])
 }
 
-fn class(relation: &Relation) -> Row {
+fn class(relation: &Relation, constraints: &[Constraint]) -> Row {
+    let kind = if relation.is_view { "v" } else { "r" };
+    let mut row = class_row(relation.oid(), &relation.name, &relation.schema, kind, relation.columns.fields().len());
+    let keys = relation.keys.as_ref();
+    let has = |value: bool| ScalarValue::Boolean(Some(value));
+    row.insert("relhasindex", has(keys.is_some_and(|keys| !keys.primary.is_empty())));
+    // Postgres keeps references by triggers, and psql looks for them where there are any.
+    row.insert("relhastriggers", has(constraints.iter().any(|constraint| constraint.refers(relation.oid()))));
+    row
+}
+
+/// A row of `pg_class`.
+pub(super) fn class_row(oid: i64, name: &str, schema: &str, kind: &str, columns: usize) -> Row {
     Row::from([
-        ("oid", int(relation.oid())),
-        ("relname", text(relation.name.clone())),
-        ("relnamespace", int(schema_oid(&relation.schema))),
+        ("oid", int(oid)),
+        ("relname", text(name)),
+        ("relnamespace", int(schema_oid(schema))),
         ("reltype", int(0)),
         ("reloftype", int(0)),
         ("relowner", int(OWNER_OID)),
-        ("relam", int(if relation.is_view { 0 } else { 2 })),
+        ("relam", int(if kind == "r" { 2 } else { 0 })),
         ("relfilenode", int(0)),
         ("reltablespace", int(0)),
         ("relpages", int(0)),
@@ -199,8 +266,8 @@ fn class(relation: &Relation) -> Row {
         ("relhasindex", no()),
         ("relisshared", no()),
         ("relpersistence", text("p")),
-        ("relkind", text(if relation.is_view { "v" } else { "r" })),
-        ("relnatts", int(i64::try_from(relation.columns.fields().len()).unwrap_or(0))),
+        ("relkind", text(kind)),
+        ("relnatts", int(i64::try_from(columns).unwrap_or(0))),
         ("relchecks", int(0)),
         ("relhasrules", no()),
         ("relhastriggers", no()),
@@ -215,34 +282,39 @@ fn class(relation: &Relation) -> Row {
 }
 
 fn attributes(relation: &Relation) -> Vec<Row> {
-    let relation_oid = relation.oid();
+    let primary = relation.keys.as_ref().map(|keys| keys.primary.as_slice()).unwrap_or_default();
     let row = |(place, field): (usize, &Arc<Field>)| {
-        let of = field_type(field.data_type());
-        Row::from([
-            ("attrelid", int(relation_oid)),
-            ("attname", text(field.name().clone())),
-            ("atttypid", int(of.oid().into())),
-            ("attlen", int(type_size(&of).into())),
-            ("attnum", int(i64::try_from(place + 1).unwrap_or(0))),
-            ("atttypmod", int(type_modifier(field.data_type()).into())),
-            ("attndims", int(0)),
-            ("attbyval", no()),
-            ("attalign", text("i")),
-            ("attstorage", text("p")),
-            ("attcompression", text("")),
-            ("attnotnull", ScalarValue::Boolean(Some(!field.is_nullable()))),
-            ("atthasdef", no()),
-            ("atthasmissing", no()),
-            ("attidentity", text("")),
-            ("attgenerated", text("")),
-            ("attisdropped", no()),
-            ("attislocal", yes()),
-            ("attinhcount", int(0)),
-            ("attcollation", int(0)),
-            ("attstattarget", int(-1)),
-        ])
+        column_row(relation.oid(), place, field, !field.is_nullable() || primary.contains(field.name()))
     };
     relation.columns.fields().iter().enumerate().map(row).collect()
+}
+
+/// A row of `pg_attribute`.
+pub(super) fn column_row(relation: i64, place: usize, field: &Field, is_required: bool) -> Row {
+    let of = field_type(field.data_type());
+    Row::from([
+        ("attrelid", int(relation)),
+        ("attname", text(field.name().clone())),
+        ("atttypid", int(of.oid().into())),
+        ("attlen", int(type_size(&of).into())),
+        ("attnum", int(i64::try_from(place + 1).unwrap_or(0))),
+        ("atttypmod", int(type_modifier(field.data_type()).into())),
+        ("attndims", int(0)),
+        ("attbyval", no()),
+        ("attalign", text("i")),
+        ("attstorage", text("p")),
+        ("attcompression", text("")),
+        ("attnotnull", ScalarValue::Boolean(Some(is_required))),
+        ("atthasdef", no()),
+        ("atthasmissing", no()),
+        ("attidentity", text("")),
+        ("attgenerated", text("")),
+        ("attisdropped", no()),
+        ("attislocal", yes()),
+        ("attinhcount", int(0)),
+        ("attcollation", int(0)),
+        ("attstattarget", int(-1)),
+    ])
 }
 
 fn descriptions(asker: &Asker, relation: &Relation) -> Vec<Row> {
@@ -287,6 +359,9 @@ const TYPES: &[Type] = &[
     Type::JSON,
     Type::JSONB,
     Type::UNKNOWN,
+    Type::INT2_VECTOR,
+    Type::OID_VECTOR,
+    Type::REGPROC,
     Type::BOOL_ARRAY,
     Type::BYTEA_ARRAY,
     Type::INT2_ARRAY,
@@ -315,9 +390,7 @@ fn type_row(of: &Type) -> Row {
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => "S",
         _ => "U",
     };
-    let function = |suffix: &str| {
-        text(if element.is_some() { format!("array_{suffix}") } else { format!("{}{suffix}", of.name()) })
-    };
+    let [input, output, receive, send] = procs::of_type(of.name()).map(int);
     Row::from([
         ("oid", int(of.oid().into())),
         ("typname", text(of.name())),
@@ -333,10 +406,10 @@ fn type_row(of: &Type) -> Row {
         ("typrelid", int(0)),
         ("typelem", number(element)),
         ("typarray", number(array)),
-        ("typinput", function("in")),
-        ("typoutput", function("out")),
-        ("typreceive", function("recv")),
-        ("typsend", function("send")),
+        ("typinput", input),
+        ("typoutput", output),
+        ("typreceive", receive),
+        ("typsend", send),
         ("typnotnull", no()),
         ("typbasetype", int(0)),
         ("typtypmod", int(-1)),

@@ -1,5 +1,7 @@
-//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `l` a list
-//! that is null in every row.
+//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
+//! function's oid,
+//! `z` a timestamp, `a` a list of int2,
+//! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
 
 /// Tables that have rows.
 pub(super) const FILLED: &[(&str, &str)] = &[
@@ -23,8 +25,27 @@ pub(super) const FILLED: &[(&str, &str)] = &[
         "oid:i datname:t datdba:i encoding:i datlocprovider:t datistemplate:b datallowconn:b datconnlimit:i \
          dattablespace:i datcollate:t datctype:t daticulocale:t daticurules:t datcollversion:t datacl:l",
     ),
+    (
+        "pg_constraint",
+        "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
+         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
+         connoinherit:b conkey:a confkey:a conbin:t",
+    ),
+    (
+        "pg_index",
+        "indexrelid:i indrelid:i indnatts:s indnkeyatts:s indisunique:b indisprimary:b indisexclusion:b \
+         indimmediate:b indisclustered:b indisvalid:b indcheckxmin:b indisready:b indislive:b indisreplident:b \
+         indnullsnotdistinct:b indkey:v indcollation:o indclass:o indoption:v indexprs:t indpred:t",
+    ),
+    ("pg_indexes", "schemaname:t tablename:t indexname:t tablespace:t indexdef:t"),
     ("pg_description", "objoid:i classoid:i objsubid:i description:t"),
     ("pg_namespace", "oid:i nspname:t nspowner:i nspacl:l"),
+    (
+        "pg_proc",
+        "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prosecdef:b proleakproof:b proisstrict:b \
+         proretset:b provolatile:t proparallel:t pronargs:s prorettype:i proargtypes:l proargmodes:l proargnames:l \
+         prosrc:t proacl:l",
+    ),
     (
         "pg_roles",
         "oid:i rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
@@ -39,7 +60,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
     (
         "pg_type",
         "oid:i typname:t typnamespace:i typowner:i typlen:s typbyval:b typtype:t typcategory:t typispreferred:b \
-         typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:t typoutput:t typreceive:t typsend:t \
+         typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:p typoutput:p typreceive:p typsend:p \
          typnotnull:b typbasetype:i typtypmod:i typndims:i typcollation:i typdefault:t typacl:l",
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
@@ -56,12 +77,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colliculocale:t collicurules:t collversion:t",
     ),
     (
-        "pg_constraint",
-        "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
-         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
-         connoinherit:b conkey:l confkey:l conbin:t",
-    ),
-    (
         "pg_conversion",
         "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:i condefault:b",
     ),
@@ -74,13 +89,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i fdwhandler:i fdwvalidator:i fdwacl:l fdwoptions:l"),
     ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvtype:t srvversion:t srvacl:l srvoptions:l"),
     ("pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
-    (
-        "pg_index",
-        "indexrelid:i indrelid:i indnatts:s indnkeyatts:s indisunique:b indisprimary:b indisexclusion:b \
-         indimmediate:b indisclustered:b indisvalid:b indcheckxmin:b indisready:b indislive:b indisreplident:b \
-         indnullsnotdistinct:b indkey:l indcollation:l indclass:l indoption:l indexprs:t indpred:t",
-    ),
-    ("pg_indexes", "schemaname:t tablename:t indexname:t tablespace:t indexdef:t"),
     ("pg_inherits", "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b"),
     (
         "pg_language",
@@ -96,12 +104,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_opfamily", "tableoid:i oid:i opfmethod:i opfname:t opfnamespace:i opfowner:i"),
     ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
     ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t"),
-    (
-        "pg_proc",
-        "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prosecdef:b proleakproof:b proisstrict:b \
-         proretset:b provolatile:t proparallel:t pronargs:s prorettype:i proargtypes:l proargmodes:l proargnames:l \
-         prosrc:t proacl:l",
-    ),
     (
         "pg_publication",
         "oid:i pubname:t pubowner:i puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b pubviaroot:b",

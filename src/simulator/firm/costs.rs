@@ -171,7 +171,10 @@ mod tests {
         let mut erp = costs_of_the_erp(&firm);
         assert!(erp.len() > 100, "{}", erp.len());
         for cost in firm.procore.direct_costs.values() {
-            assert_eq!(cost.amount.unwrap(), cost.lines.iter().map(|line| line.amount).sum::<Cents>());
+            // Procore leaves a new header empty for days.
+            if let Some(amount) = cost.amount {
+                assert_eq!(amount, cost.lines.iter().map(|line| line.amount).sum::<Cents>());
+            }
             for line in &cost.lines {
                 let found = erp.remove(line.origin_id.as_ref().unwrap());
                 assert_eq!(found, Some((line.amount, Some(line.cost_code.clone()))));

@@ -12,8 +12,12 @@ fn at(year: i32, month: u32, day: u32) -> DateTime<Utc> {
 }
 
 fn lived(seed: u64) -> Firm {
+    lived_until(seed, at(2026, 1, 1))
+}
+
+fn lived_until(seed: u64, until: DateTime<Utc>) -> Firm {
     let mut firm = Firm::new(seed, FirmOptions::default());
-    firm.live_until(at(2026, 1, 1));
+    firm.live_until(until);
     firm
 }
 
@@ -161,7 +165,7 @@ fn assert_balances(firm: &Firm) {
 
 #[test]
 fn control_accounts_are_the_open_documents() {
-    let firm = lived(4);
+    let firm = lived_until(4, at(2026, 2, 1));
     let erp = &firm.acumatica;
     let balance = |account: &str| -> Cents {
         let lines = erp.journal_transactions.values().flat_map(|batch| &batch.details);
@@ -225,7 +229,8 @@ fn the_truth_is_what_the_databases_say() {
 
 #[test]
 fn accounting_keeps_its_own_months() {
-    let firm = lived(3);
+    // January's bill is held until February's day for the books.
+    let firm = lived_until(3, at(2026, 2, 1));
     let erp = &firm.acumatica;
     let periods: Vec<_> = erp.financial_years.values().flat_map(|year| &year.periods).collect();
     let named = |status: &str| periods.iter().filter(|period| period.status == status).count();

@@ -1,0 +1,87 @@
+"""asyncpg and pg8000."""
+
+import asyncio
+import decimal
+import io
+
+import asyncpg
+import pg8000.dbapi
+
+from cases import DATABASE, EXCEPTIONS, HOST, PASSWORD, PORT, USER, case, done, same
+
+
+def run(body):
+    async def connected():
+        connection = await asyncpg.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE)
+        try:
+            return await body(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(connected())
+
+
+@case("asyncpg", "parameters get their types from the query")
+def _():
+    async def body(connection):
+        rows = await connection.fetch("select * from recon.exceptions where amount_at_risk > $1 limit $2", decimal.Decimal("1.5"), 3)
+        same(3, len(rows))
+        assert all(row["amount_at_risk"] > 1 for row in rows)
+        found = await connection.fetch("select check_id from recon.summary where check_id = any($1) order by 1", ["V1", "O1"])
+        same(["O1", "V1"], [row[0] for row in found])
+
+    run(body)
+
+
+@case("asyncpg", "a cursor in a transaction")
+def _():
+    async def body(connection):
+        rows = await connection.fetch(EXCEPTIONS)
+        async with connection.transaction():
+            read = [row async for row in connection.cursor(EXCEPTIONS, prefetch=2)]
+        same(rows, read)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            async with connection.transaction():
+                same(1, await connection.fetchval("select 1"))
+
+    run(body)
+
+
+@case("asyncpg", "copy from a query, a table, in binary")
+def _():
+    async def body(connection):
+        out = io.BytesIO()
+        await connection.copy_from_query("select check_id from recon.summary where check_id = $1", "V1", output=out, format="csv")
+        same(b"V1\n", out.getvalue())
+        out = io.BytesIO()
+        await connection.copy_from_table("vendors", schema_name="pm", columns=["source", "record_id"], output=out, format="text")
+        same(await connection.fetchval("select count(*) from pm.vendors"), out.getvalue().count(b"\n"))
+        out = io.BytesIO()
+        await connection.copy_from_table("vendors", schema_name="pm", output=out, format="binary")
+        assert out.getvalue().startswith(b"PGCOPY\n")
+
+    run(body)
+
+
+@case("asyncpg", "reset, reload, and a pool")
+def _():
+    async def body(connection):
+        await connection.reset()
+        await connection.reload_schema_state()
+        async with asyncpg.create_pool(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, min_size=2, max_size=3) as pool:
+            same([1, 2, 3], sorted(await asyncio.gather(*(pool.fetchval("select $1::int", n) for n in (1, 2, 3)))))
+
+    run(body)
+
+
+@case("pg8000", "a query with parameters")
+def _():
+    connection = pg8000.dbapi.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE)
+    cursor = connection.cursor()
+    cursor.execute("select check_id, amount_at_risk, first_seen_at from recon.exceptions where check_id = %s", ("V1",))
+    rows = cursor.fetchall()
+    assert rows and all(row[0] == "V1" for row in rows), rows
+    connection.rollback()
+
+
+done()
