@@ -173,6 +173,14 @@ pub enum SettingValue {
     Secret(SecretReference),
 }
 
+impl SourceConfig {
+    /// The settings that stand in the file, and whether each has a value.
+    pub fn given(&self) -> BTreeMap<String, bool> {
+        let is_set = |value: &SettingValue| !matches!(value, SettingValue::Text(text) if text.trim().is_empty());
+        self.values.iter().map(|(name, value)| (name.clone(), is_set(value))).collect()
+    }
+}
+
 /// Where a secret is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -95,7 +95,10 @@ ended as (
 
 ledger as (
 
-    select controls.control, balances.closing as amount
+    -- Closing balances are debits less credits: what is owed to others stands there as a negative amount.
+    select
+        controls.control,
+        case when controls.control in ('ap', 'retainage_payable') then -balances.closing else balances.closing end as amount
     from controls
     inner join erp.account_balances as balances on balances.account = controls.account
     inner join erp.fiscal_periods as periods on periods.period = balances.period

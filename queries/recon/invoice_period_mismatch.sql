@@ -5,7 +5,7 @@
 -- record_owner: pm
 -- fix_side: erp
 -- version:  1
--- risk:     the net amount of the ERP document
+-- risk:     nothing: the amounts agree, in different periods
 -- question: Which bills and receivables stand in another fiscal period than the work they are for?
 -- grain:    one row per linked ERP document, owner and vendor invoices
 -- requires: erp.fiscal_periods, erp.gl_transactions
@@ -104,7 +104,7 @@ select
         ' in PM and is posted in ' || compared.erp_period || ' in the ERP' as detail,
     compared.pm_period as pm_value,
     compared.erp_period as erp_value,
-    cast(abs(compared.amount) as decimal(18,2)) as amount_at_risk,
+    cast(0 as decimal(18,2)) as amount_at_risk,
     coalesce(compared.currency, setting_text('currency')) as currency,
     compared.occurred_at,
     'timing: other period' as cause,

@@ -7,7 +7,7 @@
 -- version:  1
 -- risk:     the difference without its sign
 -- question: On which codes does PM show another cost to date than the books?
--- grain:    one row per project, code and cost type
+-- grain:    one row per project, code and cost type; types of which PM mirrors no cost in the project are left out
 -- parameters: amount_tolerance = 0.01
 -- requires: pm.job_costs, erp.job_costs
 -- fix:      Run the job cost import again; look for costs edited in PM since.
@@ -17,7 +17,18 @@
 --   erp_amount         cost to date in the ERP
 --   difference         PM minus ERP
 
-with different as (
+-- Subcontract cost stands in PM as invoices, unless the connector mirrors it as direct costs too: a type is compared where PM has any.
+with mirrored as (
+
+    select distinct project_id, split_part(place, ' ', 2) as cost_type
+    from link.budget_comparisons
+    where
+        measure = 'cost' and
+        pm_count > 0
+
+),
+
+different as (
 
     select
         comparisons.*,
@@ -26,6 +37,9 @@ with different as (
     from link.budget_comparisons as comparisons
     inner join pm.projects on projects.record_id = comparisons.project_id
     inner join (select distinct pm_id from link.projects) as links on links.pm_id = comparisons.project_id
+    inner join mirrored on
+        mirrored.project_id = comparisons.project_id and
+        mirrored.cost_type = split_part(comparisons.place, ' ', 2)
     where
         comparisons.measure = 'cost' and
         abs(comparisons.pm_amount - comparisons.erp_amount) > setting_decimal('amount_tolerance')

@@ -24,6 +24,11 @@ const MONTHS: usize = 13;
 /// The longest bar of the trend.
 const BAR_WIDTH: usize = 40;
 
+/// Verdicts that are told by the checks' names, and what stands before them. A clean check with something in flight has a
+/// line too.
+const QUIET: [(&str, &str); 2] =
+    [("clean", "Clean"), ("not_applicable", "Nothing to compare here (recon.check_runs says why)")];
+
 const NEWEST: &str = "select commit_number, date_trunc('second', observed_at) from meta.commits \
                       order by commit_number desc limit 1";
 const TOTALS: &str = "select \
@@ -50,6 +55,13 @@ pub(super) async fn render(session: &SessionContext) -> Result<String> {
     };
     let mut out = format!("As of {} (commit {commit})\n\n", moment(observed_at));
     writeln!(out, "{}\n", table(session).await?)?;
+    for (verdict, heading) in QUIET {
+        let sql = format!("select check_id from recon.summary where verdict = '{verdict}' order by check_id");
+        let checks = query(session, &sql).await?.concat();
+        if !checks.is_empty() {
+            writeln!(out, "{heading}: {}\n", checks.join(" "))?;
+        }
+    }
     writeln!(out, "{}", sentence(query(session, TOTALS).await?.first().map_or(&[], Vec::as_slice)))?;
     let months = query(session, TREND).await?;
     if months.len() > 1 {
@@ -60,7 +72,9 @@ pub(super) async fn render(session: &SessionContext) -> Result<String> {
 
 async fn table(session: &SessionContext) -> Result<Table> {
     let names = COLUMNS.map(|(name, _, _)| name).join(", ");
-    let rows = query(session, &format!("select {names} from recon.summary order by check_id")).await?;
+    let of_interest = "verdict not in ('clean', 'not_applicable') or in_flight_count > 0 or waived_count > 0";
+    let rows =
+        query(session, &format!("select {names} from recon.summary where {of_interest} order by check_id")).await?;
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     for line in [TableComponent::HorizontalLines, TableComponent::MiddleIntersections] {

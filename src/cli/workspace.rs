@@ -233,6 +233,7 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         |(name, source): (&String, &SourceConfig)| SourceBinding { name: name.clone(), system: source.kind.clone() };
     let mut settings = EngineSettings {
         sources: config.sources.iter().map(binding).collect(),
+        given: config.sources.iter().map(|(name, source)| (name.clone(), source.given())).collect(),
         time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,
         disabled: config.connector.disabled.clone(),
         stale_hours: config.checks.freshness_hours,

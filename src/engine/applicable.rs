@@ -43,10 +43,25 @@ impl Blueprint {
                 return Some(format!("no {schema} source maps {rest}"));
             }
         }
+        if let Some(reason) = Side::BOTH.into_iter().find_map(|side| self.not_asked_for(query, side)) {
+            return Some(reason);
+        }
         let left_out = self.not_comparable(query);
         let fields = &query.header.compares;
         let none = !fields.is_empty() && fields.iter().all(|field| left_out.contains(field));
         none.then(|| format!("no field of {entity} is mapped on both sides: {}", left_out.join(", ")))
+    }
+
+    /// A table below the check that is read only under a setting, which the firm has not made.
+    fn not_asked_for(&self, query: &QueryFile, side: Side) -> Option<String> {
+        self.raw_tables(&query.name, side).into_iter().find_map(|name| {
+            let setting = self.raw_table(&name)?.needs.as_deref()?;
+            let (source, table) = &name;
+            let given = self.settings.given.get(source).and_then(|settings| settings.get(setting)).copied();
+            let is_given =
+                given.unwrap_or_else(|| self.layouts.get(source).is_some_and(|layout| layout.preset.contains(setting)));
+            (!is_given).then(|| format!("{source}.{table} is read only with `{setting}` of [sources.{source}]"))
+        })
     }
 
     /// The fields of a check's entity that only one side maps, or neither.

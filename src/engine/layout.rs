@@ -3,7 +3,7 @@
 //! Owns the part of a manifest that the engine needs: table names, typed columns, parents. Leaves out how tables are
 //! fetched, and refuses nothing: `extract` is strict about manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -28,6 +28,8 @@ pub struct RawTable {
     pub from_parent: Vec<(String, String)>,
     /// Whether its rows lie inside the parent's records, so that reading the parent reads it.
     pub embedded: bool,
+    /// The setting without which it is not read at all.
+    pub needs: Option<String>,
     /// Whether nothing changes any more below a closed parent, so that an old reading of it is still good.
     pub settles: bool,
     /// Columns and the words that they all hold in a closed record.
@@ -41,13 +43,23 @@ pub struct SystemLayout {
     pub side: String,
     /// Its tables.
     pub tables: Vec<RawTable>,
+    /// Settings that have a value where the firm gives none.
+    pub preset: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
 struct Manifest {
     system: System,
     #[serde(default)]
+    settings: Settings,
+    #[serde(default)]
     table: Vec<Table>,
+}
+
+#[derive(Default, Deserialize)]
+struct Settings {
+    #[serde(default)]
+    optional: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +74,8 @@ struct Table {
     parent: Option<Parents>,
     #[serde(default)]
     embedded: Option<Embedded>,
+    #[serde(default)]
+    needs: Option<String>,
     #[serde(default)]
     settles: bool,
     #[serde(default)]
@@ -113,7 +127,8 @@ pub fn system_layout(definitions: &Definitions, system: &str) -> Result<SystemLa
     let manifest: Manifest =
         toml::from_str(text).map_err(|error| Error::Manifest { path: path.clone(), reason: error.to_string() })?;
     let tables = manifest.table.into_iter().map(raw_table).collect();
-    Ok(SystemLayout { side: manifest.system.side, tables })
+    let preset = manifest.settings.optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+    Ok(SystemLayout { side: manifest.system.side, tables, preset: preset.collect() })
 }
 
 fn raw_table(table: Table) -> RawTable {
@@ -130,8 +145,8 @@ fn raw_table(table: Table) -> RawTable {
     };
     let from_parent = table.columns.iter().filter_map(given).collect();
     let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
-    let Table { name, key, settles, closed, .. } = table;
-    RawTable { name, columns, parents, key, from_parent, embedded, settles, closed }
+    let Table { name, key, needs, settles, closed, .. } = table;
+    RawTable { name, columns, parents, key, from_parent, embedded, needs, settles, closed }
 }
 
 /// The column type that a manifest's word names.

@@ -35,6 +35,8 @@ pub struct EngineSettings {
     pub time_zone: Tz,
     /// Tolerances, day limits, lists: what `setting_…('name')` answers.
     pub values: BTreeMap<String, Setting>,
+    /// Settings of each source by its name: whether they have a value. Those that are left out have the manifest's.
+    pub given: BTreeMap<String, BTreeMap<String, bool>>,
     /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
     pub disabled: Vec<String>,
     /// Hours of grace by check id, where the firm wants others than the check's own.
@@ -84,6 +86,7 @@ impl Default for EngineSettings {
             sources: Vec::new(),
             time_zone: Tz::UTC,
             values,
+            given: BTreeMap::new(),
             disabled: Vec::new(),
             grace_hours: BTreeMap::new(),
             stale_hours: 36,

@@ -123,12 +123,24 @@ async fn empty_tables(engine: &Engine, session: &SessionContext) -> Result<Memor
                 continue;
             }
             let Some(found) = provider.table(&table).await? else { continue };
-            let found = if found.is::<MemTable>() { found } else { empty(&found.schema())? };
+            let found = match found.downcast_ref::<MemTable>() {
+                Some(table) => copy(table).await?,
+                None => empty(&found.schema())?,
+            };
             schema.register_table(table, found)?;
         }
         tables.register_schema(&name, Arc::new(schema))?;
     }
     Ok(tables)
+}
+
+/// The same rows in a table of one's own: an insert is nobody else's.
+async fn copy(table: &MemTable) -> Result<Arc<dyn TableProvider>, Error> {
+    let mut partitions = Vec::new();
+    for partition in &table.batches {
+        partitions.push(partition.read().await.clone());
+    }
+    Ok(Arc::new(MemTable::try_new(table.schema(), partitions)?))
 }
 
 fn empty(schema: &Schema) -> Result<Arc<dyn TableProvider>, Error> {

@@ -54,7 +54,7 @@ async fn recon_tells_the_verdicts_and_its_exit_code_tells_the_worst() {
     ] {
         toy.run(arguments).await.says(code, &[]);
     }
-    toy.run(&["recon", "X11"]).await.says(2, &["recon X11: no such check", "did you mean `X1`?", "hint: there are "]);
+    toy.run(&["recon", "X11"]).await.says(2, &["recon X11: no such check", "did you mean `I11`?", "hint: there are "]);
     let json: serde_json::Value =
         serde_json::from_str(&toy.run(&["recon", "X1", "--format", "json"]).await.out).unwrap();
     assert_eq!(json["checks"][0]["verdict"], "exceptions");

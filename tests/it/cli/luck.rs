@@ -245,7 +245,7 @@ async fn a_server_that_is_stopped_ends_its_queries_and_itself() {
         let (client, connection) = tokio_postgres::connect(&target, NoTls).await.unwrap();
         tokio::spawn(connection);
         let runaway = "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b, \
-                       generate_series(1, 1000) c where a.value + b.value + c.value = -1";
+                       generate_series(1, 1000) c where a + b + c = -1";
         let (query, stopped) = tokio::join!(client.batch_execute(runaway), async {
             // A new connection answers while the query runs.
             let (other, connection) = tokio_postgres::connect(&target, NoTls).await.unwrap();

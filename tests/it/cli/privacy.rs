@@ -206,7 +206,8 @@ async fn planted_secrets_are_in_no_byte_that_a_run_leaves_behind() {
     assert!(staged.contains("kept-in-clear"), "the scan sees what is packed");
 
     for format in ["text", "json"] {
-        let all_but_hanging = ["projects", "refused", "broken", "page"].map(|table| ["--table", table]).concat();
+        let all_but_hanging =
+            ["projects", "lines", "refused", "broken", "page"].map(|table| ["--table", table]).concat();
         let arguments = [&["-vv", "--log-format", format, "extract", "--no-progress"], &all_but_hanging[..]].concat();
         let ended = run(folder.path(), &arguments).await;
         assert_eq!(ended.code, 5, "{}", ended.err);
