@@ -88,10 +88,15 @@ erp_documents as (
 
     union all
 
-    select 'ar' as ledger, record_id, project_id, cast(null as varchar) as party_id, due_date, billing_date as dated,
-        net_amount + coalesce(tax_amount, 0) as payable, coalesce(paid_amount, 0) as paid, retainage_amount, currency
-    from erp.owner_invoices
-    where approval_status in ('approved', 'closed')
+    -- A release that only the ERP bills moves money from retained to due there alone: PM cannot follow, and nothing is wrong.
+    select 'ar' as ledger, invoices.record_id, invoices.project_id, cast(null as varchar) as party_id, invoices.due_date,
+        invoices.billing_date as dated, invoices.net_amount + coalesce(invoices.tax_amount, 0) as payable,
+        coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount, invoices.currency
+    from erp.owner_invoices as invoices
+    left join (select distinct erp_id from link.owner_invoices) as linked on linked.erp_id = invoices.record_id
+    where
+        invoices.approval_status in ('approved', 'closed') and
+        (coalesce(invoices.kind, 'progress') <> 'retainage_release' or linked.erp_id is not null)
 
 ),
 

@@ -113,4 +113,7 @@ select
 from grouped
 left join pm.vendors on vendors.record_id = grouped.party_id
 left join pm.projects on projects.record_id = grouped.project_id
-where abs(grouped.pm_open - grouped.erp_open) > setting_decimal('amount_tolerance')
+-- Cents that each document may differ by do not make a gap together.
+where
+    grouped.item_count > 0 and
+    abs(grouped.pm_open - grouped.erp_open) > setting_decimal('amount_tolerance')
