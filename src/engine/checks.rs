@@ -108,6 +108,9 @@ pub(crate) struct Outcome {
     pub(crate) result: Option<CheckResult>,
 }
 
+/// The first gap in what a measure read, and what its view said.
+type Measured<'a> = (Option<String>, &'a [RecordBatch]);
+
 /// What is at stake in a set of exceptions.
 #[derive(Default)]
 struct Tally {
@@ -180,10 +183,7 @@ impl Evaluator<'_> {
     }
 
     /// What a measure's view said and the first gap in what it read; else the verdict that stands instead, and why.
-    pub(crate) fn measured(
-        &self,
-        query: &QueryFile,
-    ) -> Result<(Option<String>, &[RecordBatch]), (&'static str, String)> {
+    pub(crate) fn measured(&self, query: &QueryFile) -> Result<Measured<'_>, (&'static str, String)> {
         if let Some(reason) = self.blueprint.not_applicable(query) {
             return Err((Verdict::NotApplicable.as_str(), reason));
         }

@@ -127,7 +127,7 @@ pub fn parse(path: &str, text: &str) -> Result<Header, Error> {
             continue_value(line, current, &mut values, &mut columns);
         }
     }
-    header(values, columns).map_err(|reason| failed(at_line(text, reason)))
+    header(values, columns).map_err(|reason| failed(at_line(text, &reason)))
 }
 
 /// A key stands one space after the dashes; what stands deeper continues the line before.
@@ -213,7 +213,7 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
     let requires = list(take("requires"));
     let is_named = |name: &&String| {
         let parts: Vec<&str> = name.split('.').collect();
-        matches!(parts.as_slice(), ["pm" | "erp", _] | ["pm" | "erp", _, _] | ["accounts", _])
+        matches!(parts.as_slice(), ["pm" | "erp" | "accounts", _] | ["pm" | "erp", _, _])
     };
     if let Some(other) = requires.iter().find(|name| !is_named(name)) {
         return Err(format!(
@@ -250,11 +250,11 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
 }
 
 /// What is wrong with a value, with the line of its key: the first word of the reason.
-fn at_line(text: &str, reason: String) -> String {
+fn at_line(text: &str, reason: &str) -> String {
     let key = reason.split_whitespace().next().unwrap_or_default();
     let is_it = |line: &str| line.strip_prefix("--").and_then(key_value).is_some_and(|(found, _)| found == key);
     let place = text.lines().position(is_it);
-    place.map_or(reason.clone(), |place| format!("line {}: {reason}", place + 1))
+    place.map_or_else(|| reason.to_owned(), |place| format!("line {}: {reason}", place + 1))
 }
 
 fn did_you_mean(key: &str) -> String {

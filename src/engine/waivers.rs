@@ -51,9 +51,10 @@ impl Waivers {
         for row in rows.iter_mut().filter(|row| is_active(row)) {
             let (check, version, _) = key(row);
             let is_other = versions.get(check).is_some_and(|now| *now != version);
-            let reason = match is_other {
-                true => Some("the check's version changed".to_owned()),
-                false => self.end(row, found.get(&key(row)).copied()),
+            let reason = if is_other {
+                Some("the check's version changed".to_owned())
+            } else {
+                self.end(row, found.get(&key(row)).copied())
             };
             if let Some(reason) = reason {
                 end(row, "lapsed", number, None, Some(&reason));
@@ -72,13 +73,13 @@ impl Waivers {
             return Some(format!("it held until {until}"));
         }
         let now = amount(exception?, "amount_at_risk").unwrap_or_default();
-        let waived = amount(waiver, "waived_amount").unwrap_or_default();
+        let before = amount(waiver, "waived_amount").unwrap_or_default();
         match amount(waiver, "up_to_amount") {
             Some(most) if now > most => {
                 Some(format!("the amount rose to {}, above {}", decimal_text(now), decimal_text(most)))
             }
-            None if (now - waived).abs() > self.tolerance => {
-                Some(format!("the amount moved from {} to {}", decimal_text(waived), decimal_text(now)))
+            None if (now - before).abs() > self.tolerance => {
+                Some(format!("the amount moved from {} to {}", decimal_text(before), decimal_text(now)))
             }
             _ => None,
         }

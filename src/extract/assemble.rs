@@ -72,6 +72,7 @@ impl<'a> Reader<'a> {
 
     /// Rows of one table from its records, then of the tables embedded in it.
     #[expect(clippy::type_complexity, reason = "a record, its place, and the row it hangs on; used here only")]
+    #[expect(clippy::too_many_lines, reason = "what becomes of a record is told in one place, in its order")]
     fn decode_table(
         &self,
         table: &'a Table,
@@ -115,13 +116,13 @@ impl<'a> Reader<'a> {
             }
             let owner = owner.as_ref().map(|(table, cells)| Owner { table, cells });
             let is_inside = table.embedded.is_some();
-            let decoded = decoder.row(&received.record, owner, position, received.at, |record| {
+            let outcome = decoder.row(&received.record, owner, position, received.at, |record| {
                 if is_inside {
                     look.record(record);
                 }
             });
             if picks
-                && let Ok(Decoded { row, .. }) = &decoded
+                && let Ok(Decoded { row, .. }) = &outcome
                 && !rules.allows(&row.key, |name| cell_of(table, &row.cells, name).and_then(Cell::text))
             {
                 read.left_out += 1;
@@ -141,9 +142,11 @@ impl<'a> Reader<'a> {
                     String::new()
                 },
             };
-            let row = match decoded {
+            let row = match outcome {
                 Ok(Decoded { row, bad, misshapen }) => {
-                    misshapen.iter().for_each(|name| read.seen.misshapen(name));
+                    for name in &misshapen {
+                        read.seen.misshapen(name);
+                    }
                     bad.iter().filter_map(|bad| bad.field.as_deref()).for_each(|name| read.seen.bad_value(name));
                     if is_quarantine && !bad.is_empty() {
                         // Set aside with all its reasons: the first has the record.

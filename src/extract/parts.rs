@@ -29,7 +29,7 @@ pub(super) struct Part {
 
 impl Part {
     fn found<'t>(&self, record: Node<'t>) -> Option<Node<'t>> {
-        self.place.split('.').try_fold(record, |at, step| at.get(step))
+        self.place.split('.').try_fold(record, Node::get)
     }
 
     /// Whether a record holds the part, or one of the records inside its lists does: a field belongs to whose view it is of.

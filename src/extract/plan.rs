@@ -184,14 +184,12 @@ async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &
         return Ok(0);
     }
     let read = reads.swap_remove(0);
-    match read.failure {
-        Some(failure) => Err(Error::Unavailable { name, failure }),
-        None => {
-            let told = read.expected.unwrap_or_default();
-            let wanted = source.rules.projects.as_ref().filter(|_| source.rules.picks(table));
-            Ok(wanted.map_or(told, |wanted| told.min(wanted.len() as u64)))
-        }
+    if let Some(failure) = read.failure {
+        return Err(Error::Unavailable { name, failure });
     }
+    let told = read.expected.unwrap_or_default();
+    let wanted = source.rules.projects.as_ref().filter(|_| source.rules.picks(table));
+    Ok(wanted.map_or(told, |wanted| told.min(wanted.len() as u64)))
 }
 
 /// What the tightest of the limits leaves us in an hour.

@@ -50,15 +50,7 @@ impl Failure {
 
     /// With the place that the message names by line and column.
     pub(crate) fn placed(mut self, text: &str) -> Self {
-        let place = || {
-            let (_, place) = self.message.rsplit_once("Line: ")?;
-            let (line, column) = place.split_once(", Column: ")?;
-            let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
-            let (line, column): (usize, usize) = (line.parse().ok()?, column.get(..digits)?.parse().ok()?);
-            let before: usize = text.split('\n').take(line.checked_sub(1)?).map(|line| line.chars().count() + 1).sum();
-            Some(before + column)
-        };
-        self.position = place();
+        self.position = place(&self.message, text);
         self
     }
 
@@ -194,6 +186,16 @@ fn message(error: &DataFusionError) -> String {
         other => other.strip_backtrace(),
     };
     text.split("\n\nbacktrace:").next().unwrap_or(&text).trim().to_owned()
+}
+
+/// The place in a statement that a message names by line and column, in characters from 1.
+fn place(message: &str, statement: &str) -> Option<usize> {
+    let (_, place) = message.rsplit_once("Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
+    let (line, column): (usize, usize) = (line.parse().ok()?, column.get(..digits)?.parse().ok()?);
+    let before: usize = statement.split('\n').take(line.checked_sub(1)?).map(|line| line.chars().count() + 1).sum();
+    Some(before + column)
 }
 
 #[cfg(test)]

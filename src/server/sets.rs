@@ -223,7 +223,7 @@ pub(crate) fn pattern(text: &str, escape: &str) -> Option<String> {
     while let Some(letter) = text.next() {
         if Some(letter) == escape {
             // What follows stands for itself.
-            let Some(next) = text.next() else { return None };
+            let next = text.next()?;
             if matches!(next, '%' | '_' | '\\') {
                 out.push('\\');
             }

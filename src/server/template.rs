@@ -95,7 +95,7 @@ fn part(at: NaiveDateTime, word: &str, (zone, offset): (&str, &str), fills: bool
         "WW" => padded((at.ordinal() - 1) / 7 + 1, 2),
         "W" => padded((at.day() - 1) / 7 + 1, 1),
         "Q" => padded(at.month0() / 3 + 1, 1),
-        "CC" => padded((year + 99) / 100, 2),
+        "CC" => padded(year.div_ceil(100), 2),
         "J" => padded(u32::try_from(at.num_days_from_ce() + 1_721_425).unwrap_or(0), 1),
         "HH24" => padded(at.hour(), 2),
         "HH12" | "HH" => padded(hour, 2),
@@ -182,12 +182,10 @@ pub(crate) fn number(digits: &str, template: &str) -> Result<String, String> {
                 left -= 1;
             }
             ',' | 'G' if started => out.push(','),
-            ',' | 'G' if fills => out.push(' '),
-            ',' | 'G' => {}
-            'S' => out.push(if negative { '-' } else { '+' }),
             'M' if negative => out.push('-'),
-            'M' if fills => out.push(' '),
-            'M' | 'I' => {}
+            ',' | 'G' | 'M' if fills => out.push(' '),
+            ',' | 'G' | 'M' | 'I' => {}
+            'S' => out.push(if negative { '-' } else { '+' }),
             'L' => out.push('$'),
             other => out.push(other),
         }
@@ -213,7 +211,7 @@ pub(crate) fn number(digits: &str, template: &str) -> Result<String, String> {
                 'S' => out.push(if negative { '-' } else { '+' }),
                 'M' if negative => out.push('-'),
                 'M' if fills => out.push(' '),
-                'M' | 'I' => {}
+                ',' | 'G' | 'M' | 'I' => {}
                 'L' => out.push('$'),
                 other => out.push(other),
             }

@@ -132,7 +132,7 @@ impl Firm {
             options,
             now: first_day.and_time(NaiveTime::MIN).and_utc(),
             rng: ChaCha8Rng::seed_from_u64(seed),
-            ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x1ed9e7),
+            ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x001e_d9e7),
             calendar: BTreeMap::new(),
             sequence: 0,
             next_procore_id: 562_949_953_421_312 + 1_000,

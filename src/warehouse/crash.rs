@@ -236,7 +236,7 @@ async fn pinning(seed: u64) -> bool {
         inner: whole.object_store(),
         calls: AtomicU64::new(0),
         // Most pins are done after some thirty calls; the long range is for those that fold from the beginning.
-        at: random.random_range(0..if seed % 2 == 0 { 30 } else { 90 }),
+        at: random.random_range(0..if seed.is_multiple_of(2) { 30 } else { 90 }),
         failure: [Failure::Before, Failure::After, Failure::Partial][random.random_range(0..3)],
         for_good: random.random(),
     };

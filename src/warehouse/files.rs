@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -166,7 +167,7 @@ pub(super) fn open_rows(file: File) -> Result<ParquetRecordBatchReaderBuilder<Fi
     );
     if ours != **metadata.schema() {
         let options = ArrowReaderOptions::new().with_schema(SchemaRef::new(ours));
-        metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)?;
+        metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
     }
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
 }

@@ -72,14 +72,14 @@ impl Office {
     /// The one number that a query gives.
     fn count(&self, query: &str) -> i64 {
         let rows = self.rows(query);
-        let value = rows[0].as_object().unwrap().values().next().unwrap().clone();
-        value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| panic!("{query}: {value}"))
+        let value = rows.first().unwrap().as_object().unwrap().values().next().unwrap().clone();
+        value.as_i64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| format!("{query}: {value}")).unwrap()
     }
 
     /// That a query which looks for what is wrong finds nothing.
     fn none(&self, query: &str) {
         let rows = self.rows(query);
-        assert!(rows.is_empty(), "{query}: {} rows, the first {}", rows.len(), rows[0]);
+        assert!(rows.is_empty(), "{query}: {} rows, the first {}", rows.len(), rows.first().unwrap());
     }
 }
 
@@ -93,7 +93,7 @@ fn tieout(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
 fn requests(said: &str) -> i64 {
     let words: Vec<&str> = said.split_whitespace().collect();
     let at = words.iter().position(|word| word.starts_with("requests")).unwrap();
-    words[at - 1].parse().unwrap()
+    words.get(at - 1).unwrap().parse().unwrap()
 }
 
 /// Every entity of the model that Acumatica has.

@@ -171,10 +171,9 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             Ok(string(String::from_utf8_lossy(&out)))
         }),
         (PATTERN, text.clone(), |_, arguments| match (letters(arguments, 0), letters(arguments, 1)) {
-            (Some(text), Some(escape)) => match sets::pattern(&text, &escape) {
-                Some(pattern) => Ok(string(pattern)),
-                None => exec_err!("invalid escape string or pattern: \"{escape}\", \"{text}\""),
-            },
+            (Some(text), Some(escape)) => sets::pattern(&text, &escape)
+                .map(string)
+                .ok_or_else(|| exec_datafusion_err!("invalid escape string or pattern: \"{escape}\", \"{text}\"")),
             _ => Ok(ScalarValue::Utf8(None)),
         }),
         (RELATION_NAME, text.clone(), |asker, arguments| {

@@ -25,6 +25,7 @@ pub(crate) struct Ledger {
 
 /// A table in one commit.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one table in one commit")]
 pub(super) struct Entry {
     pub(super) commit: u64,
     /// What its manifest says; `state` is what is there of it now.

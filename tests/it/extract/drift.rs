@@ -68,8 +68,7 @@ async fn a_retyped_field_is_null_set_aside_or_frozen() {
 async fn a_frozen_table_stays_so_while_the_field_is_missing() {
     let without = |policy, previous| async move {
         let server = serve(|seen| match seen.path.as_str() {
-            "/projects" => ok(r#"[{"id":1}]"#),
-            "/contracts" => ok(r#"[{"id":1}]"#),
+            "/projects" | "/contracts" => ok(r#"[{"id":1}]"#),
             _ => token(seen).unwrap(),
         })
         .await;
