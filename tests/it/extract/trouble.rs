@@ -162,7 +162,7 @@ async fn every_trouble_once_costs_what_it_must_and_no_row() {
         let expected = 1 + usize::from(trouble.costs() > 0);
         assert_eq!(*list.1, expected, "{trouble:?} at {}", list.0);
     }
-    let troubles: u64 = (1..=PROJECTS).map(|project| *TROUBLES.get(project % TROUBLES.len()).unwrap().costs()).sum();
+    let troubles: u64 = (1..=PROJECTS).map(|project| TROUBLES.get(project % TROUBLES.len()).unwrap().costs()).sum();
     let least = 2 + PROJECTS as u64 + troubles;
     // Two requests whose token was refused at once share the new one.
     assert!((least - 1..=least).contains(&outcome.run.requests), "{} requests, {least} at least", outcome.run.requests);
