@@ -27,25 +27,25 @@ with records as (
     union all
     select 'customers', 'erp', record_id, code, linked_id, null, name, null, null, null from erp.customers
     union all
-    select 'projects', 'pm', record_id, number, linked_id, record_id, name, null, null, null from pm.projects
+    select 'projects', 'pm', record_id, number, linked_id, record_id as project_id, name, null, null, null from pm.projects
     union all
-    select 'projects', 'erp', record_id, number, linked_id, record_id, name, null, null, null from erp.projects
+    select 'projects', 'erp', record_id, number, linked_id, record_id as project_id, name, null, null, null from erp.projects
     union all
-    select 'commitments', 'pm', record_id, number, linked_id, project_id, number, revised_amount, currency, approval_status from pm.commitments
+    select 'commitments', 'pm', record_id, number, linked_id, project_id, number as label, revised_amount, currency, approval_status from pm.commitments
     union all
-    select 'commitments', 'erp', record_id, number, linked_id, project_id, number, revised_amount, currency, approval_status from erp.commitments
+    select 'commitments', 'erp', record_id, number, linked_id, project_id, number as label, revised_amount, currency, approval_status from erp.commitments
     union all
-    select 'change_orders', 'pm', record_id, number, linked_id, project_id, number, amount, currency, approval_status from pm.change_orders
+    select 'change_orders', 'pm', record_id, number, linked_id, project_id, number as label, amount, currency, approval_status from pm.change_orders
     union all
-    select 'change_orders', 'erp', record_id, number, linked_id, project_id, number, amount, currency, approval_status from erp.change_orders
+    select 'change_orders', 'erp', record_id, number, linked_id, project_id, number as label, amount, currency, approval_status from erp.change_orders
     union all
-    select 'owner_invoices', 'pm', record_id, number, linked_id, project_id, number, net_amount, currency, approval_status from pm.owner_invoices
+    select 'owner_invoices', 'pm', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from pm.owner_invoices
     union all
-    select 'owner_invoices', 'erp', record_id, number, linked_id, project_id, number, net_amount, currency, approval_status from erp.owner_invoices
+    select 'owner_invoices', 'erp', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from erp.owner_invoices
     union all
-    select 'vendor_invoices', 'pm', record_id, number, linked_id, project_id, number, net_amount, currency, approval_status from pm.vendor_invoices
+    select 'vendor_invoices', 'pm', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from pm.vendor_invoices
     union all
-    select 'vendor_invoices', 'erp', record_id, number, linked_id, project_id, number, net_amount, currency, approval_status from erp.vendor_invoices
+    select 'vendor_invoices', 'erp', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from erp.vendor_invoices
 
 ),
 
