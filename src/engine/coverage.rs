@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::datatypes::DataType;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{ident, lit};
+use datafusion::logical_expr::{cast, ident, lit};
 
 use crate::engine::Error;
 use crate::engine::blueprint::Blueprint;
@@ -276,7 +277,8 @@ async fn scopes_below(
 ) -> Result<HashMap<String, DateTime<Utc>>, Error> {
     let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await?;
     let holds = |(column, words): (&String, &Vec<String>)| {
-        ident(column).in_list(words.iter().map(|word| lit(word.as_str())).collect(), false)
+        let value = cast(ident(column), DataType::Utf8);
+        value.in_list(words.iter().map(|word| lit(word.as_str())).collect(), false)
     };
     let table = words.iter().map(holds).try_fold(table, DataFrame::filter)?;
     let batches = table.select_columns(&[SCOPE, KEY, EXTRACTED_AT])?.collect().await?;
