@@ -218,7 +218,7 @@ fn word(verdict: PaymentVerdict) -> &'static str {
 }
 
 async fn found(folder: &Path) -> Vec<Found> {
-    let query = "select check_id, exception_key, entity, state, detail, is_carried, \
+    let query = "select check_id, exception_key, erp_id, entity, state, detail, is_carried, \
                  cast(amount_at_risk * 100 as bigint) as at_risk_cents from recon.exceptions";
     let rows: Vec<Value> = serde_json::from_slice(&run(folder, &["sql", "--format", "json", query]).await).unwrap();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
@@ -230,6 +230,9 @@ async fn found(folder: &Path) -> Vec<Found> {
             return None;
         }
         let mut key = text(row, "exception_key").split_once(':')?.1.to_owned();
+        if check == "C4" {
+            key = text(row, "erp_id");
+        }
         if check == "P0" {
             let verdict = text(row, "detail").rsplit("the ERP says ").next().unwrap_or_default().to_owned();
             key = format!("{key} {verdict}");
