@@ -11,6 +11,7 @@
 --   erp_payable_amount net and tax of the group in the ERP
 --   erp_paid_amount    paid on the group in the ERP
 --   erp_paid_at        the ERP's last payment on the group
+--   currency_differs   the sides use different currencies: their amounts say nothing to each other
 --   erp_verdict        paid, partly, unpaid or no_record
 
 with applied as (
@@ -32,6 +33,7 @@ invoices as (
     select
         vendor_invoices.record_id as pm_id,
         vendor_invoices.commitment_id,
+        vendor_invoices.currency,
         coalesce(vendor_invoices.invoice_date, vendor_invoices.period_end, cast(vendor_invoices.created_at as date)) as dated,
         vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0) as payable_amount,
         coalesce(vendor_invoices.paid_amount, applied.amount, 0) as paid_amount
@@ -90,7 +92,8 @@ erp_groups as (
         count(vendor_invoices.record_id) as document_count,
         sum(vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0)) as payable_amount,
         sum(coalesce(vendor_invoices.paid_amount, 0)) as paid_amount,
-        max(vendor_invoices.paid_at) as paid_at
+        max(vendor_invoices.paid_at) as paid_at,
+        min(vendor_invoices.currency) as currency
     from pairs
     inner join erp.vendor_invoices on
         vendor_invoices.record_id = pairs.erp_id and
@@ -119,6 +122,7 @@ select
     cast(erp_groups.payable_amount as decimal(18,2)) as erp_payable_amount,
     cast(erp_groups.paid_amount as decimal(18,2)) as erp_paid_amount,
     erp_groups.paid_at as erp_paid_at,
+    coalesce(queued.currency <> erp_groups.currency, false) as currency_differs,
     case
         when erp_groups.group_id is null then 'no_record'
         when erp_groups.paid_amount <= setting_decimal('amount_tolerance') then 'unpaid'

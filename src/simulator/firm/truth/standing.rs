@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::{Fault, Firm};
+use crate::simulator::firm::billing::gross;
 use crate::simulator::firm::books::period;
 use crate::simulator::firm::jobs::budget_key;
 use crate::simulator::firm::model::{Cents, Commitment, ErpCommitment, ProcoreId};
@@ -27,6 +28,20 @@ struct Settlement {
     voided: Cents,
     in_erp: Cents,
     paid_on: Option<NaiveDate>,
+}
+
+/// Cost that both systems should show, by project, code and type: Procore's less the ERP's.
+#[derive(Default)]
+struct Item {
+    amounts: BTreeMap<(ProcoreId, String, String), Cents>,
+    moved_at: DateTime<Utc>,
+}
+
+impl Item {
+    fn add(&mut self, (project, code, cost_type): (ProcoreId, &str, &str), amount: Cents, at: DateTime<Utc>) {
+        *self.amounts.entry((project, code.to_owned(), cost_type.to_owned())).or_default() += amount;
+        self.moved_at = self.moved_at.max(at);
+    }
 }
 
 impl Firm {
@@ -195,15 +210,22 @@ impl Firm {
         found
     }
 
-    /// B3: cost to date by project, code and type, of the types that the project mirrors at all.
+    /// B3: cost to date by project, code and type: direct costs and approved requisitions here, project transactions there.
+    /// Bills outside commitments are the ERP's own. A place is as young as the youngest item that differs on it.
     fn cost_differences(&self) -> Vec<Fault> {
-        let mut sums: BTreeMap<(ProcoreId, String, String), Cents> = BTreeMap::new();
-        let mut mirrored: BTreeSet<(ProcoreId, String)> = BTreeSet::new();
+        let mut items: BTreeMap<String, Item> = BTreeMap::new();
         for cost in self.procore.direct_costs.values().filter(|cost| cost.status == "approved") {
             for line in &cost.lines {
-                let place = (cost.project_id, line.cost_code.clone(), line.cost_type.to_owned());
-                *sums.entry(place).or_default() += line.amount;
-                mirrored.insert((cost.project_id, line.cost_type.to_owned()));
+                let item = items.entry(format!("line {}", line.origin_id.as_deref().unwrap_or_default())).or_default();
+                item.add((cost.project_id, &line.cost_code, line.cost_type), line.amount, cost.updated_at);
+            }
+        }
+        let approved = self.procore.requisitions.values().filter(|one| one.status.starts_with("approved"));
+        for requisition in approved.filter(|one| one.deleted_at.is_none()) {
+            let item = items.entry(format!("requisition {}", requisition.id)).or_default();
+            for line in &requisition.items {
+                let place = (requisition.project_id, line.cost_code.as_str(), line.cost_type);
+                item.add(place, gross(line), requisition.updated_at);
             }
         }
         let projects: BTreeMap<&String, ProcoreId> = self
@@ -212,21 +234,43 @@ impl Firm {
             .values()
             .filter_map(|project| Some((project.origin_id.as_ref()?, project.id)))
             .collect();
-        let lines = self.acumatica.project_transactions.values().flat_map(|header| &header.details);
-        for line in lines.filter(|line| line.released && line.account_group != "REV") {
-            let Some(project) = projects.get(&line.project) else { continue };
-            let place = (*project, line.cost_code.clone().unwrap_or_default(), line.account_group.clone());
-            *sums.entry(place).or_default() -= line.amount;
+        for header in self.acumatica.project_transactions.values() {
+            let bill = header.original_doc_nbr.as_ref().map(|nbr| format!("Bill|{nbr}"));
+            let Some(name) = self.cost_item(bill.as_ref()) else { continue };
+            for line in header.details.iter().filter(|line| line.released && line.account_group != "REV") {
+                let Some(project) = projects.get(&line.project) else { continue };
+                let name = name.clone().unwrap_or_else(|| format!("line {}", line.transaction_id));
+                let code = line.cost_code.as_deref().unwrap_or_default();
+                let item = items.entry(name).or_default();
+                item.add((*project, code, &line.account_group), -line.amount, header.last_modified_at);
+            }
+        }
+        let mut sums: BTreeMap<(ProcoreId, String, String), (Cents, DateTime<Utc>)> = BTreeMap::new();
+        for item in items.into_values() {
+            for (place, amount) in item.amounts.into_iter().filter(|(_, amount)| !amount.is_zero()) {
+                let sum = sums.entry(place).or_insert((Cents::ZERO, item.moved_at));
+                *sum = (sum.0 + amount, sum.1.max(item.moved_at));
+            }
         }
         let mut found = Vec::new();
-        for ((project, code, cost_type), difference) in sums {
-            if difference.abs() > CENT && mirrored.contains(&(project, cost_type.clone())) {
+        for ((project, code, cost_type), (difference, moved_at)) in sums {
+            if difference.abs() > CENT {
                 let key = budget_key(&self.project_number(project), &cost_type, &code);
-                let fault = at("B3", "job_costs", self.now).pm(project).erp(&key);
-                found.push(fault.worth(Some(difference.abs())));
+                found.push(at("B3", "job_costs", moved_at).pm(project).erp(&key).worth(Some(difference.abs())));
             }
         }
         found
+    }
+
+    /// What a bill's cost is compared with: its requisition, or nothing. `None` for bills outside commitments, `Some(None)` for
+    /// cost that has no bill.
+    fn cost_item(&self, bill: Option<&String>) -> Option<Option<String>> {
+        let Some(bill) = bill else { return Some(None) };
+        if let Some(requisition) = self.billed.get(bill) {
+            return Some(Some(format!("requisition {requisition}")));
+        }
+        let is_committed = self.acumatica.bills.get(bill)?.details.iter().any(|line| line.po_order_nbr.is_some());
+        is_committed.then(|| Some(bill.clone()))
     }
 
     /// I5: documents that are posted in another period than the one that they bill.
