@@ -19,7 +19,7 @@ impl Firm {
             _ => ("T3", "owner_invoices", "retainage_receivable", RETAINAGE_RECEIVABLE),
         };
         let amount = Cents(self.between(10_000, 400_000));
-        let batch = self.post_journal(account, NO_PROJECT, amount);
+        let batch = self.post_journal(account, NO_PROJECT, None, amount);
         // Documents less ledger, as each control is owed: a debit makes what we owe less, and what we are owed more.
         let gap = if account == PAYABLE || account == RETAINAGE_PAYABLE { amount } else { -amount };
         let note = format!("{batch} is on {account} and belongs to no document");
@@ -32,16 +32,17 @@ impl Firm {
     pub(super) fn journal_job_cost(&mut self) -> Option<()> {
         let job = self.any_job()?;
         let amount = Cents(self.between(10_000, 300_000));
-        let batch = self.post_journal(account_of("O"), &job.number, amount);
+        let code = job.cells.iter().find(|cell| cell.cost_type == "O")?.cost_code;
+        let batch = self.post_journal(account_of("O"), &job.number, Some(code), amount);
         let note = format!("{batch} is cost of the project in the ledger alone");
         let first = self.record(("T4", "job_costs"), (None, Some(&batch)), Some(&job.number), Some(-amount), note);
         self.may_undo(first, Undo::ReverseJournal(batch), (20, 80));
         Some(())
     }
 
-    fn post_journal(&mut self, account: &str, project: &str, amount: Cents) -> String {
+    fn post_journal(&mut self, account: &str, project: &str, code: Option<&str>, amount: Cents) -> String {
         let batch = self.reference("GL batch");
-        let lines = vec![entry(account, project, None, amount), entry(CLEARING, NO_PROJECT, None, -amount)];
+        let lines = vec![entry(account, project, code, amount), entry(CLEARING, NO_PROJECT, None, -amount)];
         let today = self.today();
         self.post("GL", batch.clone(), today, "", lines);
         format!("GL|{batch}")
@@ -50,7 +51,7 @@ impl Firm {
     pub(super) fn reverse_journal(&mut self, batch: &str) {
         let Some(original) = self.acumatica.journal_transactions.get(batch).cloned() else { return };
         let lines = original.details.iter().map(|line| {
-            entry(&line.account, &line.project, None, line.credit_amount - line.debit_amount)
+            entry(&line.account, &line.project, line.cost_code.as_deref(), line.credit_amount - line.debit_amount)
         });
         let lines: Vec<_> = lines.collect();
         let (reference, today) = (self.reference("GL batch"), self.today());

@@ -55,6 +55,11 @@ impl Firm {
             if let Some(amount) = self.amount_now(fault) {
                 fault.amount = Some(amount);
             }
+            // The ERP tells of a bill no moment of entry, but its date.
+            let bill = fault.erp_id.as_ref().and_then(|key| self.acumatica.bills.get(key));
+            if let Some(bill) = bill.filter(|_| fault.check == "I11") {
+                fault.occurred_at = fault.occurred_at.max(end_of_day(bill.date));
+            }
         }
         standing.extend(sums_by_field(controls));
         standing.extend(self.documents_of_unknown_vendors());
@@ -96,15 +101,18 @@ impl Firm {
         }
     }
 
+    /// The Procore ids of a check's faults that stand.
+    fn open_of(&self, check: &str) -> BTreeSet<String> {
+        let open = self.faults.iter().filter(|fault| {
+            fault.check == check && fault.opened_at <= self.now && fault.healed_at.is_none_or(|healed| healed > self.now)
+        });
+        open.filter_map(|fault| fault.pm_id.clone()).collect()
+    }
+
     /// V5: what names a vendor that the ERP does not have.
     fn documents_of_unknown_vendors(&self) -> Vec<Fault> {
         let mut found = Vec::new();
-        let unknown: BTreeSet<ProcoreId> = self
-            .truth()
-            .iter()
-            .filter(|fault| fault.check == "V1" && fault.healed_at.is_none())
-            .filter_map(|fault| fault.pm_id.as_deref()?.parse().ok())
-            .collect();
+        let unknown: BTreeSet<ProcoreId> = self.open_of("V1").iter().filter_map(|id| id.parse().ok()).collect();
         let note = |vendor: ProcoreId| format!("follows from V1 {vendor}: the ERP does not know the vendor");
         for record in self.procore.commitments.values().filter(|record| record.deleted_at.is_none()) {
             let Some(vendor) = record.vendor_id.filter(|vendor| unknown.contains(vendor)) else { continue };
@@ -125,15 +133,10 @@ impl Firm {
 
     /// S1: what waits for a vendor or a commitment has failed on its way.
     fn failed_exports(&self) -> Vec<Fault> {
-        let known: BTreeSet<Option<String>> = self
-            .truth()
-            .into_iter()
-            .filter(|fault| fault.check == "S1" && fault.healed_at.is_none())
-            .map(|fault| fault.pm_id)
-            .collect();
+        let known = self.open_of("S1");
         let failed = self.procore.requisitions.values().filter(|record| record.erp_status == "failed_to_export");
         failed
-            .filter(|record| !known.contains(&Some(record.id.to_string())))
+            .filter(|record| !known.contains(&record.id.to_string()))
             .map(|record| {
                 let amount = Some(record.summary.current_payment_due);
                 let fault = at("S1", "vendor_invoices", record.updated_at).pm(record.id).worth(amount);
@@ -276,7 +279,8 @@ impl Firm {
     /// I5: documents that are posted in another period than the one that they bill.
     fn late_postings(&self) -> Vec<Fault> {
         let mut found = Vec::new();
-        for (key, id) in &self.billed {
+        let ambiguous = self.open_of("R2");
+        for (key, id) in self.billed.iter().filter(|(_, id)| !ambiguous.contains(&id.to_string())) {
             let (entity, ends_on, posted, created_at) = if let Some(requisition) = self.procore.requisitions.get(id) {
                 let Some(bill) = self.acumatica.bills.get(key) else { continue };
                 ("vendor_invoices", requisition.requisition_end, &bill.post_period, bill.created_at)
@@ -371,39 +375,34 @@ impl Firm {
         found
     }
 
-    /// L2: of what should have crossed in the last two weeks, and had a day and a half for it, nothing did; three at least.
+    /// L2: of what should have crossed in the last two weeks nothing did, and three at least had a day and a half for it.
     fn dead_imports(&self, settlements: &[Settlement]) -> Vec<Fault> {
-        let is_in_time = |moment: DateTime<Utc>| {
-            moment < self.now - TimeDelta::hours(36) && moment >= self.now - TimeDelta::days(14)
-        };
+        let is_young = |moment: DateTime<Utc>| moment >= self.now - TimeDelta::days(14);
+        let is_late = |moment: DateTime<Utc>| moment < self.now - TimeDelta::hours(36);
         let behind: BTreeSet<ProcoreId> = settlements
             .iter()
             .filter(|one| one.in_erp - one.in_procore > CENT)
             .map(|one| one.requisition)
             .collect();
-        let mut paid: Vec<bool> = Vec::new();
+        let mut paid: Vec<(bool, bool)> = Vec::new();
         for check in self.acumatica.checks.values().filter(|check| check.doc_type == "Check" && check.status != "Voided") {
             let documents = check.history.iter().map(|line| format!("{}|{}", line.doc_type, line.reference_nbr));
             let requisitions: Vec<ProcoreId> =
                 documents.filter_map(|key| self.billed.get(&key)).copied().filter(|id| self.procore.requisitions.contains_key(id)).collect();
-            if !requisitions.is_empty() && is_in_time(end_of_day(check.application_date)) {
-                paid.push(requisitions.iter().all(|id| !behind.contains(id)));
+            let moment = end_of_day(check.application_date);
+            if !requisitions.is_empty() && is_young(moment) {
+                paid.push((is_late(moment), requisitions.iter().all(|id| !behind.contains(id))));
             }
         }
-        let stuck: BTreeSet<Option<String>> = self
-            .truth()
-            .into_iter()
-            .filter(|fault| fault.check == "O1" && fault.healed_at.is_none())
-            .map(|fault| fault.pm_id)
-            .collect();
+        let stuck = self.open_of("O1");
         let approved = self.procore.change_orders.values().filter(|order| order.status == "approved");
-        let sent: Vec<bool> = approved
-            .filter(|order| order.reviewed_at.is_some_and(is_in_time))
-            .map(|order| !stuck.contains(&Some(order.id.to_string())))
-            .collect();
+        let approved = approved.filter_map(|order| Some((order.reviewed_at?, !stuck.contains(&order.id.to_string()))));
+        let sent: Vec<(bool, bool)> =
+            approved.filter(|(at, _)| is_young(*at)).map(|(at, crossed)| (is_late(at), crossed)).collect();
         let mut found = Vec::new();
         for (entity, crossed) in [("payments", paid), ("change_orders", sent)] {
-            if crossed.len() >= 3 && crossed.iter().all(|crossed| !crossed) {
+            let late = crossed.iter().filter(|(is_late, _)| *is_late).count();
+            if late >= 3 && crossed.iter().all(|(_, crossed)| !crossed) {
                 found.push(at("L2", entity, self.now - TimeDelta::days(14)).worth(Some(Cents::ZERO)));
             }
         }
