@@ -81,6 +81,7 @@ pub struct Firm {
     ledger_rng: ChaCha8Rng,
     /// The chances of mishaps, for the same reason.
     mishap_rng: ChaCha8Rng,
+    draws_mishaps: bool,
     calendar: BTreeMap<(DateTime<Utc>, u64), Event>,
     sequence: u64,
     next_procore_id: ProcoreId,
@@ -150,6 +151,7 @@ impl Firm {
             rng: ChaCha8Rng::seed_from_u64(seed),
             ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x001e_d9e7),
             mishap_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x0b1a_5e55),
+            draws_mishaps: false,
             calendar: BTreeMap::new(),
             sequence: 0,
             next_procore_id: 562_949_953_421_312 + 1_000,

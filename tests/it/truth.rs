@@ -41,6 +41,8 @@ struct Found {
     key: String,
     is_open: bool,
     at_risk_cents: Option<i64>,
+    owner: (String, String),
+    cause: String,
 }
 
 /// What a check should find at a moment: all that is wrong, and of it what cannot be in flight any more.
@@ -49,6 +51,7 @@ struct Expected {
     all: BTreeSet<String>,
     late: BTreeSet<String>,
     cents: BTreeMap<String, i64>,
+    causes: BTreeMap<String, &'static str>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,6 +142,9 @@ fn expected(
         }
         if let Some(amount) = fault.amount {
             *of_check.cents.entry(key.clone()).or_default() += amount.0;
+        }
+        if let Some(cause) = keys::cause(&fault) {
+            of_check.causes.insert(key.clone(), cause);
         }
         of_check.all.insert(key);
     }
@@ -246,7 +252,14 @@ fn compare(differences: &mut String, place: &str, check: &str, found: &[Found], 
             writeln!(differences, "{place} {check} {word} ({} of {}): {list:?}", list.len(), expected.all.len()).unwrap();
         }
     }
-    for row in of_check().filter(|row| row.is_open) {
+    for row in of_check().filter(|row| row.is_open && expected.all.contains(&row.key)) {
+        let (owner, fix_side) = (row.owner.0.as_str(), row.owner.1.as_str());
+        if keys::owner(check).is_some_and(|right| right != (owner, fix_side)) {
+            writeln!(differences, "{place} {check} {}: owned by {owner}, to be fixed by {fix_side}", row.key).unwrap();
+        }
+        if let Some(cause) = expected.causes.get(&row.key).filter(|cause| **cause != row.cause) {
+            writeln!(differences, "{place} {check} {}: {} is its cause, not {}", row.key, cause, row.cause).unwrap();
+        }
         let Some(cents) = expected.cents.get(&row.key) else { continue };
         if check == "B3" && !expected.late.contains(&row.key) {
             continue;
@@ -268,7 +281,7 @@ fn word(verdict: PaymentVerdict) -> &'static str {
 }
 
 async fn found(folder: &Path) -> Vec<Found> {
-    let query = "select check_id, exception_key, erp_id, entity, state, detail, is_carried, \
+    let query = "select check_id, exception_key, erp_id, entity, state, detail, is_carried, record_owner, fix_side, cause, \
                  cast(amount_at_risk * 100 as bigint) as at_risk_cents from recon.exceptions";
     let rows: Vec<Value> = serde_json::from_slice(&run(folder, &["sql", "--format", "json", query]).await).unwrap();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
@@ -291,7 +304,9 @@ async fn found(folder: &Path) -> Vec<Found> {
             key = key.rsplit_once(':')?.0.to_owned();
         }
         let is_open = text(row, "state") == "open";
-        Some(Found { check, key, is_open, at_risk_cents: row["at_risk_cents"].as_i64() })
+        let owner = (text(row, "record_owner"), text(row, "fix_side"));
+        let cause = text(row, "cause");
+        Some(Found { check, key, is_open, at_risk_cents: row["at_risk_cents"].as_i64(), owner, cause })
     };
     rows.iter().filter_map(of_row).collect()
 }

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_on_a_default_code_comes_with_its_right_code_or_not_at_all() {
-        let firm = lived(FaultRates::default().scaled(300));
+        let firm = lived(FaultRates { mishaps: 0, ..FaultRates::default().scaled(300) });
         let erp = costs_of_the_erp(&firm);
         let lines: Vec<_> = firm.procore.direct_costs.values().flat_map(|cost| &cost.lines).collect();
         for line in &lines {

@@ -16,6 +16,8 @@ mod codes;
 pub(super) mod mishaps;
 pub(super) mod orders;
 mod payments;
+#[cfg(test)]
+mod tests;
 mod vendors;
 
 /// How often things go wrong, per thousand occasions.

@@ -1,6 +1,80 @@
-//! What identifies a fault among the exceptions: their keys, built from the fault's own ids.
+//! What a fault's exception must be: its key, built from the fault's own ids; who owns the record and who must act; the cause,
+//! where the data make it knowable.
 
 use tieout::simulator::Fault;
+
+/// By the ownership matrix and its rule: missing on the mirror, the owner resends; another value, the mirror corrects; only on
+/// the mirror, the mirror takes it back; what does not flow back is the connector's, on the ERP's side.
+const OWNERS: [(&str, &str, &str); 41] = [
+    ("V1", "erp", "pm"),
+    ("V2", "erp", "erp"),
+    ("V3", "erp", "pm"),
+    ("C1", "erp", "pm"),
+    ("C2", "erp", "erp"),
+    ("C3", "erp", "pm"),
+    ("C4", "erp", "erp"),
+    ("C5", "erp", "erp"),
+    ("O1", "pm", "pm"),
+    ("O2", "pm", "pm"),
+    ("O3", "pm", "erp"),
+    ("O4", "pm", "erp"),
+    ("O5", "pm", "erp"),
+    ("M1", "pm", "pm"),
+    ("M2", "pm", "erp"),
+    ("M3", "pm", "erp"),
+    ("M4", "pm", "erp"),
+    ("M6", "pm", "erp"),
+    ("I1", "pm", "pm"),
+    ("I2", "pm", "pm"),
+    ("I3", "pm", "erp"),
+    ("I4", "pm", "erp"),
+    ("I5", "pm", "erp"),
+    ("I6", "pm", "erp"),
+    ("I8", "pm", "pm"),
+    ("I9", "pm", "erp"),
+    ("I10", "pm", "erp"),
+    ("I11", "pm", "erp"),
+    ("P1", "erp", "erp"),
+    ("P3", "erp", "erp"),
+    ("P4", "erp", "pm"),
+    ("S1", "pm", "pm"),
+    ("S2", "pm", "erp"),
+    ("B1", "pm", "erp"),
+    ("K1", "erp", "pm"),
+    ("T1", "erp", "erp"),
+    ("T2", "erp", "erp"),
+    ("T3", "erp", "erp"),
+    ("T4", "erp", "erp"),
+    ("W1", "erp", "pm"),
+    ("W2", "erp", "pm"),
+];
+
+/// Causes that every exception of a check has.
+const CAUSES: [(&str, &str); 10] = [
+    ("C1", "entered on the wrong side"),
+    ("C5", "coding"),
+    ("I5", "timing: other period"),
+    ("I6", "coding"),
+    ("M6", "entered on the wrong side"),
+    ("O4", "entered on the wrong side"),
+    ("P3", "voided check"),
+    ("P4", "entered on the wrong side"),
+    ("S1", "failed with message"),
+    ("W1", "entered on the wrong side"),
+];
+
+/// The side that is right and the side that must act.
+pub(super) fn owner(check: &str) -> Option<(&'static str, &'static str)> {
+    OWNERS.iter().find(|row| row.0 == check).map(|row| (row.1, row.2))
+}
+
+/// The cause, where it is knowable: by the check, or by what the fault follows from.
+pub(super) fn cause(fault: &Fault) -> Option<&'static str> {
+    if fault.note.starts_with("follows from V1") && ["M1", "O1", "I2", "V5"].contains(&fault.check.as_str()) {
+        return Some("vendor unlinked");
+    }
+    CAUSES.iter().find(|row| row.0 == fault.check).map(|row| row.1)
+}
 
 /// The exception's key behind `CHECK:`.
 pub(super) fn key(fault: &Fault) -> String {

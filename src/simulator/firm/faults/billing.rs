@@ -109,9 +109,10 @@ impl Firm {
 
     /// I5: the bill goes to the month after the one that it bills.
     pub(in crate::simulator::firm) fn post_late(&mut self, key: &str, requisition: ProcoreId) {
-        if !self.is_befallen(Mishap::BillLate) {
+        if !self.is_whole(requisition) || !self.is_befallen(Mishap::BillLate) {
             return;
         }
+        self.spoil(requisition);
         let Some(bill) = self.acumatica.bills.get_mut(key) else { return };
         let later = period(month_end(bill.date) + chrono::Days::new(1));
         bill.post_period.clone_from(&later);

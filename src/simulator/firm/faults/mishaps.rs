@@ -82,7 +82,7 @@ pub(in crate::simulator::firm) enum Mishap {
     BillsAlike,
     /// P2: a payment comes back with another amount. Armed.
     PaymentMiskeyed,
-    /// P3: a void never comes back. Armed.
+    /// P3: a void never comes back.
     VoidLost,
     /// P4: somebody types a payment into Procore.
     PaymentInProcoreAlone,
@@ -213,6 +213,7 @@ impl Firm {
             Mishap::InvoiceInErpAlone => self.invoice_past_procore(),
             Mishap::BillInErpAlone => self.bill_past_procore(),
             Mishap::PaymentInProcoreAlone => self.type_in_payment(),
+            Mishap::VoidLost => self.void_unnoticed(),
             Mishap::ImportDead => self.stop_import(),
             Mishap::PayablesJournal | Mishap::ReceivablesJournal | Mishap::RetainageJournal => self.journal_past(kind),
             Mishap::CostJournal => self.journal_job_cost(),
@@ -232,8 +233,13 @@ impl Firm {
 
     /// Does something with the chances of mishaps, so that the rest of the firm's chances stay what they are.
     pub(in crate::simulator::firm) fn with_mishap_chances<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if self.draws_mishaps {
+            return act(self);
+        }
         std::mem::swap(&mut self.rng, &mut self.mishap_rng);
+        self.draws_mishaps = true;
         let done = act(self);
+        self.draws_mishaps = false;
         std::mem::swap(&mut self.rng, &mut self.mishap_rng);
         done
     }

@@ -51,7 +51,28 @@ impl Firm {
         self.count_payment(contract, billed, -by);
     }
 
-    /// P3: the void of a check never reaches Procore. Says whether it is so.
+    /// P3: a check that Procore knows is voided, and Procore is not told.
+    pub(super) fn void_unnoticed(&mut self) -> Option<()> {
+        let since = self.days_ago(25);
+        let checks: Vec<String> = self
+            .mirrored
+            .keys()
+            .filter(|(payment, document)| {
+                let is_whole = |id: &ProcoreId| self.is_whole(id);
+                let check = self.acumatica.checks.get(payment);
+                check.is_some_and(|check| check.status == "Closed" && check.application_date >= since)
+                    && self.billed.get(document).is_some_and(is_whole)
+                    && self.document_contracts.get(document).is_some_and(is_whole)
+            })
+            .map(|(payment, _)| payment.clone())
+            .collect();
+        let check = self.pick(&checks)?.clone();
+        self.armed.insert(Mishap::VoidLost);
+        self.void_check(&check);
+        Some(())
+    }
+
+    /// Whether the void of a check does not reach Procore.
     pub(in crate::simulator::firm) fn lose_void(&mut self, payment: &str, document: &str) -> bool {
         let pair = (payment.to_owned(), document.to_owned());
         let Some(id) = self.mirrored.get(&pair).copied() else { return false };
