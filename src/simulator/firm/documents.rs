@@ -183,7 +183,9 @@ impl Firm {
         self.post_bill(&old, -1);
         self.post_bill(&correct, 1);
         let now = self.now;
-        self.acumatica.bills.insert(key, ErpBill { last_modified_at: now, ..correct });
+        // What is corrected stays posted where it was.
+        let post_period = old.post_period;
+        self.acumatica.bills.insert(key, ErpBill { last_modified_at: now, post_period, ..correct });
         true
     }
 

@@ -74,7 +74,7 @@ impl Default for FaultRates {
             owner_invoice_amount: 80,
             vendor_invoice_amount: 25,
             payment_lost: 30,
-            mishaps: 25,
+            mishaps: 12,
             healed: 600,
         }
     }

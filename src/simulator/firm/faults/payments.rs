@@ -8,7 +8,7 @@ use super::super::model::{Cents, ContractPayment, ProcoreId};
 use super::mishaps::{Mishap, Undo};
 
 /// How long the import stands still.
-const DEAD_DAYS: i64 = 22;
+const DEAD_DAYS: i64 = 29;
 
 impl Firm {
     /// P2: what comes back of a payment is another amount.
@@ -85,6 +85,7 @@ impl Firm {
         if let Some(requisition) = self.billed.get(document).copied() {
             self.spoil(requisition);
         }
+        self.spoil(contract);
         self.with_mishap_chances(|firm| {
             let note = format!("{payment} was voided; Procore still calls it paid");
             let first = firm.record(("P3", "payments"), (Some(id), Some(payment)), Some("status"), amount, note);
@@ -161,7 +162,7 @@ impl Firm {
 
     /// L2: from the middle of a month on the import of payments stands still; all of them follow when somebody restarts it.
     pub(super) fn stop_import(&mut self) -> Option<()> {
-        if !(9..=15).contains(&self.today().day()) || self.imports_again_at.is_some_and(|at| at > self.now) {
+        if !(6..=15).contains(&self.today().day()) || self.imports_again_at.is_some_and(|at| at > self.now) {
             return None;
         }
         let until = self.now + TimeDelta::days(DEAD_DAYS);
