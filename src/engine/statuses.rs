@@ -133,7 +133,8 @@ mod tests {
         assert_eq!(next(row("approved"), Some(&rework), at(5))["approved_at"], Cell::Moment(at(5)));
         assert_eq!(next(row("closed"), None, at(6))["approved_at_basis"].as_text(), Some("unknown"));
         // It was approved by the time it was last changed; a clock that runs ahead proves nothing.
-        let changed = |hour| row("approved").into_iter().chain([("updated_at".to_owned(), Cell::Moment(at(hour)))]).collect();
+        let changed =
+            |hour| row("approved").into_iter().chain([("updated_at".to_owned(), Cell::Moment(at(hour)))]).collect();
         assert_eq!(next(changed(4), None, at(6))["approved_at"], Cell::Moment(at(4)));
         assert_eq!(next(changed(9), Some(&pending), at(6))["approved_at"], Cell::Moment(at(6)));
     }

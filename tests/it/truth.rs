@@ -235,7 +235,9 @@ fn injected_are_there(
     expected: &BTreeMap<String, Expected>,
 ) {
     let injected = simulator.truth().into_iter().filter(|fault| fault.healed_at.is_none());
-    for fault in injected.filter(|fault| !["O2", "L2", "W1", "W2", "T1", "T2", "T3", "T4"].contains(&fault.check.as_str())) {
+    for fault in
+        injected.filter(|fault| !["O2", "L2", "W1", "W2", "T1", "T2", "T3", "T4"].contains(&fault.check.as_str()))
+    {
         let is_there = expected.get(&fault.check).is_some_and(|of_check| of_check.all.contains(&keys::key(&fault)));
         if !is_there {
             writeln!(differences, "{place} {}: injected and not standing: {fault:?}", fault.check).unwrap();
@@ -254,7 +256,8 @@ fn compare(differences: &mut String, place: &str, check: &str, found: &[Found], 
     let early = &(&expected.late & &seen) - &open;
     for (word, list) in [("missed", missed), ("late yet in flight", early), ("extra", &open - &expected.all)] {
         if !list.is_empty() {
-            writeln!(differences, "{place} {check} {word} ({} of {}): {list:?}", list.len(), expected.all.len()).unwrap();
+            writeln!(differences, "{place} {check} {word} ({} of {}): {list:?}", list.len(), expected.all.len())
+                .unwrap();
         }
     }
     for row in of_check().filter(|row| row.is_open && expected.all.contains(&row.key)) {

@@ -100,8 +100,9 @@ impl Firm {
 
     /// What waited for a vendor or a commitment goes, in order.
     fn unblock(&mut self, is_ready: impl Fn(ProcoreId, ProcoreId) -> bool) {
-        let (ready, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.blocked).into_iter().partition(|(vendor, contract, ..)| is_ready(*vendor, *contract));
+        let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked)
+            .into_iter()
+            .partition(|(vendor, contract, ..)| is_ready(*vendor, *contract));
         self.blocked = waiting;
         for (minutes, (.., export, fault)) in (1..).zip(ready) {
             self.schedule(self.now + TimeDelta::minutes(60 + 10 * minutes), Event::Export(export, Some(fault)));
@@ -455,7 +456,14 @@ impl Firm {
     }
 }
 
-pub(super) fn order_line(number: i32, project: &str, code: &str, group: &str, text: &str, amount: Cents) -> ErpCommitmentLine {
+pub(super) fn order_line(
+    number: i32,
+    project: &str,
+    code: &str,
+    group: &str,
+    text: &str,
+    amount: Cents,
+) -> ErpCommitmentLine {
     ErpCommitmentLine {
         line_nbr: number,
         project: project.to_owned(),

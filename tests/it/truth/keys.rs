@@ -131,7 +131,8 @@ fn component(field: &str) -> &str {
 fn place(budget_key: &str) -> String {
     let parts: Vec<&str> = budget_key.split('|').collect();
     let (group, code) = (parts[2], parts[3]);
-    let runs: Vec<&str> = code.split('-').filter(|run| !run.is_empty()).map(|run| run.trim_start_matches('0')).collect();
+    let runs: Vec<&str> =
+        code.split('-').filter(|run| !run.is_empty()).map(|run| run.trim_start_matches('0')).collect();
     let runs: Vec<&str> = runs.into_iter().map(|run| if run.is_empty() { "0" } else { run }).collect();
     let code = if runs.is_empty() { "(none)".to_owned() } else { runs.join("-") };
     format!("{code} {group}")

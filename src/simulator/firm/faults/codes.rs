@@ -93,8 +93,7 @@ impl Firm {
         let code = format!("20-{:03}", 90 + 10 * self.next_number("odd code of the ERP"));
         let title = "Warranty calls".to_owned();
         let now = self.now;
-        let record =
-            ErpCostCode { cost_code_id: code.clone(), description: title.clone(), last_modified_at: now };
+        let record = ErpCostCode { cost_code_id: code.clone(), description: title.clone(), last_modified_at: now };
         self.acumatica.cost_codes.insert(code.clone(), record);
         let amount = Cents(self.between(30_000, 700_000));
         let (date, batch) = (self.today(), self.reference("PM batch"));
@@ -162,8 +161,7 @@ impl Firm {
         if !self.spoil(&id) {
             return None;
         }
-        let others: Vec<&str> =
-            COST_TYPES.iter().filter(|row| row.0 != line.account_group).map(|row| row.3).collect();
+        let others: Vec<&str> = COST_TYPES.iter().filter(|row| row.0 != line.account_group).map(|row| row.3).collect();
         let account = (*self.pick(&others)?).to_owned();
         let batch = format!("PM|{}", line.batch_nbr?);
         let right = account_of(&line.account_group).to_owned();
@@ -209,7 +207,13 @@ impl Firm {
                 description,
             });
             let ids = (Some(job.project_id), Some(key.as_str()));
-            self.record(("B1", "budget_lines"), ids, Some("revised_amount"), Some(amount), "a transfer never reached the ERP");
+            self.record(
+                ("B1", "budget_lines"),
+                ids,
+                Some("revised_amount"),
+                Some(amount),
+                "a transfer never reached the ERP",
+            );
             rows.push((key, amount));
         }
         let change = BudgetChange {
@@ -240,8 +244,12 @@ impl Firm {
     pub(super) fn add_budget_row(&mut self) -> Option<()> {
         let job = self.any_job()?;
         let like = job.cells.iter().find(|cell| cell.cost_type == "O")?.clone();
-        let bare: Vec<Cell> =
-            job.cells.iter().filter(|cell| cell.cost_type == "S" && !cell.title.starts_with("Permits")).cloned().collect();
+        let bare: Vec<Cell> = job
+            .cells
+            .iter()
+            .filter(|cell| cell.cost_type == "S" && !cell.title.starts_with("Permits"))
+            .cloned()
+            .collect();
         let on = self.pick(&bare)?.clone();
         let key = budget_key(&job.number, "O", on.cost_code);
         if !self.spoil(&key) {

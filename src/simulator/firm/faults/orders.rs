@@ -5,8 +5,7 @@ use super::super::billing::RETAINAGE;
 use super::super::connector::{order_line, total};
 use super::super::jobs::TASK;
 use super::super::model::{
-    Cents, ChangeOrder, Commitment, CommitmentKind, ErpChangeOrder, ErpChangeOrderCommitment,
-    ErpCommitment, ProcoreId,
+    Cents, ChangeOrder, Commitment, CommitmentKind, ErpChangeOrder, ErpChangeOrderCommitment, ErpCommitment, ProcoreId,
 };
 use super::super::names::ACCOUNTS;
 use super::mishaps::{Mishap, Undo};

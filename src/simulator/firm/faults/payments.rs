@@ -167,7 +167,13 @@ impl Firm {
         }
         let until = self.now + TimeDelta::days(DEAD_DAYS);
         self.imports_again_at = Some(until);
-        let fault = self.record(("L2", "payments"), (None, None), None, Some(Cents::ZERO), "the import of payments stands still");
+        let fault = self.record(
+            ("L2", "payments"),
+            (None, None),
+            None,
+            Some(Cents::ZERO),
+            "the import of payments stands still",
+        );
         if let Some(fault) = self.faults.get_mut(fault) {
             fault.healed_at = Some(until);
         }

@@ -59,7 +59,11 @@ fn a_firm_where_things_go_wrong_keeps_its_books() {
         .map(|fault| (fault.field, fault.amount.unwrap_or_default()))
         .collect();
     let gap = |control: &str| gaps.get(&Some(control.to_owned())).copied().unwrap_or_default();
-    let signed = |bill: &super::super::model::ErpBill| if bill.doc_type == "Debit Adj." { -bill.balance } else { bill.balance };
+    let signed =
+        |bill: &super::super::model::ErpBill| if bill.doc_type == "Debit Adj." { -bill.balance } else { bill.balance };
     assert_eq!(bills().map(signed).sum::<Cents>() - balance("20000"), gap("ap"));
-    assert_eq!(bills().map(|bill| bill.retainage_unreleased).sum::<Cents>() - balance("20100"), gap("retainage_payable"));
+    assert_eq!(
+        bills().map(|bill| bill.retainage_unreleased).sum::<Cents>() - balance("20100"),
+        gap("retainage_payable")
+    );
 }

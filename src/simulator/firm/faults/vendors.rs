@@ -31,7 +31,8 @@ impl Firm {
         self.acumatica.vendors.insert(key.clone(), vendor);
         let amount = Cents(self.between(40_000, 600_000));
         let bill = self.enter_own_bill(&key, &job.number, (cell.cost_code, cell.cost_type), amount);
-        let first = self.record(("V2", "vendors"), (None, Some(&key)), None, None, format!("{name} bills {}", job.number));
+        let first =
+            self.record(("V2", "vendors"), (None, Some(&key)), None, None, format!("{name} bills {}", job.number));
         let note = format!("follows from V2 {key}: Procore does not know the vendor");
         self.record(("V5", "vendor_invoices"), (None, Some(&bill)), None, Some(amount), note);
         self.may_undo(first, Undo::TakeOverVendor(key), (20, 70));

@@ -104,7 +104,9 @@ impl Firm {
     /// The Procore ids of a check's faults that stand.
     fn open_of(&self, check: &str) -> BTreeSet<String> {
         let open = self.faults.iter().filter(|fault| {
-            fault.check == check && fault.opened_at <= self.now && fault.healed_at.is_none_or(|healed| healed > self.now)
+            fault.check == check
+                && fault.opened_at <= self.now
+                && fault.healed_at.is_none_or(|healed| healed > self.now)
         });
         open.filter_map(|fault| fault.pm_id.clone()).collect()
     }
@@ -379,16 +381,18 @@ impl Firm {
     fn dead_imports(&self, settlements: &[Settlement]) -> Vec<Fault> {
         let is_young = |moment: DateTime<Utc>| moment >= self.now - TimeDelta::days(14);
         let is_late = |moment: DateTime<Utc>| moment < self.now - TimeDelta::hours(36);
-        let behind: BTreeSet<ProcoreId> = settlements
-            .iter()
-            .filter(|one| one.in_erp - one.in_procore > CENT)
-            .map(|one| one.requisition)
-            .collect();
+        let behind: BTreeSet<ProcoreId> =
+            settlements.iter().filter(|one| one.in_erp - one.in_procore > CENT).map(|one| one.requisition).collect();
         let mut paid: Vec<(bool, bool)> = Vec::new();
-        for check in self.acumatica.checks.values().filter(|check| check.doc_type == "Check" && check.status != "Voided") {
+        for check in
+            self.acumatica.checks.values().filter(|check| check.doc_type == "Check" && check.status != "Voided")
+        {
             let documents = check.history.iter().map(|line| format!("{}|{}", line.doc_type, line.reference_nbr));
-            let requisitions: Vec<ProcoreId> =
-                documents.filter_map(|key| self.billed.get(&key)).copied().filter(|id| self.procore.requisitions.contains_key(id)).collect();
+            let requisitions: Vec<ProcoreId> = documents
+                .filter_map(|key| self.billed.get(&key))
+                .copied()
+                .filter(|id| self.procore.requisitions.contains_key(id))
+                .collect();
             let moment = end_of_day(check.application_date);
             if !requisitions.is_empty() && is_young(moment) {
                 paid.push((is_late(moment), requisitions.iter().all(|id| !behind.contains(id))));

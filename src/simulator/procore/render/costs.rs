@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{currency, merged, moment, money};
-use crate::simulator::firm::model::{Commitment, 
-    BudgetAdjustment, BudgetChange, Cents, DirectCost, DirectCostLine, ProcoreDatabase, ProcoreId,
+use crate::simulator::firm::model::{
+    BudgetAdjustment, BudgetChange, Cents, Commitment, DirectCost, DirectCostLine, ProcoreDatabase, ProcoreId,
 };
 
 /// From a document's id to that of its request, beyond every other id.
