@@ -13,7 +13,7 @@ use super::{Export, Heal};
 
 impl Firm {
     /// I1: an approved application that nobody sends.
-    pub(in crate::simulator::firm) fn lose_application(&mut self, application: &PaymentApplication) -> bool {
+    pub(in crate::firm) fn lose_application(&mut self, application: &PaymentApplication) -> bool {
         if !self.is_befallen(Mishap::ApplicationLost) {
             return false;
         }
@@ -30,7 +30,7 @@ impl Firm {
 
     /// I2: a requisition that fails on its way (S1), waits for the approver (S2), or whose bill is deleted before it is
     /// released, after Procore was told its number (R1).
-    pub(in crate::simulator::firm) fn lose_requisition(&mut self, requisition: &Requisition) -> bool {
+    pub(in crate::firm) fn lose_requisition(&mut self, requisition: &Requisition) -> bool {
         let kinds = [Mishap::RequisitionFailed, Mishap::RequisitionWaiting, Mishap::BillDeleted];
         let Some(kind) = kinds.into_iter().find(|kind| self.is_befallen(*kind)) else { return false };
         let id = requisition.id;
@@ -78,7 +78,7 @@ impl Firm {
     }
 
     /// I6: the clerk codes a line to another code of the project. Says whether he did.
-    pub(in crate::simulator::firm) fn miscode_bill(&mut self, bill: &mut ErpBill, requisition: &Requisition) -> bool {
+    pub(in crate::firm) fn miscode_bill(&mut self, bill: &mut ErpBill, requisition: &Requisition) -> bool {
         let is_good = |line: &ErpBillLine| line.amount > Cents(10_000);
         if !bill.details.iter().any(is_good) || !self.is_befallen(Mishap::BillMiscoded) {
             return false;
@@ -108,7 +108,7 @@ impl Firm {
     }
 
     /// I5: the bill goes to the month after the one that it bills.
-    pub(in crate::simulator::firm) fn post_late(&mut self, key: &str, requisition: ProcoreId) {
+    pub(in crate::firm) fn post_late(&mut self, key: &str, requisition: ProcoreId) {
         if !self.is_whole(requisition) || !self.is_befallen(Mishap::BillLate) {
             return;
         }
@@ -136,7 +136,7 @@ impl Firm {
 
     /// R2: the subcontractor uses one number on two papers, and the connector keeps no id: which of the bills is the
     /// requisition's, nobody can tell until somebody stores it.
-    pub(in crate::simulator::firm) fn bill_alike(&mut self, requisition: &Requisition, key: &str) -> bool {
+    pub(in crate::firm) fn bill_alike(&mut self, requisition: &Requisition, key: &str) -> bool {
         let Some(bill) = self.acumatica.bills.get(key).cloned() else { return false };
         if bill.amount <= Cents(50_000) || !self.is_whole(requisition.id) || !self.is_befallen(Mishap::BillsAlike) {
             return false;

@@ -13,7 +13,7 @@ use super::Heal;
 
 /// A kind of mishap; the check that should find it stands behind each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::simulator::firm) enum Mishap {
+pub(in crate::firm) enum Mishap {
     /// V2: a bill from a vendor that only accounting knows.
     ErpVendorUnknown,
     /// V4: accounting enters a vendor again.
@@ -154,7 +154,7 @@ const TRIES: u32 = 5;
 
 impl Firm {
     /// Draws, for each month, the kinds that it brings.
-    pub(in crate::simulator::firm) fn plan_mishaps(&mut self) {
+    pub(in crate::firm) fn plan_mishaps(&mut self) {
         let rate = self.options.faults.mishaps;
         if rate == 0 {
             return;
@@ -167,7 +167,7 @@ impl Firm {
     }
 
     /// A month's mishaps.
-    pub(in crate::simulator::firm) fn draw_mishaps(&mut self) {
+    pub(in crate::firm) fn draw_mishaps(&mut self) {
         let rate = self.options.faults.mishaps;
         self.with_mishap_chances(|firm| {
             for kind in ALL {
@@ -180,7 +180,7 @@ impl Firm {
     }
 
     /// Lets one happen; one that finds nothing to befall is tried again some days later.
-    pub(in crate::simulator::firm) fn mishap(&mut self, kind: Mishap, tries: u32) {
+    pub(in crate::firm) fn mishap(&mut self, kind: Mishap, tries: u32) {
         self.with_mishap_chances(|firm| {
             if firm.befall(kind).is_none() && tries > 0 {
                 let at = firm.days_on(4, 9);
@@ -227,12 +227,12 @@ impl Firm {
     }
 
     /// Whether an armed mishap befalls what happens just now; it is used up by that.
-    pub(in crate::simulator::firm) fn is_befallen(&mut self, kind: Mishap) -> bool {
+    pub(in crate::firm) fn is_befallen(&mut self, kind: Mishap) -> bool {
         self.options.faults.mishaps > 0 && self.armed.remove(&kind)
     }
 
     /// Does something with the chances of mishaps, so that the rest of the firm's chances stay what they are.
-    pub(in crate::simulator::firm) fn with_mishap_chances<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+    pub(in crate::firm) fn with_mishap_chances<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
         if self.draws_mishaps {
             return act(self);
         }
@@ -245,27 +245,27 @@ impl Firm {
     }
 
     /// Marks a record as spoiled, by anything that names it; says whether it was whole.
-    pub(in crate::simulator::firm) fn spoil(&mut self, record: impl ToString) -> bool {
+    pub(in crate::firm) fn spoil(&mut self, record: impl ToString) -> bool {
         self.spoiled.insert(record.to_string())
     }
 
-    pub(in crate::simulator::firm) fn is_whole(&self, record: impl ToString) -> bool {
+    pub(in crate::firm) fn is_whole(&self, record: impl ToString) -> bool {
         !self.spoiled.contains(&record.to_string())
     }
 
     /// The firm's own projects that have begun; what others stand beside them is left alone.
-    pub(in crate::simulator::firm) fn own_jobs(&self) -> Vec<Job> {
+    pub(in crate::firm) fn own_jobs(&self) -> Vec<Job> {
         let count = usize::try_from(self.options.projects).unwrap_or(usize::MAX);
         self.jobs.iter().take(count).filter(|job| job.project_id != 0).cloned().collect()
     }
 
-    pub(in crate::simulator::firm) fn any_job(&mut self) -> Option<Job> {
+    pub(in crate::firm) fn any_job(&mut self) -> Option<Job> {
         let jobs = self.own_jobs();
         self.pick(&jobs).cloned()
     }
 
     /// Commitments that both systems have and nobody has spoiled.
-    pub(in crate::simulator::firm) fn sent_commitments(&self) -> Vec<ProcoreId> {
+    pub(in crate::firm) fn sent_commitments(&self) -> Vec<ProcoreId> {
         let ids = self.own_jobs().into_iter().flat_map(|job| job.commitments);
         let is_sent = |id: &ProcoreId| {
             let record = self.procore.commitments.get(id);
@@ -277,7 +277,7 @@ impl Firm {
     }
 
     /// Records a fault of a mishap with its amount.
-    pub(in crate::simulator::firm) fn record(
+    pub(in crate::firm) fn record(
         &mut self,
         (check, entity): (&str, &str),
         (pm_id, erp_id): (Option<ProcoreId>, Option<&str>),
@@ -291,32 +291,32 @@ impl Firm {
     }
 
     /// Puts a mishap right between `least` and `most` days on, if anybody does; all faults from `first` on are its.
-    pub(in crate::simulator::firm) fn may_undo(&mut self, first: usize, undo: Undo, (least, most): (i64, i64)) {
+    pub(in crate::firm) fn may_undo(&mut self, first: usize, undo: Undo, (least, most): (i64, i64)) {
         self.heal_together(first);
         self.may_heal(first, Heal::Undo(undo), least, most);
     }
 
     /// All faults from `first` on are one: what puts the first right does so for the others.
-    pub(in crate::simulator::firm) fn heal_together(&mut self, first: usize) {
+    pub(in crate::firm) fn heal_together(&mut self, first: usize) {
         self.companions.insert(first, self.faults.len() - first);
     }
 
     /// Dates the faults from `first` on back to when something became due.
-    pub(in crate::simulator::firm) fn backdate_from(&mut self, first: usize, at: DateTime<Utc>) {
+    pub(in crate::firm) fn backdate_from(&mut self, first: usize, at: DateTime<Utc>) {
         for fault in first..self.faults.len() {
             self.backdate(fault, at);
         }
     }
 
     /// A day some days ago, as accounting dates it.
-    pub(in crate::simulator::firm) fn days_ago(&self, days: u64) -> chrono::NaiveDate {
+    pub(in crate::firm) fn days_ago(&self, days: u64) -> chrono::NaiveDate {
         self.today() - Days::new(days)
     }
 }
 
 /// How a mishap is put right.
 #[derive(Clone, Debug)]
-pub(in crate::simulator::firm) enum Undo {
+pub(in crate::firm) enum Undo {
     /// Procore gets the ERP's vendor.
     TakeOverVendor(String),
     /// The repeated vendor is made inactive.

@@ -13,7 +13,7 @@ use super::{Export, Heal};
 
 impl Firm {
     /// O3: what accounting keys of a change order, which may be another amount.
-    pub(in crate::simulator::firm) fn as_keyed(&mut self, order: &ChangeOrder, reference: &str) -> ChangeOrder {
+    pub(in crate::firm) fn as_keyed(&mut self, order: &ChangeOrder, reference: &str) -> ChangeOrder {
         let mut keyed = order.clone();
         if order.grand_total.is_zero() || !self.is_befallen(Mishap::ChangeMiskeyed) {
             return keyed;
@@ -34,7 +34,7 @@ impl Firm {
     }
 
     /// O5: a change order that accounting enters and does not release. It has moved neither order nor budget.
-    pub(in crate::simulator::firm) fn hold_change(&mut self, order: &ChangeOrder, record: &mut ErpChangeOrder) {
+    pub(in crate::firm) fn hold_change(&mut self, order: &ChangeOrder, record: &mut ErpChangeOrder) {
         if !self.is_whole(order.id) || !self.is_befallen(Mishap::ChangeHeld) {
             return;
         }
@@ -207,14 +207,14 @@ impl Firm {
     }
 
     /// The natural key of the ERP's order of a commitment.
-    pub(in crate::simulator::firm) fn order_key(&self, contract: ProcoreId) -> Option<String> {
+    pub(in crate::firm) fn order_key(&self, contract: ProcoreId) -> Option<String> {
         let link = self.erp_orders.get(&contract)?;
         let is_subcontract = link.order_type == "Subcontract";
         Some(if is_subcontract { link.order_nbr.clone() } else { format!("Normal|{}", link.order_nbr) })
     }
 
     /// M1: an approved commitment that nobody sends. What hangs on it waits with it.
-    pub(in crate::simulator::firm) fn lose_commitment(&mut self, record: &Commitment) -> bool {
+    pub(in crate::firm) fn lose_commitment(&mut self, record: &Commitment) -> bool {
         if !self.is_befallen(Mishap::CommitmentLost) {
             return false;
         }
@@ -230,7 +230,7 @@ impl Firm {
     }
 
     /// M2 and M4: an order that is keyed with another amount, or entered on hold.
-    pub(in crate::simulator::firm) fn spoil_order(&mut self, record: &Commitment, order: &mut ErpCommitment) {
+    pub(in crate::firm) fn spoil_order(&mut self, record: &Commitment, order: &mut ErpCommitment) {
         let is_miskeyed = self.is_befallen(Mishap::CommitmentMiskeyed);
         let is_held = !is_miskeyed && self.is_befallen(Mishap::CommitmentHeld);
         if !is_miskeyed && !is_held {
@@ -386,7 +386,7 @@ fn add_to_first_line(order: &mut ErpCommitment, more: Cents) {
 }
 
 /// The number of the next line of an order.
-pub(in crate::simulator::firm) fn next_line(order: &ErpCommitment) -> i32 {
+pub(in crate::firm) fn next_line(order: &ErpCommitment) -> i32 {
     order.details.iter().map(|line| line.line_nbr).max().unwrap_or_default() + 1
 }
 

@@ -12,7 +12,7 @@ const DEAD_DAYS: i64 = 29;
 
 impl Firm {
     /// P2: what comes back of a payment is another amount.
-    pub(in crate::simulator::firm) fn miskey_payment(&mut self, payment: &str, document: &str, amount: Cents) {
+    pub(in crate::firm) fn miskey_payment(&mut self, payment: &str, document: &str, amount: Cents) {
         let Some(requisition) = self.billed.get(document).copied() else { return };
         if amount < Cents(50_000) || !self.is_whole(requisition) || !self.is_befallen(Mishap::PaymentMiskeyed) {
             return;
@@ -27,11 +27,11 @@ impl Firm {
     }
 
     /// The amount as Procore takes it over; tells the fault once it stands there.
-    pub(in crate::simulator::firm) fn amount_as_mirrored(&mut self, pair: &(String, String), amount: Cents) -> Cents {
+    pub(in crate::firm) fn amount_as_mirrored(&mut self, pair: &(String, String), amount: Cents) -> Cents {
         self.miskeyed.get(pair).map_or(amount, |by| amount + *by)
     }
 
-    pub(in crate::simulator::firm) fn note_miskeyed(&mut self, pair: &(String, String), id: ProcoreId) {
+    pub(in crate::firm) fn note_miskeyed(&mut self, pair: &(String, String), id: ProcoreId) {
         let Some(by) = self.miskeyed.remove(pair) else { return };
         let requisition = self.billed.get(&pair.1).copied();
         self.with_mishap_chances(|firm| {
@@ -73,7 +73,7 @@ impl Firm {
     }
 
     /// Whether the void of a check does not reach Procore.
-    pub(in crate::simulator::firm) fn lose_void(&mut self, payment: &str, document: &str) -> bool {
+    pub(in crate::firm) fn lose_void(&mut self, payment: &str, document: &str) -> bool {
         let pair = (payment.to_owned(), document.to_owned());
         let Some(id) = self.mirrored.get(&pair).copied() else { return false };
         let Some(contract) = self.document_contracts.get(document).copied() else { return false };
@@ -181,7 +181,7 @@ impl Firm {
     }
 
     /// Puts off what the import would do now, while it stands still.
-    pub(in crate::simulator::firm) fn is_put_off(&mut self, event: Event) -> bool {
+    pub(in crate::firm) fn is_put_off(&mut self, event: Event) -> bool {
         let Some(again) = self.imports_again_at.filter(|at| *at > self.now) else { return false };
         self.schedule(again + TimeDelta::hours(1), event);
         true

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::{Fault, Firm};
-use crate::simulator::firm::billing::gross;
-use crate::simulator::firm::books::period;
-use crate::simulator::firm::jobs::budget_key;
-use crate::simulator::firm::model::{Cents, Commitment, ErpCommitment, ProcoreId};
+use crate::firm::billing::gross;
+use crate::firm::books::period;
+use crate::firm::jobs::budget_key;
+use crate::firm::model::{Cents, Commitment, ErpCommitment, ProcoreId};
 
 /// Checks that are compared figure by figure, or follow from others; single faults of theirs are in the truth as well.
 const COMPARED: [&str; 9] = ["B3", "M2", "M5", "P1", "P2", "P3", "P4", "I5", "L2"];
