@@ -152,7 +152,7 @@ impl Firm {
             (line.unit_cost, line.extended_cost, line.retainage_amount) = (line.amount, line.amount, Cents::ZERO);
         }
         (copy.created_at, copy.last_modified_at) = (now, now);
-        copy.description = "Extras".to_owned();
+        "Extras".clone_into(&mut copy.description);
         copy.total();
         let amount = copy.amount;
         self.release_bill(copy);
@@ -303,7 +303,7 @@ impl Firm {
         let mut invoice = self.invoice_record(&reference, &job.customer, &job.number, self.today(), vec![line]);
         invoice.apply_retainage = false;
         invoice.default_retainage_pct = Rate(0);
-        invoice.description = "Extra work".to_owned();
+        "Extra work".clone_into(&mut invoice.description);
         self.release_invoice(invoice);
         let key = format!("Invoice|{reference}");
         let at = self.days_on(25, 45);
@@ -319,16 +319,16 @@ impl Firm {
         let contract = *self.pick(&sent)?;
         let link = self.erp_orders.get(&contract)?.clone();
         let commitment = self.procore.commitments.get(&contract)?;
-        let (vendor, line) = (commitment.vendor_id?, commitment.lines.first()?.clone());
+        let (vendor, on) = (commitment.vendor_id?, commitment.lines.first()?.clone());
         let vendor = self.erp_vendors.get(&vendor)?.clone();
         let project = self.project_number(commitment.project_id);
         let amount = Cents(self.between(40_000, 400_000));
         let detail = ErpBillLine {
             line_nbr: 1,
-            account: super::super::books::account_of(line.cost_type).to_owned(),
+            account: super::super::books::account_of(on.cost_type).to_owned(),
             project,
             project_task: Some(super::super::jobs::TASK.to_owned()),
-            cost_code: Some(line.cost_code),
+            cost_code: Some(on.cost_code),
             transaction_description: "Extras".to_owned(),
             qty: 1,
             unit_cost: amount,
@@ -338,14 +338,14 @@ impl Firm {
             retainage_amount: Cents::ZERO,
             po_order_type: Some(link.order_type),
             po_order_nbr: Some(link.order_nbr),
-            po_line: link.lines.get(&line.id).copied(),
+            po_line: link.lines.get(&on.id).copied(),
         };
         let reference = self.reference("payable");
         let mut bill = self.bill_record(&reference, &vendor, self.today(), vec![detail]);
         bill.vendor_ref = Some(format!("EX-{}", 300 + self.next_number("stray bill")));
         bill.apply_retainage = false;
         bill.default_retainage_pct = Rate(0);
-        bill.description = "Extras".to_owned();
+        "Extras".clone_into(&mut bill.description);
         self.release_bill(bill);
         let key = format!("Bill|{reference}");
         let at = self.days_on(25, 45);

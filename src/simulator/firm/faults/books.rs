@@ -10,7 +10,7 @@ use super::mishaps::{Mishap, Undo};
 
 impl Firm {
     /// T1 to T3: a journal entry on a control account, past the documents that it controls.
-    pub(super) fn journal_past(&mut self, kind: Mishap) -> Option<()> {
+    pub(super) fn journal_past(&mut self, kind: Mishap) {
         let is_payable = self.chance(500);
         let (check, entity, control, account) = match kind {
             Mishap::PayablesJournal => ("T1", "vendor_invoices", "ap", PAYABLE),
@@ -25,7 +25,6 @@ impl Firm {
         let note = format!("{batch} is on {account} and belongs to no document");
         let first = self.record((check, entity), (None, Some(&batch)), Some(control), Some(gap), note);
         self.may_undo(first, Undo::ReverseJournal(batch), (20, 80));
-        Some(())
     }
 
     /// T4: cost that somebody journals to a project, and that the project ledger never sees.

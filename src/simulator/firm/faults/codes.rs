@@ -52,7 +52,7 @@ impl Firm {
 
     fn add_procore_row(&mut self, job: &Job, code_id: ProcoreId, code: &str, like: &Cell, amount: Cents) -> ProcoreId {
         let now = self.now;
-        let line = BudgetLine {
+        let row = BudgetLine {
             id: self.procore_id(),
             project_id: job.project_id,
             wbs_code_id: self.procore_id(),
@@ -69,8 +69,8 @@ impl Firm {
             created_at: now,
             updated_at: now,
         };
-        let id = line.id;
-        self.procore.budget_lines.insert(id, line);
+        let id = row.id;
+        self.procore.budget_lines.insert(id, row);
         id
     }
 
@@ -184,7 +184,7 @@ impl Firm {
     /// B1: a transfer within the budget fails on its way to the ERP.
     pub(super) fn move_budget_in_procore(&mut self) -> Option<()> {
         let job = self.any_job()?;
-        let is_whole = |cell: &&Cell| self.is_whole(budget_key(&job.number, cell.cost_type, cell.cost_code));
+        let is_whole = |cell: &&Cell| self.is_whole(&budget_key(&job.number, cell.cost_type, cell.cost_code));
         let mut cells: Vec<Cell> = job.cells.iter().filter(is_whole).cloned().collect();
         let from = self.pick(&cells)?.clone();
         cells.retain(|cell| cell.wbs_code_id != from.wbs_code_id);

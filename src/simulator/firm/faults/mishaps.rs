@@ -215,7 +215,10 @@ impl Firm {
             Mishap::PaymentInProcoreAlone => self.type_in_payment(),
             Mishap::VoidLost => self.void_unnoticed(),
             Mishap::ImportDead => self.stop_import(),
-            Mishap::PayablesJournal | Mishap::ReceivablesJournal | Mishap::RetainageJournal => self.journal_past(kind),
+            Mishap::PayablesJournal | Mishap::ReceivablesJournal | Mishap::RetainageJournal => {
+                self.journal_past(kind);
+                Some(())
+            }
             Mishap::CostJournal => self.journal_job_cost(),
             Mishap::ProjectRenamed => self.rename_project(),
             Mishap::ProjectInErpAlone => self.set_up_erp_project(),
@@ -245,11 +248,11 @@ impl Firm {
     }
 
     /// Marks a record as spoiled, by anything that names it; says whether it was whole.
-    pub(in crate::firm) fn spoil(&mut self, record: impl ToString) -> bool {
+    pub(in crate::firm) fn spoil(&mut self, record: impl ToString + Copy) -> bool {
         self.spoiled.insert(record.to_string())
     }
 
-    pub(in crate::firm) fn is_whole(&self, record: impl ToString) -> bool {
+    pub(in crate::firm) fn is_whole(&self, record: impl ToString + Copy) -> bool {
         !self.spoiled.contains(&record.to_string())
     }
 

@@ -158,14 +158,14 @@ impl Firm {
         let contract = *self.pick(&sent)?;
         let link = self.erp_orders.get(&contract)?.clone();
         let order = self.order_of(contract)?.clone();
-        let line = order.details.first()?.clone();
+        let on = order.details.first()?.clone();
         let amount = Cents(self.between(30_000, 900_000));
         let reference = self.reference("change order");
         let today = self.today();
         let mut record = ErpChangeOrder {
             ref_nbr: reference.clone(),
             class: "COMMITMENT",
-            project_id: line.project.clone(),
+            project_id: on.project,
             customer: None,
             status: "Closed",
             hold: false,
@@ -187,8 +187,8 @@ impl Firm {
                 po_line_nbr: 0,
                 vendor: order.vendor_id,
                 project_task_id: TASK.to_owned(),
-                cost_code: line.cost_code,
-                account: line.account,
+                cost_code: on.cost_code,
+                account: on.account,
                 description: "Extra work".to_owned(),
                 amount,
                 status: "New Line",

@@ -42,14 +42,14 @@ impl Firm {
     /// A bill of accounting's own on a project, released and paid as any other.
     fn enter_own_bill(&mut self, vendor: &str, project: &str, code: (&str, &str), amount: Cents) -> String {
         let mut line = overhead_line(account_of(code.1), amount);
-        line.project = project.to_owned();
+        project.clone_into(&mut line.project);
         line.project_task = Some(TASK.to_owned());
         line.cost_code = Some(code.0.to_owned());
-        line.transaction_description = "Site services".to_owned();
+        "Site services".clone_into(&mut line.transaction_description);
         let reference = self.reference("payable");
         let mut bill = self.bill_record(&reference, vendor, self.today(), vec![line]);
         bill.vendor_ref = Some(format!("SS-{}", 700 + self.next_number("stray bill")));
-        bill.description = "Site services".to_owned();
+        "Site services".clone_into(&mut bill.description);
         bill.apply_retainage = false;
         bill.default_retainage_pct = super::super::model::Rate(0);
         self.release_bill(bill);

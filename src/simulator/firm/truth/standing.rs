@@ -241,7 +241,11 @@ impl Firm {
             .collect();
         for header in self.acumatica.project_transactions.values() {
             let bill = header.original_doc_nbr.as_ref().map(|nbr| format!("Bill|{nbr}"));
-            let Some(name) = self.cost_item(bill.as_ref()) else { continue };
+            let name = bill.as_ref().map(|bill| self.cost_item(bill));
+            if name == Some(None) {
+                continue;
+            }
+            let name = name.flatten();
             for line in header.details.iter().filter(|line| line.released && line.account_group != "REV") {
                 let Some(project) = projects.get(&line.project) else { continue };
                 let name = name.clone().unwrap_or_else(|| format!("line {}", line.transaction_id));
@@ -267,15 +271,13 @@ impl Firm {
         found
     }
 
-    /// What a bill's cost is compared with: its requisition, or nothing. `None` for bills outside commitments, `Some(None)` for
-    /// cost that has no bill.
-    fn cost_item(&self, bill: Option<&String>) -> Option<Option<String>> {
-        let Some(bill) = bill else { return Some(None) };
+    /// What a bill's cost is compared with: its requisition, or nothing. `None` for bills outside commitments.
+    fn cost_item(&self, bill: &String) -> Option<String> {
         if let Some(requisition) = self.billed.get(bill) {
-            return Some(Some(format!("requisition {requisition}")));
+            return Some(format!("requisition {requisition}"));
         }
         let is_committed = self.acumatica.bills.get(bill)?.details.iter().any(|line| line.po_order_nbr.is_some());
-        is_committed.then(|| Some(bill.clone()))
+        is_committed.then(|| bill.clone())
     }
 
     /// I5: documents that are posted in another period than the one that they bill.
