@@ -114,7 +114,7 @@ async fn compare_firm(seed: u64) -> (BTreeSet<String>, String) {
         injected_are_there(&mut differences, &place, &simulator, &expected);
     }
     if !differences.is_empty() {
-        writeln!(differences, "seed {seed}: see {:?}", folder.keep()).unwrap();
+        writeln!(differences, "seed {seed}: see {}", folder.keep().display()).unwrap();
     }
     (shown, differences)
 }
@@ -131,7 +131,7 @@ fn expected(
     let standing = firm.standing();
     let moves = standing.iter().filter(|fault| fault.check.starts_with('W'));
     // A difference at the first look is nobody's violation: it moved before we looked.
-    let moves = moves.filter(|fault| fault.opened_at > looks[0]).cloned();
+    let moves = moves.filter(|fault| looks.first().is_some_and(|first| fault.opened_at > *first)).cloned();
     let undone = firm.truth().into_iter().filter_map(|fault| undone(fault, looks));
     let faults = standing.iter().filter(|fault| !fault.check.starts_with('W') && fault.check != "O2").cloned();
     for fault in faults.chain(moves).chain(undone) {
@@ -186,7 +186,7 @@ fn is_datable(firm: &Firm, fault: &Fault, looks: &[DateTime<Utc>]) -> bool {
     if !["M1", "M2", "M4", "M6", "I1", "I2"].contains(&fault.check.as_str()) {
         return true;
     }
-    let (now, before) = (looks[looks.len() - 1], looks.len().checked_sub(2).map(|index| looks[index]));
+    let (now, before) = (*looks.last().unwrap(), looks.iter().rev().nth(1).copied());
     let id: ProcoreId = fault.pm_id.as_deref().and_then(|id| id.parse().ok()).unwrap_or_default();
     let changed = [
         firm.procore.commitments.get(&id).map(|one| one.updated_at),
@@ -217,7 +217,7 @@ fn no_requisition_crossed(firm: &Firm, now: DateTime<Utc>, approved: &mut BTreeS
 /// A change on the wrong side that was seen, and then set back: told once, at the first look after it.
 fn undone(fault: Fault, looks: &[DateTime<Utc>]) -> Option<Fault> {
     let [.., before, now] = looks else { return None };
-    let is_seen = fault.opened_at > looks[0] && fault.opened_at <= *before;
+    let is_seen = looks.first().is_some_and(|first| fault.opened_at > *first) && fault.opened_at <= *before;
     let healed = fault.healed_at.filter(|healed| healed > before && healed <= now)?;
     (fault.check == "W1" && is_seen).then(|| Fault {
         check: "W3".to_owned(),

@@ -87,7 +87,6 @@ pub(super) fn key(fault: &Fault) -> String {
     match fault.check.as_str() {
         "V2" | "C4" | "C5" | "O4" | "M6" | "I10" | "I11" => erp_id.to_owned(),
         "C2" => erp_id.replace('|', ":"),
-        "V3" | "C3" | "K1" => format!("{pm_id}:{erp_id}:{field}"),
         "V4" | "M5" => format!("{side}:{id}"),
         "V5" => format!("{side}:{document}:{id}"),
         "I3" | "I4" => format!("{pm_id}:{}", field.trim_end_matches("_amount")),
@@ -101,7 +100,7 @@ pub(super) fn key(fault: &Fault) -> String {
         "S1" | "S2" => format!("{}:{pm_id}", fault.entity),
         "L2" => format!("{}:{}", fault.entity, if fault.entity == "payments" { "erp_to_pm" } else { "pm_to_erp" }),
         "J1" if fault.pm_id.is_none() => format!("erp:{erp_id}"),
-        "J1" => format!("{pm_id}:{erp_id}:{field}"),
+        "V3" | "C3" | "K1" | "J1" => format!("{pm_id}:{erp_id}:{field}"),
         "T1" | "T2" | "T3" | "T4" => field.to_owned(),
         "W1" | "W2" | "W3" => format!("{}:{pm_id}:{erp_id}:{field}", fault.entity),
         _ => pm_id.to_owned(),
@@ -129,8 +128,8 @@ fn component(field: &str) -> &str {
 
 /// `26-101|0000|S|02-100|<N/A>` is `2-100 S`: zeros in front say nothing.
 fn place(budget_key: &str) -> String {
-    let parts: Vec<&str> = budget_key.split('|').collect();
-    let (group, code) = (parts[2], parts[3]);
+    let mut parts = budget_key.split('|').skip(2);
+    let (group, code) = (parts.next().unwrap(), parts.next().unwrap());
     let runs: Vec<&str> =
         code.split('-').filter(|run| !run.is_empty()).map(|run| run.trim_start_matches('0')).collect();
     let runs: Vec<&str> = runs.into_iter().map(|run| if run.is_empty() { "0" } else { run }).collect();
