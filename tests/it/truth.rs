@@ -309,7 +309,8 @@ async fn found(folder: &Path) -> Vec<Found> {
             key = format!("{key} {verdict}");
         }
         if check == "W3" {
-            key = key.rsplit_once(':')?.0.to_owned();
+            // The commit that first shows it stands last.
+            key.truncate(key.rfind(':')?);
         }
         let is_open = text(row, "state") == "open";
         let owner = (text(row, "record_owner"), text(row, "fix_side"));
