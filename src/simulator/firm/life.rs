@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 
 use super::Firm;
 use super::billing::RETAINAGE;
+use super::faults::mishaps::Mishap;
 use super::model::{Cents, Commitment, CommitmentKind, ContractLine, ProcoreId, Rate};
 use super::setup::company_name;
 
@@ -41,6 +42,10 @@ pub(super) enum Event {
     MirrorBudgets,
     ReviseBudget(usize),
     Heal(usize),
+    /// A month's mishaps are drawn.
+    Mishaps,
+    /// One of them, and how often it may be tried again.
+    Mishap(Mishap, u32),
 }
 
 /// What the connector sends to the ERP once it is approved.
@@ -111,6 +116,8 @@ impl Firm {
             Event::MirrorBudgets => self.mirror_budgets(),
             Event::ReviseBudget(job) => self.revise_budget(job),
             Event::Heal(fault) => self.heal(fault),
+            Event::Mishaps => self.draw_mishaps(),
+            Event::Mishap(kind, tries) => self.mishap(kind, tries),
         }
     }
 
