@@ -35,7 +35,8 @@ impl Firm {
         self.write_check(&vendor, &parts);
     }
 
-    fn write_check(&mut self, vendor: &str, parts: &[(String, Cents)]) {
+    /// Writes a check on bills of a vendor: its key.
+    pub(super) fn write_check(&mut self, vendor: &str, parts: &[(String, Cents)]) -> String {
         let amount: Cents = parts.iter().map(|(_, amount)| *amount).sum();
         let reference = self.reference("check");
         let key = format!("Check|{reference}");
@@ -71,6 +72,7 @@ impl Firm {
         for (bill, amount) in parts {
             self.send_back(&key, bill, *amount, is_voided);
         }
+        key
     }
 
     /// Schedules the payment's way back to Procore, unless it gets lost (P1).
@@ -125,7 +127,8 @@ impl Firm {
     pub(super) fn void_check(&mut self, key: &str) {
         let now = self.now;
         let today = self.today();
-        let Some(check) = self.acumatica.checks.get_mut(key) else { return };
+        let found = self.acumatica.checks.get_mut(key).filter(|check| check.status != "Voided");
+        let Some(check) = found else { return };
         check.status = "Voided";
         check.last_modified_at = now;
         let check = check.clone();
@@ -292,7 +295,7 @@ impl Firm {
         }
     }
 
-    fn release_bill_retainage(&mut self, key: &str, contract: i64) {
+    pub(super) fn release_bill_retainage(&mut self, key: &str, contract: i64) {
         let today = self.today();
         let Some(bill) = self.acumatica.bills.get_mut(key).filter(|bill| bill.retainage_unreleased > Cents::ZERO)
         else {
@@ -321,7 +324,7 @@ impl Firm {
         self.schedule(at, Event::PayBill(key, true));
     }
 
-    fn release_invoice_retainage(&mut self, key: &str, contract: i64) {
+    pub(super) fn release_invoice_retainage(&mut self, key: &str, contract: i64) {
         let today = self.today();
         let found = self.acumatica.invoices.get_mut(key);
         let Some(invoice) = found.filter(|invoice| invoice.retainage_unreleased > Cents::ZERO) else { return };

@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 
 use super::Firm;
 use super::billing::RETAINAGE;
+use super::decoys::{DecoyKind, DecoyStep};
 use super::model::{Cents, Commitment, CommitmentKind, ContractLine, ProcoreId, Rate};
 use super::setup::company_name;
 
@@ -41,6 +42,14 @@ pub(super) enum Event {
     MirrorBudgets,
     ReviseBudget(usize),
     Heal(usize),
+    /// A project of the decoys starts.
+    OpenStage(usize),
+    /// Something that looks wrong and is not, on a job.
+    Decoy(DecoyKind, usize),
+    /// The next step of one.
+    DecoyStep(DecoyStep),
+    /// What happens apart from the rest of the firm's life.
+    Apart(Box<Event>),
 }
 
 /// What the connector sends to the ERP once it is approved.
@@ -111,6 +120,10 @@ impl Firm {
             Event::MirrorBudgets => self.mirror_budgets(),
             Event::ReviseBudget(job) => self.revise_budget(job),
             Event::Heal(fault) => self.heal(fault),
+            Event::OpenStage(job) => self.open_stage(job),
+            Event::Decoy(kind, job) => self.place(kind, job),
+            Event::DecoyStep(step) => self.step(step),
+            Event::Apart(event) => self.apart(|firm| firm.happen(*event)),
         }
     }
 
