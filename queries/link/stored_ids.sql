@@ -18,7 +18,7 @@
 with records as (
 
     select 'vendors' as entity, 'pm' as side, record_id, code as number, linked_id, cast(null as varchar) as project_id, name as label,
-        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, false as is_void
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, not coalesce(is_active, true) as is_void
     from pm.vendors
     union all
     select 'vendors' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.vendors

@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     nothing: the amounts agree, in different periods
 -- question: Which bills and receivables stand in another fiscal period than the work they are for?
 -- grain:    one row per linked ERP document, owner and vendor invoices
@@ -19,12 +19,13 @@
 --   erp_period         the period that the ERP posted the document in
 --   amount             net amount of the ERP document
 
--- The journal says where a document is posted; its lines name it by reference: 'Bill|000123' is 000123 of module AP.
+-- The journal says where a document is posted; its lines name it by reference: 'Bill|000123' is 000123 of module AP. Checks are
+-- numbered apart, so that check 000123 is 000123 of AP as well; only an invoice posts to a project.
 with posted as (
 
     select document_type, document_id, min(period) as period
     from erp.gl_transactions
-    where document_id is not null and period is not null
+    where document_id is not null and period is not null and project_id is not null
     group by document_type, document_id
 
 ),

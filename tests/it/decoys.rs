@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -44,6 +46,9 @@ async fn look_at(seed: u64) -> BTreeSet<DecoyKind> {
     let simulator = Simulator::start(options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_workspace(folder.path(), &simulator);
+    // What the connector never syncs is no exception.
+    let mut settings = OpenOptions::new().append(true).open(folder.path().join("tieout.toml")).unwrap();
+    settings.write_all(b"\n[connector]\nprofile = \"procore-acumatica-edge\"\n").unwrap();
 
     let mut alarms = String::new();
     for moment in MOMENTS {

@@ -113,7 +113,7 @@ impl Firm {
                 self.contract(job, company, CommitmentKind::WorkOrder)?;
                 let name = self.procore.vendors.get(&company)?.name.clone();
                 let number = self.next_number("decoy namesake");
-                let other = self.erp_only_vendor(&format!("V{number}"), &name, "OVERHEAD");
+                let other = self.erp_only_vendor(&format!("VN{number}"), &name, "OVERHEAD");
                 let tax = format!("57-{:07}", self.between(1_000_000, 9_999_999));
                 self.acumatica.vendors.get_mut(&other)?.tax_registration_id = Some(tax);
                 self.note(kind, &[company], &[&key, &other]);
