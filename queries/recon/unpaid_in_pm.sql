@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     what PM shows as unpaid
 -- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
 -- grain:    one row per PM vendor invoice
@@ -47,7 +47,7 @@ unpaid as (
         settlements.group_id,
         settlements.payable_amount,
         settlements.paid_amount + settlements.allocated_amount as pm_paid_amount,
-        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount as unpaid_amount,
+        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount as unpaid_amount,
         settlements.erp_paid_amount,
         settlements.erp_paid_at,
         settlements.erp_verdict
@@ -56,7 +56,9 @@ unpaid as (
     cross join meta.clock
     where
         cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days') and
-        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount > setting_decimal('amount_tolerance')
+        -- A discount that the ERP took is paid by nobody, and owed by nobody.
+        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount >
+            setting_decimal('amount_tolerance')
 
 ),
 

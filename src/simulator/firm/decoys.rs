@@ -47,6 +47,8 @@ const PROJECTS_PER_STAGE: u32 = 3;
 pub struct DecoyRates {
     /// How many of the kinds appear on each project that has any, per thousand.
     pub kinds: u32,
+    /// Whether the firm keeps a crosswalk file of its one-to-many links, which some kinds need.
+    pub has_crosswalk: bool,
 }
 
 /// Something that looks wrong and is not. No check may report it.
@@ -104,20 +106,20 @@ impl DecoyRates {
     /// A firm without any.
     #[must_use]
     pub fn none() -> Self {
-        Self { kinds: 0 }
+        Self { kinds: 0, has_crosswalk: false }
     }
 
-    /// Every kind on each project that has any.
+    /// Every kind on each project that has any; the firm keeps a crosswalk.
     #[must_use]
     pub fn every() -> Self {
-        Self { kinds: 1_000 }
+        Self { kinds: 1_000, has_crosswalk: true }
     }
 }
 
 impl Default for DecoyRates {
-    /// A modest share.
+    /// A modest share, in a firm without crosswalk.
     fn default() -> Self {
-        Self { kinds: 200 }
+        Self { kinds: 200, has_crosswalk: false }
     }
 }
 
@@ -177,7 +179,8 @@ impl Firm {
     pub(super) fn open_stage(&mut self, job: usize) {
         self.raise_stage(job);
         for (turn, kind) in (0..).zip(DecoyKind::ALL) {
-            let is_wanted = self.chance(self.options.decoys.kinds);
+            let is_known = self.options.decoys.has_crosswalk || !kind.needs_crosswalk();
+            let is_wanted = self.chance(self.options.decoys.kinds) && is_known;
             // All within two months, so that each has a life afterwards.
             let day = self.today() + Days::new(3 + turn * 53 % 56);
             let at = self.office(day);

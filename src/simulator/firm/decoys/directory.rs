@@ -108,14 +108,13 @@ impl Firm {
                 self.note(kind, &[company, source], &[&key]);
                 Some(())
             }
-            DecoyKind::NamesakeElsewhere => {
+            DecoyKind::NamesakeRetired => {
                 let (company, key) = self.company();
                 self.contract(job, company, CommitmentKind::WorkOrder)?;
                 let name = self.procore.vendors.get(&company)?.name.clone();
                 let number = self.next_number("decoy namesake");
-                let other = self.erp_only_vendor(&format!("VN{number}"), &name, "OVERHEAD");
-                let tax = format!("57-{:07}", self.between(1_000_000, 9_999_999));
-                self.acumatica.vendors.get_mut(&other)?.tax_registration_id = Some(tax);
+                let other = self.erp_only_vendor(&format!("VN{number}"), &name, "SUBCON");
+                self.acumatica.vendors.get_mut(&other)?.status = "Inactive";
                 self.note(kind, &[company], &[&key, &other]);
                 Some(())
             }

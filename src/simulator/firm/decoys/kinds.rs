@@ -53,9 +53,9 @@ pub enum DecoyKind {
     /// Two directory records merged into one: the source stays, inactive, with the same `origin_id` (procore §9
     /// Locks: `merge_vendors`).
     MergedCompany,
-    /// Another company of the same name, with a tax id of its own, works for the office alone (acumatica §7:
-    /// `VendorID` is the key, not the name).
-    NamesakeElsewhere,
+    /// The ERP once had the company under another key; that record is inactive since (acumatica §7: `VendorID` is the key; §9:
+    /// Inactive).
+    NamesakeRetired,
     /// A vendor of the office, only in the ERP: vendor invoices outside commitments are its own (acumatica §9;
     /// reconciliation §1).
     OverheadVendor,
@@ -293,7 +293,7 @@ impl DecoyKind {
         Self::CustomerRenamed,
         Self::NeverUsedInProcore,
         Self::MergedCompany,
-        Self::NamesakeElsewhere,
+        Self::NamesakeRetired,
         Self::OverheadVendor,
         Self::EmployeeVendor,
         Self::StandardCodeUnused,
@@ -393,6 +393,11 @@ impl DecoyKind {
         Self::CostThereAndBack,
         Self::DirectCostInDraft,
     ];
+
+    /// Whether only the firm's own crosswalk file says what belongs together.
+    pub fn needs_crosswalk(self) -> bool {
+        matches!(self, Self::BillInTwoPapers | Self::TwoRequisitionsOneBill)
+    }
 }
 
 #[cfg(test)]
