@@ -27,6 +27,9 @@ mod editions;
 mod evaluate;
 mod fields;
 mod folded;
+mod footing;
+#[cfg(test)]
+mod footing_tests;
 mod functions;
 pub mod header;
 #[cfg(test)]

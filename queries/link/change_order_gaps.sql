@@ -16,6 +16,17 @@ with approved as (
 
 ),
 
+-- An ERP that has no word for released has released what is approved, as for O5.
+groups as (
+
+    select
+        groups.*,
+        case when groups.erp_status = 'unreleased' and not releases.has_released then 'released' else groups.erp_status end as standing
+    from link.change_order_groups as groups
+    cross join (select count(*) > 0 as has_released from erp.change_orders where approval_status = 'closed') as releases
+
+),
+
 linked as (
 
     select group_id, min(pm_id) as pm_id from link.change_orders group by group_id
@@ -40,15 +51,15 @@ gaps as (
 
     -- Held and unreleased ones have not reached the ERP's contract, void ones have left it: all of PM's amount.
     select
-        case when groups.erp_status = 'released' then 'O3:' else 'O5:' end || groups.group_id as exception_key,
+        case when groups.standing = 'released' then 'O3:' else 'O5:' end || groups.group_id as exception_key,
         orders.kind,
         orders.contract_id,
         case
-            when groups.erp_status = 'released' then coalesce(groups.pm_amount, 0) - coalesce(groups.erp_amount, 0)
+            when groups.standing = 'released' then coalesce(groups.pm_amount, 0) - coalesce(groups.erp_amount, 0)
             else groups.pm_amount
         end as amount,
         groups.occurred_at as moved_at
-    from link.change_order_groups as groups
+    from groups
     inner join linked on linked.group_id = groups.group_id
     inner join pm.change_orders as orders on orders.record_id = linked.pm_id
     where groups.pm_status = 'approved'
@@ -57,7 +68,7 @@ gaps as (
 
     select 'O5:' || groups.group_id as exception_key, orders.kind, orders.contract_id, -groups.erp_amount as amount,
         groups.occurred_at as moved_at
-    from link.change_order_groups as groups
+    from groups
     inner join linked on linked.group_id = groups.group_id
     inner join pm.change_orders as orders on orders.record_id = linked.pm_id
     where groups.pm_status <> 'approved' and groups.erp_status in ('released', 'unreleased')

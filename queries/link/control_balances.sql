@@ -8,7 +8,19 @@
 --   ledger_amount      balance of the control accounts, positive as owed
 --   account_count      control accounts
 
-with documents as (
+with applied as (
+
+    select payments.direction, payments.payment_date, applications.amount
+    from erp.payment_applications as applications
+    inner join erp.payments on payments.record_id = applications.payment_id
+    left join erp.vendor_invoices as bills on bills.record_id = applications.invoice_id
+    left join erp.owner_invoices as invoices on invoices.record_id = applications.invoice_id
+    cross join meta.clock
+    where payments.status = 'paid' and coalesce(bills.invoice_date, invoices.billing_date, clock.accounting_date) <= clock.accounting_date
+
+),
+
+documents as (
 
     select 'ap' as control, net_amount + coalesce(tax_amount, 0) - coalesce(paid_amount, 0) as amount, invoice_date as dated
     from erp.vendor_invoices
@@ -40,11 +52,9 @@ with documents as (
 
     union all
 
-    -- What a payment settles is taken off its invoice already; one applied later is still unapplied money at the date.
-    select case payments.direction when 'disbursement' then 'ap' else 'ar' end as control, applications.amount, payments.payment_date as dated
-    from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
-    where payments.status = 'paid'
+    -- What a payment settles is taken off its invoice already; one applied later, or to a later invoice, is still unapplied at the date.
+    select case direction when 'disbursement' then 'ap' else 'ar' end as control, amount, payment_date as dated
+    from applied
 
     union all
 
@@ -58,11 +68,10 @@ with documents as (
     union all
 
     -- Paid after the accounting date: open at it.
-    select case payments.direction when 'disbursement' then 'ap' else 'ar' end as control, applications.amount, cast(null as date) as dated
-    from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
+    select case applied.direction when 'disbursement' then 'ap' else 'ar' end as control, applied.amount, cast(null as date) as dated
+    from applied
     cross join meta.clock
-    where payments.status = 'paid' and payments.payment_date > clock.accounting_date
+    where applied.payment_date > clock.accounting_date
 
 ),
 

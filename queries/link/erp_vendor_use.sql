@@ -24,7 +24,10 @@ uses as (
         0 as invoice_count,
         coalesce(commitments.created_at, commitments.updated_at) as used_at,
         0 as open_amount,
-        case when commitments.approval_status <> 'closed' then coalesce(commitments.revised_amount, 0) else 0 end as committed_amount,
+        case
+            when commitments.approval_status = 'closed' then 0
+            else coalesce(commitments.revised_amount, commitments.original_amount, 0)
+        end as committed_amount,
         commitments.currency
     from erp.commitments
     inner join synced on synced.erp_id = commitments.project_id
@@ -37,7 +40,7 @@ uses as (
         0 as commitment_count,
         1 as invoice_count,
         coalesce(vendor_invoices.created_at, end_of_day(vendor_invoices.invoice_date)) as used_at,
-        coalesce(vendor_invoices.open_balance, 0) as open_amount,
+        coalesce(vendor_invoices.open_balance, vendor_invoices.net_amount - coalesce(vendor_invoices.paid_amount, 0), 0) as open_amount,
         0 as committed_amount,
         vendor_invoices.currency
     from erp.vendor_invoices

@@ -15,7 +15,8 @@
 --   erp_paid_amount    paid in the ERP by released, unvoided payments
 --   erp_document_count bills in the ERP
 --   pm_paid_at         PM's last payment, UTC
---   currency           of the amounts
+--   currency_differs   an ERP bill of the unit is in another currency
+--   currency           of PM's amounts
 
 with settled as (
 
@@ -91,6 +92,7 @@ totals as (
         sum(case when units.turn = 1 then coalesce(units.erp_paid_amount, 0) else 0 end) as erp_paid_amount,
         sum(case when units.turn = 1 then units.erp_document_count else 0 end) as erp_document_count,
         max(units.paid_at) as pm_paid_at,
+        bool_or(units.currency_differs) as currency_differs,
         min(units.currency) as currency
     from units
     left join voided on voided.invoice_id = units.pm_id
@@ -119,6 +121,7 @@ select
     ) as erp_paid_amount,
     totals.erp_document_count,
     totals.pm_paid_at,
+    totals.currency_differs,
     totals.currency
 from totals
 left join voided_at_large on voided_at_large.vendor_id = totals.vendor_id

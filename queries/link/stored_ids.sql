@@ -18,82 +18,44 @@
 with records as (
 
     select 'vendors' as entity, 'pm' as side, record_id, code as number, linked_id, cast(null as varchar) as project_id, name as label,
-        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, not coalesce(is_active, true) as is_void
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency,
+        -- A company that was merged away is retired, and keeps the id of the one that stays.
+        case when not coalesce(is_active, true) then 'void' end as approval_status
     from pm.vendors
     union all
-    select 'vendors' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.vendors
+    select 'vendors', 'erp', record_id, code, linked_id, null, name, null, null, null from erp.vendors
     union all
-    select 'customers' as entity, 'pm' as side, record_id, code as number, linked_id, null, name, null, null, false from pm.customers
+    select 'customers', 'pm', record_id, code, linked_id, null, name, null, null, null from pm.customers
     union all
-    select 'customers' as entity, 'erp' as side, record_id, code as number, linked_id, null, name, null, null, false from erp.customers
+    select 'customers', 'erp', record_id, code, linked_id, null, name, null, null, null from erp.customers
     union all
-    select 'projects' as entity, 'pm' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from pm.projects
+    select 'projects', 'pm', record_id, number, linked_id, record_id as project_id, name, null, null, null from pm.projects
     union all
-    select 'projects' as entity, 'erp' as side, record_id, number, linked_id, record_id as project_id, name, null, null, false from erp.projects
+    select 'projects', 'erp', record_id, number, linked_id, record_id as project_id, name, null, null, null from erp.projects
     union all
-    select 'commitments' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
-        approval_status in ('void', 'rejected')
-    from pm.commitments
+    select 'commitments', 'pm', record_id, number, linked_id, project_id, number as label, revised_amount, currency, approval_status from pm.commitments
     union all
-    select 'commitments' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, revised_amount, currency,
-        approval_status in ('void', 'rejected')
-    from erp.commitments
+    select 'commitments', 'erp', record_id, number, linked_id, project_id, number as label, revised_amount, currency, approval_status from erp.commitments
     union all
-    select 'change_orders' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
-        approval_status in ('void', 'rejected')
-    from pm.change_orders
+    select 'change_orders', 'pm', record_id, number, linked_id, project_id, number as label, amount, currency, approval_status from pm.change_orders
     union all
-    select 'change_orders' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, amount, currency,
-        approval_status in ('void', 'rejected')
-    from erp.change_orders
+    select 'change_orders', 'erp', record_id, number, linked_id, project_id, number as label, amount, currency, approval_status from erp.change_orders
     union all
-    select 'owner_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
-        approval_status in ('void', 'rejected')
-    from pm.owner_invoices
+    select 'owner_invoices', 'pm', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from pm.owner_invoices
     union all
-    select 'owner_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
-        approval_status in ('void', 'rejected')
-    from erp.owner_invoices
+    select 'owner_invoices', 'erp', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from erp.owner_invoices
     union all
-    select 'vendor_invoices' as entity, 'pm' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
-        approval_status in ('void', 'rejected')
-    from pm.vendor_invoices
+    select 'vendor_invoices', 'pm', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from pm.vendor_invoices
     union all
-    select 'vendor_invoices' as entity, 'erp' as side, record_id, number, linked_id, project_id, number as label, net_amount, currency,
-        approval_status in ('void', 'rejected')
-    from erp.vendor_invoices
+    select 'vendor_invoices', 'erp', record_id, number, linked_id, project_id, number as label, net_amount, currency, approval_status from erp.vendor_invoices
 
 ),
 
 linked as (
 
-    select distinct 'vendors' as entity, 'pm' as side, pm_id as record_id from link.vendors
-    union all
-    select distinct 'vendors' as entity, 'erp' as side, erp_id from link.vendors
-    union all
-    select distinct 'customers' as entity, 'pm' as side, pm_id from link.customers
-    union all
-    select distinct 'customers' as entity, 'erp' as side, erp_id from link.customers
-    union all
-    select distinct 'projects' as entity, 'pm' as side, pm_id from link.projects
-    union all
-    select distinct 'projects' as entity, 'erp' as side, erp_id from link.projects
-    union all
-    select distinct 'commitments' as entity, 'pm' as side, pm_id from link.commitments
-    union all
-    select distinct 'commitments' as entity, 'erp' as side, erp_id from link.commitments
-    union all
-    select distinct 'change_orders' as entity, 'pm' as side, pm_id from link.change_orders
-    union all
-    select distinct 'change_orders' as entity, 'erp' as side, erp_id from link.change_orders
-    union all
-    select distinct 'owner_invoices' as entity, 'pm' as side, pm_id from link.owner_invoices
-    union all
-    select distinct 'owner_invoices' as entity, 'erp' as side, erp_id from link.owner_invoices
-    union all
-    select distinct 'vendor_invoices' as entity, 'pm' as side, pm_id from link.vendor_invoices
-    union all
-    select distinct 'vendor_invoices' as entity, 'erp' as side, erp_id from link.vendor_invoices
+    select entity, 'pm' as side, pm_id as record_id from link.pairs
+    union
+    select entity, 'erp' as side, erp_id as record_id from link.pairs
 
 ),
 
@@ -114,7 +76,9 @@ holders as (
         *,
         upper(trim(linked_id)) as name,
         case side when 'pm' then 'erp' else 'pm' end as other_side,
-        sum(case when coalesce(is_void, false) then 0 else 1 end) over (partition by entity, side, upper(trim(linked_id))) as holder_count
+        coalesce(approval_status in ('void', 'rejected'), false) as is_void,
+        sum(case when coalesce(approval_status, 'pending') in ('void', 'rejected') then 0 else 1 end)
+            over (partition by entity, side, upper(trim(linked_id))) as holder_count
     from records
     where nullif(trim(linked_id), '') is not null
 
@@ -141,7 +105,7 @@ select
     trim(holders.linked_id) as stored_id,
     holders.amount,
     holders.currency,
-    coalesce(holders.is_void, false) as is_void,
+    holders.is_void,
     coalesce(targets.target_count, 0) as target_count,
     holders.holder_count,
     linked.record_id is not null as is_linked

@@ -70,9 +70,9 @@ told as (
 select
     told.*,
     case
-        when status in ('failed', 'failed_to_export', 'failed to export', 'rejected', 'invalid', 'stale', 'error') then 'failed'
-        when status in ('ready_to_export', 'ready to export', 'in progress', 'in_progress', 'exporting', 'exportging', 'pending', 'waiting')
-            then 'waiting'
+        -- Tools spell it export_failed, Failed to Export, rejected_by_accounting.
+        when regexp_like(status, 'fail|reject|error|invalid|stale') then 'failed'
+        when regexp_like(status, 'ready|progress|export(g?ing)$|pending|waiting|queued') then 'waiting'
         when status is null and message is not null then 'failed'
         else 'other'
     end as state

@@ -12,6 +12,7 @@
 --   erp_paid_amount    paid on the group in the ERP
 --   erp_paid_at        the ERP's last payment on the group
 --   erp_discount_amount cash discount that the ERP's payments took on the group: settled without money
+--   currency_differs   the sides use different currencies: their amounts say nothing to each other
 --   erp_verdict        paid, partly, unpaid or no_record
 
 with applied as (
@@ -33,6 +34,7 @@ invoices as (
     select
         vendor_invoices.record_id as pm_id,
         vendor_invoices.commitment_id,
+        vendor_invoices.currency,
         coalesce(vendor_invoices.invoice_date, vendor_invoices.period_end, cast(vendor_invoices.created_at as date)) as dated,
         vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0) as payable_amount,
         coalesce(vendor_invoices.paid_amount, applied.amount, 0) as paid_amount
@@ -102,7 +104,8 @@ erp_groups as (
         sum(vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0)) as payable_amount,
         sum(coalesce(vendor_invoices.paid_amount, 0)) as paid_amount,
         max(vendor_invoices.paid_at) as paid_at,
-        sum(coalesce(discounts.amount, 0)) as discount_amount
+        sum(coalesce(discounts.amount, 0)) as discount_amount,
+        min(vendor_invoices.currency) as currency
     from pairs
     inner join erp.vendor_invoices on
         vendor_invoices.record_id = pairs.erp_id and
@@ -133,6 +136,7 @@ select
     cast(erp_groups.paid_amount as decimal(18,2)) as erp_paid_amount,
     erp_groups.paid_at as erp_paid_at,
     cast(coalesce(erp_groups.discount_amount, 0) as decimal(18,2)) as erp_discount_amount,
+    coalesce(queued.currency <> erp_groups.currency, false) as currency_differs,
     case
         when erp_groups.group_id is null then 'no_record'
         when erp_groups.paid_amount <= setting_decimal('amount_tolerance') then 'unpaid'

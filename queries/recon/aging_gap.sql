@@ -4,10 +4,10 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the difference without its sign
 -- question: Where do the two systems owe, or are owed, different sums, and how old are they?
--- grain:    one row per ledger, project, vendor and bucket (current, 1-30, 31-60, 61-90, over 90; retainage apart)
+-- grain:    one row per ledger, project, vendor, currency and bucket (current, 1-30, 31-60, 61-90, over 90; retainage apart)
 -- parameters: amount_tolerance = 0.01, default_terms_days = 30
 -- requires: erp.vendor_invoices, pm.vendor_invoices
 -- fix:      Look at the exception that explains it: a payment or a document that did not cross over.
@@ -19,14 +19,15 @@
 --   pm_open            open in PM
 --   erp_open           open in the ERP
 --   difference         PM minus ERP
---   item_count         linked groups and single documents in it that differ
+--   item_count         linked groups and single documents in it that differ; those still in their checks' grace are left out
 
+-- A document or a payment that may still cross over within its grace differs on neither side yet; two currencies are I3's and I4's.
 with aged as (
 
     select
         items.*,
         case
-            when items.due_date >= clock.accounting_date then 'current'
+            when items.due_date is null or items.due_date >= clock.accounting_date then 'current'
             when cast(clock.accounting_date as int) - cast(items.due_date as int) <= 30 then '1-30'
             when cast(clock.accounting_date as int) - cast(items.due_date as int) <= 60 then '31-60'
             when cast(clock.accounting_date as int) - cast(items.due_date as int) <= 90 then '61-90'
@@ -34,25 +35,21 @@ with aged as (
         end as bucket
     from link.open_items as items
     cross join meta.clock
+    where not items.is_in_flight and not items.currency_differs
 
 ),
 
 balances as (
 
-    select ledger, project_id, party_id, bucket, item_id, pm_open, erp_open, explained_by, currency
+    select ledger, project_id, party_id, bucket, item_id, pm_open, erp_open, explained_by,
+        coalesce(currency, setting_text('currency')) as currency
     from aged
 
     union all
 
     -- What was retained is not due, whatever its invoice's date.
     select ledger, project_id, party_id, 'retainage' as bucket, item_id, pm_retainage as pm_open, erp_retainage as erp_open,
-        case
-            when explained_by like 'I4:%' or explained_by like 'I3:%' then replace(explained_by, ':gross', ':retainage')
-            when explained_by like 'P%' then
-                case ledger when 'ap' then 'I4:' else 'I3:' end || item_id || ':retainage'
-            else explained_by
-        end as explained_by,
-        currency
+        retainage_explained_by as explained_by, coalesce(currency, setting_text('currency')) as currency
     from aged
 
 ),
@@ -61,7 +58,8 @@ ranked as (
 
     select
         balances.*,
-        row_number() over (partition by ledger, project_id, party_id, bucket order by abs(pm_open - erp_open) desc, item_id) as turn
+        abs(pm_open - erp_open) > setting_decimal('amount_tolerance') as is_different,
+        row_number() over (partition by ledger, project_id, party_id, bucket, currency order by abs(pm_open - erp_open) desc, item_id) as turn
     from balances
 
 ),
@@ -75,17 +73,19 @@ grouped as (
         bucket,
         sum(pm_open) as pm_open,
         sum(erp_open) as erp_open,
-        count(case when abs(pm_open - erp_open) > setting_decimal('amount_tolerance') then 1 end) as item_count,
-        -- The item with the largest difference says what it follows from.
-        min(case when turn = 1 then explained_by end) as explained_by,
-        min(currency) as currency
+        count(case when is_different then 1 end) as item_count,
+        -- Each item that differs must follow from something, or they do not add up to the difference; the largest names it.
+        case when count(case when is_different and explained_by is null then 1 end) = 0 then min(case when turn = 1 then explained_by end) end
+            as explained_by,
+        currency
     from ranked
-    group by ledger, project_id, party_id, bucket
+    group by ledger, project_id, party_id, bucket, currency
 
 )
 
 select
-    'I7:' || grouped.ledger || ':' || coalesce(grouped.project_id, '') || ':' || coalesce(grouped.party_id, '') || ':' || grouped.bucket as exception_key,
+    'I7:' || grouped.ledger || ':' || coalesce(grouped.project_id, '') || ':' || coalesce(grouped.party_id, '') || ':' || grouped.bucket ||
+        case when grouped.currency <> setting_text('currency') then ':' || grouped.currency else '' end as exception_key,
     grouped.project_id,
     projects.number as project_number,
     grouped.party_id as pm_id,
@@ -97,7 +97,7 @@ select
     cast(grouped.pm_open as varchar) as pm_value,
     cast(grouped.erp_open as varchar) as erp_value,
     cast(abs(grouped.pm_open - grouped.erp_open) as decimal(18,2)) as amount_at_risk,
-    coalesce(grouped.currency, setting_text('currency')) as currency,
+    grouped.currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,
     grouped.explained_by,

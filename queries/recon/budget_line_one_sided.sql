@@ -38,7 +38,6 @@ one_sided as (
     inner join kept on kept.measure = comparisons.measure and kept.project_id = comparisons.project_id
     inner join pm.projects on projects.record_id = comparisons.project_id
     where
-        comparisons.measure <> 'cost' and
         coalesce(projects.budget_is_locked, true) and
         (comparisons.pm_count = 0 or comparisons.erp_count = 0)
 

@@ -5,18 +5,19 @@
 -- record_owner: pm
 -- fix_side: erp
 -- version:  1
--- risk:     the difference without its sign
+-- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where is a locked budget another sum in the ERP?
 -- grain:    one row per project, budget type, code and cost type that both sides have
 -- parameters: amount_tolerance = 0.01
 -- compares: revised_amount
+-- optional: pm.change_order_lines
 -- fix:      Send the budget or the change order again; else correct the ERP's budget.
 -- columns:
 --   measure            cost_budget or revenue_budget
 --   place              normalised code, and cost type where both sides name it
 --   pm_amount          revised budget in PM
 --   erp_amount         revised budget in the ERP
---   difference         PM minus ERP
+--   difference         PM minus ERP; null where currencies differ
 
 -- Lines of change orders that never reached the ERP: what they add to a code is theirs.
 with stuck as (
@@ -36,15 +37,18 @@ different as (
     select
         comparisons.*,
         projects.number as project_number,
-        comparisons.pm_amount - comparisons.erp_amount as difference
+        comparisons.pm_amount - comparisons.erp_amount as difference,
+        coalesce(comparisons.pm_currency <> comparisons.erp_currency, false) as currency_differs
     from link.budget_comparisons as comparisons
     inner join pm.projects on projects.record_id = comparisons.project_id
     where
-        comparisons.measure <> 'cost' and
         comparisons.pm_count > 0 and
         comparisons.erp_count > 0 and
         coalesce(projects.budget_is_locked, true) and
-        abs(comparisons.pm_amount - comparisons.erp_amount) > setting_decimal('amount_tolerance')
+        (
+            coalesce(comparisons.pm_currency <> comparisons.erp_currency, false) or
+            abs(comparisons.pm_amount - comparisons.erp_amount) > setting_decimal('amount_tolerance')
+        )
 
 )
 
@@ -55,21 +59,22 @@ select
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
     different.place as label,
-    replace(different.measure, '_', ' ') || ' of ' || different.place || ' is ' || cast(different.pm_amount as varchar) || ' in PM and ' ||
-        cast(different.erp_amount as varchar) || ' in the ERP' as detail,
+    replace(different.measure, '_', ' ') || ' of ' || different.place || ' is ' || cast(different.pm_amount as varchar) ||
+        case when different.currency_differs then ' ' || different.pm_currency else '' end || ' in PM and ' || cast(different.erp_amount as varchar) ||
+        case when different.currency_differs then ' ' || different.erp_currency else '' end || ' in the ERP' as detail,
     cast(different.pm_amount as varchar) as pm_value,
     cast(different.erp_amount as varchar) as erp_value,
-    cast(abs(different.difference) as decimal(18,2)) as amount_at_risk,
-    coalesce(different.currency, setting_text('currency')) as currency,
+    cast(case when different.currency_differs then 0 else abs(different.difference) end as decimal(18,2)) as amount_at_risk,
+    coalesce(different.pm_currency, different.erp_currency, setting_text('currency')) as currency,
     cast(null as timestamp with time zone) as occurred_at,
-    'unknown' as cause,
+    case when different.currency_differs then 'currency_differs' else 'unknown' end as cause,
     case when abs(different.difference - stuck.amount) <= setting_decimal('amount_tolerance') then stuck.exception_key end as explained_by,
     different.measure,
     different.place,
     different.pm_amount,
     different.erp_amount,
-    cast(different.difference as decimal(18,2)) as difference
+    cast(case when not different.currency_differs then different.difference end as decimal(18,2)) as difference
 from different
 left join stuck on
     stuck.project_id = different.project_id and
-    stuck.code_key = split_part(different.place, ' ', 1)
+    stuck.code_key = different.code_key

@@ -20,7 +20,7 @@
 
 with pm_billed as (
 
-    select commitment_id, sum(gross_amount) as amount
+    select commitment_id, sum(coalesce(gross_amount, net_amount)) as amount
     from pm.vendor_invoices
     where approval_status in ('approved', 'closed')
     group by commitment_id
@@ -29,7 +29,7 @@ with pm_billed as (
 
 erp_billed as (
 
-    select commitment_id, sum(gross_amount) as amount
+    select commitment_id, sum(coalesce(gross_amount, net_amount)) as amount
     from erp.vendor_invoices
     where approval_status in ('approved', 'closed')
     group by commitment_id
@@ -47,25 +47,31 @@ gaps as (
 
 linked as (
 
-    select erp_id, min(pm_id) as pm_id from link.commitments group by erp_id
+    select links.erp_id, min(links.pm_id) as pm_id, min(orders.project_id) as project_id
+    from link.commitments as links
+    inner join pm.commitments as orders on orders.record_id = links.pm_id
+    group by links.erp_id
 
 ),
 
 both_sides as (
 
     select 'pm' as side, orders.record_id, orders.record_id as pm_id, cast(null as varchar) as erp_id, orders.number, orders.project_id,
-        orders.approval_status, orders.revised_amount, pm_billed.amount as invoiced_amount, orders.currency
+        orders.approval_status, coalesce(orders.revised_amount, orders.original_amount + coalesce(orders.approved_change_amount, 0)) as revised_amount, pm_billed.amount as invoiced_amount, orders.currency
     from pm.commitments as orders
     inner join pm_billed on pm_billed.commitment_id = orders.record_id
 
     union all
 
-    select 'erp' as side, orders.record_id, linked.pm_id, orders.record_id as erp_id, orders.number, projects.project_id,
-        orders.approval_status, orders.revised_amount, erp_billed.amount as invoiced_amount, orders.currency
+    select 'erp' as side, orders.record_id, linked.pm_id, orders.record_id as erp_id, orders.number,
+        coalesce(projects.pm_id, linked.project_id) as project_id, orders.approval_status,
+        coalesce(orders.revised_amount, orders.original_amount + coalesce(orders.approved_change_amount, 0)) as revised_amount, erp_billed.amount as invoiced_amount, orders.currency
     from erp.commitments as orders
     inner join erp_billed on erp_billed.commitment_id = orders.record_id
-    inner join link.erp_projects as projects on projects.erp_id = orders.project_id and projects.pm_id is not null
+    left join link.erp_projects as projects on projects.erp_id = orders.project_id
     left join linked on linked.erp_id = orders.record_id
+    -- One whose lines name several projects has none; PM's counterpart tells.
+    where projects.pm_id is not null or linked.pm_id is not null
 
 ),
 

@@ -8,7 +8,7 @@
 -- risk:     the cost, without its sign
 -- question: Which job cost stands in the ledger on an account that is not in the group of its cost type?
 -- grain:    one row per ERP job cost line
--- requires: erp.job_costs.cost_type, erp.gl_transactions, erp.gl_accounts.account_group
+-- requires: erp.job_costs.cost_type, erp.gl_transactions.cost_code, erp.gl_accounts.account_group
 -- fix:      Re-class the ledger posting, or correct the cost type of the project transaction.
 -- columns:
 --   erp_project_id     the ERP's record id of the project

@@ -44,7 +44,14 @@ with lines as (
                     then coalesce(from_previous, 0) + coalesce(this_period, 0) + coalesce(materials_stored, 0)
                 else 0
             end
-        ) as wrong_expected
+        ) as wrong_expected,
+        sum(
+            case
+                when abs(completed_and_stored - coalesce(from_previous, 0) - coalesce(this_period, 0) - coalesce(materials_stored, 0)) > setting_decimal('amount_tolerance')
+                    then abs(completed_and_stored - coalesce(from_previous, 0) - coalesce(this_period, 0) - coalesce(materials_stored, 0))
+                else 0
+            end
+        ) as wrong_by
     from pm.owner_invoice_lines
     group by invoice_id
 
@@ -74,7 +81,9 @@ printed as (
         lines.retainage as lines_retainage,
         lines.retainage_count = lines.line_count as has_retainage,
         lines.wrong_printed,
-        lines.wrong_expected,
+        -- Two wrong lines may make up for each other; they are wrong all the same.
+        case when lines.wrong_printed = lines.wrong_expected then lines.wrong_expected - lines.wrong_by else lines.wrong_expected end
+            as wrong_expected,
         earlier.earned_less_retainage as earlier_earned
     from pm.owner_invoices as invoices
     left join lines on lines.invoice_id = invoices.record_id

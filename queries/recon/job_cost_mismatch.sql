@@ -2,68 +2,194 @@
 -- check:    B3
 -- entity:   job_costs
 -- scope:    project
+-- missing_on: pm
 -- record_owner: erp
 -- fix_side: erp
--- version:  1
--- risk:     the difference without its sign
+-- version:  2
+-- risk:     the difference without its sign; 0 where currencies differ
 -- question: On which codes does PM show another cost to date than the books?
--- grain:    one row per project, code and cost type; types of which PM mirrors no cost in the project are left out
+-- grain:    one row per project, code and cost type that differs; one per project and cost type that cannot be compared
+-- grace:    48 hours
 -- parameters: amount_tolerance = 0.01
 -- requires: pm.job_costs, erp.job_costs
 -- fix:      Run the job cost import again; look for costs edited in PM since.
 -- columns:
---   place              normalised code, and cost type where both sides name it
---   pm_amount          cost to date in PM
+--   comparison         differs, missing_in_pm, missing_in_erp, currency_differs or not_comparable
+--   verdict            null; where nothing can be compared: not_applicable (PM is never sent it) or not_evaluated
+--   code_key           normalised code
+--   cost_type          the ERP's cost type; null where not every line of the code names a linked one
+--   place              code and cost type
+--   pm_amount          cost to date in PM: direct costs and approved requisitions, gross; items still in grace apart
 --   erp_amount         cost to date in the ERP
 --   difference         PM minus ERP
+--   item_count         documents and lines of which the two sides hold other amounts
 
--- Subcontract cost stands in PM as invoices, unless the connector mirrors it as direct costs too: a type is compared where PM has any.
-with mirrored as (
+-- PM can be held against the ERP where it shows cost of that type in the project, or where a connector brings that type to any
+-- project. Bills outside commitments are the ERP's own: they are compared if PM is sent bills at all.
+with shown as (
 
-    select distinct project_id, split_part(place, ' ', 2) as cost_type
-    from link.budget_comparisons
-    where
-        measure = 'cost' and
-        pm_count > 0
+    select coalesce(cost_type, '') as cost_type, project_id, sum(mirrored_count) as mirrored_count
+    from link.cost_items
+    where pm_count > 0
+    group by coalesce(cost_type, ''), project_id
 
 ),
 
-different as (
+shown_types as (
+
+    select cost_type, sum(mirrored_count) as mirrored_count from shown group by cost_type
+
+),
+
+sent_bills as (
+
+    select count(*) > 0 as is_sent from link.cost_items where stream = 'bill' and pm_count > 0
+
+),
+
+items as (
 
     select
-        comparisons.*,
-        projects.number as project_number,
-        comparisons.pm_amount - comparisons.erp_amount as difference
-    from link.budget_comparisons as comparisons
-    inner join pm.projects on projects.record_id = comparisons.project_id
-    inner join (select distinct pm_id from link.projects) as links on links.pm_id = comparisons.project_id
-    inner join mirrored on
-        mirrored.project_id = comparisons.project_id and
-        mirrored.cost_type = split_part(comparisons.place, ' ', 2)
+        items.*,
+        items.pm_amount - items.erp_amount as gap,
+        case
+            when items.stream = 'bill' and items.pm_count = 0 and not sent_bills.is_sent then 'not_applicable'
+            when shown.project_id is not null or coalesce(shown_types.mirrored_count, 0) > 0 then null
+            when shown_types.cost_type is null then 'not_applicable'
+            else 'not_evaluated'
+        end as verdict
+    from link.cost_items as items
+    left join shown on shown.project_id = items.project_id and shown.cost_type = coalesce(items.cost_type, '')
+    left join shown_types on shown_types.cost_type = coalesce(items.cost_type, '')
+    cross join sent_bills
+    cross join meta.clock
+    -- What the next import or export may still bring is no difference yet.
     where
-        comparisons.measure = 'cost' and
-        abs(comparisons.pm_amount - comparisons.erp_amount) > setting_decimal('amount_tolerance')
+        items.pm_amount = items.erp_amount or
+        items.item_id = 'pool' or
+        items.moved_at is null or
+        to_unixtime(clock.observed_at) - to_unixtime(items.moved_at) >= setting_integer('grace_hours_b3') * 3600
+
+),
+
+ranked as (
+
+    select
+        items.*,
+        abs(gap) > setting_decimal('amount_tolerance') as is_different,
+        row_number() over (partition by project_id, place, verdict order by abs(gap) desc, item_id) as turn
+    from items
+
+),
+
+places as (
+
+    select
+        project_id,
+        code_key,
+        cost_type,
+        place,
+        sum(pm_count) as pm_count,
+        sum(erp_count) as erp_count,
+        sum(pm_amount) as pm_amount,
+        sum(erp_amount) as erp_amount,
+        count(case when is_different then 1 end) as item_count,
+        count(case when is_different and explained_by is null then 1 end) as unexplained_count,
+        min(case when turn = 1 then explained_by end) as explained_by,
+        min(case when is_different then moved_at end) as moved_at,
+        min(pm_currency) as pm_currency,
+        min(erp_currency) as erp_currency,
+        min(least(coalesce(pm_currency, erp_currency), coalesce(erp_currency, pm_currency))) as currency,
+        max(greatest(coalesce(pm_currency, erp_currency), coalesce(erp_currency, pm_currency))) as last_currency
+    from ranked
+    where verdict is null
+    group by project_id, code_key, cost_type, place
+
+),
+
+-- In a project of which nothing at all can be compared the check has not looked, whoever should have sent it.
+compared as (
+
+    select distinct project_id from places
+
+),
+
+told as (
+
+    select
+        project_id,
+        code_key,
+        cost_type,
+        place,
+        case
+            when coalesce(currency <> last_currency, false) then 'currency_differs'
+            when pm_count = 0 then 'missing_in_pm'
+            when erp_count = 0 then 'missing_in_erp'
+            else 'differs'
+        end as comparison,
+        cast(null as varchar) as verdict,
+        pm_amount,
+        erp_amount,
+        item_count,
+        case when unexplained_count = 0 then explained_by end as explained_by,
+        moved_at,
+        coalesce(pm_currency, erp_currency) as currency
+    from places
+    where coalesce(currency <> last_currency, false) or abs(pm_amount - erp_amount) > setting_decimal('amount_tolerance')
+
+    union all
+
+    select
+        ranked.project_id,
+        cast(null as varchar) as code_key,
+        ranked.cost_type,
+        cast(null as varchar) as place,
+        'not_comparable' as comparison,
+        case when compared.project_id is null then 'not_evaluated' else ranked.verdict end as verdict,
+        sum(ranked.pm_amount) as pm_amount,
+        sum(ranked.erp_amount) as erp_amount,
+        count(*) as item_count,
+        cast(null as varchar) as explained_by,
+        cast(null as timestamp with time zone) as moved_at,
+        min(coalesce(ranked.pm_currency, ranked.erp_currency)) as currency
+    from ranked
+    left join compared on compared.project_id = ranked.project_id
+    where ranked.verdict is not null
+    group by ranked.project_id, ranked.cost_type, case when compared.project_id is null then 'not_evaluated' else ranked.verdict end
 
 )
 
 select
-    'B3:' || different.project_id || ':' || different.place as exception_key,
-    different.project_id,
-    different.project_number,
+    'B3:' || told.project_id || ':' || coalesce(told.place, told.verdict || ' ' || coalesce(told.cost_type, '(none)')) as exception_key,
+    told.project_id,
+    projects.number as project_number,
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
-    different.place as label,
-    'cost of ' || different.place || ' is ' || cast(different.pm_amount as varchar) || ' in PM and ' || cast(different.erp_amount as varchar) ||
-        ' in the ERP' as detail,
-    cast(different.pm_amount as varchar) as pm_value,
-    cast(different.erp_amount as varchar) as erp_value,
-    cast(abs(different.difference) as decimal(18,2)) as amount_at_risk,
-    coalesce(different.currency, setting_text('currency')) as currency,
-    cast(null as timestamp with time zone) as occurred_at,
-    case when different.pm_count = 0 then 'never synced' else 'unknown' end as cause,
-    cast(null as varchar) as explained_by,
-    different.place,
-    different.pm_amount,
-    different.erp_amount,
-    cast(different.difference as decimal(18,2)) as difference
-from different
+    coalesce(told.place, told.cost_type, '(none)') as label,
+    case
+        when told.verdict is null then
+            'cost of ' || told.place || ' is ' || cast(cast(told.pm_amount as decimal(18,2)) as varchar) ||
+            case when told.comparison = 'currency_differs' then ', in several currencies,' else '' end || ' in PM and ' ||
+            cast(cast(told.erp_amount as decimal(18,2)) as varchar) || ' in the ERP'
+        else
+            'cost of ' || coalesce('type ' || told.cost_type, 'no type') || ' over ' || cast(cast(told.erp_amount as decimal(18,2)) as varchar) ||
+            ' in the ERP cannot be compared' || coalesce(' on project ' || projects.number, '') || ': PM shows none of it'
+    end as detail,
+    cast(cast(told.pm_amount as decimal(18,2)) as varchar) as pm_value,
+    cast(cast(told.erp_amount as decimal(18,2)) as varchar) as erp_value,
+    cast(case when told.comparison = 'currency_differs' then 0 else abs(told.pm_amount - told.erp_amount) end as decimal(18,2)) as amount_at_risk,
+    coalesce(told.currency, setting_text('currency')) as currency,
+    told.moved_at as occurred_at,
+    case told.comparison when 'currency_differs' then 'currency_differs' when 'missing_in_pm' then 'never synced' else 'unknown' end as cause,
+    told.explained_by,
+    told.comparison,
+    told.verdict,
+    told.code_key,
+    told.cost_type,
+    told.place,
+    cast(told.pm_amount as decimal(18,2)) as pm_amount,
+    cast(told.erp_amount as decimal(18,2)) as erp_amount,
+    cast(case when told.comparison <> 'currency_differs' then told.pm_amount - told.erp_amount end as decimal(18,2)) as difference,
+    told.item_count
+from told
+left join pm.projects on projects.record_id = told.project_id

@@ -2,6 +2,7 @@
 -- check:    R2
 -- entity:   commitments
 -- scope:    project
+-- by_entity: vendors, customers, projects, commitments, change_orders, owner_invoices, vendor_invoices
 -- fix_side: pm
 -- version:  1
 -- risk:     the amount of the record

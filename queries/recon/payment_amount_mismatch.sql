@@ -5,7 +5,7 @@
 -- record_owner: erp
 -- fix_side: erp
 -- version:  1
--- risk:     the difference without its sign
+-- risk:     the difference without its sign; 0 where currencies differ
 -- question: Which invoices have both sides paid, but not the same amount?
 -- grain:    one row per linked group; one per commitment where PM payments name no invoice
 -- parameters: amount_tolerance = 0.01
@@ -46,19 +46,23 @@ select
         cast(compared.erp_paid_amount as varchar) || ' in the ERP' as detail,
     cast(compared.pm_paid as varchar) as pm_value,
     cast(compared.erp_paid_amount as varchar) as erp_value,
-    cast(abs(compared.gap) as decimal(18,2)) as amount_at_risk,
+    cast(case when compared.currency_differs then 0 else abs(compared.gap) end as decimal(18,2)) as amount_at_risk,
     coalesce(compared.currency, setting_text('currency')) as currency,
     compared.pm_paid_at as occurred_at,
-    case when compared.gap < 0 then 'partial payment' else 'unknown' end as cause,
+    case when compared.currency_differs then 'currency_differs' when compared.gap < 0 then 'partial payment' else 'unknown' end as cause,
     -- What the ERP paid beyond PM has not flowed back.
-    case when compared.gap < 0 and compared.unit_id not like 'commitment:%' then 'P1:' || compared.unit_id end as explained_by,
+    case
+        when compared.unit_id like 'commitment:%' then null
+        when compared.currency_differs then 'I4:' || compared.unit_id || ':currency'
+        when compared.gap < 0 then 'P1:' || compared.unit_id
+    end as explained_by,
     compared.unit_id,
     compared.vendor_id,
     compared.commitment_id,
     compared.invoice_count,
     cast(compared.pm_paid as decimal(18,2)) as pm_paid_amount,
     compared.erp_paid_amount,
-    cast(compared.gap as decimal(18,2)) as difference
+    cast(case when not compared.currency_differs then compared.gap end as decimal(18,2)) as difference
 from compared
 left join pm.projects on projects.record_id = compared.project_id
 where

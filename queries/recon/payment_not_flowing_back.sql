@@ -6,7 +6,7 @@
 -- record_owner: erp
 -- fix_side: erp
 -- version:  1
--- risk:     what the ERP has paid beyond what PM shows
+-- risk:     what the ERP has paid beyond what PM shows; 0 where currencies differ
 -- question: Which payments has PM never been told of?
 -- grain:    one row per linked group of vendor invoices
 -- grace:    48 hours
@@ -34,7 +34,8 @@ with paid_groups as (
         sum(settlements.paid_amount + settlements.allocated_amount) as pm_paid_amount,
         max(settlements.erp_paid_amount) as erp_paid_amount,
         max(settlements.erp_paid_at) as erp_paid_at,
-        min(settlements.erp_verdict) as erp_verdict
+        min(settlements.erp_verdict) as erp_verdict,
+        bool_or(settlements.currency_differs) as currency_differs
     from link.vendor_invoice_settlements as settlements
     inner join pm.vendor_invoices on vendor_invoices.record_id = settlements.pm_id
     where settlements.erp_verdict in ('paid', 'partly')
@@ -72,12 +73,16 @@ select
         cast(missing.pm_paid_amount as varchar) || ' in PM' as detail,
     cast(missing.pm_paid_amount as varchar) as pm_value,
     cast(missing.erp_paid_amount as varchar) as erp_value,
-    cast(missing.shortfall as decimal(18,2)) as amount_at_risk,
+    cast(case when missing.currency_differs then 0 else missing.shortfall end as decimal(18,2)) as amount_at_risk,
     coalesce(missing.currency, setting_text('currency')) as currency,
     -- An ERP payment carries a date: it counts as the end of that day, or it would be late before it was made.
     end_of_day(cast(missing.erp_paid_at as date)) as occurred_at,
-    case when missing.pm_paid_amount > setting_decimal('amount_tolerance') then 'partial payment' else 'unknown' end as cause,
-    cast(null as varchar) as explained_by,
+    case
+        when missing.currency_differs then 'currency_differs'
+        when missing.pm_paid_amount > setting_decimal('amount_tolerance') then 'partial payment'
+        else 'unknown'
+    end as cause,
+    case when missing.currency_differs then 'I4:' || missing.group_id || ':currency' end as explained_by,
     missing.group_id,
     missing.invoice_number,
     missing.vendor_id,

@@ -7,7 +7,7 @@
 -- risk:     none: its documents carry the money
 -- question: Which projects do the two systems not agree on?
 -- grain:    one row per project that one side lacks; one per linked project and field that differs
--- compares: name, is_active, entity_code, gl_segment, start_date, completion_date
+-- compares: name, is_active, entity_code
 -- fix:      PM owns name, dates and status; the ERP owns the ledger coding (see recon.ownership).
 -- columns:
 --   reason             only_in_pm, only_in_erp, differs or gl_coding_absent

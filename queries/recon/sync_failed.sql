@@ -9,6 +9,7 @@
 -- question: What failed, was rejected or went stale on its way to the ERP, and with what message?
 -- grain:    one row per PM record
 -- requires: pm.vendor_invoices.sync_status
+-- optional: pm.sync_events
 -- fix:      Read the message, correct the record where it was entered, send it again.
 -- columns:
 --   status             the tool's word

@@ -10,6 +10,7 @@
 -- grain:    one row per PM record
 -- parameters: approver_days = 2
 -- requires: pm.vendor_invoices.sync_status
+-- optional: pm.sync_events
 -- fix:      The accounting approver accepts or rejects it (Procore: ERP Integrations > Ready to Export).
 -- columns:
 --   status             the tool's word

@@ -56,9 +56,13 @@ unpaid as (
     cross join meta.clock
     where
         cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days') and
-        -- A discount that the ERP took is paid by nobody, and owed by nobody.
-        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount >
-            setting_decimal('amount_tolerance')
+        -- A discount that the ERP took is paid by nobody, and owed by nobody. What is payable may not be told: then nobody can say that
+        -- it is paid.
+        coalesce(
+            settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount >
+                setting_decimal('amount_tolerance'),
+            true
+        )
 
 ),
 
@@ -78,7 +82,7 @@ select
     bills.erp_id,
     coalesce(unpaid.number, unpaid.record_id) as label,
     'vendor invoice ' || coalesce(unpaid.number, unpaid.record_id) || ' is unpaid in PM after ' ||
-        cast(unpaid.days_unpaid as varchar) || ' days with ' || cast(unpaid.unpaid_amount as varchar) || ' open; the ERP says ' ||
+        cast(unpaid.days_unpaid as varchar) || ' days with ' || coalesce(cast(unpaid.unpaid_amount as varchar), 'an unknown amount') || ' open; the ERP says ' ||
         replace(unpaid.erp_verdict, '_', ' ') as detail,
     cast(unpaid.pm_paid_amount as varchar) as pm_value,
     cast(unpaid.erp_paid_amount as varchar) as erp_value,

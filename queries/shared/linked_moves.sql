@@ -36,21 +36,7 @@ select
     ) as first_other_key
 from system.field_moves as moves
 inner join meta.commits as commits on commits.commit_number = moves.commit_number
-inner join (
-    select 'vendors' as entity, pm_id, erp_id from link.vendors
-    union all
-    select 'projects' as entity, pm_id, erp_id from link.projects
-    union all
-    select 'commitments' as entity, pm_id, erp_id from link.commitments
-    union all
-    select 'change_orders' as entity, pm_id, erp_id from link.change_orders
-    union all
-    select 'prime_contracts' as entity, pm_id, erp_id from link.prime_contracts
-    union all
-    select 'owner_invoices' as entity, pm_id, erp_id from link.owner_invoices
-    union all
-    select 'vendor_invoices' as entity, pm_id, erp_id from link.vendor_invoices
-) as links on
+inner join link.pairs as links on
     links.entity = moves.entity and
     links.pm_id = moves.pm_id and
     links.erp_id = moves.erp_id

@@ -29,6 +29,9 @@ const BAR_WIDTH: usize = 40;
 const QUIET: [(&str, &str); 2] =
     [("clean", "Clean"), ("not_applicable", "Nothing to compare here (recon.check_runs says why)")];
 
+/// Checks that looked, and say that something was not theirs to compare: what no connector sends, or lines that nobody gave.
+const PARTS: &str = "select check_id from recon.check_runs where is_latest and project_id is null and reason is not null \
+                     and verdict in ('clean', 'exceptions') order by check_id";
 const NEWEST: &str = "select commit_number, date_trunc('second', observed_at) from meta.commits \
                       order by commit_number desc limit 1";
 const TOTALS: &str = "select \
@@ -41,7 +44,7 @@ const TOTALS: &str = "select \
     cast(count(*) filter (where verdict in ('partial', 'not_evaluated')) as bigint) \
     from recon.summary";
 const TREND: &str = "select month, cast(sum(open_count) as bigint), sum(amount_at_risk), \
-    cast(count(*) filter (where open_count is null) as bigint) \
+    cast(count(*) filter (where verdict in ('partial', 'not_evaluated')) as bigint) \
     from trend.exceptions_by_month group by month order by month";
 
 /// `recon.summary` as a table with a sentence on the whole, then open exceptions by month.
@@ -55,8 +58,13 @@ pub(super) async fn render(session: &SessionContext) -> Result<String> {
     };
     let mut out = format!("As of {} (commit {commit})\n\n", moment(observed_at));
     writeln!(out, "{}\n", table(session).await?)?;
-    for (verdict, heading) in QUIET {
-        let sql = format!("select check_id from recon.summary where verdict = '{verdict}' order by check_id");
+    let quiet = QUIET.map(|(verdict, heading)| {
+        (format!("select check_id from recon.summary where verdict = '{verdict}' order by check_id"), heading)
+    });
+    for (sql, heading) in quiet
+        .into_iter()
+        .chain([(PARTS.to_owned(), "Judged, but not all of it can be compared here (recon.check_runs says what)")])
+    {
         let checks = query(session, &sql).await?.concat();
         if !checks.is_empty() {
             writeln!(out, "{heading}: {}\n", checks.join(" "))?;
@@ -225,6 +233,7 @@ mod tests {
         let month = |count: &str, silent: &str| ["2026-01-01", count, "", silent].map(str::to_owned).to_vec();
         let text = trend(&[month("", "9"), month("2", "0")]);
         assert!(text.contains("2026-01 – – *\n"), "{text}");
+        assert!(!trend(&[month("1", "0"), month("2", "0")]).contains('*'), "nothing to compare is no gap");
         assert!(text.ends_with("* not every check could look: the bar may be too short"), "{text}");
     }
 

@@ -3,6 +3,8 @@
 //! Invariant: what a source does not map is never read as "nothing there". A check that rests on an entity or a column that
 //! no source of that side maps is not applicable and says why; it is never clean.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::engine::blueprint::Blueprint;
 use crate::engine::header::Side;
 use crate::engine::queries::{Name, QueryFile};
@@ -14,9 +16,11 @@ impl Blueprint {
         let entity = query.header.entity.as_deref()?;
         let sides = query.header.requires.iter().filter(|name| !name.starts_with("accounts."));
         let required = sides.filter_map(|name| name.split('.').nth(1));
-        for entity in [entity].into_iter().chain(required) {
-            if self.settings.disabled.iter().any(|disabled| disabled == entity) {
-                return Some(format!("{entity} is switched off in [connector] disabled"));
+        let parts = &query.header.by_entity;
+        let own = parts.is_empty().then_some(entity);
+        for entity in own.into_iter().chain(required) {
+            if let Some(reason) = self.switched_off(entity) {
+                return Some(reason);
             }
         }
         let reads = self.closure(&query.name);
@@ -25,10 +29,12 @@ impl Blueprint {
             if reads.iter().any(|(read, _)| read == schema) && !self.has_side(side) {
                 return Some(format!("there is no {schema} source"));
             }
-            let own = reads.contains(&(schema.to_owned(), entity.to_owned()));
-            if own && !self.is_mapped(schema, entity, None) {
-                return Some(format!("no {schema} source maps {entity}"));
+            if let Some(reason) = own.and_then(|entity| self.unmapped_side(query, entity, side)) {
+                return Some(reason);
             }
+        }
+        if !parts.is_empty() && parts.iter().all(|entity| self.is_void(query, entity)) {
+            return Some(format!("no source maps {} on each side that is compared", parts.join(", ")));
         }
         for name in &query.header.requires {
             let (schema, rest) = name.split_once('.')?;
@@ -52,16 +58,47 @@ impl Blueprint {
         none.then(|| format!("no field of {entity} is mapped on both sides: {}", left_out.join(", ")))
     }
 
-    /// A table below the check that is read only under a setting, which the firm has not made.
+    /// Why there is nothing to say of one of the entities that a check judges one by one.
+    pub(crate) fn is_void(&self, query: &QueryFile, entity: &str) -> bool {
+        self.switched_off(entity).is_some()
+            || Side::BOTH.into_iter().any(|side| self.unmapped_side(query, entity, side).is_some())
+    }
+
+    fn switched_off(&self, entity: &str) -> Option<String> {
+        let is_off = self.settings.disabled.iter().any(|disabled| disabled == entity);
+        is_off.then(|| format!("{entity} is switched off in [connector] disabled"))
+    }
+
+    /// That the check reads a side's records of the entity, and no source of that side maps them.
+    fn unmapped_side(&self, query: &QueryFile, entity: &str, side: Side) -> Option<String> {
+        let schema = side.schema();
+        let own = self.closure(&query.name).contains(&(schema.to_owned(), entity.to_owned()));
+        (own && !self.is_mapped(schema, entity, None)).then(|| format!("no {schema} source maps {entity}"))
+    }
+
+    /// A table below the check that no source of the side was asked for. Where one source leaves it out and another does
+    /// not, the check speaks of the other's projects (`footing`).
     fn not_asked_for(&self, query: &QueryFile, side: Side) -> Option<String> {
-        self.raw_tables(&query.name, side).into_iter().find_map(|name| {
-            let setting = self.raw_table(&name)?.needs.as_deref()?;
-            let (source, table) = &name;
-            let given = self.settings.given.get(source).and_then(|settings| settings.get(setting)).copied();
-            let is_given =
-                given.unwrap_or_else(|| self.layouts.get(source).is_some_and(|layout| layout.preset.contains(setting)));
-            (!is_given).then(|| format!("{source}.{table} is read only with `{setting}` of [sources.{source}]"))
-        })
+        let tables = self.check_tables(query, side).0;
+        let sources: BTreeSet<&String> = tables.iter().map(|(source, _)| source).collect();
+        let mut reasons = BTreeMap::new();
+        for name in &tables {
+            if let Some(reason) = self.left_out(name) {
+                reasons.entry(&name.0).or_insert(reason);
+            }
+        }
+        let is_all = reasons.len() == sources.len();
+        reasons.into_values().next().filter(|_| is_all)
+    }
+
+    /// Why a table is not read at all: under a setting that the firm has not made for its source.
+    pub(crate) fn left_out(&self, name: &Name) -> Option<String> {
+        let setting = self.raw_table(name)?.needs.as_deref()?;
+        let (source, table) = name;
+        let given = self.settings.given.get(source).and_then(|settings| settings.get(setting)).copied();
+        let is_given =
+            given.unwrap_or_else(|| self.layouts.get(source).is_some_and(|layout| layout.preset.contains(setting)));
+        (!is_given).then(|| format!("{source}.{table} is read only with `{setting}` of [sources.{source}]"))
     }
 
     /// The fields of a check's entity that only one side maps, or neither.
@@ -83,7 +120,7 @@ impl Blueprint {
     fn is_mapped(&self, schema: &str, entity: &str, column: Option<&str>) -> bool {
         let name: Name = (schema.to_owned(), entity.to_owned());
         let mut mappings = self.mappings.get(&name).into_iter().flatten();
-        let tells = |columns: &std::collections::BTreeSet<String>| column.is_none_or(|column| columns.contains(column));
+        let tells = |columns: &BTreeSet<String>| column.is_none_or(|column| columns.contains(column));
         self.unmapped.contains_key(&name) || mappings.any(|mapping| mapping.columns.as_ref().is_none_or(tells))
     }
 }

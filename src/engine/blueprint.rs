@@ -15,7 +15,7 @@ use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
-use crate::engine::settings::EngineSettings;
+use crate::engine::settings::{EngineSettings, Setting};
 
 /// What people may read of a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,11 +66,12 @@ impl Side {
 }
 
 impl Blueprint {
-    pub(crate) fn load(definitions: Definitions, settings: EngineSettings) -> Result<Self, Error> {
+    pub(crate) fn load(definitions: Definitions, mut settings: EngineSettings) -> Result<Self, Error> {
         let layouts = layouts(&definitions, &settings.sources)?;
         let entities = canonical::entities(&definitions)?;
         let (mut queries, mut unreadable) = queries::load(&definitions);
         set_grace(&mut queries, &settings.grace_hours)?;
+        tell_grace(&queries, &mut settings);
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
         for entity in &entities {
@@ -139,13 +140,18 @@ impl Blueprint {
 
     /// Everything that a view reads, directly or through others: views, canonical and raw tables.
     pub(crate) fn closure(&self, view: &Name) -> BTreeSet<Name> {
+        self.closure_without(view, &BTreeSet::new())
+    }
+
+    /// The same, without some names and what is read through them alone.
+    fn closure_without(&self, view: &Name, left_out: &BTreeSet<Name>) -> BTreeSet<Name> {
         let mut seen = BTreeSet::new();
         let mut waiting = vec![view.clone()];
         while let Some(name) = waiting.pop() {
             let query = self.queries.get(&name).into_iter().flat_map(|query| query.reads.iter());
             let mapped = self.mappings.get(&name).into_iter().flatten().flat_map(|mapping| mapping.reads.iter());
             for read in query.chain(mapped) {
-                if seen.insert(read.clone()) {
+                if !left_out.contains(read) && seen.insert(read.clone()) {
                     waiting.push(read.clone());
                 }
             }
@@ -155,8 +161,21 @@ impl Blueprint {
 
     /// The raw tables of one side that a view rests on, with the tables under whose rows they were listed.
     pub(crate) fn raw_tables(&self, view: &Name, side: Side) -> BTreeSet<Name> {
+        self.raw_tables_below(self.closure(view), side)
+    }
+
+    /// The raw tables of one side that a check rests on, and those that it would read if a source were asked for them.
+    pub(crate) fn check_tables(&self, query: &QueryFile, side: Side) -> (BTreeSet<Name>, BTreeSet<Name>) {
+        let split = |name: &String| name.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()));
+        let optional: BTreeSet<Name> = query.header.optional.iter().filter_map(split).collect();
+        let needed = self.raw_tables_below(self.closure_without(&query.name, &optional), side);
+        let is_asked = |name: &Name| needed.contains(name) || self.left_out(name).is_none();
+        self.raw_tables(&query.name, side).into_iter().partition(is_asked)
+    }
+
+    fn raw_tables_below(&self, names: BTreeSet<Name>, side: Side) -> BTreeSet<Name> {
         let mut tables = BTreeSet::new();
-        let mut waiting: Vec<Name> = self.closure(view).into_iter().collect();
+        let mut waiting: Vec<Name> = names.into_iter().collect();
         while let Some((source, table)) = waiting.pop() {
             let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else {
                 continue;
@@ -167,6 +186,14 @@ impl Blueprint {
             }
         }
         tables
+    }
+
+    /// The raw tables of one side that a check's rows of one entity rest on: its records and its links, as far as the check
+    /// reads them.
+    pub(crate) fn entity_tables(&self, query: &QueryFile, entity: &str, side: Side) -> BTreeSet<Name> {
+        let reads = self.closure(&query.name);
+        let own = ["pm", "erp", "link"].map(|schema| (schema.to_owned(), entity.to_owned()));
+        own.iter().filter(|name| reads.contains(name)).flat_map(|name| self.raw_tables(name, side)).collect()
     }
 
     pub(crate) fn raw_table(&self, name: &Name) -> Option<&RawTable> {
@@ -186,6 +213,14 @@ fn set_grace(queries: &mut BTreeMap<Name, QueryFile>, hours: &BTreeMap<String, i
         header.ok_or_else(|| Error::Grace { check: check.clone() })?.grace_hours = Some(*hours);
     }
     Ok(())
+}
+
+/// Tells SQL each check's hours of grace: what is in flight under one check is no difference under another.
+fn tell_grace(queries: &BTreeMap<Name, QueryFile>, settings: &mut EngineSettings) {
+    let headers = queries.values().map(|query| &query.header);
+    for (check, hours) in headers.filter_map(|header| Some((header.check.as_ref()?, header.grace_hours?))) {
+        settings.values.insert(format!("grace_hours_{}", check.to_lowercase()), Setting::Integer(hours));
+    }
 }
 
 fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Descriptions {

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::coverage::{Ledger, Part};
+use crate::engine::footing::Footing;
 use crate::engine::header::{Header, Scope, Side};
 use crate::engine::layout::system_columns;
 use crate::engine::queries::{Name, QueryFile};
@@ -79,6 +80,8 @@ pub struct Evaluation {
 pub(crate) struct Project {
     pub(crate) id: String,
     pub(crate) number: Option<String>,
+    /// The connection that it came from.
+    pub(crate) source: Option<String>,
 }
 
 pub(crate) struct Evaluator<'a> {
@@ -91,6 +94,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) previous: BTreeMap<String, Vec<Row>>,
     /// What the views said, by name; nothing for those that may not speak.
     pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
+    /// Keys of all exceptions that any check found, now or before.
+    pub(crate) known_keys: BTreeSet<String>,
     pub(crate) waivers: Waivers,
 }
 
@@ -106,6 +111,20 @@ pub(crate) struct Outcome {
     pub(crate) exceptions: Vec<Row>,
     pub(crate) runs: Vec<Row>,
     pub(crate) result: Option<CheckResult>,
+}
+
+/// What a view's rows say: exceptions, and what could not be compared.
+struct Said {
+    exceptions: Vec<Row>,
+    notes: Vec<Note>,
+}
+
+/// Something that a check could not compare, as a row with a `verdict` tells: `not_evaluated` where the data should have
+/// been there, `not_applicable` where nobody sends it.
+struct Note {
+    project: Option<String>,
+    is_gap: bool,
+    text: String,
 }
 
 /// The first gap in what a measure read, and what its view said.
@@ -149,35 +168,35 @@ impl Tally {
     }
 }
 
-/// The raw tables under a check, and the gaps in them.
-struct Footing {
-    pm: BTreeSet<Name>,
-    erp: BTreeSet<Name>,
-    /// Why nothing can be said at all.
-    firm_gap: Option<String>,
-    /// Why nothing can be said of a project, by its id.
-    project_gaps: BTreeMap<String, String>,
-}
-
 impl Evaluator<'_> {
+    /// Notes which exceptions there are, for those that say what they follow from.
+    pub(crate) fn note_keys(&mut self) {
+        let column = [("exception_key".to_owned(), ColumnType::Text)];
+        let found = self.answers.values().flatten().filter(|answer| answer.has_key);
+        let found: Vec<Row> = found.filter_map(|answer| rows_of(&answer.batches, &column).ok()).flatten().collect();
+        let rows = found.iter().chain(self.previous.values().flatten());
+        self.known_keys =
+            rows.filter_map(|row| row.get("exception_key").and_then(Cell::as_text).map(str::to_owned)).collect();
+    }
+
     pub(crate) fn may_speak(&self, query: &QueryFile) -> bool {
-        self.blueprint.not_applicable(query).is_none() && self.footing(query).firm_gap.is_none()
+        self.blueprint.not_applicable(query).is_none() && self.footing(query).whole.firm_gap.is_none()
     }
 
     pub(crate) fn check(&self, query: &QueryFile) -> Outcome {
         if let Some(reason) = self.blueprint.not_applicable(query) {
-            return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new());
+            return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new(), &[]);
         }
         let footing = self.footing(query);
-        if let Some(gap) = footing.firm_gap.clone() {
+        if let Some(gap) = footing.whole.firm_gap.clone() {
             return self.carried(query, &footing, gap, None);
         }
         match self.run(query, &footing) {
             Ok(_) if self.is_blind(&footing) => {
-                let gap = footing.project_gaps.values().next().cloned().unwrap_or_default();
+                let gap = footing.whole.project_gaps.values().next().cloned().unwrap_or_default();
                 self.carried(query, &footing, format!("no project was read completely, such as: {gap}"), None)
             }
-            Ok(rows) => self.judged(query, &footing, rows),
+            Ok(said) => self.judged(query, &footing, said),
             Err(error) => self.carried(query, &footing, "the check failed".to_owned(), Some(error)),
         }
     }
@@ -187,50 +206,32 @@ impl Evaluator<'_> {
         if let Some(reason) = self.blueprint.not_applicable(query) {
             return Err((Verdict::NotApplicable.as_str(), reason));
         }
-        let footing = self.footing(query);
-        if let Some(gap) = footing.firm_gap {
+        let ground = self.footing(query).whole;
+        if let Some(gap) = ground.firm_gap {
             return Err((Verdict::NotEvaluated.as_str(), gap));
         }
         match self.answers.get(&query.name) {
-            Some(Ok(answer)) => Ok((footing.project_gaps.into_values().next(), &answer.batches)),
+            Some(Ok(answer)) => Ok((ground.project_gaps.into_values().next(), &answer.batches)),
             Some(Err(error)) => Err((Verdict::NotEvaluated.as_str(), error.clone())),
             None => Err((Verdict::NotEvaluated.as_str(), "it was not asked".to_owned())),
         }
     }
 
-    fn footing(&self, query: &QueryFile) -> Footing {
-        let pm = self.blueprint.raw_tables(&query.name, Side::Pm);
-        let erp = self.blueprint.raw_tables(&query.name, Side::Erp);
-        let company_gap = self.ledger.first_gap(&pm, Side::Pm, Part::Company);
-        let firm_gap = self.ledger.first_gap(&erp, Side::Erp, Part::All).or(company_gap);
-        let mut project_gaps = BTreeMap::new();
-        if firm_gap.is_none() {
-            for project in &self.projects {
-                if let Some(gap) = self.ledger.first_gap(&pm, Side::Pm, Part::Project(&project.id)) {
-                    project_gaps.insert(project.id.clone(), gap);
-                }
-            }
-        }
-        Footing { pm, erp, firm_gap, project_gaps }
-    }
-
-    /// Whether no project at all can be believed.
-    fn is_blind(&self, footing: &Footing) -> bool {
-        !footing.project_gaps.is_empty() && footing.project_gaps.len() >= self.projects.len()
-    }
-
     /// Runs the view and checks what every check promises: keys that are there and unique.
-    fn run(&self, query: &QueryFile, footing: &Footing) -> Result<Vec<Row>, String> {
+    fn run(&self, query: &QueryFile, footing: &Footing) -> Result<Said, String> {
         let answer = self.answers.get(&query.name).ok_or("it was not asked")?.as_ref().map_err(Clone::clone)?;
         if query.header.kind.as_deref() == Some("summary") {
-            return Ok(Vec::new());
+            return Ok(Said { exceptions: Vec::new(), notes: Vec::new() });
         }
         if !answer.has_key {
             return Err("it has no column exception_key".to_owned());
         }
         let mut columns = system_columns("exceptions");
         columns.push(("mirror_observed_at".to_owned(), ColumnType::Timestamp));
-        let rows = rows_of(&answer.batches, &columns).map_err(|error| error.to_string())?;
+        columns.push(("verdict".to_owned(), ColumnType::Text));
+        let mut rows = rows_of(&answer.batches, &columns).map_err(|error| error.to_string())?;
+        rows.retain(|row| !footing.is_void(row));
+        let notes = notes(&mut rows)?;
         let mut keys = BTreeSet::new();
         for row in &rows {
             match row.get("exception_key").and_then(Cell::as_text) {
@@ -244,12 +245,14 @@ impl Evaluator<'_> {
             .filter(|row| row.get("check_version").and_then(Cell::as_integer) == Some(query.header.version))
             .filter_map(|row| Some((row.get("exception_key")?.as_text()?, row)))
             .collect();
-        Ok(rows.iter().map(|row| self.exception(&query.header, footing, row, &known)).collect())
+        let exceptions = rows.iter().map(|row| self.exception(&query.header, footing, row, &known)).collect();
+        Ok(Said { exceptions, notes })
     }
 
     fn exception(&self, header: &Header, footing: &Footing, row: &Row, known: &BTreeMap<&str, &Row>) -> Row {
         let mut exception = row.clone();
         exception.remove("mirror_observed_at");
+        exception.remove("verdict");
         let before = row.get("exception_key").and_then(Cell::as_text).and_then(|key| known.get(key));
         let kept = |name: &str| before.and_then(|row| row.get(name)).cloned();
         let mut set = |name: &str, cell: Cell| drop(exception.insert(name.to_owned(), cell));
@@ -261,6 +264,11 @@ impl Evaluator<'_> {
             kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
         );
         set("state", Cell::text(Some(self.state(header, footing, row))));
+        // What would follow from something that no check reports is a disagreement of its own: its money counts.
+        let cause = row.get("explained_by").and_then(Cell::as_text);
+        if cause.is_some_and(|key| !self.known_keys.contains(key)) {
+            set("explained_by", Cell::Null);
+        }
         for (name, default) in
             [("entity", &header.entity), ("fix_side", &header.fix_side), ("record_owner", &header.record_owner)]
         {
@@ -276,7 +284,7 @@ impl Evaluator<'_> {
     fn state(&self, header: &Header, footing: &Footing, row: &Row) -> &'static str {
         let (Some(side), Some(grace)) = (header.missing_on, header.grace_hours) else { return "open" };
         let Some(occurred_at) = row.get("occurred_at").and_then(Cell::as_moment) else { return "open" };
-        let tables = if side == Side::Erp { &footing.erp } else { &footing.pm };
+        let tables = if side == Side::Erp { &footing.whole.erp } else { &footing.whole.pm };
         let project = row.get("project_id").and_then(Cell::as_text).filter(|_| side == Side::Pm);
         let mirror = row.get("mirror_observed_at").and_then(Cell::as_moment);
         let mirror = mirror.or_else(|| self.ledger.observed_at(tables, project.map_or(Part::All, Part::Project)));
@@ -293,42 +301,43 @@ impl Evaluator<'_> {
     /// Nothing can be said: what was open stays open.
     fn carried(&self, query: &QueryFile, footing: &Footing, reason: String, error: Option<String>) -> Outcome {
         let rows: Vec<Row> = self.earlier(query).cloned().collect();
-        self.outcome(query, Some(footing), Verdict::NotEvaluated, Some(reason), error, rows)
+        self.outcome(query, Some(footing), Verdict::NotEvaluated, Some(reason), error, rows, &[])
     }
 
     /// The view ran. Rows of projects that may not be judged give way to their earlier exceptions.
-    ///
-    /// A check of the whole firm looks at records that no project owns: what an unread project held stays in its tables as
-    /// it was last read, so such a check may open and close, and is only partial.
-    fn judged(&self, query: &QueryFile, footing: &Footing, rows: Vec<Row>) -> Outcome {
-        let frozen = |row: &Row| match row.get("project_id").and_then(Cell::as_text) {
-            _ if query.header.scope == Scope::Firm => false,
-            Some(project) => footing.project_gaps.contains_key(project),
-            // A record without a project may belong to one that was not read.
-            None => !footing.project_gaps.is_empty(),
-        };
-        let mut kept: Vec<Row> = rows.into_iter().filter(|row| !frozen(row)).collect();
+    fn judged(&self, query: &QueryFile, footing: &Footing, said: Said) -> Outcome {
+        let frozen = |row: &Row| footing.is_frozen(row, query.header.scope);
+        let mut kept: Vec<Row> = said.exceptions.into_iter().filter(|row| !frozen(row)).collect();
         let keys: BTreeSet<&str> =
             kept.iter().filter_map(|row| row.get("exception_key").and_then(Cell::as_text)).collect();
         let stays = |row: &&Row| {
             let key = row.get("exception_key").and_then(Cell::as_text);
-            frozen(row) && key.is_none_or(|key| !keys.contains(key))
+            frozen(row) && !footing.is_void(row) && key.is_none_or(|key| !keys.contains(key))
         };
         let carried: Vec<Row> = self.earlier(query).filter(stays).cloned().collect();
         kept.extend(carried);
-        let gaps = footing.project_gaps.len();
-        let verdict = match (gaps, Tally::of(&kept).disagrees()) {
-            (gaps, _) if gaps > 0 => Verdict::Partial,
+        // What a project that was not read could not compare is no news.
+        let is_read = |note: &&Note| {
+            note.project.as_ref().is_none_or(|project| !footing.whole.project_gaps.contains_key(project))
+        };
+        let notes: Vec<&Note> = said.notes.iter().filter(is_read).collect();
+        let (gaps, first) = footing.gaps();
+        let is_partial = first.is_some() || notes.iter().any(|note| note.is_gap);
+        let verdict = match (is_partial, Tally::of(&kept).disagrees()) {
+            (true, _) => Verdict::Partial,
             (_, false) => Verdict::Clean,
             _ => Verdict::Exceptions,
         };
-        let reason = footing.project_gaps.values().next().map(|first| match gaps {
-            1 => first.clone(),
+        let unread = first.map(|first| match gaps {
+            0 | 1 => first.clone(),
             _ => format!("{gaps} of {} projects were not read completely, such as: {first}", self.projects.len()),
         });
-        self.outcome(query, Some(footing), verdict, reason, None, kept)
+        let reason = unread.or_else(|| told(&notes)).or_else(|| footing.without.clone());
+        let notes: Vec<Note> = said.notes.into_iter().filter(|note| is_read(&note)).collect();
+        self.outcome(query, Some(footing), verdict, reason, None, kept, &notes)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one per thing that a verdict tells")]
     fn outcome(
         &self,
         query: &QueryFile,
@@ -337,6 +346,7 @@ impl Evaluator<'_> {
         reason: Option<String>,
         error: Option<String>,
         mut exceptions: Vec<Row>,
+        notes: &[Note],
     ) -> Outcome {
         self.waivers.settle(&mut exceptions);
         let tally = Tally::of(&exceptions);
@@ -350,12 +360,18 @@ impl Evaluator<'_> {
             }
             for project in &self.projects {
                 let tally = Tally::of(by_project.get(project.id.as_str()).into_iter().flatten().copied());
-                let gap = footing.and_then(|footing| footing.project_gaps.get(&project.id));
+                let gap = footing.and_then(|footing| footing.whole.project_gaps.get(&project.id));
+                let part = footing.and_then(|footing| footing.partial_gap(&project.id));
+                let own: Vec<&Note> =
+                    notes.iter().filter(|note| note.project.as_ref().is_none_or(|of| *of == project.id)).collect();
+                let told = told(&own);
                 let (verdict, reason) = match (verdict, gap) {
                     (Verdict::NotApplicable, _) | (Verdict::NotEvaluated, None) => (verdict, reason.as_deref()),
                     (_, Some(gap)) => (Verdict::NotEvaluated, Some(gap.as_str())),
-                    _ if tally.disagrees() => (Verdict::Exceptions, None),
-                    _ => (Verdict::Clean, None),
+                    _ if part.is_some() => (Verdict::Partial, part.map(String::as_str)),
+                    _ if own.iter().any(|note| note.is_gap) => (Verdict::Partial, told.as_deref()),
+                    _ if tally.disagrees() => (Verdict::Exceptions, told.as_deref()),
+                    _ => (Verdict::Clean, told.as_deref()),
                 };
                 runs.push(self.run_row(query, footing, Some(project), verdict, reason, error.as_deref(), &tally));
             }
@@ -385,10 +401,10 @@ impl Evaluator<'_> {
         tally: &Tally,
     ) -> Row {
         let part = project.map_or(Part::All, |project| Part::Project(&project.id));
-        let pm_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.pm, part));
-        let erp_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.erp, Part::All));
+        let pm_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.whole.pm, part));
+        let erp_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.whole.erp, Part::All));
         let read = footing
-            .map(|footing| self.ledger.rows(&footing.pm, part) + self.ledger.rows(&footing.erp, Part::All))
+            .map(|footing| self.ledger.rows(&footing.whole.pm, part) + self.ledger.rows(&footing.whole.erp, Part::All))
             .unwrap_or_default();
         let cells = [
             ("commit_number", Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
@@ -408,5 +424,30 @@ impl Evaluator<'_> {
             ("waived_count", Cell::count(tally.waived)),
         ];
         cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
+    }
+}
+
+/// Takes the rows with a `verdict` out: they are no exceptions.
+fn notes(rows: &mut Vec<Row>) -> Result<Vec<Note>, String> {
+    let mut notes = Vec::new();
+    for row in rows.extract_if(.., |row| row.get("verdict").is_some_and(|cell| *cell != Cell::Null)) {
+        let text = |name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
+        let is_gap = match text("verdict").as_deref() {
+            Some("not_evaluated") => true,
+            Some("not_applicable") => false,
+            other => return Err(format!("verdict {other:?} of a row is neither not_evaluated nor not_applicable")),
+        };
+        let text = text("detail").ok_or("a row with a verdict has no detail")?;
+        notes.push(Note { project: row.get("project_id").and_then(Cell::as_text).map(str::to_owned), is_gap, text });
+    }
+    Ok(notes)
+}
+
+/// What could not be compared, in a sentence: gaps before what nobody sends.
+fn told(notes: &[&Note]) -> Option<String> {
+    let first = notes.iter().find(|note| note.is_gap).or_else(|| notes.first())?;
+    match notes.len() {
+        1 => Some(first.text.clone()),
+        count => Some(format!("{}; {} more like it", first.text, count - 1)),
     }
 }

@@ -97,6 +97,7 @@ pub(crate) async fn judge(
         observed_at,
         previous,
         answers: BTreeMap::new(),
+        known_keys: BTreeSet::new(),
         waivers: Waivers::new(before.waivers, &blueprint.settings, observed_at),
     };
     let asked: Vec<Name> =
@@ -106,6 +107,7 @@ pub(crate) async fn judge(
         answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
     }
     evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
+    evaluator.note_keys();
     engine.judge.forget().await;
     let (mut exceptions, mut runs, mut measured) = (Vec::new(), Vec::new(), Vec::new());
     let mut evaluation = Evaluation::default();
@@ -174,9 +176,11 @@ pub(crate) async fn state(engine: &Engine, head: &Head, number: u64, table: &str
 async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
     // Where projects cannot be read, every check that reads them fails and says why.
     let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
-    let batches = table.select_columns(&["record_id", "number"])?.collect().await?;
-    let columns = ["record_id", "number"].map(|name| (name.to_owned(), ColumnType::Text));
+    let batches = table.select_columns(&["record_id", "number", "source"])?.collect().await?;
+    let columns = ["record_id", "number", "source"].map(|name| (name.to_owned(), ColumnType::Text));
     let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
-    let project = |row: &Row| Some(Project { id: text(row, "record_id")?, number: text(row, "number") });
+    let project = |row: &Row| {
+        Some(Project { id: text(row, "record_id")?, number: text(row, "number"), source: text(row, "source") })
+    };
     Ok(rows_of(&batches, &columns)?.iter().filter_map(project).collect())
 }

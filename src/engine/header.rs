@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Error;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "title",
     "check",
     "entity",
@@ -28,6 +28,8 @@ const KEYS: [&str; 20] = [
     "statuses",
     "requires",
     "compares",
+    "by_entity",
+    "optional",
 ];
 
 const KINDS: [&str; 5] = ["summary", "check", "view", "links", "measure"];
@@ -92,6 +94,12 @@ pub struct Header {
     pub requires: Vec<String>,
     /// Columns of the entity that are compared on both sides; one that a side does not map is not comparable.
     pub compares: Vec<String>,
+    /// Entities whose rows rest on nothing but their own records and links, so that each is judged, or not, by itself. A
+    /// row's column `entity` says whose it is.
+    pub by_entity: Vec<String>,
+    /// Views and entities that tell more where a source is asked for them, and without which there is still something to
+    /// say: `pm.sync_events`.
+    pub optional: Vec<String>,
     /// Descriptions by column, in order.
     pub columns: Vec<(String, String)>,
 }
@@ -239,6 +247,8 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         splits,
         requires,
         compares: list(take("compares")),
+        by_entity: list(take("by_entity")),
+        optional: list(take("optional")),
         columns,
     };
     match (&parsed.check, &parsed.entity) {

@@ -49,7 +49,7 @@ name = "orders"
 id = "text"
 amount = "decimal(24,6)"
 "#;
-const CANONICAL: &str = r#"
+pub(super) const CANONICAL: &str = r#"
 [common]
 columns = { source = "text", record_id = "text" }
 [projects]
@@ -122,6 +122,8 @@ pub(super) struct Firm {
     pub(super) engine: Arc<Engine>,
     pub(super) clock: SharedClock,
     at: DateTime<Utc>,
+    /// Another source and its projects, none of which has an order.
+    other: Option<(&'static str, &'static [&'static str])>,
 }
 
 pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
@@ -135,7 +137,11 @@ impl Firm {
         let folder = tempfile::tempdir().unwrap();
         let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
-        Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start() }
+        Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start(), other: None }
+    }
+
+    pub(super) fn also(&mut self, source: &'static str, projects: &'static [&'static str]) {
+        self.other = Some((source, projects));
     }
 
     /// One day: PM orders as (id, project, cents, status), ERP orders by id, how the orders of each project were read.
@@ -167,6 +173,12 @@ impl Firm {
         let lines: Vec<Scoped<'_>> =
             lines.iter().map(|scope| (scope.as_str(), CoverageStatus::EmptyVerified)).collect();
         prepared.add(self.input("pm1", "order_lines", &[], &lines)).await.unwrap();
+        for (source, projects) in self.other {
+            let rows = projects.iter().map(|id| (*id, "", vec![text(id)])).collect::<Vec<_>>();
+            prepared.add(self.input(source, "projects", &rows, &[("", CoverageStatus::Ok)])).await.unwrap();
+            let scopes: Vec<Scoped<'_>> = projects.iter().map(|id| (*id, CoverageStatus::EmptyVerified)).collect();
+            prepared.add(self.input(source, "orders", &[], &scopes)).await.unwrap();
+        }
         let rows = erp.iter().map(|id| (*id, "", vec![text(id), Cell::Amount(0)])).collect::<Vec<_>>();
         prepared.add(self.input("erp1", "orders", &rows, &[("", CoverageStatus::Ok)])).await.unwrap();
         self.engine.record_coverage(&mut prepared).await.unwrap();

@@ -1,0 +1,156 @@
+//! What a check stands on: the raw tables below it, and what of them cannot be believed.
+//!
+//! Invariants: a gap in one project silences no other, a gap under one entity no rows of another (`by_entity` of a check's
+//! header), and a table that one source leaves out none of another source's projects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::cells::{Cell, Row};
+use crate::engine::checks::{Evaluator, Project};
+use crate::engine::coverage::Part;
+use crate::engine::header::{Scope, Side};
+use crate::engine::queries::{Name, QueryFile};
+
+/// Raw tables, and the gaps in them.
+#[derive(Default)]
+pub(crate) struct Ground {
+    pub(crate) pm: BTreeSet<Name>,
+    pub(crate) erp: BTreeSet<Name>,
+    /// Why nothing can be said at all.
+    pub(crate) firm_gap: Option<String>,
+    /// Why nothing can be said of a project, by its id.
+    pub(crate) project_gaps: BTreeMap<String, String>,
+}
+
+/// The grounds of a check.
+#[derive(Default)]
+pub(crate) struct Footing {
+    /// All of it: its gaps are those that leave nothing to say.
+    pub(crate) whole: Ground,
+    /// Of a check whose rows rest on nothing but their own entity: each of the entities that there is something to say of.
+    entities: BTreeMap<String, Ground>,
+    /// The entities of such a check that have nothing to compare here.
+    void: BTreeSet<String>,
+    /// Why only a part can be said of a project, by its id.
+    partial_projects: BTreeMap<String, String>,
+    /// Why only a part can be said of the firm.
+    partial_firm: Option<String>,
+    /// What would tell more, and is not asked for.
+    pub(crate) without: Option<String>,
+}
+
+impl Footing {
+    /// Whether a row may not be judged anew: its project, or its entity, was not read.
+    ///
+    /// A check of the whole firm looks at records that no project owns: what an unread project held stays in its tables as
+    /// it was last read, so such a check may open and close, and is only partial.
+    pub(crate) fn is_frozen(&self, row: &Row, scope: Scope) -> bool {
+        let text = |name: &str| row.get(name).and_then(Cell::as_text);
+        let ground = text("entity").and_then(|entity| self.entities.get(entity)).unwrap_or(&self.whole);
+        if ground.firm_gap.is_some() {
+            return true;
+        }
+        match text("project_id") {
+            _ if scope == Scope::Firm => false,
+            Some(project) => ground.project_gaps.contains_key(project),
+            // A record without a project may belong to one that was not read.
+            None => !ground.project_gaps.is_empty(),
+        }
+    }
+
+    /// Whether a row is about an entity of which nothing is compared here.
+    pub(crate) fn is_void(&self, row: &Row) -> bool {
+        row.get("entity").and_then(Cell::as_text).is_some_and(|entity| self.void.contains(entity))
+    }
+
+    /// How many projects were not read for all that the check looks at, and the first reason why not everything was.
+    pub(crate) fn gaps(&self) -> (usize, Option<&String>) {
+        let projects: BTreeSet<&String> = self.whole.project_gaps.keys().chain(self.partial_projects.keys()).collect();
+        let mut reasons = self.whole.project_gaps.values().chain(self.partial_projects.values());
+        (projects.len(), self.partial_firm.as_ref().or_else(|| reasons.next()))
+    }
+
+    /// Why only a part can be said of a project.
+    pub(crate) fn partial_gap(&self, project: &str) -> Option<&String> {
+        self.partial_projects.get(project).or(self.partial_firm.as_ref())
+    }
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn footing(&self, query: &QueryFile) -> Footing {
+        let (pm, pm_left_out) = self.blueprint.check_tables(query, Side::Pm);
+        let (erp, erp_left_out) = self.blueprint.check_tables(query, Side::Erp);
+        let without = pm_left_out.iter().chain(&erp_left_out).find_map(|name| self.blueprint.left_out(name));
+        let without = without.map(|reason| format!("judged without a table: {reason}"));
+        if query.header.by_entity.is_empty() {
+            let whole = self.ground(pm, erp, query.header.scope);
+            return Footing { whole, without, ..Footing::default() };
+        }
+        let mut footing = Footing { without, ..Footing::default() };
+        for entity in &query.header.by_entity {
+            if self.blueprint.is_void(query, entity) {
+                footing.void.insert(entity.clone());
+                continue;
+            }
+            let tables = |side| self.blueprint.entity_tables(query, entity, side);
+            let ground = self.ground(tables(Side::Pm), tables(Side::Erp), query.header.scope);
+            footing.entities.insert(entity.clone(), ground);
+        }
+        footing.whole = Ground { pm, erp, ..Ground::default() };
+        self.join(&mut footing);
+        footing
+    }
+
+    /// What the gaps of its entities mean for the whole of a check: where all have one nothing is left to say, else a part.
+    fn join(&self, footing: &mut Footing) {
+        let gap = |ground: &Ground, project: &Project| {
+            ground.firm_gap.clone().or_else(|| ground.project_gaps.get(&project.id).cloned())
+        };
+        let grounds: Vec<&Ground> = footing.entities.values().collect();
+        let firm_gaps: Vec<&String> = grounds.iter().filter_map(|ground| ground.firm_gap.as_ref()).collect();
+        let first = firm_gaps.first().map(|gap| (*gap).clone());
+        if firm_gaps.len() == grounds.len() {
+            footing.whole.firm_gap = first;
+            return;
+        }
+        for project in &self.projects {
+            let gaps: Vec<String> = grounds.iter().filter_map(|ground| gap(ground, project)).collect();
+            let Some(first) = gaps.first().cloned() else { continue };
+            if gaps.len() == grounds.len() {
+                footing.whole.project_gaps.insert(project.id.clone(), first);
+            } else if gaps.len() > firm_gaps.len() {
+                footing.partial_projects.insert(project.id.clone(), first);
+            }
+        }
+        footing.partial_firm = first;
+    }
+
+    fn ground(&self, pm: BTreeSet<Name>, erp: BTreeSet<Name>, scope: Scope) -> Ground {
+        let left_out = |names: &BTreeSet<Name>| names.iter().find_map(|name| self.blueprint.left_out(name));
+        let company_gap = || {
+            let gap = self.ledger.first_gap(&pm, Side::Pm, Part::Company);
+            gap.or_else(|| left_out(&pm).filter(|_| scope == Scope::Firm && self.projects.is_empty()))
+        };
+        let erp_gap = left_out(&erp).or_else(|| self.ledger.first_gap(&erp, Side::Erp, Part::All));
+        let firm_gap = erp_gap.or_else(company_gap);
+        let mut project_gaps = BTreeMap::new();
+        if firm_gap.is_none() {
+            for project in &self.projects {
+                // Another source's tables hold nothing of this project.
+                let own = |name: &&Name| project.source.as_ref().is_none_or(|source| *source == name.0);
+                let tables: BTreeSet<Name> = pm.iter().filter(own).cloned().collect();
+                let unread = || self.ledger.first_gap(&tables, Side::Pm, Part::Project(&project.id));
+                if let Some(gap) = left_out(&tables).or_else(unread) {
+                    project_gaps.insert(project.id.clone(), gap);
+                }
+            }
+        }
+        Ground { pm, erp, firm_gap, project_gaps }
+    }
+
+    /// Whether no project at all can be believed.
+    pub(crate) fn is_blind(&self, footing: &Footing) -> bool {
+        let gaps = &footing.whole.project_gaps;
+        !gaps.is_empty() && gaps.len() >= self.projects.len()
+    }
+}

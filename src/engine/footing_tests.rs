@@ -1,0 +1,175 @@
+//! What a check may say where not everything below it could be read: by source, by entity, by row.
+
+use super::tests::{CANONICAL, Firm, OK, Scoped, ask, definitions, settings};
+use super::*;
+use crate::definitions::Definitions;
+use crate::warehouse::rows::CoverageStatus;
+
+/// A second system of PM, which lists lines only where its setting asks for them.
+const PMY: &str = r#"
+[system]
+name = "pmy"
+side = "pm"
+[settings.optional]
+lines = ""
+[[table]]
+name = "projects"
+[table.columns]
+id = "text"
+[[table]]
+name = "orders"
+parent = "projects"
+[table.columns]
+id = "text"
+project = { type = "text", parent = "id" }
+amount = "decimal(24,6)"
+status = "text"
+[[table]]
+name = "order_lines"
+parent = "orders"
+needs = "lines"
+[table.columns]
+id = "text"
+"#;
+const ORDERS: &str = "select orders.id as record_id, orders.project as project_id, orders.amount, orders.status as approval_status \
+                      from source.orders left join source.order_lines on false";
+const RUNS: &str = "select project_id, verdict, exception_count, reason from system.check_runs \
+                    where _commit = (select max(_commit) from system.check_runs) and check_id = 'X1' order by project_id nulls last";
+
+fn check(header: &str, sql: &str) -> String {
+    format!("-- check: X1\n-- entity: change_orders\n-- scope: project\n{header}\n{sql}")
+}
+
+async fn judge(firm: &mut Firm, orders: &[(&str, &str, i128, &str)], scopes: &[Scoped<'_>]) -> (Verdict, String) {
+    let evaluation = firm.day(orders, &[], scopes).await;
+    let result = evaluation.checks.into_iter().find(|check| check.check == "X1").unwrap();
+    assert_eq!(result.error, None);
+    let session = firm.session().await;
+    (result.verdict, ask(&session, RUNS).await)
+}
+
+fn other_system(query: &str) -> Definitions {
+    definitions(&[
+        ("extractors/pmy/manifest.toml", PMY),
+        ("extractors/pmy/canonical/projects.sql", "select id as record_id, 'M' || id as number from source.projects"),
+        ("extractors/pmy/canonical/change_orders.sql", ORDERS),
+        ("extractors/pmy/canonical/notes.sql", "select id as record_id from source.order_lines"),
+        ("queries/canonical.toml", &format!("{}[notes]\ngrain = \"one note\"\ncolumns = {{}}\n", CANONICAL)),
+        ("queries/recon/x1.sql", query),
+    ])
+}
+
+fn bound(systems: &[(&str, &str)]) -> EngineSettings {
+    let binding =
+        |(name, system): &(&str, &str)| SourceBinding { name: (*name).to_owned(), system: (*system).to_owned() };
+    EngineSettings { sources: systems.iter().map(binding).collect(), ..EngineSettings::default() }
+}
+
+#[tokio::test]
+async fn a_table_that_one_source_leaves_out_silences_its_own_projects_alone() {
+    let query = check(
+        "",
+        "select 'X1:' || record_id as exception_key, project_id from pm.change_orders where amount is not null",
+    );
+    let orders = [("a", "1", 500, "approved")];
+    let mut both = Firm::new(other_system(&query), bound(&[("pm1", "pmx"), ("pm2", "pmy"), ("erp1", "erpx")])).await;
+    assert_eq!(both.engine.problems().await, []);
+    both.also("pm2", &["7"]);
+    let (verdict, runs) = judge(&mut both, &orders, &[("1", OK)]).await;
+    assert_eq!(verdict, Verdict::Partial);
+    let reason = "pm2.order_lines is read only with `lines` of [sources.pm2]";
+    let expected =
+        format!("| 1 | exceptions | 1 | |\n| 7 | not_evaluated | 0 | {reason} |\n| | partial | 1 | {reason} |");
+    assert_eq!(runs, expected);
+
+    // Where no source reads it there is nothing to say, and that is no gap.
+    let mut alone = Firm::new(other_system(&query), bound(&[("pm1", "pmy"), ("erp1", "erpx")])).await;
+    let (verdict, runs) = judge(&mut alone, &orders, &[("1", OK)]).await;
+    assert_eq!(verdict, Verdict::NotApplicable);
+    assert!(runs.contains("pm1.order_lines is read only with"), "{runs}");
+}
+
+#[tokio::test]
+async fn what_only_tells_more_is_not_needed() {
+    let sql = "select 'X1:' || orders.record_id as exception_key, orders.project_id from pm.projects as orders \
+               left join pm.notes on false";
+    let settings = || bound(&[("pm1", "pmy"), ("erp1", "erpx")]);
+    let orders = [("a", "1", 500, "approved")];
+    let without = check("-- entity: projects\n", sql).replacen("-- entity: change_orders\n", "", 1);
+    let mut firm = Firm::new(other_system(&without), settings()).await;
+    assert_eq!(judge(&mut firm, &orders, &[("1", OK)]).await.0, Verdict::NotApplicable);
+    let mut firm =
+        Firm::new(other_system(&without.replacen("\n\n", "\n-- optional: pm.notes\n\n", 1)), settings()).await;
+    let (verdict, runs) = judge(&mut firm, &orders, &[("1", OK)]).await;
+    assert_eq!(verdict, Verdict::Exceptions, "{runs}");
+    assert!(runs.contains("judged without a table: pm1.order_lines is read only with"), "{runs}");
+}
+
+#[tokio::test]
+async fn a_gap_under_one_entity_silences_no_other() {
+    let sql = "select 'X1:p:' || record_id as exception_key, 'projects' as entity, record_id as project_id from pm.projects \
+               union all \
+               select 'X1:o:' || record_id as exception_key, 'change_orders' as entity, project_id from pm.change_orders";
+    let query = check("-- by_entity: projects, change_orders\n", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    assert_eq!(firm.engine.problems().await, []);
+    let orders = [("a", "1", 500, "approved"), ("b", "2", 500, "approved")];
+    let (verdict, runs) = judge(&mut firm, &orders, &[("1", OK), ("2", OK)]).await;
+    assert_eq!(verdict, Verdict::Exceptions);
+    assert_eq!(runs, "| 1 | exceptions | 2 | |\n| 2 | exceptions | 2 | |\n| | exceptions | 4 | |");
+    // Project 2's orders were refused: its order stays as it was, the project itself is judged.
+    let (verdict, runs) = judge(&mut firm, &orders[..1], &[("1", OK), ("2", CoverageStatus::Forbidden)]).await;
+    assert_eq!(verdict, Verdict::Partial);
+    assert!(
+        runs.starts_with("| 1 | exceptions | 2 | |\n| 2 | partial | 2 | pm1.orders of project 2 is forbidden"),
+        "{runs}"
+    );
+    let whole = check("", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &whole)]), settings()).await;
+    let (_, runs) = judge(&mut firm, &orders[..1], &[("1", OK), ("2", CoverageStatus::Forbidden)]).await;
+    assert!(runs.contains("| 2 | not_evaluated | 0 |"), "{runs}");
+}
+
+#[tokio::test]
+async fn an_entity_that_a_side_does_not_map_has_nothing_to_compare() {
+    let sql = "select 'X1:p:' || here.record_id as exception_key, 'projects' as entity, here.record_id as project_id \
+               from pm.projects as here left join erp.projects as there on there.record_id = here.record_id \
+               where there.record_id is null \
+               union all \
+               select 'X1:o:' || record_id as exception_key, 'change_orders' as entity, project_id from pm.change_orders";
+    let orders = [("a", "1", 500, "approved")];
+    let query = check("-- by_entity: projects, change_orders\n", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    let (verdict, runs) = judge(&mut firm, &orders, &[("1", OK)]).await;
+    assert_eq!((verdict, runs.as_str()), (Verdict::Exceptions, "| 1 | exceptions | 1 | |\n| | exceptions | 1 | |"));
+    let query = check("-- by_entity: projects\n", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    assert_eq!(judge(&mut firm, &orders, &[("1", OK)]).await.0, Verdict::NotApplicable);
+}
+
+#[tokio::test]
+async fn a_row_may_say_that_it_could_not_be_compared() {
+    let sql = "select 'X1:' || record_id as exception_key, project_id, 'cannot compare ' || record_id as detail, \
+               case record_id when 'a' then 'not_evaluated' when 'b' then 'not_applicable' end as verdict, \
+               case record_id when 'c' then 'X1:d' when 'd' then 'X9:nobody' end as explained_by \
+               from pm.change_orders";
+    let query = check("", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    let order = |id: &'static str, project: &'static str| (id, project, 500, "approved");
+    let scopes = [("1", OK), ("2", OK), ("3", OK)];
+    let orders = [order("a", "1"), order("b", "2"), order("c", "3"), order("d", "3")];
+    let (verdict, runs) = judge(&mut firm, &orders, &scopes).await;
+    assert_eq!(verdict, Verdict::Partial);
+    assert_eq!(
+        runs,
+        "| 1 | partial | 0 | cannot compare a |\n| 2 | clean | 0 | cannot compare b |\n| 3 | exceptions | 2 | |\n\
+         | | partial | 2 | cannot compare a; 1 more like it |"
+    );
+    // An explanation that no check reports explains nothing.
+    let session = firm.session().await;
+    let told = "select exception_key, explained_by from system.exceptions where check_id = 'X1' order by 1";
+    assert_eq!(ask(&session, told).await, "| X1:c | X1:d |\n| X1:d | |");
+    let (verdict, runs) = judge(&mut firm, &orders[1..2], &scopes).await;
+    assert_eq!(verdict, Verdict::Clean, "{runs}");
+    assert!(runs.ends_with("| | clean | 0 | cannot compare b |"), "{runs}");
+}
