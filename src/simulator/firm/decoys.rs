@@ -231,3 +231,6 @@ impl Firm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ impl Firm {
                 let (_, bill) = self.billed_requisition(contract, 3_000)?;
                 self.pay_in(20, &bill);
                 let nothing = self.approved(contract, 3_000)?;
+                self.procore.requisitions.get_mut(&nothing)?.erp_status = "not_in_erp";
                 self.note(kind, &[nothing], &[]);
             }
             DecoyKind::ApprovedAsNoted => {
