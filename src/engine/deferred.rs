@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
+use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -44,8 +45,7 @@ impl DeferredPlan {
         let plan = state.query_planner().create_physical_plan(&deferred.data, state).await?;
         let mut is_free = true;
         plan.apply(|node| {
-            let is_constant = node.is::<EmptyExec>() || node.is::<PlaceholderRowExec>();
-            is_free &= !node.children().is_empty() || is_constant || node.is::<DeferredScan>();
+            is_free &= !node.children().is_empty() || is_constant(node.as_ref()) || node.is::<DeferredScan>();
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(is_free.then_some(Self { plan }))
@@ -75,6 +75,14 @@ impl DeferredPlan {
         })?;
         Ok(plan.data)
     }
+}
+
+/// Whether a leaf gives the same rows at every commit. Every table is deferred, so rows in memory are a query's own `values`.
+fn is_constant(leaf: &dyn ExecutionPlan) -> bool {
+    let is_values = |source: &DataSourceExec| source.data_source().is::<MemorySourceConfig>();
+    leaf.is::<EmptyExec>()
+        || leaf.is::<PlaceholderRowExec>()
+        || leaf.downcast_ref::<DataSourceExec>().is_some_and(is_values)
 }
 
 /// A table whose scan is put off.

@@ -91,7 +91,7 @@ async fn a_table_that_one_source_leaves_out_silences_its_own_projects_alone() {
 
 #[tokio::test]
 async fn what_only_tells_more_is_not_needed() {
-    let sql = "select 'X1:' || orders.record_id as exception_key, orders.project_id from pm.projects as orders \
+    let sql = "select 'X1:' || jobs.record_id as exception_key, jobs.record_id as project_id from pm.projects as jobs \
                left join pm.notes on false";
     let settings = || bound(&[("pm1", "pmy"), ("erp1", "erpx")]);
     let orders = [("a", "1", 500, "approved")];

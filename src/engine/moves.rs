@@ -22,6 +22,7 @@ use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::header::Side;
 use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
 use crate::engine::normalize::normalize_name;
+use crate::engine::parallel::side_by_side;
 use crate::engine::queries::Name;
 use crate::engine::{Engine, Error};
 use crate::warehouse::Prepared;
@@ -71,14 +72,18 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
     let Some(last) = prepared.base().last().map(Arc::clone) else { return Ok(Vec::new()) };
     let before = engine.replayed_session(&engine.judge, prepared.base(), &last);
     let owners = owners(now).await;
-    let mut rows = Vec::new();
-    for entity in &engine.blueprint.entities {
-        let Some(watched) = watched(entity, &owners) else { continue };
-        let changed: Vec<Side> =
-            Side::BOTH.into_iter().filter(|side| is_changed(engine, prepared.commit(), entity, *side)).collect();
-        if changed.is_empty() {
-            continue;
+    let mut changes: Vec<(Watched<'_>, Vec<Side>)> = Vec::new();
+    for watched in engine.blueprint.entities.iter().filter_map(|entity| watched(entity, &owners)) {
+        let is_changed = |side: &Side| is_changed(engine, prepared.commit(), watched.entity, *side);
+        let changed: Vec<Side> = Side::BOTH.into_iter().filter(is_changed).collect();
+        if !changed.is_empty() {
+            changes.push((watched, changed));
         }
+    }
+    compute(engine, &before, &changes).await;
+    let mut rows = Vec::new();
+    for (watched, changed) in changes {
+        let entity = watched.entity;
         // What cannot be planned is told by every check that reads it.
         match moves(engine, (now, &before), &watched, &changed, prepared.number()).await {
             Ok(found) => rows.extend(found),
@@ -86,6 +91,22 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
         }
     }
     Ok(rows)
+}
+
+/// Computes the rows before the commit side by side, for all who read them afterwards.
+async fn compute(engine: &Engine, before: &SessionContext, changes: &[(Watched<'_>, Vec<Side>)]) {
+    let names = changes.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
+    let mut views = Vec::new();
+    for name in names {
+        views.extend(engine.judge.cached(&name).await);
+    }
+    let state = before.state();
+    side_by_side(views.into_iter().map(|view| {
+        let state = state.clone();
+        // What fails here fails again, with its reason, where it is read.
+        async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
+    }))
+    .await;
 }
 
 /// Owner by entity and field, as `recon.ownership` says.
@@ -241,6 +262,11 @@ impl Pair<'_> {
 }
 
 impl Watched<'_> {
+    /// The view of the entity on one side.
+    fn view(&self, side: Side) -> Name {
+        (side.schema().to_owned(), self.entity.name.clone())
+    }
+
     fn columns(&self) -> Vec<&str> {
         let fields = self.fields.iter().map(|(field, _)| field.as_str());
         let mut columns: Vec<&str> = fields.chain(["source"]).collect();
@@ -276,9 +302,8 @@ fn pairs(batches: &[RecordBatch]) -> Vec<(String, String)> {
 }
 
 async fn sheet(engine: &Engine, session: &SessionContext, watched: &Watched<'_>, side: Side) -> Result<Sheet, String> {
-    let name = (side.schema().to_owned(), watched.entity.name.clone());
     let wanted = watched.columns();
-    let view = engine.judge.cached(&name).await.ok_or("it cannot be read")?;
+    let view = engine.judge.cached(&watched.view(side)).await.ok_or("it cannot be read")?;
     let batches = view.rows(&session.state()).await.map_err(|error: DataFusionError| error.strip_backtrace())?;
     let schema = batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
     let rows = concat_batches(&schema, batches.iter()).map_err(|error| error.to_string())?;

@@ -13,7 +13,13 @@ pub(crate) async fn side_by_side<T: Send + 'static>(
     pieces: impl Iterator<Item = impl Future<Output = Result<T, String>> + Send + 'static>,
 ) -> Vec<Result<T, String>> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let tasks: Vec<_> = pieces.collect();
-    let running = stream::iter(tasks).map(|piece| AbortOnDropHandle::new(tokio::spawn(piece))).buffered(cores);
-    running.map(|ended| ended.unwrap_or_else(|error| Err(error.to_string()))).collect().await
+    let pieces: Vec<_> = pieces.enumerate().collect();
+    let run = |(place, piece)| async move {
+        let ended = AbortOnDropHandle::new(tokio::spawn(piece)).await;
+        (place, ended.unwrap_or_else(|error| Err(error.to_string())))
+    };
+    // Whichever is ready: in order, a long piece would keep the short ones behind it from starting.
+    let mut results: Vec<_> = stream::iter(pieces).map(run).buffer_unordered(cores).collect().await;
+    results.sort_unstable_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
 }

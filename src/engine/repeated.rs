@@ -127,8 +127,9 @@ select distinct
     'X1:' || above.record_id as exception_key,
     above.project_id,
     above.record_id as pm_id,
-    above.amount + 0 * (select count(*) from erp.change_orders) as amount_at_risk
+    above.amount + 0 * (select count(*) from erp.change_orders) + zeros.zero as amount_at_risk
 from above
+cross join (values (0)) as zeros (zero)
 left semi join pm.projects on projects.record_id = above.project_id
 order by 1
 limit 10

@@ -173,7 +173,7 @@ impl Firm {
         let lines: Vec<Scoped<'_>> =
             lines.iter().map(|scope| (scope.as_str(), CoverageStatus::EmptyVerified)).collect();
         prepared.add(self.input("pm1", "order_lines", &[], &lines)).await.unwrap();
-        for (source, projects) in self.other {
+        if let Some((source, projects)) = self.other {
             let rows = projects.iter().map(|id| (*id, "", vec![text(id)])).collect::<Vec<_>>();
             prepared.add(self.input(source, "projects", &rows, &[("", CoverageStatus::Ok)])).await.unwrap();
             let scopes: Vec<Scoped<'_>> = projects.iter().map(|id| (*id, CoverageStatus::EmptyVerified)).collect();

@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 
 use super::commit::{
     Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit, Waiver,
@@ -184,13 +184,15 @@ impl Prepared {
     /// As [`Self::add`], several tables side by side: as many as the machine has cores. They are added in their order.
     pub async fn add_all(&mut self, inputs: impl IntoIterator<Item = TableInput>) -> Result<(), Error> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let compare = |mut input: TableInput| {
+        let compare = |(place, mut input): (usize, TableInput)| {
             let batches = std::mem::take(&mut input.batches);
-            self.compared(input, batches.into_iter().map(Ok)).boxed()
+            self.compared(input, batches.into_iter().map(Ok)).map_ok(move |table| (place, table)).boxed()
         };
-        let work: Vec<_> = inputs.into_iter().map(compare).collect();
-        let compared: Vec<Compared> = stream::iter(work).buffered(cores).try_collect().await?;
-        for table in compared {
+        let work: Vec<_> = inputs.into_iter().enumerate().map(compare).collect();
+        // Whichever is ready: in order, a large table would keep the small ones behind it from starting.
+        let mut compared: Vec<(usize, Compared)> = stream::iter(work).buffer_unordered(cores).try_collect().await?;
+        compared.sort_unstable_by_key(|(place, _)| *place);
+        for (_, table) in compared {
             self.take(table)?;
         }
         Ok(())
