@@ -25,6 +25,8 @@ with mirrors as (
         newest = 1 and
         side_count = 2 and
         side <> record_owner and
+        -- What a system stopped telling is no value of its own.
+        new_value is not null and
         (new_key is distinct from other_key)
 
 ),

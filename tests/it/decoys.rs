@@ -17,8 +17,9 @@ use tieout::simulator::{DecoyKind, DecoyRates, FaultRates, RateLimits, Simulator
 use crate::truth::{tieout, write_crosswalk, write_workspace};
 
 const SEEDS: &str = "3,11";
-/// Mornings after a month's end: what happens in time happens on the evening before.
-const MOMENTS: [&str; 3] = ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-11-01T11:00:00Z"];
+/// Mornings after a month's end: what happens in time happens on the evening before, and has crossed over the morning after.
+const MOMENTS: [&str; 4] =
+    ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-07-02T11:00:00Z", "2026-11-01T11:00:00Z"];
 /// The least that this test asks for.
 const KINDS: usize = 50;
 

@@ -40,15 +40,15 @@ pub(super) const FIRST_NUMBER: i64 = 500_000;
 /// Where the ids begin that their Procore records get.
 const FIRST_ID: ProcoreId = 662_949_953_421_312;
 /// As many of the firm's projects share one project of the decoys.
-const PROJECTS_PER_STAGE: u32 = 3;
+const PROJECTS_PER_STAGE: u32 = 6;
 
 /// How often there is something that looks wrong and is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecoyRates {
     /// How many of the kinds appear on each project that has any, per thousand.
     pub kinds: u32,
-    /// Whether the firm keeps a crosswalk file of its one-to-many links, which some kinds need.
-    pub has_crosswalk: bool,
+    /// Whether also the kinds that ask something of the firm ([`DecoyKind::is_demanding`]).
+    pub demanding: bool,
 }
 
 /// Something that looks wrong and is not. No check may report it.
@@ -106,20 +106,20 @@ impl DecoyRates {
     /// A firm without any.
     #[must_use]
     pub fn none() -> Self {
-        Self { kinds: 0, has_crosswalk: false }
+        Self { kinds: 0, demanding: false }
     }
 
-    /// Every kind on each project that has any; the firm keeps a crosswalk.
+    /// Every kind on each project that has any.
     #[must_use]
     pub fn every() -> Self {
-        Self { kinds: 1_000, has_crosswalk: true }
+        Self { kinds: 1_000, demanding: true }
     }
 }
 
 impl Default for DecoyRates {
-    /// A modest share, in a firm without crosswalk.
+    /// A modest share of those that ask nothing of the firm.
     fn default() -> Self {
-        Self { kinds: 200, has_crosswalk: false }
+        Self { kinds: 200, demanding: false }
     }
 }
 
@@ -179,8 +179,8 @@ impl Firm {
     pub(super) fn open_stage(&mut self, job: usize) {
         self.raise_stage(job);
         for (turn, kind) in (0..).zip(DecoyKind::ALL) {
-            let is_known = self.options.decoys.has_crosswalk || !kind.needs_crosswalk();
-            let is_wanted = self.chance(self.options.decoys.kinds) && is_known;
+            let is_possible = self.options.decoys.demanding || !kind.is_demanding();
+            let is_wanted = self.chance(self.options.decoys.kinds) && is_possible;
             // All within two months, so that each has a life afterwards.
             let day = self.today() + Days::new(3 + turn * 53 % 56);
             let at = self.office(day);

@@ -394,9 +394,10 @@ impl DecoyKind {
         Self::DirectCostInDraft,
     ];
 
-    /// Whether only the firm's own crosswalk file says what belongs together.
-    pub fn needs_crosswalk(self) -> bool {
-        matches!(self, Self::BillInTwoPapers | Self::TwoRequisitionsOneBill)
+    /// Whether it asks something of the firm: a crosswalk file that says what belongs together, or the patience with a project so
+    /// empty that no list of it proves anything.
+    pub fn is_demanding(self) -> bool {
+        matches!(self, Self::BillInTwoPapers | Self::TwoRequisitionsOneBill | Self::ClosedOnBothSides)
     }
 }
 

@@ -63,9 +63,9 @@ fn every_kind_is_there_and_names_its_records() {
         assert!(!decoy.pm_ids.is_empty() || !decoy.erp_ids.is_empty(), "{decoy:?}");
         assert!(decoy.settles_at.is_none_or(|at| at > decoy.at && at < decoy.at + TimeDelta::hours(24)), "{decoy:?}");
     }
-    let some = lived(DecoyRates { kinds: 100, has_crosswalk: false }, FaultRates::none());
+    let some = lived(DecoyRates { kinds: 100, demanding: false }, FaultRates::none());
     let some: BTreeSet<DecoyKind> = some.decoys().iter().map(|decoy| decoy.kind).collect();
-    assert!(some.len() > 4 && some.len() < kinds.len() / 2 && some.iter().all(|kind| !kind.needs_crosswalk()), "{some:?}");
+    assert!(some.len() > 4 && some.len() < kinds.len() / 2 && some.iter().all(|kind| !kind.is_demanding()), "{some:?}");
 }
 
 #[test]
