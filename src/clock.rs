@@ -3,11 +3,10 @@
 //! Everything that asks for the time of a run, or waits, does so here. Ages of exceptions are never measured from a
 //! clock but from a commit's `observed_at`; see `engine`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+pub use tieout_simulator::SharedClock;
 
 /// Where a run takes the time from.
 #[derive(Clone, Debug)]
@@ -24,10 +23,6 @@ pub enum Clock {
     /// A clock shared with a simulator in the same process: waiting moves it instead of taking real time.
     Shared(SharedClock),
 }
-
-/// A virtual clock in microseconds since the Unix epoch, shared by whoever holds a clone.
-#[derive(Clone, Debug)]
-pub struct SharedClock(Arc<AtomicI64>);
 
 impl Clock {
     /// A clock that starts at `at` and moves on with real time.
@@ -58,28 +53,5 @@ impl Clock {
             }
             Self::Machine | Self::Given { .. } => tokio::time::sleep(duration).await,
         }
-    }
-}
-
-impl SharedClock {
-    /// A clock that stands at `at`.
-    pub fn new(at: DateTime<Utc>) -> Self {
-        Self(Arc::new(AtomicI64::new(at.timestamp_micros())))
-    }
-
-    /// The moment it stands at.
-    pub fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.0.load(Ordering::SeqCst)).unwrap_or_default()
-    }
-
-    /// Moves it on to `at`; never back.
-    pub fn advance_to(&self, at: DateTime<Utc>) {
-        self.0.fetch_max(at.timestamp_micros(), Ordering::SeqCst);
-    }
-
-    /// Moves it on by `duration`.
-    pub fn advance(&self, duration: Duration) {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
-        self.0.fetch_add(micros, Ordering::SeqCst);
     }
 }

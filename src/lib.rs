@@ -33,5 +33,5 @@ pub mod definitions;
 pub mod engine;
 pub mod extract;
 pub mod server;
-pub mod simulator;
 pub mod warehouse;
+pub use tieout_simulator as simulator;

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::simulator::firm::model::{AcumaticaDatabase, Cents, Rate};
+use crate::firm::model::{AcumaticaDatabase, Cents, Rate};
 
 mod documents;
 mod ledger;

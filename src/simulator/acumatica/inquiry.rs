@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::entities::money;
 use super::shape::{Plan, Wanted};
 use super::{http_error, no_entity};
-use crate::simulator::firm::RETAINED_EARNINGS;
-use crate::simulator::firm::model::{AcumaticaDatabase, Cents, ErpAccount};
-use crate::simulator::http::{Reply, Request};
+use crate::firm::RETAINED_EARNINGS;
+use crate::firm::model::{AcumaticaDatabase, Cents, ErpAccount};
+use crate::http::{Reply, Request};
 
 /// The inquiry's entity.
 pub(super) const ACCOUNT_SUMMARY: &str = "AccountSummaryInquiry";
@@ -96,7 +96,7 @@ fn year_and_month(period: &str) -> Option<(i32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::firm::{Firm, FirmOptions};
+    use crate::firm::{Firm, FirmOptions};
 
     fn ask(firm: &Firm, period: &str) -> Value {
         let body = json!({"Ledger": {"value": "ACTUAL"}, "Period": {"value": period}});

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{Settings, http_error};
-use crate::simulator::http::{Reply, Request};
+use crate::http::{Reply, Request};
 
 /// The cookie that names a session.
 const COOKIE: &str = "ASP.NET_SessionId";

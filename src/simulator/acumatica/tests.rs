@@ -7,8 +7,8 @@ use reqwest::{Client, Response};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::simulator::firm::model::{Cents, ErpCommitment, ErpCommitmentLine, ErpContact, ErpVendor, Rate};
-use crate::simulator::http;
+use crate::firm::model::{Cents, ErpCommitment, ErpCommitmentLine, ErpContact, ErpVendor, Rate};
+use crate::http;
 
 struct Reader {
     client: Client,
@@ -303,7 +303,7 @@ async fn what_the_server_cannot_do_fails_loudly() {
 }
 
 /// Rendered names that the contract does not have, which its shape would lose without a word.
-pub(in crate::simulator) fn unknown_names(database: &AcumaticaDatabase) -> BTreeSet<String> {
+pub(crate) fn unknown_names(database: &AcumaticaDatabase) -> BTreeSet<String> {
     fn collect(record: &Value, type_name: &str, unknown: &mut BTreeSet<String>) {
         let fields = shape::fields(type_name).unwrap_or_else(|| panic!("{type_name} is not in the schema"));
         for (name, value) in record.as_object().unwrap() {

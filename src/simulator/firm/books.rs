@@ -17,10 +17,10 @@ use super::setup::OVERHEAD;
 
 /// The code of what belongs to no project.
 pub(super) const NO_PROJECT: &str = "X";
-pub(in crate::simulator) const RECEIVABLE: &str = "11000";
-pub(in crate::simulator) const RETAINAGE_RECEIVABLE: &str = "11100";
-pub(in crate::simulator) const PAYABLE: &str = "20000";
-pub(in crate::simulator) const RETAINAGE_PAYABLE: &str = "20100";
+pub(crate) const RECEIVABLE: &str = "11000";
+pub(crate) const RETAINAGE_RECEIVABLE: &str = "11100";
+pub(crate) const PAYABLE: &str = "20000";
+pub(crate) const RETAINAGE_PAYABLE: &str = "20100";
 pub(super) const CASH: &str = "10100";
 /// Sales tax that vendors charge is a cost of the office.
 const TAX: &str = "60200";

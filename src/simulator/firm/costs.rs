@@ -150,7 +150,7 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::simulator::firm::{FaultRates, FirmOptions};
+    use crate::firm::{FaultRates, FirmOptions};
 
     fn lived(faults: FaultRates) -> Firm {
         let mut firm = Firm::new(7, FirmOptions { faults, ..FirmOptions::default() });

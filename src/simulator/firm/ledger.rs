@@ -14,7 +14,7 @@ use super::model::{
 };
 
 /// What income and expense of past years became.
-pub(in crate::simulator) const RETAINED_EARNINGS: &str = "32000";
+pub(crate) const RETAINED_EARNINGS: &str = "32000";
 /// The vendor of all this.
 const VENDOR: &str = "V9004";
 /// Months after which a period is closed.

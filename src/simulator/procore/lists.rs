@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde_json::Value;
 
-use crate::simulator::http::Request;
+use crate::http::Request;
 
 /// What a list understands. The defaults are those of a v1 list with declared paging and no filters.
 #[expect(clippy::struct_excessive_bools, reason = "each is one filter that a list has or has not, in any combination")]

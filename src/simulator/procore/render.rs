@@ -6,7 +6,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use crate::simulator::firm::model::{Cents, Rate};
+use crate::firm::model::{Cents, Rate};
 
 pub(super) mod billing;
 pub(super) mod budget;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::lists::ListRules;
 use super::render::{billing, budget, changes, codes, contracts, costs, directory, tiers};
-use crate::simulator::firm::model::{ChangeOrderKind, CommitmentKind, ProcoreDatabase, ProcoreId};
-use crate::simulator::http::Request;
+use crate::firm::model::{ChangeOrderKind, CommitmentKind, ProcoreDatabase, ProcoreId};
+use crate::http::Request;
 
 /// What a request is about.
 #[derive(Clone, Debug, Default)]

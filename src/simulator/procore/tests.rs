@@ -8,11 +8,11 @@ use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     BudgetAdjustment, BudgetChange, Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, Company,
     ContractPayment, DirectCost, DirectCostLine, ProcoreId, Project, Rate, Vendor,
 };
-use crate::simulator::http;
+use crate::http;
 
 const BASE: ProcoreId = 562_949_953_421_312;
 const COMPANY: ProcoreId = BASE + 1;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::simulator::http::{Reply, Request};
+use crate::http::{Reply, Request};
 
 /// How long an access token lives.
 const TOKEN_SECONDS: i64 = 5_400;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, approvals, custom, day, guid, moment, money, quantity, rate};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     Cents, ErpApplication, ErpBill, ErpBillLine, ErpCheck, ErpInvoice, ErpInvoiceLine, ErpPayment, ErpPaymentHistory,
     ErpProForma, ErpProgressLine, Rate,
 };
-use crate::simulator::firm::{RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
+use crate::firm::{RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
 
 /// The views of the AP and AR document screens; both show the document's own fields.
 const DOCUMENT: [&str; 2] = ["Document", "CurrentDocument"];

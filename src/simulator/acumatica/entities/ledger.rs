@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, custom, day, derived_guid, guid, moment, money, quantity};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     Cents, ErpFinancialYear, ErpJournal, ErpJournalLine, ErpProjectTransaction, ErpProjectTransactionLine,
 };
 

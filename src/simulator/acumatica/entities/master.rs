@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{CUSTOM, GUID, custom, day_or_null, derived_guid, guid, moment, money, rate};
-use crate::simulator::firm::PAYABLE;
-use crate::simulator::firm::model::{
+use crate::firm::PAYABLE;
+use crate::firm::model::{
     ErpAccount, ErpAccountGroup, ErpBudget, ErpContact, ErpCostCode, ErpCustomer, ErpProject, ErpTask, ErpVendor,
 };
 

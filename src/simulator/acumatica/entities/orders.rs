@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{CUSTOM, GUID, approvals, custom, day, day_or_null, guid, moment, money, quantity, rate};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     Cents, ErpChangeOrder, ErpChangeOrderBudget, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
 };
 

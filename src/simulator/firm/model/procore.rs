@@ -338,7 +338,7 @@ pub struct ChangeOrderPackage {
 
 impl Commitment {
     /// Makes the totals that follow from others follow.
-    pub(in crate::simulator::firm) fn retotal(&mut self) {
+    pub(in crate::firm) fn retotal(&mut self) {
         self.revised_contract = self.grand_total + self.approved_change_orders;
         self.pending_revised_contract = self.revised_contract + self.pending_change_orders;
         self.remaining_balance_outstanding = self.revised_contract - self.total_payments;
@@ -348,7 +348,7 @@ impl Commitment {
 
 impl PrimeContract {
     /// Makes the totals that follow from others follow.
-    pub(in crate::simulator::firm) fn retotal(&mut self) {
+    pub(in crate::firm) fn retotal(&mut self) {
         self.revised_contract_amount = self.grand_total + self.approved_change_orders;
         self.pending_revised_contract_amount = self.revised_contract_amount + self.pending_change_orders_amount;
         self.outstanding_balance = self.owner_invoices_amount - self.total_payments;

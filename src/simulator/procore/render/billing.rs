@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::super::routes::{Found, Scope};
 use super::contracts::{holder, live_prime};
 use super::{currency, date, merged, moment, money, percent};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     BillingPeriod, ContractPayment, G702, G703Line, LineOrigin, PaymentApplication, ProcoreDatabase, ProcoreId,
     Requisition,
 };
 
 /// Of a project, or of one prime contract when the path names it.
-pub(in crate::simulator::procore) fn payment_applications(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn payment_applications(database: &ProcoreDatabase, scope: &Scope) -> Found {
     if scope.id.is_some() && live_prime(database, scope).is_none() {
         return Found::Missing;
     }
@@ -25,7 +25,7 @@ pub(in crate::simulator::procore) fn payment_applications(database: &ProcoreData
     Found::Records(chosen.map(record).collect())
 }
 
-pub(in crate::simulator::procore) fn payment_application(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn payment_application(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = scope.id.and_then(|id| database.payment_applications.get(&id));
     let Some(one) = one.filter(|one| Some(one.project_id) == scope.project) else { return Found::Missing };
     let rows: Vec<Value> = one.g703.iter().map(g703_row).collect();
@@ -114,19 +114,19 @@ fn g703_row(line: &G703Line) -> Value {
     merged(billed_row(line), own)
 }
 
-pub(in crate::simulator::procore) fn requisitions(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn requisitions(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let live = |one: &&Requisition| Some(one.project_id) == scope.project && one.deleted_at.is_none();
     let chosen = database.requisitions.values().filter(live);
     let with_items = scope.version == "v1.1" && matches!(scope.view.as_deref(), Some("extended" | "items"));
     Found::Records(chosen.map(|one| requisition_record(one, scope, with_items)).collect())
 }
 
-pub(in crate::simulator::procore) fn requisition(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn requisition(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = live_requisition(database, scope);
     one.map_or(Found::Missing, |one| Found::One(requisition_record(one, scope, scope.version == "v1.1")))
 }
 
-pub(in crate::simulator::procore) fn requisition_detail(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn requisition_detail(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = live_requisition(database, scope);
     one.map_or(Found::Missing, |one| Found::Records(one.items.iter().map(item).collect()))
 }
@@ -186,7 +186,7 @@ fn item(line: &G703Line) -> Value {
     merged(merged(billed_row(line), own), more)
 }
 
-pub(in crate::simulator::procore) fn contract_payments(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn contract_payments(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let Some(contract) = scope.contract else { return Found::Bad("contract_id is required") };
     let commitment = database.commitments.get(&contract).map(|one| one.project_id);
     let prime = database.prime_contracts.get(&contract).map(|one| one.project_id);
@@ -213,7 +213,7 @@ fn payment_record(one: &ContractPayment) -> Value {
     })
 }
 
-pub(in crate::simulator::procore) fn billing_periods(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn billing_periods(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let record = |one: &BillingPeriod| {
         json!({
             "id": one.id, "position": one.position, "start_date": one.start_date.to_string(),

@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{currency, merged, moment, money};
-use crate::simulator::firm::model::{BudgetLine, Cents, ProcoreDatabase, ProcoreId};
+use crate::firm::model::{BudgetLine, Cents, ProcoreDatabase, ProcoreId};
 
 /// From a project's id to its budget view's, beyond every other id.
 const VIEW_OFFSET: ProcoreId = 300_000_000_000_000;
 
-pub(in crate::simulator::procore) fn lock(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn lock(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let project = scope.project.and_then(|id| database.projects.get(&id));
     project.map_or(Found::Missing, |project| Found::One(json!({"locked": project.budget_locked})))
 }
 
-pub(in crate::simulator::procore) fn views(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn views(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let Some(project) = scope.project.and_then(|id| database.projects.get(&id)) else { return Found::Missing };
     let id = project.id + VIEW_OFFSET;
     let link = |rows: &str| format!("/rest/v1.0/budget_views/{id}/{rows}?project_id={}", project.id);
@@ -25,7 +25,7 @@ pub(in crate::simulator::procore) fn views(database: &ProcoreDatabase, scope: &S
     })])
 }
 
-pub(in crate::simulator::procore) fn columns(_: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn columns(_: &ProcoreDatabase, _: &Scope) -> Found {
     let names = ["Revised Budget", "Approved Change Orders", "Committed Costs", "Job to Date Costs"];
     let columns = names.iter().zip(1..).map(|(name, position)| {
         json!({
@@ -36,7 +36,7 @@ pub(in crate::simulator::procore) fn columns(_: &ProcoreDatabase, _: &Scope) -> 
     Found::Records(columns.collect())
 }
 
-pub(in crate::simulator::procore) fn detail_rows(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn detail_rows(database: &ProcoreDatabase, scope: &Scope) -> Found {
     if scope.id != scope.project.map(|project| project + VIEW_OFFSET) {
         return Found::Missing;
     }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{currency, date, merged, moment, moment_or_null, money};
-use crate::simulator::firm::model::{ChangeOrder, ChangeOrderKind, ChangeOrderPackage, ProcoreDatabase};
+use crate::firm::model::{ChangeOrder, ChangeOrderKind, ChangeOrderPackage, ProcoreDatabase};
 
-pub(in crate::simulator::procore) fn change_orders(
+pub(in crate::procore) fn change_orders(
     database: &ProcoreDatabase,
     scope: &Scope,
     kind: ChangeOrderKind,
@@ -40,7 +40,7 @@ fn change_order_record(one: &ChangeOrder, scope: &Scope) -> Value {
     if extended { merged(record, json!({"change_events": []})) } else { record }
 }
 
-pub(in crate::simulator::procore) fn change_order_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn change_order_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = scope.id.and_then(|id| database.change_orders.get(&id));
     let Some(one) = one.filter(|one| Some(one.project_id) == scope.project) else { return Found::Missing };
     let lines = one.lines.iter().map(|line| {
@@ -55,7 +55,7 @@ pub(in crate::simulator::procore) fn change_order_lines(database: &ProcoreDataba
     Found::Records(lines.collect())
 }
 
-pub(in crate::simulator::procore) fn packages(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn packages(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.change_order_packages.values().filter(|one| {
         Some(one.project_id) == scope.project && scope.contract.is_none_or(|contract| contract == one.contract_id)
     });
@@ -63,7 +63,7 @@ pub(in crate::simulator::procore) fn packages(database: &ProcoreDatabase, scope:
 }
 
 /// One package; only here does the interface say whose contract it changes.
-pub(in crate::simulator::procore) fn package(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn package(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = scope.id.and_then(|id| database.change_order_packages.get(&id));
     let live = one.filter(|one| Some(one.project_id) == scope.project && one.deleted_at.is_none());
     let Some(one) = live else { return Found::Missing };

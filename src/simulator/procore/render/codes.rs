@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::moment;
-use crate::simulator::firm::model::{BudgetLine, CostCode, ProcoreDatabase, ProcoreId};
+use crate::firm::model::{BudgetLine, CostCode, ProcoreDatabase, ProcoreId};
 
 /// From the company's id to its tax codes and segments, beyond every other id.
 const OFFSET: ProcoreId = 200_000_000_000_000;
 
 /// The codes that the project's budget uses.
-pub(in crate::simulator::procore) fn wbs_codes(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn wbs_codes(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let mut rows: BTreeMap<ProcoreId, &BudgetLine> = BTreeMap::new();
     for row in database.budget_lines.values().filter(|row| Some(row.project_id) == scope.project) {
         rows.insert(row.wbs_code_id, row);
@@ -45,7 +45,7 @@ fn wbs_code(database: &ProcoreDatabase, row: &BudgetLine) -> Value {
 }
 
 /// Rates are numbers, not text.
-pub(in crate::simulator::procore) fn tax_codes(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn tax_codes(database: &ProcoreDatabase, _: &Scope) -> Found {
     let codes = [(11, "NC-MECK", "Mecklenburg County", "7.25", true), (12, "EXEMPT", "Exempt", "0", false)];
     let record = |(number, code, description, rate, is_default): (ProcoreId, &str, &str, &str, bool)| {
         let rate: Value = serde_json::from_str(rate).unwrap_or_default();

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{billing, currency, date, directory, merged, moment, moment_or_null, money, percent};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     Commitment, CommitmentKind, ContractLine, PrimeContract, ProcoreDatabase, ProcoreId,
 };
 
-pub(in crate::simulator::procore) fn commitments(
+pub(in crate::procore) fn commitments(
     database: &ProcoreDatabase,
     scope: &Scope,
     kind: CommitmentKind,
@@ -17,7 +17,7 @@ pub(in crate::simulator::procore) fn commitments(
     Found::Records(chosen.map(|one| commitment_record(database, one)).collect())
 }
 
-pub(in crate::simulator::procore) fn commitment(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn commitment(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let Some(one) = live_commitment(database, scope) else { return Found::Missing };
     let more = json!({
         "line_items": lines(&one.lines, one.id, holder(one.kind)),
@@ -26,7 +26,7 @@ pub(in crate::simulator::procore) fn commitment(database: &ProcoreDatabase, scop
     Found::One(merged(commitment_record(database, one), more))
 }
 
-pub(in crate::simulator::procore) fn commitment_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn commitment_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = live_commitment(database, scope);
     one.map_or(Found::Missing, |one| Found::Records(lines(&one.lines, one.id, holder(one.kind))))
 }
@@ -93,7 +93,7 @@ fn commitment_record(database: &ProcoreDatabase, one: &Commitment) -> Value {
 }
 
 /// v2: both kinds in one list, ids as text, no totals but the original one, no ERP key, and no key without a value.
-pub(in crate::simulator::procore) fn unified(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn unified(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let extended = match scope.view.as_deref() {
         None | Some("default") => false,
         Some("extended") => true,
@@ -119,12 +119,12 @@ pub(in crate::simulator::procore) fn unified(database: &ProcoreDatabase, scope: 
     Found::Records(chosen.map(record).collect())
 }
 
-pub(in crate::simulator::procore) fn prime_contracts(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn prime_contracts(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.prime_contracts.values().filter(|one| Some(one.project_id) == scope.project);
     Found::Records(chosen.map(|one| prime_record(database, one)).collect())
 }
 
-pub(in crate::simulator::procore) fn prime_contract(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn prime_contract(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let Some(one) = live_prime(database, scope) else { return Found::Missing };
     let more = json!({
         "line_items": lines(&one.lines, one.id, "PrimeContract"),
@@ -133,7 +133,7 @@ pub(in crate::simulator::procore) fn prime_contract(database: &ProcoreDatabase, 
     Found::One(merged(prime_record(database, one), more))
 }
 
-pub(in crate::simulator::procore) fn prime_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn prime_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let one = live_prime(database, scope);
     one.map_or(Found::Missing, |one| Found::Records(lines(&one.lines, one.id, "PrimeContract")))
 }

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{currency, merged, moment, money};
-use crate::simulator::firm::model::{
+use crate::firm::model::{
     BudgetAdjustment, BudgetChange, Cents, DirectCost, DirectCostLine, ProcoreDatabase, ProcoreId,
 };
 
 /// From a document's id to that of its request, beyond every other id.
 const REQUEST_OFFSET: ProcoreId = 100_000_000_000_000;
 
-pub(in crate::simulator::procore) fn direct_costs(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn direct_costs(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.direct_costs.values().filter(|one| Some(one.project_id) == scope.project);
     let record = |one: &DirectCost| {
         let amount = one.amount.map_or(Value::Null, money);
@@ -29,7 +29,7 @@ pub(in crate::simulator::procore) fn direct_costs(database: &ProcoreDatabase, sc
 }
 
 /// All lines of a project's direct costs.
-pub(in crate::simulator::procore) fn direct_cost_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn direct_cost_lines(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.direct_costs.values().filter(|one| Some(one.project_id) == scope.project);
     Found::Records(chosen.flat_map(|one| one.lines.iter().map(|line| direct_cost_line(one, line))).collect())
 }
@@ -54,7 +54,7 @@ fn direct_cost_line(one: &DirectCost, line: &DirectCostLine) -> Value {
 }
 
 /// Wrapped in `data` although the list is of version 1; amounts are numbers.
-pub(in crate::simulator::procore) fn budget_changes(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn budget_changes(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.budget_changes.values().filter(|one| Some(one.project_id) == scope.project);
     let record = |one: &BudgetChange| {
         let amount: Cents = one.adjustments.iter().map(|line| line.amount).sum();
@@ -68,7 +68,7 @@ pub(in crate::simulator::procore) fn budget_changes(database: &ProcoreDatabase, 
 }
 
 /// The adjustments of all budget changes of a project, with ids as text and amounts as numbers.
-pub(in crate::simulator::procore) fn adjustments(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn adjustments(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let chosen = database.budget_changes.values().filter(|one| Some(one.project_id) == scope.project);
     let record = |one: &BudgetChange, line: &BudgetAdjustment| {
         json!({
@@ -86,7 +86,7 @@ fn number(amount: Cents) -> Value {
 }
 
 /// A request for each document that was sent, or is to be sent, to the ERP.
-pub(in crate::simulator::procore) fn erp_request_details(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn erp_request_details(database: &ProcoreDatabase, _: &Scope) -> Found {
     let mut all = Vec::new();
     for one in database.commitments.values().filter(|one| one.executed && one.deleted_at.is_none()) {
         let kind = super::contracts::item_type(one.kind);

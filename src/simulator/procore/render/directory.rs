@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{date, merged, moment, moment_or_null, money};
-use crate::simulator::firm::model::{CostCode, CostType, ProcoreDatabase, ProcoreId, Project, Vendor};
+use crate::firm::model::{CostCode, CostType, ProcoreDatabase, ProcoreId, Project, Vendor};
 
-pub(in crate::simulator::procore) fn none(_: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn none(_: &ProcoreDatabase, _: &Scope) -> Found {
     Found::Records(Vec::new())
 }
 
-pub(in crate::simulator::procore) fn companies(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn companies(database: &ProcoreDatabase, _: &Scope) -> Found {
     let company = &database.company;
     Found::Records(vec![json!({
         "id": company.id, "name": company.name, "is_active": true, "logo_url": null, "my_company": true,
@@ -18,27 +18,27 @@ pub(in crate::simulator::procore) fn companies(database: &ProcoreDatabase, _: &S
     })])
 }
 
-pub(in crate::simulator::procore) fn me(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn me(database: &ProcoreDatabase, _: &Scope) -> Found {
     let login = format!("service-account-{}@procore.invalid", database.company.id);
     Found::One(json!({"id": database.company.id + 1, "login": login, "name": "Service account"}))
 }
 
-pub(in crate::simulator::procore) fn vendors(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn vendors(database: &ProcoreDatabase, _: &Scope) -> Found {
     Found::Records(database.vendors.values().filter(|vendor| vendor.is_active).map(vendor_record).collect())
 }
 
-pub(in crate::simulator::procore) fn inactive_vendors(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn inactive_vendors(database: &ProcoreDatabase, _: &Scope) -> Found {
     Found::Records(database.vendors.values().filter(|vendor| !vendor.is_active).map(vendor_record).collect())
 }
 
-pub(in crate::simulator::procore) fn project_vendors(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn project_vendors(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let of_project = |vendor: &&Vendor| {
         vendor.is_active && scope.project.is_some_and(|project| vendor.project_ids.contains(&project))
     };
     Found::Records(database.vendors.values().filter(of_project).map(vendor_record).collect())
 }
 
-pub(in crate::simulator::procore) fn vendor(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn vendor(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let vendor = scope.id.and_then(|id| database.vendors.get(&id));
     vendor.map_or(Found::Missing, |vendor| Found::One(vendor_record(vendor)))
 }
@@ -67,7 +67,7 @@ fn vendor_record(vendor: &Vendor) -> Value {
     merged(identity, contact)
 }
 
-pub(in crate::simulator::procore) fn projects(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn projects(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let wanted = |project: &&Project| match scope.by_status.as_deref() {
         Some("All") => true,
         Some("Inactive") => !project.active,
@@ -78,7 +78,7 @@ pub(in crate::simulator::procore) fn projects(database: &ProcoreDatabase, scope:
 }
 
 /// The cheap list: every project, few fields.
-pub(in crate::simulator::procore) fn company_projects(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn company_projects(database: &ProcoreDatabase, _: &Scope) -> Found {
     let record = |project: &Project| {
         json!({
             "id": project.id, "name": project.name, "stage_name": project.stage,
@@ -90,7 +90,7 @@ pub(in crate::simulator::procore) fn company_projects(database: &ProcoreDatabase
     Found::Records(database.projects.values().map(record).collect())
 }
 
-pub(in crate::simulator::procore) fn project(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn project(database: &ProcoreDatabase, scope: &Scope) -> Found {
     if scope.company.is_none() {
         return Found::Bad("company_id is required");
     }
@@ -130,7 +130,7 @@ fn project_record(database: &ProcoreDatabase, project: &Project, scope: &Scope) 
     record
 }
 
-pub(in crate::simulator::procore) fn cost_codes(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn cost_codes(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let types: Vec<Value> = database.cost_types.values().map(cost_type_record).collect();
     let record = |code: &CostCode| {
         let biller = database.projects.get(&code.project_id);
@@ -149,7 +149,7 @@ pub(in crate::simulator::procore) fn cost_codes(database: &ProcoreDatabase, scop
     Found::Records(of_project.map(record).collect())
 }
 
-pub(in crate::simulator::procore) fn standard_cost_codes(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn standard_cost_codes(database: &ProcoreDatabase, _: &Scope) -> Found {
     let codes = database.standard_cost_codes.values().map(|code| {
         json!({
             "id": code.id, "standard_cost_code_list_id": code.standard_cost_code_list_id, "code": code.code,
@@ -160,7 +160,7 @@ pub(in crate::simulator::procore) fn standard_cost_codes(database: &ProcoreDatab
     Found::Records(codes.collect())
 }
 
-pub(in crate::simulator::procore) fn line_item_types(database: &ProcoreDatabase, _: &Scope) -> Found {
+pub(in crate::procore) fn line_item_types(database: &ProcoreDatabase, _: &Scope) -> Found {
     Found::Records(database.cost_types.values().map(cost_type_record).collect())
 }
 

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{currency, date, moment, moment_or_null, money};
-use crate::simulator::firm::model::{ChangeOrder, ProcoreDatabase, ProcoreId};
+use crate::firm::model::{ChangeOrder, ProcoreDatabase, ProcoreId};
 
 /// From a change order's id to that of the potential change order behind it.
 const OFFSET: ProcoreId = 50_000_000_000_000;
 
-pub(in crate::simulator::procore) fn potential_change_orders(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn potential_change_orders(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let of_scope = |one: &&ChangeOrder| {
         Some(one.project_id) == scope.project && scope.contract.is_none_or(|contract| contract == one.contract_id)
     };
@@ -18,7 +18,7 @@ pub(in crate::simulator::procore) fn potential_change_orders(database: &ProcoreD
 }
 
 /// Both ids are required; the list is empty where a contract has no third tier.
-pub(in crate::simulator::procore) fn change_order_requests(database: &ProcoreDatabase, scope: &Scope) -> Found {
+pub(in crate::procore) fn change_order_requests(database: &ProcoreDatabase, scope: &Scope) -> Found {
     let Some(contract) = scope.contract else { return Found::Bad("contract_id is required") };
     let commitment = database.commitments.get(&contract).map(|one| one.project_id);
     let prime = database.prime_contracts.get(&contract).map(|one| one.project_id);

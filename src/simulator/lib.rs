@@ -12,14 +12,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::clock::SharedClock;
-
 mod acumatica;
+mod clock;
 pub mod firm;
 mod http;
 mod interference;
 mod procore;
 
+pub use clock::SharedClock;
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
