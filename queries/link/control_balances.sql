@@ -100,7 +100,8 @@ controls as (
 
 ),
 
--- The last period that has ended, and what was posted since. Budgets and statistics are ledgers of their own.
+-- The last period that has ended, and what was posted in later ones: a bill dated in June and posted in July is in no balance of June.
+-- Budgets and statistics are ledgers of their own.
 ended as (
 
     select max(periods.ends_on) as ends_on
@@ -133,11 +134,12 @@ ledger as (
         end as amount
     from controls
     inner join erp.gl_transactions as lines on lines.account = controls.account
+    left join erp.fiscal_periods as periods on periods.period = lines.period
     cross join ended
     cross join meta.clock
     where
         controls.control is not null and
-        (ended.ends_on is null or lines.date > ended.ends_on) and
+        (ended.ends_on is null or coalesce(periods.starts_on, lines.date) > ended.ends_on) and
         lines.date <= clock.accounting_date
 
 ),

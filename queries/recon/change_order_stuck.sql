@@ -5,7 +5,7 @@
 -- missing_on: erp
 -- record_owner: pm
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the change order's amount, without its sign
 -- question: Which approved change orders has the ERP never received?
 -- grain:    one row per PM change order
@@ -54,15 +54,18 @@ missing as (
 
 explained as (
 
+    -- The amount of a commitment that the ERP lacks holds that of its approved change orders: M1 counts both.
     select
         missing.*,
         contracts.number as contract_number,
         contracts.vendor_id,
-        vendor_gaps.exception_key as vendor_exception
+        vendor_gaps.exception_key as vendor_exception,
+        case when contracts.kind = 'commitment' and commitment_links.pm_id is null then 'M1:' || contracts.record_id end as commitment_exception
     from missing
     left join contracts on
         contracts.kind = missing.kind and
         contracts.record_id = missing.contract_id
+    left join (select distinct pm_id from link.commitments) as commitment_links on commitment_links.pm_id = contracts.record_id
     left join recon.vendor_only_in_pm as vendor_gaps on vendor_gaps.pm_id = contracts.vendor_id
 
 )
@@ -89,7 +92,7 @@ select
         when nullif(trim(explained.linked_id), '') is null and id_columns.stored_count > 0 then 'never synced'
         else 'unknown'
     end as cause,
-    explained.vendor_exception as explained_by,
+    coalesce(explained.vendor_exception, explained.commitment_exception) as explained_by,
     explained.kind,
     explained.number,
     explained.title,

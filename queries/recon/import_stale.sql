@@ -2,7 +2,7 @@
 -- check:    L2
 -- entity:   payments
 -- scope:    firm
--- version:  1
+-- version:  2
 -- risk:     none: the records' own checks carry the money
 -- question: Is the nightly import, or the export, dead?
 -- grain:    one row per entity and direction of which nothing crossed lately
@@ -48,20 +48,22 @@ with moved as (
 
 ),
 
--- One record alone may be stuck for reasons of its own: three and none across is a connector that does nothing.
+-- One record alone may be stuck for reasons of its own: three and none across is a connector that does nothing. What crossed an hour
+-- ago has crossed: it proves that somebody is awake, though it could not be late yet.
 late as (
 
     select
         moved.source_entity,
         moved.direction,
-        count(*) as late_count,
+        count(case when moved.is_late then 1 end) as late_count,
         count(case when moved.is_mirrored then 1 end) as mirrored_count,
-        min(moved.moved_at) as oldest_at
-    from moved
-    cross join meta.clock
-    where
-        to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) > setting_integer('import_stale_hours') * 3600 and
-        to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) <= 14 * 86400
+        min(case when moved.is_late then moved.moved_at end) as oldest_at
+    from (
+        select moved.*, to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) > setting_integer('import_stale_hours') * 3600 as is_late
+        from moved
+        cross join meta.clock
+        where to_unixtime(clock.observed_at) - to_unixtime(moved.moved_at) <= 14 * 86400
+    ) as moved
     group by moved.source_entity, moved.direction
 
 )

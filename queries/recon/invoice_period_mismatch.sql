@@ -19,14 +19,16 @@
 --   erp_period         the period that the ERP posted the document in
 --   amount             net amount of the ERP document
 
--- The journal says where a document is posted; its lines name it by reference: 'Bill|000123' is 000123 of module AP. Checks are
--- numbered apart, so that check 000123 is 000123 of AP as well; only an invoice posts to a project.
+-- Where the document does not say in which period it is posted, the journal does; its lines name it by reference: 'Bill|000123' is
+-- 000123 of module AP. Checks are numbered apart, so that check 000123 is 000123 of AP as well: only an invoice posts to a project, and a
+-- reference with two periods tells nothing.
 with posted as (
 
     select document_type, document_id, min(period) as period
     from erp.gl_transactions
     where document_id is not null and period is not null and project_id is not null
     group by document_type, document_id
+    having min(period) = max(period)
 
 ),
 
@@ -41,6 +43,7 @@ pairs as (
         pm_side.number,
         erp_side.number as erp_number,
         pm_side.period_end,
+        erp_side.posted_period,
         erp_side.net_amount as amount,
         erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
@@ -63,6 +66,7 @@ pairs as (
         pm_side.number,
         erp_side.number as erp_number,
         pm_side.period_end,
+        erp_side.posted_period,
         erp_side.net_amount as amount,
         erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
@@ -82,10 +86,10 @@ compared as (
     select
         pairs.*,
         periods.period as pm_period,
-        posted.period as erp_period,
+        coalesce(pairs.posted_period, posted.period) as erp_period,
         row_number() over (partition by pairs.document, pairs.erp_id order by pairs.pm_id) as turn
     from pairs
-    inner join posted on
+    left join posted on
         posted.document_type = pairs.module and
         posted.document_id = regexp_replace(pairs.erp_id, '^.*[|]', '')
     inner join erp.fiscal_periods as periods on

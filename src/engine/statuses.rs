@@ -1,8 +1,9 @@
 //! `record_statuses`: when commits saw records become approved, for systems that do not say.
 //!
-//! A record that is approved when first seen has the basis `unknown` and that first sight as its date, which bounds its age
-//! from below. One that becomes approved later has the basis `observed` and the end of the interval in which it happened:
-//! the `observed_at` of the first commit that saw it approved.
+//! A record that is approved when first seen has the basis `unknown` and a date that bounds its age from below. One that
+//! becomes approved later has the basis `observed` and the end of the interval in which it happened. That end is the
+//! `observed_at` of the first commit that saw it approved, or the record's own `updated_at` at that sight, whichever is
+//! earlier: an approval changes the record, so it was approved by then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,12 @@ use crate::warehouse::rows::ColumnType;
 type Key = (String, String, String);
 
 /// What is asked of each entity.
-const COLUMNS: [&str; 3] = ["source", "record_id", "approval_status"];
+const COLUMNS: [(&str, ColumnType); 4] = [
+    ("source", ColumnType::Text),
+    ("record_id", ColumnType::Text),
+    ("approval_status", ColumnType::Text),
+    ("updated_at", ColumnType::Timestamp),
+];
 
 /// The rows of `record_statuses` for a prepared commit, from those before it and the canonical model as it is now.
 pub(crate) async fn rows(
@@ -42,7 +48,7 @@ pub(crate) async fn rows(
                 continue;
             }
             // A view that cannot be planned is told by every check that reads it.
-            let Ok(question) = engine.reader.question(&name, &COLUMNS).await else { continue };
+            let Ok(question) = engine.reader.question(&name, &COLUMNS.map(|(name, _)| name)).await else { continue };
             pieces.push(current(session.clone(), entity.name.clone(), question));
         }
     }
@@ -60,7 +66,7 @@ pub(crate) async fn rows(
 
 async fn current(session: SessionContext, entity: String, question: Arc<Repeated>) -> Result<Vec<Row>, String> {
     let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
-    let typed: Vec<(String, ColumnType)> = COLUMNS.iter().map(|name| ((*name).to_owned(), ColumnType::Text)).collect();
+    let typed: Vec<(String, ColumnType)> = COLUMNS.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
     let mut rows = rows_of(&batches, &typed).map_err(|error| error.to_string())?;
     for row in &mut rows {
         row.insert("entity".to_owned(), Cell::Text(entity.clone()));
@@ -77,11 +83,15 @@ fn next(mut row: Row, before: Option<&Row>, observed_at: DateTime<Utc>) -> Row {
     let status = |row: &Row| row.get("approval_status").and_then(Cell::as_text).unwrap_or("pending").to_owned();
     let approved = |status: &str| matches!(status, "approved" | "closed");
     let now = status(&row);
+    let changed_at = match row.remove("updated_at") {
+        Some(Cell::Moment(at)) => at.min(observed_at),
+        _ => observed_at,
+    };
     let old = |name: &str| before.and_then(|row| row.get(name)).cloned().unwrap_or(Cell::Null);
     let (at, basis) = match before {
-        None if approved(&now) => (Cell::Moment(observed_at), Cell::text(Some("unknown"))),
+        None if approved(&now) => (Cell::Moment(changed_at), Cell::text(Some("unknown"))),
         Some(before) if approved(&now) && old("approved_at") == Cell::Null && !approved(&status(before)) => {
-            (Cell::Moment(observed_at), Cell::text(Some("observed")))
+            (Cell::Moment(changed_at), Cell::text(Some("observed")))
         }
         // A void record was approved once; one that is back in work will be approved anew.
         Some(_) if approved(&now) || now == "void" => (old("approved_at"), old("approved_at_basis")),
@@ -122,5 +132,10 @@ mod tests {
         let rework = next(row("rejected"), Some(&later), at(4));
         assert_eq!(next(row("approved"), Some(&rework), at(5))["approved_at"], Cell::Moment(at(5)));
         assert_eq!(next(row("closed"), None, at(6))["approved_at_basis"].as_text(), Some("unknown"));
+        // It was approved by the time it was last changed; a clock that runs ahead proves nothing.
+        let changed =
+            |hour| row("approved").into_iter().chain([("updated_at".to_owned(), Cell::Moment(at(hour)))]).collect();
+        assert_eq!(next(changed(4), None, at(6))["approved_at"], Cell::Moment(at(4)));
+        assert_eq!(next(changed(9), Some(&pending), at(6))["approved_at"], Cell::Moment(at(6)));
     }
 }

@@ -19,6 +19,7 @@
 //! | `ledger` | the ERP's calendar, and what accounting enters of its own |
 //! | `faults` | how often what goes wrong, and how it heals |
 //! | `decoys` | what looks wrong and is not, on projects of its own |
+//! | `faults` | how often what goes wrong, and how it heals; below it the mishaps, by family |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +85,9 @@ pub struct Firm {
     rng: ChaCha8Rng,
     /// The chances of what `ledger` enters: so that it changes nothing of what else happens.
     ledger_rng: ChaCha8Rng,
+    /// The chances of mishaps, for the same reason.
+    mishap_rng: ChaCha8Rng,
+    draws_mishaps: bool,
     calendar: BTreeMap<(DateTime<Utc>, u64), Event>,
     sequence: u64,
     next_procore_id: ProcoreId,
@@ -105,8 +109,8 @@ pub struct Firm {
     contract_documents: BTreeMap<ProcoreId, Vec<String>>,
     /// Released bills with a balance, by vendor.
     open_bills: BTreeMap<String, BTreeSet<String>>,
-    /// Exports that wait for a vendor, each with the fault that it shows as.
-    blocked: Vec<(ProcoreId, life::Export, usize)>,
+    /// Exports that wait for a vendor or a commitment, each with the fault that it shows as.
+    blocked: Vec<(ProcoreId, ProcoreId, life::Export, usize)>,
     /// Where each mirrored payment lies in Procore: (check or receipt, document) to contract payment.
     mirrored: BTreeMap<(String, String), ProcoreId>,
     /// ERP budget rows whose balance Procore has not mirrored yet.
@@ -117,6 +121,20 @@ pub struct Firm {
     next_ordered_id: ProcoreId,
     faults: Vec<Fault>,
     heals: BTreeMap<usize, faults::Heal>,
+    /// How many faults, from this one on, are put right together.
+    companions: BTreeMap<usize, usize>,
+    /// Mishaps that wait for something to befall.
+    armed: BTreeSet<faults::mishaps::Mishap>,
+    /// Records that a mishap has spoiled, by id or natural key.
+    spoiled: BTreeSet<String>,
+    /// Commitments on which nobody bills any more.
+    resting: BTreeSet<ProcoreId>,
+    /// Payments that come back with so much too much: payment and document.
+    miskeyed: BTreeMap<(String, String), model::Cents>,
+    /// Bills that accounting believes to be paid.
+    withheld: BTreeSet<String>,
+    /// Until when the import of payments stands still.
+    imports_again_at: Option<DateTime<Utc>>,
     crosswalk: Vec<(String, String, String)>,
     decoys: Vec<Decoy>,
     apart: decoys::Apart,
@@ -140,6 +158,8 @@ impl Firm {
             now: first_day.and_time(NaiveTime::MIN).and_utc(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             ledger_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x001e_d9e7),
+            mishap_rng: ChaCha8Rng::seed_from_u64(seed ^ 0x0b1a_5e55),
+            draws_mishaps: false,
             calendar: BTreeMap::new(),
             sequence: 0,
             next_procore_id: 562_949_953_421_312 + 1_000,
@@ -161,6 +181,13 @@ impl Firm {
             next_ordered_id: costs::FIRST_ORDERED_ID,
             faults: Vec::new(),
             heals: BTreeMap::new(),
+            companions: BTreeMap::new(),
+            armed: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
+            resting: BTreeSet::new(),
+            miskeyed: BTreeMap::new(),
+            withheld: BTreeSet::new(),
+            imports_again_at: None,
             crosswalk: Vec::new(),
             decoys: Vec::new(),
             apart: decoys::Apart::new(seed),

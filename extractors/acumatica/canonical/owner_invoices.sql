@@ -171,6 +171,7 @@ select
     end as approval_status,
     case when lower(trim(measured.status)) in ('open', 'closed') then approvals.approved_at end as approved_at,
     approvals.approved_by,
+    case when measured.is_released then nullif(trim(measured.post_period), '') end as posted_period,
     measured.net_amount + measured.retainage_amount as gross_amount,
     measured.retainage_amount,
     measured.tax_total * measured.sign as tax_amount,

@@ -170,6 +170,7 @@ select
         when 'voided' then 'void'
         else 'pending'
     end as approval_status,
+    case when measured.is_released then nullif(trim(measured.post_period), '') end as posted_period,
     measured.net_amount + measured.retainage_amount as gross_amount,
     measured.retainage_amount,
     measured.tax_total * measured.sign as tax_amount,

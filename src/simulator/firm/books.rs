@@ -24,7 +24,7 @@ pub(crate) const RETAINAGE_PAYABLE: &str = "20100";
 pub(super) const CASH: &str = "10100";
 /// Sales tax that vendors charge is a cost of the office.
 const TAX: &str = "60200";
-const CLEARING: &str = "21000";
+pub(super) const CLEARING: &str = "21000";
 pub(super) const REVENUE: &str = "40000";
 
 impl Firm {

@@ -9,20 +9,24 @@ use super::books::{
 use super::faults::Heal;
 use super::life::Event;
 use super::model::{
-    Cents, ErpApplication, ErpCheck, ErpCheckHistory, ErpInvoiceLine, ErpPayment, ErpPaymentHistory, Rate,
+    Cents, ErpApplication, ErpBill, ErpCheck, ErpCheckHistory, ErpInvoiceLine, ErpPayment, ErpPaymentHistory, Rate,
 };
 use super::setup::OVERHEAD;
 
 impl Firm {
     /// Pays a bill: whole or in two parts, sometimes together with the vendor's other bills that are due.
     pub(super) fn pay_bill(&mut self, key: &str, is_whole: bool) {
-        let Some(bill) = self.acumatica.bills.get(key).filter(|bill| bill.balance > Cents::ZERO) else { return };
+        let is_due = |bill: &&ErpBill| bill.balance > Cents::ZERO && !self.withheld.contains(key);
+        let Some(bill) = self.acumatica.bills.get(key).filter(is_due) else { return };
         let (vendor, balance) = (bill.vendor.clone(), bill.balance);
         let mut parts = vec![(key.to_owned(), if is_whole { balance } else { balance.share(1, 2) })];
         if is_whole && self.chance(350) {
             let due = self.now - TimeDelta::days(18);
             for other in self.open_bills_of(&vendor) {
                 let Some(bill) = self.acumatica.bills.get(&other) else { continue };
+                if self.withheld.contains(&other) {
+                    continue;
+                }
                 if other != key && bill.created_at < due && bill.balance > Cents::ZERO && bill.applications.is_empty() {
                     parts.push((other, bill.balance));
                 }
@@ -88,6 +92,9 @@ impl Firm {
             self.may_heal(fault, Heal::Payment(payment.to_owned(), document.to_owned()), 15, 60);
             return;
         }
+        if !is_voided {
+            self.miskey_payment(payment, document, amount);
+        }
         let hours = self.between(2, 20);
         self.schedule_in(hours, Event::MirrorPayment(payment.to_owned(), document.to_owned()));
     }
@@ -136,7 +143,9 @@ impl Firm {
         for line in &check.history {
             let bill = format!("{}|{}", line.doc_type, line.reference_nbr);
             history.extend(self.apply(&bill, "Voided Check", &check.reference_nbr, -line.amount_paid));
-            self.schedule_in(4, Event::UnmirrorPayment(key.to_owned(), bill.clone()));
+            if !self.lose_void(key, &bill) {
+                self.schedule_in(4, Event::UnmirrorPayment(key.to_owned(), bill.clone()));
+            }
             let at = self.days_on(2, 5);
             self.schedule(at, Event::PayBill(bill, true));
         }

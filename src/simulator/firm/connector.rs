@@ -34,17 +34,17 @@ impl Firm {
             Export::Commitment(id) => self.export_commitment(id, fault),
             Export::ChangeOrder(id) => self.export_change_order(id, fault),
             Export::Requisition(id) => self.export_requisition(id, fault),
-            Export::Application(id) => {
-                self.export_application(id);
-                true
-            }
+            Export::Application(id) => self.export_application(id, fault),
         };
         if let (true, Some(fault)) = (is_sent, fault) {
             self.healed(fault);
         }
+        if let (true, Export::Commitment(id)) = (is_sent, export) {
+            self.unblock(|_, contract| contract == id);
+        }
     }
 
-    /// Notes a document that cannot go because its vendor is unknown; it goes once the vendor is there.
+    /// Notes a document that cannot go because its vendor or its commitment is unknown; it goes once that is there.
     fn block(&mut self, contract: ProcoreId, export: Export, already: Option<usize>) {
         if already.is_some() {
             return;
@@ -68,13 +68,18 @@ impl Firm {
             }
             Export::Requisition(id) | Export::Application(id) => {
                 let record = self.procore.requisitions.get(&id);
-                let amount = record.map(|record| record.total_claimed_amount);
+                let amount = record.map(|record| record.summary.current_payment_due);
                 ("I2", "vendor_invoices", id, amount, record.map(|record| record.updated_at))
             }
         };
         let fault = self.fault(check, entity, Some(id), None);
         self.backdate(fault, at.unwrap_or(self.now));
-        self.describe(fault, None, amount, format!("follows from V1 {vendor}: the ERP does not know the vendor"));
+        let note = if self.erp_vendors.contains_key(&vendor) {
+            format!("follows from M1 {contract}: the ERP does not know the commitment")
+        } else {
+            format!("follows from V1 {vendor}: the ERP does not know the vendor")
+        };
+        self.describe(fault, None, amount, note);
         let now = self.now;
         if let Export::Requisition(id) = export
             && let Some(record) = self.procore.requisitions.get_mut(&id)
@@ -82,7 +87,7 @@ impl Firm {
             record.erp_status = "failed_to_export";
             record.updated_at = now;
         }
-        self.blocked.push((vendor, export, fault));
+        self.blocked.push((vendor, contract, export, fault));
     }
 
     /// Accounting creates the vendor; what waited for it follows in order.
@@ -90,10 +95,16 @@ impl Firm {
         let key =
             format!("V{:04}", u32::try_from(self.next_number("vendor")).unwrap_or_default() + self.options.vendors);
         self.link_vendor(vendor, &key, self.now);
-        let (ready, waiting) = std::mem::take(&mut self.blocked).into_iter().partition(|(id, ..)| *id == vendor);
+        self.unblock(|id, _| id == vendor);
+    }
+
+    /// What waited for a vendor or a commitment goes, in order.
+    fn unblock(&mut self, is_ready: impl Fn(ProcoreId, ProcoreId) -> bool) {
+        let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked)
+            .into_iter()
+            .partition(|(vendor, contract, ..)| is_ready(*vendor, *contract));
         self.blocked = waiting;
-        let ready: Vec<(ProcoreId, Export, usize)> = ready;
-        for (minutes, (_, export, fault)) in (1..).zip(ready) {
+        for (minutes, (.., export, fault)) in (1..).zip(ready) {
             self.schedule(self.now + TimeDelta::minutes(60 + 10 * minutes), Event::Export(export, Some(fault)));
         }
     }
@@ -104,6 +115,9 @@ impl Firm {
             self.block(id, Export::Commitment(id), fault);
             return false;
         };
+        if fault.is_none() && self.lose_commitment(&record) {
+            return false;
+        }
         let project = self.project_number(record.project_id);
         let is_subcontract = record.kind == CommitmentKind::WorkOrder;
         // Subcontracts take Procore's number; purchase orders are numbered by the ERP.
@@ -149,6 +163,9 @@ impl Firm {
             last_modified_at: self.now,
         };
         total(&mut order);
+        if fault.is_none() {
+            self.spoil_order(&record, &mut order);
+        }
         if is_subcontract {
             self.acumatica.subcontracts.insert(order_nbr.clone(), order);
         } else {
@@ -179,10 +196,14 @@ impl Firm {
             return false;
         }
         let ref_nbr = self.reference("change order");
-        let record = match order.kind {
-            ChangeOrderKind::Commitment => self.erp_commitment_change(&order, &ref_nbr),
-            ChangeOrderKind::Prime => self.erp_prime_change(&order, &ref_nbr),
+        let keyed = if fault.is_none() { self.as_keyed(&order, &ref_nbr) } else { order.clone() };
+        let mut record = match order.kind {
+            ChangeOrderKind::Commitment => self.erp_commitment_change(&keyed, &ref_nbr),
+            ChangeOrderKind::Prime => self.erp_prime_change(&keyed, &ref_nbr),
         };
+        if fault.is_none() {
+            self.hold_change(&order, &mut record);
+        }
         self.acumatica.change_orders.insert(ref_nbr.clone(), record);
         let keeps = self.chance(850);
         let now = self.now;
@@ -264,7 +285,7 @@ impl Firm {
         };
         let Some(target) = target else { return record };
         for line in &order.lines {
-            let line_nbr = i32::try_from(target.details.len()).unwrap_or(i32::MAX - 1) + 1;
+            let line_nbr = super::faults::orders::next_line(target);
             link.lines.insert(order.legacy_package_id.unwrap_or(order.id), line_nbr);
             let detail = order_line(
                 line_nbr,
@@ -307,8 +328,14 @@ impl Firm {
             self.block(contract, Export::Requisition(id), fault);
             return false;
         };
+        if fault.is_none() && self.lose_requisition(&requisition) {
+            return false;
+        }
         let keys = self.bill(&requisition, &vendor, &link);
-        let keeps = self.chance(850) && keys.len() == 1;
+        let mut keeps = self.chance(850) && keys.len() == 1;
+        if let [key] = keys.as_slice() {
+            keeps &= !self.bill_alike(&requisition, key);
+        }
         if keys.len() > 1 {
             let pairs = keys.iter().map(|key| ("vendor_invoices".to_owned(), id.to_string(), key.clone()));
             self.crosswalk.extend(pairs);
@@ -317,15 +344,16 @@ impl Firm {
         if let Some(record) = self.procore.requisitions.get_mut(&id) {
             record.erp_status = "synced";
             record.updated_at = now;
-            if keeps {
-                record.origin_id = keys.first().and_then(|key| key.split('|').nth(1)).map(str::to_owned);
-            }
+            record.origin_id = keys.first().filter(|_| keeps).and_then(|key| key.split('|').nth(1)).map(str::to_owned);
         }
         true
     }
 
-    fn export_application(&mut self, id: ProcoreId) {
-        let Some(application) = self.procore.payment_applications.get(&id).cloned() else { return };
+    fn export_application(&mut self, id: ProcoreId, fault: Option<usize>) -> bool {
+        let Some(application) = self.procore.payment_applications.get(&id).cloned() else { return false };
+        if fault.is_none() && self.lose_application(&application) {
+            return false;
+        }
         let reference = self.invoice(&application);
         let keeps = self.chance(850);
         let now = self.now;
@@ -333,6 +361,7 @@ impl Firm {
             record.origin_id = Some(reference);
             record.updated_at = now;
         }
+        true
     }
 
     /// What an ERP document's payment becomes in Procore: a payment on its contract.
@@ -343,7 +372,11 @@ impl Firm {
             return;
         }
         let billed = self.billed.get(document).copied();
+        if self.is_put_off(Event::MirrorPayment(pair.0.clone(), pair.1.clone())) {
+            return;
+        }
         let Some((amount, date, reference)) = self.paid(payment, document) else { return };
+        let amount = self.amount_as_mirrored(&pair, amount);
         let requisition = billed.and_then(|id| self.procore.requisitions.get(&id));
         let application = billed.and_then(|id| self.procore.payment_applications.get(&id));
         let number = requisition.map(|record| record.number).or(application.map(|record| record.number));
@@ -374,12 +407,16 @@ impl Firm {
         };
         let id = record.id;
         self.procore.contract_payments.insert(id, record);
-        self.mirrored.insert(pair, id);
+        self.mirrored.insert(pair.clone(), id);
         self.count_payment(contract, billed, amount);
+        self.note_miskeyed(&pair, id);
     }
 
     /// A voided payment disappears from Procore.
     pub(super) fn unmirror_payment(&mut self, payment: &str, document: &str) {
+        if self.is_put_off(Event::UnmirrorPayment(payment.to_owned(), document.to_owned())) {
+            return;
+        }
         let Some(id) = self.mirrored.remove(&(payment.to_owned(), document.to_owned())) else { return };
         let Some(record) = self.procore.contract_payments.remove(&id) else { return };
         let billed = self.billed.get(document).copied();
@@ -392,7 +429,7 @@ impl Firm {
         commitment.or_else(prime).unwrap_or_default()
     }
 
-    fn count_payment(&mut self, contract: ProcoreId, billed: Option<ProcoreId>, amount: Cents) {
+    pub(super) fn count_payment(&mut self, contract: ProcoreId, billed: Option<ProcoreId>, amount: Cents) {
         let now: DateTime<Utc> = self.now;
         if let Some(record) = self.procore.commitments.get_mut(&contract) {
             record.total_payments += amount;
@@ -419,7 +456,14 @@ impl Firm {
     }
 }
 
-fn order_line(number: i32, project: &str, code: &str, group: &str, text: &str, amount: Cents) -> ErpCommitmentLine {
+pub(super) fn order_line(
+    number: i32,
+    project: &str,
+    code: &str,
+    group: &str,
+    text: &str,
+    amount: Cents,
+) -> ErpCommitmentLine {
     ErpCommitmentLine {
         line_nbr: number,
         project: project.to_owned(),
@@ -441,7 +485,7 @@ fn order_line(number: i32, project: &str, code: &str, group: &str, text: &str, a
     }
 }
 
-fn total(order: &mut ErpCommitment) {
+pub(super) fn total(order: &mut ErpCommitment) {
     order.line_total = order.details.iter().map(|line| line.extended_cost).sum();
     order.retainage_total = order.details.iter().map(|line| line.retainage_amount).sum();
     order.order_total = order.line_total + order.tax_total;

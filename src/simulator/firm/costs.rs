@@ -14,7 +14,7 @@ use super::model::{
 pub(super) const FIRST_ORDERED_ID: ProcoreId = 762_949_953_421_312;
 
 impl Firm {
-    fn ordered_id(&mut self) -> ProcoreId {
+    pub(super) fn ordered_id(&mut self) -> ProcoreId {
         self.next_ordered_id += 1;
         self.next_ordered_id
     }
@@ -110,7 +110,7 @@ impl Firm {
         }
     }
 
-    fn move_budget(&mut self, wbs_code: ProcoreId, amount: Cents) {
+    pub(super) fn move_budget(&mut self, wbs_code: ProcoreId, amount: Cents) {
         let now = self.now;
         if let Some(row) = self.procore.budget_lines.values_mut().find(|row| row.wbs_code_id == wbs_code) {
             row.budget_modifications += amount;
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_on_a_default_code_comes_with_its_right_code_or_not_at_all() {
-        let firm = lived(FaultRates::default().scaled(300));
+        let firm = lived(FaultRates { mishaps: 0, ..FaultRates::default().scaled(300) });
         let erp = costs_of_the_erp(&firm);
         let lines: Vec<_> = firm.procore.direct_costs.values().flat_map(|cost| &cost.lines).collect();
         for line in &lines {

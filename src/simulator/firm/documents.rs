@@ -4,7 +4,7 @@ use chrono::{Days, NaiveDate};
 
 use super::Firm;
 use super::billing::RETAINAGE;
-use super::books::{REVENUE, account_of, period};
+use super::books::{REVENUE, account_of};
 use super::connector::{OrderLink, billed_line};
 use super::faults::Heal;
 use super::jobs::TASK;
@@ -71,10 +71,11 @@ impl Firm {
         let key = format!("Bill|{reference}");
         self.billed.insert(key.clone(), requisition.id);
         self.file_document(&key, requisition.commitment_id);
-        if !is_split {
+        if !is_split && !self.miscode_bill(&mut bill, requisition) {
             self.spoil_bill(&mut bill, requisition.id, &key);
         }
         self.release_bill(bill);
+        self.post_late(&key, requisition.id);
         let at = if self.chance(40) { self.days_on(75, 110) } else { self.days_on(25, 45) };
         let is_whole = !self.chance(80);
         self.schedule(at, Event::PayBill(key.clone(), is_whole));
@@ -100,7 +101,7 @@ impl Firm {
             status: "Open",
             hold: false,
             date,
-            post_period: period(date),
+            post_period: self.posting_period(date),
             due_date: date + Days::new(30),
             vendor: vendor.to_owned(),
             vendor_ref: None,
@@ -164,6 +165,7 @@ impl Firm {
             faults.push(fault);
         }
         if let Some(fault) = faults.first() {
+            self.heal_together(*fault);
             self.may_heal(*fault, heal, 4, 20);
         }
     }
@@ -187,7 +189,9 @@ impl Firm {
         self.post_bill(&old, -1);
         self.post_bill(&correct, 1);
         let now = self.now;
-        self.acumatica.bills.insert(key, ErpBill { last_modified_at: now, ..correct });
+        // What is corrected stays posted where it was.
+        let post_period = old.post_period;
+        self.acumatica.bills.insert(key, ErpBill { last_modified_at: now, post_period, ..correct });
         true
     }
 
@@ -241,7 +245,7 @@ impl Firm {
             status: "Open",
             hold: false,
             date,
-            post_period: period(date),
+            post_period: self.posting_period(date),
             due_date: date + Days::new(30),
             customer: customer.to_owned(),
             customer_order: None,

@@ -8,6 +8,17 @@ use rand::Rng;
 use super::life::{Event, Export};
 use super::model::{Cents, ErpBill, ErpInvoice, ProcoreId};
 use super::{Fault, Firm};
+use mishaps::Undo;
+
+mod billing;
+mod books;
+mod codes;
+pub(super) mod mishaps;
+pub(super) mod orders;
+mod payments;
+#[cfg(test)]
+mod tests;
+mod vendors;
 
 /// How often things go wrong, per thousand occasions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +37,8 @@ pub struct FaultRates {
     pub vendor_invoice_amount: u32,
     /// P1: per check and bill.
     pub payment_lost: u32,
+    /// All that goes wrong now and then: per kind and month.
+    pub mishaps: u32,
     /// How many of them somebody puts right.
     pub healed: u32,
 }
@@ -47,6 +60,8 @@ pub(super) enum Heal {
     Payment(String, String),
     /// A cost line gets the code that it should have had: its project transaction and line.
     Code(String, i64, String),
+    /// A mishap.
+    Undo(Undo),
 }
 
 impl Default for FaultRates {
@@ -59,6 +74,7 @@ impl Default for FaultRates {
             owner_invoice_amount: 80,
             vendor_invoice_amount: 25,
             payment_lost: 30,
+            mishaps: 12,
             healed: 600,
         }
     }
@@ -83,6 +99,7 @@ impl FaultRates {
             owner_invoice_amount: scale(self.owner_invoice_amount),
             vendor_invoice_amount: scale(self.vendor_invoice_amount),
             payment_lost: scale(self.payment_lost),
+            mishaps: scale(self.mishaps),
             healed: self.healed,
         }
     }
@@ -133,10 +150,12 @@ impl Firm {
         }
     }
 
+    /// A fault is put right, with all that are one with it.
     pub(super) fn healed(&mut self, fault: usize) {
         let now = self.now;
-        if let Some(fault) = self.faults.get_mut(fault) {
-            fault.healed_at.get_or_insert(now);
+        let count = self.companions.get(&fault).copied().unwrap_or(1);
+        for fault in self.faults.iter_mut().skip(fault).take(count) {
+            fault.healed_at = Some(fault.healed_at.map_or(now, |healed| healed.min(now)));
         }
     }
 
@@ -151,31 +170,24 @@ impl Firm {
                 if !self.replace_bill(*bill) {
                     return;
                 }
-                return self.heal_pair(fault);
             }
             Heal::Invoice(invoice) => {
                 if !self.replace_invoice(*invoice) {
                     return;
                 }
-                return self.heal_pair(fault);
             }
             Heal::Payment(payment, document) => self.mirror_payment(&payment, &document),
             Heal::Code(key, line, code) => self.recode(&key, line, &code),
+            Heal::Undo(undo) => self.undo(undo),
         }
         self.healed(fault);
-    }
-
-    /// An amount that differs shows in two components, recorded one after the other.
-    fn heal_pair(&mut self, fault: usize) {
-        self.healed(fault);
-        self.healed(fault + 1);
     }
 
     /// Once a month: fields of linked vendors change on one side only.
     pub(super) fn let_vendors_drift(&mut self) {
         let linked: Vec<(ProcoreId, String)> = self.erp_vendors.iter().map(|(id, key)| (*id, key.clone())).collect();
         for (vendor, key) in linked {
-            if self.chance(self.options.faults.vendor_field) {
+            if self.chance(self.options.faults.vendor_field) && self.is_whole(&key) {
                 self.change_vendor_field(vendor, &key);
             }
         }
@@ -232,7 +244,7 @@ impl Firm {
     }
 
     /// Procore's directory takes over what the ERP says.
-    fn copy_vendor_to_procore(&mut self, vendor: ProcoreId) {
+    pub(super) fn copy_vendor_to_procore(&mut self, vendor: ProcoreId) {
         let now = self.now;
         let Some(erp) = self.erp_vendors.get(&vendor).and_then(|key| self.acumatica.vendors.get(key)) else { return };
         let Some(record) = self.procore.vendors.get_mut(&vendor) else { return };

@@ -158,7 +158,9 @@ impl Firm {
         let Some(job) = self.job(index) else { return };
         let (commitments, progress) = (job.commitments.clone(), (month + 1) * 10_000 / job.months);
         for id in commitments {
-            self.bill_commitment(id, progress);
+            if !self.resting.contains(&id) {
+                self.bill_commitment(id, progress);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use super::Firm;
 use super::billing::RETAINAGE;
 use super::decoys::{DecoyKind, DecoyStep};
+use super::faults::mishaps::Mishap;
 use super::model::{Cents, Commitment, CommitmentKind, ContractLine, ProcoreId, Rate};
 use super::setup::company_name;
 
@@ -50,6 +51,10 @@ pub(super) enum Event {
     DecoyStep(DecoyStep),
     /// What happens apart from the rest of the firm's life.
     Apart(Box<Event>),
+    /// A month's mishaps are drawn.
+    Mishaps,
+    /// One of them, and how often it may be tried again.
+    Mishap(Mishap, u32),
 }
 
 /// What the connector sends to the ERP once it is approved.
@@ -124,6 +129,8 @@ impl Firm {
             Event::Decoy(kind, job) => self.place(kind, job),
             Event::DecoyStep(step) => self.step(step),
             Event::Apart(event) => self.apart(|firm| firm.happen(*event)),
+            Event::Mishaps => self.draw_mishaps(),
+            Event::Mishap(kind, tries) => self.mishap(kind, tries),
         }
     }
 

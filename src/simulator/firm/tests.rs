@@ -16,7 +16,9 @@ fn lived(seed: u64) -> Firm {
 }
 
 fn lived_until(seed: u64, until: DateTime<Utc>) -> Firm {
-    let mut firm = Firm::new(seed, FirmOptions::default());
+    // Mishaps break the identities that are tested here; `faults::tests` has them.
+    let faults = FaultRates { mishaps: 0, ..FaultRates::default() };
+    let mut firm = Firm::new(seed, FirmOptions { faults, ..FirmOptions::default() });
     firm.live_until(until);
     firm
 }
@@ -29,7 +31,8 @@ fn without_faults(seed: u64) -> Firm {
 
 #[test]
 fn the_same_seed_lives_the_same_life_in_one_step_or_in_many() {
-    let whole = lived(7);
+    let mut whole = Firm::new(7, FirmOptions::default());
+    whole.live_until(at(2026, 1, 1));
     let mut steps = Firm::new(7, FirmOptions::default());
     let mut now = at(2024, 1, 1);
     while now < at(2026, 1, 1) {

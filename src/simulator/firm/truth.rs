@@ -5,6 +5,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::Firm;
 use super::model::{Cents, ProcoreId};
 
+mod standing;
+
 /// Something that went wrong, and that a check should find while it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

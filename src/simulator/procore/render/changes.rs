@@ -6,11 +6,7 @@ use super::super::routes::{Found, Scope};
 use super::{currency, date, merged, moment, moment_or_null, money};
 use crate::firm::model::{ChangeOrder, ChangeOrderKind, ChangeOrderPackage, ProcoreDatabase};
 
-pub(in crate::procore) fn change_orders(
-    database: &ProcoreDatabase,
-    scope: &Scope,
-    kind: ChangeOrderKind,
-) -> Found {
+pub(in crate::procore) fn change_orders(database: &ProcoreDatabase, scope: &Scope, kind: ChangeOrderKind) -> Found {
     let chosen =
         database.change_orders.values().filter(|one| one.kind == kind && Some(one.project_id) == scope.project);
     Found::Records(chosen.map(|one| change_order_record(one, scope)).collect())

@@ -4,15 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::routes::{Found, Scope};
 use super::{billing, currency, date, directory, merged, moment, moment_or_null, money, percent};
-use crate::firm::model::{
-    Commitment, CommitmentKind, ContractLine, PrimeContract, ProcoreDatabase, ProcoreId,
-};
+use crate::firm::model::{Commitment, CommitmentKind, ContractLine, PrimeContract, ProcoreDatabase, ProcoreId};
 
-pub(in crate::procore) fn commitments(
-    database: &ProcoreDatabase,
-    scope: &Scope,
-    kind: CommitmentKind,
-) -> Found {
+pub(in crate::procore) fn commitments(database: &ProcoreDatabase, scope: &Scope, kind: CommitmentKind) -> Found {
     let chosen = database.commitments.values().filter(|one| one.kind == kind && Some(one.project_id) == scope.project);
     Found::Records(chosen.map(|one| commitment_record(database, one)).collect())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::routes::{Found, Scope};
 use super::{currency, merged, moment, money};
 use crate::firm::model::{
-    BudgetAdjustment, BudgetChange, Cents, DirectCost, DirectCostLine, ProcoreDatabase, ProcoreId,
+    BudgetAdjustment, BudgetChange, Cents, Commitment, DirectCost, DirectCostLine, ProcoreDatabase, ProcoreId,
 };
 
 /// From a document's id to that of its request, beyond every other id.
@@ -85,30 +85,40 @@ fn number(amount: Cents) -> Value {
     serde_json::from_str(&amount.to_string()).unwrap_or_default()
 }
 
-/// A request for each document that was sent, or is to be sent, to the ERP.
+/// A request for each document whose way to the ERP Procore knows: what bears the ERP's key was sent; a requisition also says
+/// that it waits, or that it failed.
 pub(in crate::procore) fn erp_request_details(database: &ProcoreDatabase, _: &Scope) -> Found {
     let mut all = Vec::new();
-    for one in database.commitments.values().filter(|one| one.executed && one.deleted_at.is_none()) {
+    let sent = |one: &&Commitment| one.executed && one.deleted_at.is_none() && one.origin_id.is_some();
+    for one in database.commitments.values().filter(sent) {
         let kind = super::contracts::item_type(one.kind);
-        all.push(request(one.id, kind, one.project_id, word(one.origin_id.as_ref()), one.updated_at));
+        all.push(request(one.id, kind, one.project_id, ("success", None), one.updated_at));
     }
-    for one in database.change_order_packages.values().filter(|one| one.status == "approved") {
-        all.push(request(one.id, "change_order", one.project_id, word(one.origin_id.as_ref()), one.updated_at));
+    for one in database.change_order_packages.values() {
+        if one.status == "approved" && one.origin_id.is_some() {
+            all.push(request(one.id, "change_order", one.project_id, ("success", None), one.updated_at));
+        }
     }
     for one in database.requisitions.values().filter(|one| one.erp_status != "not_in_erp") {
-        let status = if one.erp_status == "synced" { "success" } else { "in progress" };
-        all.push(request(one.id, "requisition", one.project_id, status, one.updated_at));
+        let told = match one.erp_status {
+            "synced" => ("success", None),
+            "failed_to_export" => ("failed", Some("The accounting system refused the invoice")),
+            _ => ("in progress", None),
+        };
+        all.push(request(one.id, "requisition", one.project_id, told, one.updated_at));
     }
     Found::Records(all)
 }
 
-fn word(origin: Option<&String>) -> &'static str {
-    if origin.is_some() { "success" } else { "in progress" }
-}
-
-fn request(item: ProcoreId, kind: &str, project: ProcoreId, status: &str, at: DateTime<Utc>) -> Value {
+fn request(
+    item: ProcoreId,
+    kind: &str,
+    project: ProcoreId,
+    (status, message): (&str, Option<&str>),
+    at: DateTime<Utc>,
+) -> Value {
     json!({
         "id": item + REQUEST_OFFSET, "item_id": item, "item_type": kind, "project_id": project, "status": status,
-        "messages": null, "created_at": moment(at), "updated_at": moment(at),
+        "messages": message, "created_at": moment(at), "updated_at": moment(at),
     })
 }
