@@ -135,7 +135,8 @@ impl ScalarUDFImpl for Function {
         Ok(match self.kind {
             Kind::SettingInteger => DataType::Int64,
             Kind::SettingDecimal => AMOUNT.data_type(),
-            Kind::SettingText | Kind::NormalizeNumber
+            Kind::SettingText
+            | Kind::NormalizeNumber
             | Kind::NormalizeName
             | Kind::NormalizeAddress
             | Kind::NormalizePostalCode

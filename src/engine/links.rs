@@ -225,8 +225,7 @@ impl<'a> Links<'a> {
             records.iter().map(|record| (record.id.as_str(), *record)).collect()
         };
         let (pm, erp) = (by_id(&self.pm), by_id(&self.erp));
-        let found: Vec<_> =
-            stored.filter_map(|(pm_id, erp_id)| Some((*pm.get(pm_id)?, *erp.get(erp_id)?))).collect();
+        let found: Vec<_> = stored.filter_map(|(pm_id, erp_id)| Some((*pm.get(pm_id)?, *erp.get(erp_id)?))).collect();
         living(&found)
     }
 

@@ -19,8 +19,8 @@ use datafusion::execution::context::SessionContext;
 
 use crate::engine::canonical::Entity;
 use crate::engine::cells::{Cell, Row, rows_of};
-use crate::engine::header::Side;
 use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
+use crate::engine::header::Side;
 use crate::engine::normalize::normalize_name;
 use crate::engine::parallel::side_by_side;
 use crate::engine::queries::Name;

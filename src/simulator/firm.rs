@@ -142,7 +142,14 @@ pub struct Firm {
 
 impl Default for FirmOptions {
     fn default() -> Self {
-        Self { first_month: (2024, 1), months: 24, projects: 8, vendors: 40, faults: FaultRates::default(), decoys: DecoyRates::none() }
+        Self {
+            first_month: (2024, 1),
+            months: 24,
+            projects: 8,
+            vendors: 40,
+            faults: FaultRates::default(),
+            decoys: DecoyRates::none(),
+        }
     }
 }
 

@@ -56,11 +56,14 @@ async fn look_at(seed: u64) -> BTreeSet<DecoyKind> {
         simulator.advance_to(moment.parse().unwrap());
         write_crosswalk(folder.path(), &simulator);
         tieout(folder.path(), &["extract", "--now", moment, "--no-progress"]);
-        let query = "select check_id, state, exception_key, project_number, pm_id, erp_id, detail from recon.exceptions";
-        let rows: Vec<Value> = serde_json::from_slice(&tieout(folder.path(), &["sql", "--format", "json", query])).unwrap();
+        let query =
+            "select check_id, state, exception_key, project_number, pm_id, erp_id, detail from recon.exceptions";
+        let rows: Vec<Value> =
+            serde_json::from_slice(&tieout(folder.path(), &["sql", "--format", "json", query])).unwrap();
         report(&mut alarms, moment, &simulator, &rows);
         let query = "select check_id, error from recon.check_runs where error is not null";
-        let failed: Vec<Value> = serde_json::from_slice(&tieout(folder.path(), &["sql", "--format", "json", query])).unwrap();
+        let failed: Vec<Value> =
+            serde_json::from_slice(&tieout(folder.path(), &["sql", "--format", "json", query])).unwrap();
         assert!(failed.is_empty(), "{failed:?}");
     }
     let kept = (!alarms.is_empty()).then(|| folder.keep());
@@ -83,9 +86,11 @@ fn report(alarms: &mut String, moment: &str, simulator: &Simulator, rows: &[Valu
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-        let (check, pm_id, erp_id, is_open) = (text("check_id"), text("pm_id"), text("erp_id"), text("state") == "open");
+        let (check, pm_id, erp_id, is_open) =
+            (text("check_id"), text("pm_id"), text("erp_id"), text("state") == "open");
         let touched = decoys.iter().filter(|decoy| {
-            (!pm_id.is_empty() && decoy.pm_ids.contains(&pm_id)) || (!erp_id.is_empty() && decoy.erp_ids.contains(&erp_id))
+            (!pm_id.is_empty() && decoy.pm_ids.contains(&pm_id))
+                || (!erp_id.is_empty() && decoy.erp_ids.contains(&erp_id))
         });
         let touched: Vec<_> = touched.collect();
         let is_true = truth.contains(&(check.clone(), pm_id.clone())) || (check == "P0" && unpaid.contains(&pm_id));
@@ -99,7 +104,8 @@ fn report(alarms: &mut String, moment: &str, simulator: &Simulator, rows: &[Valu
         *count += 1;
         if *count <= 12 {
             let kinds: Vec<_> = touched.iter().map(|decoy| decoy.kind).collect();
-            writeln!(alarms, "{moment} {check} {} {pm_id} {erp_id} {kinds:?}: {}", text("state"), text("detail")).unwrap();
+            writeln!(alarms, "{moment} {check} {} {pm_id} {erp_id} {kinds:?}: {}", text("state"), text("detail"))
+                .unwrap();
         }
     }
     if !counts.is_empty() {

@@ -177,7 +177,8 @@ impl Firm {
         for (number, line) in (1..).zip(&mut bill.details) {
             line.line_nbr = number;
         }
-        bill.vendor_ref = Some(format!("{} + {}", bill.vendor_ref.unwrap_or_default(), other.vendor_ref.unwrap_or_default()));
+        bill.vendor_ref =
+            Some(format!("{} + {}", bill.vendor_ref.unwrap_or_default(), other.vendor_ref.unwrap_or_default()));
         bill.total();
         let key = format!("Bill|{}", bill.reference_nbr);
         self.file_document(&key, contract);

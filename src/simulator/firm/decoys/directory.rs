@@ -64,7 +64,8 @@ impl Firm {
             }),
             DecoyKind::CountrySpelled => self.company_as(kind, job, |pm, erp| {
                 (pm.country_code, pm.state_code) = (Some(String::from("US")), Some(String::from("nc")));
-                (erp.main_contact.country, erp.main_contact.state) = (Some(String::from("US")), Some(String::from("NC")));
+                (erp.main_contact.country, erp.main_contact.state) =
+                    (Some(String::from("US")), Some(String::from("NC")));
             }),
             DecoyKind::InactiveOnBothSides => {
                 let (company, key) = self.company();
@@ -103,7 +104,8 @@ impl Firm {
                 let record = self.procore.vendors.get(&company)?.clone();
                 let before = self.now - TimeDelta::days(300);
                 let source = self.directory_entry(&record.name, before);
-                let merged = Vendor { id: source, is_active: false, created_at: before, updated_at: self.now, ..record };
+                let merged =
+                    Vendor { id: source, is_active: false, created_at: before, updated_at: self.now, ..record };
                 self.procore.vendors.insert(source, merged);
                 self.note(kind, &[company, source], &[&key]);
                 Some(())

@@ -22,7 +22,8 @@ impl Firm {
                 let key = self.send_application(application)?;
                 self.procore.payment_applications.get_mut(&application)?.origin_id = None;
                 let invoice = self.acumatica.invoices.get_mut(&key)?;
-                invoice.customer_order = invoice.customer_order.as_ref().map(|order| format!(" {}", order.replace('-', " - ")));
+                invoice.customer_order =
+                    invoice.customer_order.as_ref().map(|order| format!(" {}", order.replace('-', " - ")));
                 self.note(kind, &[application], &[&key]);
                 Some(())
             }

@@ -113,7 +113,12 @@ impl Firm {
     }
 
     /// A commitment as Procore has it before anybody approves it.
-    pub(super) fn draft_commitment(&mut self, job: usize, company: ProcoreId, kind: CommitmentKind) -> Option<ProcoreId> {
+    pub(super) fn draft_commitment(
+        &mut self,
+        job: usize,
+        company: ProcoreId,
+        kind: CommitmentKind,
+    ) -> Option<ProcoreId> {
         let lines = self.small_lines(job, kind);
         let (project, number) = self.job(job).map(|job| (job.project_id, job.number.replace('-', "")))?;
         let prefix = if kind == CommitmentKind::WorkOrder { "SC" } else { "PO" };

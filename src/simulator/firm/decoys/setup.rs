@@ -76,7 +76,8 @@ impl Firm {
                 self.note(kind, &[id], &[]);
             }
             DecoyKind::DemoProject => {
-                let id = self.procore_project("TRAINING", "Course of Construction", |project| project.is_demo = true)?;
+                let id =
+                    self.procore_project("TRAINING", "Course of Construction", |project| project.is_demo = true)?;
                 let (company, _) = self.company();
                 let lines = self.small_lines(job, CommitmentKind::WorkOrder);
                 let record =
@@ -145,11 +146,7 @@ impl Firm {
     }
 
     fn erp_code(&self, code: &str, description: &str) -> ErpCostCode {
-        ErpCostCode {
-            cost_code_id: code.to_owned(),
-            description: description.to_owned(),
-            last_modified_at: self.now,
-        }
+        ErpCostCode { cost_code_id: code.to_owned(), description: description.to_owned(), last_modified_at: self.now }
     }
 
     fn procore_project(&mut self, prefix: &str, stage: &'static str, change: impl FnOnce(&mut Project)) -> Option<i64> {

@@ -32,10 +32,8 @@ fn is_within<Key: Ord + Debug, Record: PartialEq + Debug>(
 
 #[test]
 fn the_rest_of_the_firm_lives_the_same_life() {
-    let (few, all) = (
-        lived(DecoyRates::none(), FaultRates::default()),
-        lived(DecoyRates::every(), FaultRates::default()),
-    );
+    let (few, all) =
+        (lived(DecoyRates::none(), FaultRates::default()), lived(DecoyRates::every(), FaultRates::default()));
     assert!(is_within(&few.procore.vendors, &all.procore.vendors));
     assert!(is_within(&few.procore.projects, &all.procore.projects));
     assert!(is_within(&few.procore.commitments, &all.procore.commitments));
