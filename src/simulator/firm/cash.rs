@@ -68,7 +68,8 @@ impl Firm {
         };
         self.acumatica.checks.insert(key.clone(), check);
         self.post_pair("AP", today, &reference, PAYABLE, CASH, amount);
-        let is_voided = self.chance(40);
+        // Those of decoys are voided on purpose only.
+        let is_voided = self.chance(40) && !self.apart.is_entered;
         if is_voided {
             let at = self.days_on(3, 7);
             self.schedule(at, Event::VoidCheck(key.clone()));
