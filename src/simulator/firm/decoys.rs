@@ -82,6 +82,8 @@ pub(super) struct Apart {
 pub(super) enum DecoyStep {
     /// A change order is decided, and sent if it is approved.
     Decide(ProcoreId, &'static str),
+    /// A requisition is billed, and paid in time.
+    Book(ProcoreId),
     /// A held bill is released, and paid later.
     Release(String),
     /// A commitment is approved in the evening before an extraction and sent the next day.
@@ -219,6 +221,7 @@ impl Firm {
                     self.export(Export::ChangeOrder(order), None);
                 }
             }
+            DecoyStep::Book(requisition) => self.book_in_time(requisition),
             DecoyStep::Release(bill) => self.release_held_bill(&bill),
             DecoyStep::CommitInTime(job) => self.commit_in_time(job),
             DecoyStep::ChangeInTime(contract) => self.change_in_time(contract),

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::super::Firm;
-use super::super::life::{Event, Export};
+use super::super::life::Event;
 use super::super::model::{
     Cents, CommitmentKind, DirectCost, DirectCostLine, ErpBill, ErpBillLine, ProcoreId, Rate, Requisition,
 };
@@ -318,7 +318,7 @@ impl Firm {
     pub(super) fn bill_in_time(&mut self, contract: ProcoreId, progress: i64) {
         let Some(requisition) = self.approved(contract, progress) else { return };
         let sent = self.now + TimeDelta::hours(18);
-        self.schedule(sent, Event::Export(Export::Requisition(requisition), None));
+        self.schedule(sent, Event::DecoyStep(DecoyStep::Book(requisition)));
         self.note_until(DecoyKind::RequisitionInTime, &[requisition], &[], Some(sent));
         if progress < 8_000 {
             let at = self.eve();
@@ -339,6 +339,13 @@ impl Firm {
         if progress < 8_000 {
             let at = self.eve();
             self.schedule(at, Event::DecoyStep(DecoyStep::HoldInTime(contract, progress + 1_500)));
+        }
+    }
+
+    pub(super) fn book_in_time(&mut self, requisition: ProcoreId) {
+        let Some(bill) = self.bill_for(requisition) else { return };
+        if let Some(key) = self.book(bill, requisition) {
+            self.pay_in(20, &key);
         }
     }
 
