@@ -70,6 +70,7 @@ pub use manifest::{Manifest, ManifestError};
 pub use pace::RateLimit;
 pub use plan::{Plan, TablePlan, plan};
 pub use progress::Progress;
+pub(crate) use refresh::SWEEP_CLOSED_DAYS;
 pub use reread::readers;
 pub use rules::{DriftPolicy, DriftRules, SourceRules};
 pub use run::run;

@@ -1,9 +1,10 @@
 //! What was read completely and recently, and therefore what a check may speak of.
 //!
 //! Invariants: silence proves nothing, so a table without any word of a read is a gap; a scope whose parent record is gone
-//! is no gap, however old its last read, nor is what settled below a closed record.
+//! is no gap, however old its last read, nor is what settled below a closed record. What an incremental run let rest below one
+//! is known as of the look at that record, until it is due.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::dataframe::DataFrame;
@@ -12,13 +13,13 @@ use datafusion::logical_expr::{ident, lit};
 
 use crate::engine::Error;
 use crate::engine::blueprint::Blueprint;
-use crate::engine::cells::{Row, rows_of};
+use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
 use crate::engine::queries::Name;
 use crate::warehouse::commit::Head;
 use crate::warehouse::rows::ColumnType;
-use crate::warehouse::rows::{CoverageStatus, KEY, SCOPE, SYSTEM_SOURCE};
+use crate::warehouse::rows::{CoverageStatus, EXTRACTED_AT, KEY, SCOPE, SYSTEM_SOURCE};
 use crate::warehouse::{Prepared, Warehouse, coverage_input, drift_input, rejects_input};
 
 /// Adds `coverage`, `rejects` and `drift` of what the prepared commit holds so far.
@@ -53,8 +54,9 @@ pub(crate) struct Ledger<'a> {
     reads: BTreeMap<Name, Vec<Read>>,
     /// No read before this moment counts.
     oldest: DateTime<Utc>,
-    /// By table whose records may be closed: the scopes below those that are.
-    closed: BTreeMap<Name, HashSet<String>>,
+    /// By table whose records may be closed: the scopes below those that are, and when the record last changed.
+    closed: BTreeMap<Name, HashMap<String, DateTime<Utc>>>,
+    observed_at: DateTime<Utc>,
 }
 
 /// Which part of a table a check looks at.
@@ -84,37 +86,63 @@ impl<'a> Ledger<'a> {
             }
         }
         let oldest = observed_at - TimeDelta::hours(blueprint.settings.stale_hours);
-        let mut ledger = Self { blueprint, reads, oldest, closed: BTreeMap::new() };
+        let mut ledger = Self { blueprint, reads, oldest, closed: BTreeMap::new(), observed_at };
         ledger.forget_dead_scopes(session).await?;
         ledger.note_closed(session).await?;
         Ok(ledger)
     }
 
-    /// Finds below which records nothing changes any more.
+    /// Finds below which records nothing is expected to change any more.
     async fn note_closed(&mut self, session: &SessionContext) -> Result<(), Error> {
-        let names = self.reads.keys().filter(|name| self.blueprint.raw_table(name).is_some_and(|raw| raw.settles));
-        let parents: BTreeSet<Name> = names.flat_map(|name| self.listing_tables(name)).collect();
+        let parents: BTreeSet<Name> = self.reads.keys().flat_map(|name| self.listing_tables(name)).collect();
         for parent in parents {
-            let Some(raw) = self.blueprint.raw_table(&parent) else { continue };
+            let Some(raw) = self.blueprint.raw_table(&parent).filter(|raw| !raw.closed.is_empty()) else { continue };
             let scopes = scopes_below(session, &parent, &raw.closed).await?;
             self.closed.insert(parent, scopes);
         }
         Ok(())
     }
 
+    /// Whether the record just above a scope is closed, and is what it was when the list below it was read.
+    fn is_below_closed(&self, parent: &Name, read: &Read) -> bool {
+        let changed_at = self.closed.get(parent).and_then(|scopes| scopes.get(&read.scope));
+        changed_at.is_some_and(|changed| read.complete_at.is_some_and(|at| *changed <= at))
+    }
+
     /// Whether an old reading is still good: of what nothing changes any more, because the record above is closed.
-    fn is_settled(&self, name: &Name, scope: &str) -> bool {
+    fn is_settled(&self, name: &Name, read: &Read) -> bool {
         let Some(raw) = self.blueprint.raw_table(name) else { return false };
         let mut parents = raw.parents.iter().map(|parent| (name.0.clone(), parent.clone()));
         if raw.embedded {
-            return parents.any(|parent| self.is_settled(&parent, scope));
+            return parents.any(|parent| self.is_settled(&parent, read));
         }
-        raw.settles && parents.any(|parent| self.closed.get(&parent).is_some_and(|scopes| scopes.contains(scope)))
+        raw.settles && parents.any(|parent| self.is_below_closed(&parent, read))
+    }
+
+    /// Up to when a reading is good, where it is good for longer than it is fresh: the last look at a closed record that it
+    /// lies below. Had that record changed since, the list would have to be read again; in any case it has to be when it is due.
+    fn rested_until(&self, name: &Name, read: &Read) -> Option<DateTime<Utc>> {
+        let days = self.blueprint.raw_table(name)?.sweep_days;
+        let is_due = read.complete_at.is_none_or(|at| self.observed_at - at > TimeDelta::days(i64::from(days)));
+        if is_due { None } else { self.last_look_above(name, read) }
+    }
+
+    /// The last look at the closed record that a list lies below, through whatever lists there are between.
+    fn last_look_above(&self, name: &Name, read: &Read) -> Option<DateTime<Utc>> {
+        let (above, _) = read.scope.rsplit_once('/').unwrap_or(("", &read.scope));
+        self.listing_tables(name).iter().find_map(|parent| {
+            if !self.is_below_closed(parent, read) {
+                let higher = Read { scope: above.to_owned(), ..read.clone() };
+                return if above.is_empty() { None } else { self.last_look_above(parent, &higher) };
+            }
+            let list = self.reads.get(parent)?.iter().find(|read| read.scope == above)?;
+            list.complete_at.filter(|at| *at >= self.oldest).or_else(|| self.rested_until(parent, list))
+        })
     }
 
     /// Drops scopes whose parent record is gone: nobody can read them again, and nothing in them is missing.
     async fn forget_dead_scopes(&mut self, session: &SessionContext) -> Result<(), Error> {
-        let mut listed: BTreeMap<Name, HashSet<String>> = BTreeMap::new();
+        let mut listed: BTreeMap<Name, HashMap<String, DateTime<Utc>>> = BTreeMap::new();
         let listings: BTreeMap<Name, BTreeSet<Name>> =
             self.reads.keys().map(|name| (name.clone(), self.listing_tables(name))).collect();
         for parent in listings.values().flatten() {
@@ -125,7 +153,7 @@ impl<'a> Ledger<'a> {
         for (name, parents) in &listings {
             let Some(reads) = self.reads.get_mut(name).filter(|_| !parents.is_empty()) else { continue };
             reads.retain(|read| {
-                parents.iter().any(|parent| listed.get(parent).is_some_and(|keys| keys.contains(&read.scope)))
+                parents.iter().any(|parent| listed.get(parent).is_some_and(|scopes| scopes.contains_key(&read.scope)))
             });
         }
         Ok(())
@@ -175,7 +203,8 @@ impl<'a> Ledger<'a> {
             return Some(format!("{}.{}{place} is {}{error}", name.0, name.1, read.status));
         }
         match read.complete_at {
-            Some(at) if at >= self.oldest || self.is_settled(name, &read.scope) => None,
+            Some(at) if at >= self.oldest || self.is_settled(name, read) => None,
+            Some(_) if self.rested_until(name, read).is_some() => None,
             Some(at) => Some(format!("{}.{}{place} was last read completely at {}", name.0, name.1, at.to_rfc3339())),
             None => Some(format!("{}.{}{place} was never read completely", name.0, name.1)),
         }
@@ -203,7 +232,8 @@ impl<'a> Ledger<'a> {
     /// Up to when the parts of the tables are known: the oldest of their last complete reads.
     pub(crate) fn observed_at(&self, names: &BTreeSet<Name>, part: Part<'_>) -> Option<DateTime<Utc>> {
         let reads = names.iter().flat_map(|name| self.part(name, part).into_iter().map(move |read| (name, read)));
-        reads.filter(|(name, read)| !self.is_settled(name, &read.scope)).filter_map(|(_, read)| read.complete_at).min()
+        let unsettled = reads.filter(|(name, read)| !self.is_settled(name, read));
+        unsettled.filter_map(|(name, read)| read.complete_at.max(self.rested_until(name, read))).min()
     }
 
     pub(crate) fn rows(&self, names: &BTreeSet<Name>, part: Part<'_>) -> i64 {
@@ -230,34 +260,33 @@ fn read(row: &Row) -> Option<(Name, Read)> {
         scope: text("scope").unwrap_or_default(),
         project: text("project"),
         status: text("status")?,
-        rows: row.get("row_count").and_then(super::cells::Cell::as_integer).unwrap_or_default(),
-        complete_at: row.get("complete_at").and_then(super::cells::Cell::as_moment),
+        rows: row.get("row_count").and_then(Cell::as_integer).unwrap_or_default(),
+        complete_at: row.get("complete_at").and_then(Cell::as_moment),
         error: text("error"),
     };
     Some(((text("source")?, text("table_name")?), read))
 }
 
-/// The scopes that a table's rows open for the tables below it: of all rows, or of those that hold certain words.
+/// The scopes that a table's rows open for the tables below it, and when the row last changed: of all rows, or of those that
+/// hold certain words.
 async fn scopes_below(
     session: &SessionContext,
     name: &Name,
     words: &BTreeMap<String, Vec<String>>,
-) -> Result<HashSet<String>, Error> {
+) -> Result<HashMap<String, DateTime<Utc>>, Error> {
     let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await?;
     let holds = |(column, words): (&String, &Vec<String>)| {
         ident(column).in_list(words.iter().map(|word| lit(word.as_str())).collect(), false)
     };
     let table = words.iter().map(holds).try_fold(table, DataFrame::filter)?;
-    let batches = table.select_columns(&[SCOPE, KEY])?.collect().await?;
-    let columns = [SCOPE, KEY].map(|name| (name.to_owned(), ColumnType::Text));
-    let rows = rows_of(&batches, &columns)?;
-    let text =
-        |row: &Row, name: &str| row.get(name).and_then(|cell| cell.as_text().map(str::to_owned)).unwrap_or_default();
-    Ok(rows
-        .iter()
-        .map(|row| match (text(row, SCOPE), text(row, KEY)) {
-            (scope, key) if scope.is_empty() => key,
-            (scope, key) => format!("{scope}/{key}"),
-        })
-        .collect())
+    let batches = table.select_columns(&[SCOPE, KEY, EXTRACTED_AT])?.collect().await?;
+    let columns = [(SCOPE, ColumnType::Text), (KEY, ColumnType::Text), (EXTRACTED_AT, ColumnType::Timestamp)];
+    let rows = rows_of(&batches, &columns.map(|(name, kind)| (name.to_owned(), kind)))?;
+    let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned).unwrap_or_default();
+    let scope = |row: &Row| match (text(row, SCOPE), text(row, KEY)) {
+        (scope, key) if scope.is_empty() => key,
+        (scope, key) => format!("{scope}/{key}"),
+    };
+    let changed_at = |row: &Row| row.get(EXTRACTED_AT).and_then(Cell::as_moment).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    Ok(rows.iter().map(|row| (scope(row), changed_at(row))).collect())
 }

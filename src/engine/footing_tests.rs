@@ -1,6 +1,6 @@
 //! What a check may say where not everything below it could be read: by source, by entity, by row.
 
-use super::tests::{CANONICAL, Firm, OK, Scoped, ask, definitions, settings};
+use super::tests::{CANONICAL, Firm, OK, PM, Scoped, ask, definitions, settings};
 use super::*;
 use crate::definitions::Definitions;
 use crate::warehouse::rows::CoverageStatus;
@@ -172,4 +172,39 @@ async fn a_row_may_say_that_it_could_not_be_compared() {
     let (verdict, runs) = judge(&mut firm, &orders[1..2], &scopes).await;
     assert_eq!(verdict, Verdict::Clean, "{runs}");
     assert!(runs.ends_with("| | clean | 0 | cannot compare b |"), "{runs}");
+}
+
+/// Lines of approved orders rest in incremental runs: they are known as of the last look at the order.
+#[tokio::test]
+async fn what_rests_below_a_closed_record_is_no_gap_until_it_is_due() {
+    let manifest =
+        PM.replacen("parent = \"projects\"", "parent = \"projects\"\nclosed = { status = [\"approved\"] }", 1);
+    let query =
+        check("", "select 'X1:' || record_id as exception_key, project_id from pm.change_orders where amount > 1");
+    let files = [("extractors/pmx/manifest.toml", manifest.as_str()), ("queries/recon/x1.sql", query.as_str())];
+    let mut firm = Firm::new(definitions(&files), settings()).await;
+    let scopes = [("1", OK), ("2", OK), ("3", OK)];
+    let first = [("a", "1", 500, "approved"), ("b", "2", 500, "draft"), ("c", "3", 500, "approved")];
+    judge(&mut firm, &first, &scopes).await;
+    firm.lines_rest = true;
+    let (verdict, runs) = judge(&mut firm, &first, &scopes).await;
+    assert_eq!(verdict, Verdict::Exceptions, "a day old: {runs}");
+    // Two days: the draft's lines may have moved, and those of the order that was approved anew have not been read since.
+    let changed = [first[0], first[1], ("c", "3", 900, "approved")];
+    let (verdict, runs) = judge(&mut firm, &changed, &scopes).await;
+    assert_eq!(verdict, Verdict::Partial, "{runs}");
+    let gap = |project: &str, order: &str| {
+        format!("| {project} | not_evaluated | 1 | pm1.order_lines of {project}/{order} was last read completely at")
+    };
+    assert!(runs.starts_with("| 1 | exceptions | 1 | |\n"), "{runs}");
+    assert!(runs.contains(&gap("2", "b")) && runs.contains(&gap("3", "c")), "{runs}");
+    // Up to when the project is known: the last look, not the old reading.
+    let session = firm.session().await;
+    let known = "select pm_observed_at = (select max(_extracted_at) from system.coverage) from system.check_runs \
+                 where _commit = (select max(_commit) from system.check_runs) and check_id = 'X1' and project_id = '1'";
+    assert_eq!(ask(&session, known).await, "| true |");
+    for _ in 4..=31 {
+        judge(&mut firm, &first[..1], &scopes[..1]).await;
+    }
+    assert_eq!(judge(&mut firm, &first[..1], &scopes[..1]).await.0, Verdict::NotEvaluated);
 }

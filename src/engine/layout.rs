@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
+use crate::extract::SWEEP_CLOSED_DAYS;
 use crate::extract::manifest::{Column, ColumnFrom, in_file_order};
 use crate::warehouse::rows::ColumnType;
 
@@ -34,6 +35,8 @@ pub struct RawTable {
     pub settles: bool,
     /// Columns and the words that they all hold in a closed record.
     pub closed: BTreeMap<String, Vec<String>>,
+    /// Days after which a list below a closed record is read again at the latest.
+    pub sweep_days: u32,
 }
 
 /// A system as the engine needs it.
@@ -80,6 +83,8 @@ struct Table {
     settles: bool,
     #[serde(default)]
     closed: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    sweep_days: Option<u32>,
     #[serde(default)]
     key: Vec<String>,
     #[serde(default, deserialize_with = "in_file_order")]
@@ -145,8 +150,9 @@ fn raw_table(table: Table) -> RawTable {
     };
     let from_parent = table.columns.iter().filter_map(given).collect();
     let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
-    let Table { name, key, needs, settles, closed, .. } = table;
-    RawTable { name, columns, parents, key, from_parent, embedded, needs, settles, closed }
+    let Table { name, key, needs, settles, closed, sweep_days, .. } = table;
+    let sweep_days = sweep_days.unwrap_or(SWEEP_CLOSED_DAYS);
+    RawTable { name, columns, parents, key, from_parent, embedded, needs, settles, closed, sweep_days }
 }
 
 /// The column type that a manifest's word names.

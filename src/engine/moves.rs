@@ -72,17 +72,17 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
     let Some(last) = prepared.base().last().map(Arc::clone) else { return Ok(Vec::new()) };
     let before = engine.replayed_session(&engine.judge, prepared.base(), &last);
     let owners = owners(now).await;
-    let mut changes: Vec<(Watched<'_>, Vec<Side>)> = Vec::new();
+    let mut moved: Vec<(Watched<'_>, Vec<Side>)> = Vec::new();
     for watched in engine.blueprint.entities.iter().filter_map(|entity| watched(entity, &owners)) {
         let is_changed = |side: &Side| is_changed(engine, prepared.commit(), watched.entity, *side);
         let changed: Vec<Side> = Side::BOTH.into_iter().filter(is_changed).collect();
         if !changed.is_empty() {
-            changes.push((watched, changed));
+            moved.push((watched, changed));
         }
     }
-    compute(engine, &before, &changes).await;
+    compute(engine, &before, &moved).await;
     let mut rows = Vec::new();
-    for (watched, changed) in changes {
+    for (watched, changed) in moved {
         let entity = watched.entity;
         // What cannot be planned is told by every check that reads it.
         match moves(engine, (now, &before), &watched, &changed, prepared.number()).await {
@@ -94,8 +94,8 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
 }
 
 /// Computes the rows before the commit side by side, for all who read them afterwards.
-async fn compute(engine: &Engine, before: &SessionContext, changes: &[(Watched<'_>, Vec<Side>)]) {
-    let names = changes.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
+async fn compute(engine: &Engine, before: &SessionContext, moved: &[(Watched<'_>, Vec<Side>)]) {
+    let names = moved.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
     let mut views = Vec::new();
     for name in names {
         views.extend(engine.judge.cached(&name).await);

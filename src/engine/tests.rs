@@ -17,7 +17,7 @@ use crate::warehouse::rows::{
 };
 use crate::warehouse::{CommitHeader, Limits};
 
-const PM: &str = r#"
+pub(super) const PM: &str = r#"
 [system]
 name = "pmx"
 side = "pm"
@@ -124,6 +124,8 @@ pub(super) struct Firm {
     at: DateTime<Utc>,
     /// Another source and its projects, none of which has an order.
     other: Option<(&'static str, &'static [&'static str])>,
+    /// Whether the lines of orders are not read, as in an incremental run.
+    pub(super) lines_rest: bool,
 }
 
 pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
@@ -137,7 +139,7 @@ impl Firm {
         let folder = tempfile::tempdir().unwrap();
         let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
-        Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start(), other: None }
+        Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start(), other: None, lines_rest: false }
     }
 
     pub(super) fn also(&mut self, source: &'static str, projects: &'static [&'static str]) {
@@ -172,7 +174,9 @@ impl Firm {
         let lines: Vec<String> = orders.iter().map(|(id, project, ..)| format!("{project}/{id}")).collect();
         let lines: Vec<Scoped<'_>> =
             lines.iter().map(|scope| (scope.as_str(), CoverageStatus::EmptyVerified)).collect();
-        prepared.add(self.input("pm1", "order_lines", &[], &lines)).await.unwrap();
+        if !self.lines_rest {
+            prepared.add(self.input("pm1", "order_lines", &[], &lines)).await.unwrap();
+        }
         if let Some((source, projects)) = self.other {
             let rows = projects.iter().map(|id| (*id, "", vec![text(id)])).collect::<Vec<_>>();
             prepared.add(self.input(source, "projects", &rows, &[("", CoverageStatus::Ok)])).await.unwrap();

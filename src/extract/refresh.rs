@@ -19,7 +19,7 @@ use super::{PreviousRead, PreviousTables};
 use crate::warehouse::rows::{ColumnType, ReadMode};
 
 /// Days after which lists below closed records are read, unless the manifest says otherwise.
-const SWEEP_CLOSED_DAYS: u32 = 30;
+pub(crate) const SWEEP_CLOSED_DAYS: u32 = 30;
 
 /// Days after which a list is read whole that is read by its changes otherwise.
 const SWEEP_CHANGED_DAYS: u32 = 7;
