@@ -18,6 +18,7 @@ mod catalog;
 mod cells;
 mod changes;
 pub mod checks;
+mod contact;
 mod coverage;
 mod crosswalks;
 mod damage;

@@ -58,6 +58,15 @@ documents as (
 
     union all
 
+    -- A discount that a payment took settles its part of the invoice without money.
+    select case payments.direction when 'disbursement' then 'ap' else 'ar' end as control, -applications.discount as amount,
+        payments.payment_date as dated
+    from erp.payment_applications as applications
+    inner join erp.payments on payments.record_id = applications.payment_id
+    where payments.status = 'paid' and applications.discount <> 0
+
+    union all
+
     -- Paid after the accounting date: open at it.
     select case applied.direction when 'disbursement' then 'ap' else 'ar' end as control, applied.amount, cast(null as date) as dated
     from applied

@@ -17,7 +17,8 @@ select
     code as number,
     normalize_number(code) as number_key,
     tax_id_hash,
-    name_key
+    name_key,
+    not coalesce(is_active, true) as is_void
 from pm.customers
 
 union all
@@ -29,5 +30,6 @@ select
     code as number,
     normalize_number(code) as number_key,
     tax_id_hash,
-    name_key
+    name_key,
+    not coalesce(is_active, true) as is_void
 from erp.customers

@@ -57,19 +57,26 @@ erp_groups as (
 
 ),
 
+connector as (
+
+    select setting_text('connector_profile') <> 'procore-acumatica-edge' as shares_tax
+
+),
+
 -- Payments that name no invoice are compared by commitment, and so are the invoices of that commitment. Procore Edge for Acumatica
--- never sends a release of retainage.
+-- never sends a release of retainage, and no tax: what the ERP adds is nothing that PM could owe.
 pm_documents as (
 
     select 'ap' as ledger, invoices.record_id, invoices.project_id, invoices.vendor_id as party_id, invoices.due_date,
         coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
-        invoices.gross_amount, invoices.tax_amount, invoices.net_amount + coalesce(invoices.tax_amount, 0) as payable,
+        invoices.gross_amount, invoices.tax_amount, invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable,
         settlements.paid_amount + settlements.allocated_amount as paid, invoices.retainage_amount, invoices.currency,
         coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at, invoices.paid_at,
         case
             when max(settlements.allocated_amount) over (partition by invoices.commitment_id) > 0 then 'commitment:' || invoices.commitment_id
         end as payment_unit
     from pm.vendor_invoices as invoices
+    cross join connector
     inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = invoices.record_id
     left join (select distinct pm_id from link.vendor_invoices) as linked on linked.pm_id = invoices.record_id
     where
@@ -83,10 +90,11 @@ pm_documents as (
 
     select 'ar' as ledger, record_id, project_id, cast(null as varchar) as party_id, due_date,
         coalesce(billing_date, period_end, firm_day(approved_at)) as dated, gross_amount, tax_amount,
-        net_amount + coalesce(tax_amount, 0) as payable, coalesce(paid_amount, 0) as paid, retainage_amount, currency,
+        net_amount + case when shares_tax then coalesce(tax_amount, 0) else 0 end as payable, coalesce(paid_amount, 0) as paid, retainage_amount, currency,
         coalesce(approved_at, updated_at, created_at) as moved_at, cast(null as timestamp with time zone) as paid_at,
         cast(null as varchar) as payment_unit
     from pm.owner_invoices
+    cross join connector
     where approval_status in ('approved', 'closed')
 
 ),
@@ -111,10 +119,11 @@ jobs as (
 erp_documents as (
 
     select 'ap' as ledger, bills.record_id, coalesce(jobs.pm_id, commitments.project_id) as project_id, bills.vendor_id as party_id, bills.due_date,
-        bills.invoice_date as dated, bills.gross_amount, bills.tax_amount, bills.net_amount + coalesce(bills.tax_amount, 0) as payable,
+        bills.invoice_date as dated, bills.gross_amount, bills.tax_amount, bills.net_amount + case when shares_tax then coalesce(bills.tax_amount, 0) else 0 end as payable,
         coalesce(bills.paid_amount, 0) as paid, bills.retainage_amount, bills.currency,
         coalesce(bills.created_at, end_of_day(bills.invoice_date)) as moved_at, bills.paid_at
     from erp.vendor_invoices as bills
+    cross join connector
     left join jobs on jobs.erp_id = bills.project_id
     left join commitments on commitments.erp_id = bills.commitment_id
     left join (select distinct erp_id from link.vendor_invoices) as linked on linked.erp_id = bills.record_id
@@ -126,10 +135,11 @@ erp_documents as (
 
     select 'ar' as ledger, invoices.record_id, jobs.pm_id as project_id, cast(null as varchar) as party_id, invoices.due_date,
         invoices.billing_date as dated, invoices.gross_amount, invoices.tax_amount,
-        invoices.net_amount + coalesce(invoices.tax_amount, 0) as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
+        invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
         invoices.currency, coalesce(invoices.created_at, end_of_day(invoices.billing_date)) as moved_at,
         cast(null as timestamp with time zone) as paid_at
     from erp.owner_invoices as invoices
+    cross join connector
     left join jobs on jobs.erp_id = invoices.project_id
     left join (select distinct erp_id from link.owner_invoices) as linked on linked.erp_id = invoices.record_id
     where

@@ -64,6 +64,18 @@ bills as (
 
 ),
 
+-- A release of retainage that only the ERP bills is paid on the commitment too.
+releases as (
+
+    select commitment_links.pm_id as commitment_id, sum(coalesce(bills.paid_amount, 0)) as amount
+    from erp.vendor_invoices as bills
+    inner join link.commitments as commitment_links on commitment_links.erp_id = bills.commitment_id
+    left anti join link.vendor_invoices as links on links.erp_id = bills.record_id
+    where bills.kind = 'retainage_release' and bills.approval_status in ('approved', 'closed')
+    group by commitment_links.pm_id
+
+),
+
 totals as (
 
     select
@@ -103,10 +115,14 @@ select
         totals.voided_amount + case when totals.unit_id like 'commitment:%' then coalesce(voided_at_large.amount, 0) else 0 end
         as decimal(18,2)
     ) as voided_amount,
-    cast(totals.erp_paid_amount as decimal(18,2)) as erp_paid_amount,
+    cast(
+        totals.erp_paid_amount + case when totals.unit_id like 'commitment:%' then coalesce(releases.amount, 0) else 0 end
+        as decimal(18,2)
+    ) as erp_paid_amount,
     totals.erp_document_count,
     totals.pm_paid_at,
     totals.currency_differs,
     totals.currency
 from totals
 left join voided_at_large on voided_at_large.vendor_id = totals.vendor_id
+left join releases on releases.commitment_id = totals.commitment_id

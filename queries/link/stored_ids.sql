@@ -18,7 +18,9 @@
 with records as (
 
     select 'vendors' as entity, 'pm' as side, record_id, code as number, linked_id, cast(null as varchar) as project_id, name as label,
-        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, cast(null as varchar) as approval_status
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency,
+        -- A company that was merged away is retired, and keeps the id of the one that stays.
+        case when not coalesce(is_active, true) then 'void' end as approval_status
     from pm.vendors
     union all
     select 'vendors', 'erp', record_id, code, linked_id, null, name, null, null, null from erp.vendors

@@ -11,6 +11,7 @@
 --   erp_payable_amount net and tax of the group in the ERP
 --   erp_paid_amount    paid on the group in the ERP
 --   erp_paid_at        the ERP's last payment on the group
+--   erp_discount_amount cash discount that the ERP's payments took on the group: settled without money
 --   currency_differs   the sides use different currencies: their amounts say nothing to each other
 --   erp_verdict        paid, partly, unpaid or no_record
 
@@ -85,6 +86,16 @@ pairs as (
 
 ),
 
+discounts as (
+
+    select applications.invoice_id, sum(applications.discount) as amount
+    from erp.payment_applications as applications
+    inner join erp.payments on payments.record_id = applications.payment_id
+    where payments.status = 'paid'
+    group by applications.invoice_id
+
+),
+
 erp_groups as (
 
     select
@@ -93,12 +104,14 @@ erp_groups as (
         sum(vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0)) as payable_amount,
         sum(coalesce(vendor_invoices.paid_amount, 0)) as paid_amount,
         max(vendor_invoices.paid_at) as paid_at,
+        sum(coalesce(discounts.amount, 0)) as discount_amount,
         min(vendor_invoices.currency) as currency
     from pairs
     inner join erp.vendor_invoices on
         vendor_invoices.record_id = pairs.erp_id and
         pairs.erp_turn = 1 and
         coalesce(vendor_invoices.approval_status, 'pending') not in ('void', 'rejected')
+    left join discounts on discounts.invoice_id = vendor_invoices.record_id
     group by pairs.group_id
 
 ),
@@ -122,12 +135,13 @@ select
     cast(erp_groups.payable_amount as decimal(18,2)) as erp_payable_amount,
     cast(erp_groups.paid_amount as decimal(18,2)) as erp_paid_amount,
     erp_groups.paid_at as erp_paid_at,
+    cast(coalesce(erp_groups.discount_amount, 0) as decimal(18,2)) as erp_discount_amount,
     coalesce(queued.currency <> erp_groups.currency, false) as currency_differs,
     case
         when erp_groups.group_id is null then 'no_record'
         when erp_groups.paid_amount <= setting_decimal('amount_tolerance') then 'unpaid'
         -- An unknown payable cannot be called paid in full.
-        when erp_groups.payable_amount - erp_groups.paid_amount <= setting_decimal('amount_tolerance') then 'paid'
+        when erp_groups.payable_amount - erp_groups.paid_amount - erp_groups.discount_amount <= setting_decimal('amount_tolerance') then 'paid'
         else 'partly'
     end as erp_verdict
 from queued

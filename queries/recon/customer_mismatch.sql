@@ -3,7 +3,7 @@
 -- entity:   customers
 -- scope:    firm
 -- record_owner: erp
--- version:  1
+-- version:  2
 -- risk:     the customer's prime contracts in PM; once per customer
 -- question: Which project owners do the two systems not agree on?
 -- grain:    one row per customer that one side lacks or holds twice; one per linked customer and field that differs
@@ -81,23 +81,23 @@ compared as (
             when 'name' then pm_side.name_key
             when 'tax_id' then pm_side.tax_id_hash
             when 'is_active' then cast(pm_side.is_active as varchar)
-            when 'address_line' then upper(trim(pm_side.address_line))
+            when 'address_line' then normalize_address(pm_side.address_line)
             when 'city' then upper(trim(pm_side.city))
             when 'state' then upper(trim(pm_side.state))
-            when 'postal_code' then upper(trim(pm_side.postal_code))
+            when 'postal_code' then normalize_postal_code(pm_side.postal_code)
             when 'email' then upper(trim(pm_side.email))
-            when 'phone' then regexp_replace(pm_side.phone, '[^0-9]', '', 'g')
+            when 'phone' then normalize_phone(pm_side.phone)
         end as pm_key,
         case fields.field
             when 'name' then erp_side.name_key
             when 'tax_id' then erp_side.tax_id_hash
             when 'is_active' then cast(erp_side.is_active as varchar)
-            when 'address_line' then upper(trim(erp_side.address_line))
+            when 'address_line' then normalize_address(erp_side.address_line)
             when 'city' then upper(trim(erp_side.city))
             when 'state' then upper(trim(erp_side.state))
-            when 'postal_code' then upper(trim(erp_side.postal_code))
+            when 'postal_code' then normalize_postal_code(erp_side.postal_code)
             when 'email' then upper(trim(erp_side.email))
-            when 'phone' then regexp_replace(erp_side.phone, '[^0-9]', '', 'g')
+            when 'phone' then normalize_phone(erp_side.phone)
         end as erp_key,
         case fields.field
             when 'name' then pm_side.name when 'tax_id' then 'hashed' when 'is_active' then cast(pm_side.is_active as varchar)

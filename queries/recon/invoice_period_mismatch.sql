@@ -20,12 +20,13 @@
 --   amount             net amount of the ERP document
 
 -- Where the document does not say in which period it is posted, the journal does; its lines name it by reference: 'Bill|000123' is
--- 000123 of module AP. Bills and checks are numbered apart, so that a reference may be both: one with two periods tells nothing.
+-- 000123 of module AP. Checks are numbered apart, so that check 000123 is 000123 of AP as well: only an invoice posts to a project, and a
+-- reference with two periods tells nothing.
 with posted as (
 
     select document_type, document_id, min(period) as period
     from erp.gl_transactions
-    where document_id is not null and period is not null
+    where document_id is not null and period is not null and project_id is not null
     group by document_type, document_id
     having min(period) = max(period)
 

@@ -2,7 +2,7 @@
 -- check:    W2
 -- entity:   vendors
 -- scope:    firm
--- version:  1
+-- version:  2
 -- risk:     none of its own: the check that compares the field counts what the difference is worth
 -- question: Where did both sides move a field to different values between two commits?
 -- grain:    one row per linked pair and field
@@ -15,6 +15,8 @@
 --   moved_commit       the commit that first shows it
 --   evidence           by_source_time where both sources told when, else unknown
 
+-- A mirror that follows one step behind is in sync, only late: ERP 100 → 120 while PM goes 120 → 150. So is one whose owner moved
+-- within the last day, which the mirror has to follow.
 with mirrors as (
 
     select *
@@ -23,13 +25,15 @@ with mirrors as (
         newest = 1 and
         side_count = 2 and
         side <> record_owner and
+        -- What a system stopped telling is no value of its own.
+        new_value is not null and
         (new_key is distinct from other_key)
 
 ),
 
 owners as (
 
-    select entity, pm_id, erp_id, field, commit_number, moved_at
+    select entity, pm_id, erp_id, field, commit_number, moved_at, old_key
     from system.field_moves
     where side = record_owner
 
@@ -78,3 +82,10 @@ left join owners on
     owners.erp_id = mirrors.erp_id and
     owners.field = mirrors.field and
     owners.commit_number = mirrors.commit_number
+cross join meta.clock
+where
+    not (
+        owners.commit_number is not null and
+        (owners.old_key is not distinct from mirrors.new_key)
+    ) and
+    not coalesce(to_unixtime(clock.observed_at) - to_unixtime(owners.moved_at) < 24 * 3600, false)

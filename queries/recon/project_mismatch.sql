@@ -3,7 +3,7 @@
 -- entity:   projects
 -- scope:    firm
 -- record_owner: hybrid
--- version:  1
+-- version:  2
 -- risk:     none: its documents carry the money
 -- question: Which projects do the two systems not agree on?
 -- grain:    one row per project that one side lacks; one per linked project and field that differs
@@ -15,14 +15,15 @@
 --   number             PM's number, else the ERP's
 --   name               PM's name, else the ERP's
 
--- A project that is not active any more needs no counterpart. The ERP's own jobs (overhead, shop) have no customer.
+-- A project that is not active any more needs no counterpart, nor one that is still bid for. The ERP's own jobs (overhead, shop) have
+-- no customer.
 with one_sided as (
 
     select 'only_in_pm' as reason, 'pm' as side, projects.record_id, projects.number, projects.name,
         coalesce(projects.created_at, end_of_day(projects.start_date)) as occurred_at
     from pm.projects
     left anti join link.projects as links on links.pm_id = projects.record_id
-    where coalesce(projects.is_active, true)
+    where coalesce(projects.is_active, true) and coalesce(projects.approval_status, 'approved') not in ('draft', 'rejected', 'void')
 
     union all
 

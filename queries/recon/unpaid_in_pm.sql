@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     what PM shows as unpaid
 -- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
 -- grain:    one row per PM vendor invoice
@@ -47,7 +47,7 @@ unpaid as (
         settlements.group_id,
         settlements.payable_amount,
         settlements.paid_amount + settlements.allocated_amount as pm_paid_amount,
-        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount as unpaid_amount,
+        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount as unpaid_amount,
         settlements.erp_paid_amount,
         settlements.erp_paid_at,
         settlements.erp_verdict
@@ -56,8 +56,13 @@ unpaid as (
     cross join meta.clock
     where
         cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days') and
-        -- What is payable may not be told: then nobody can say that it is paid.
-        coalesce(settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount > setting_decimal('amount_tolerance'), true)
+        -- A discount that the ERP took is paid by nobody, and owed by nobody. What is payable may not be told: then nobody can say that
+        -- it is paid.
+        coalesce(
+            settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount >
+                setting_decimal('amount_tolerance'),
+            true
+        )
 
 ),
 

@@ -4,7 +4,7 @@
 -- scope:    firm
 -- record_owner: erp
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the vendor's open commitments and unpaid invoices in PM, once per vendor
 -- question: Where do the two systems describe one vendor differently?
 -- grain:    one row per linked pair and field
@@ -58,7 +58,7 @@ erp_mapped as (
 
 ),
 
--- As people would read them: case, spaces, punctuation of names and phone numbers are no difference.
+-- As people would read them: case, spaces, punctuation, the post's abbreviations, ZIP+4 and +1 are no difference.
 compared as (
 
     select
@@ -93,13 +93,13 @@ compared as (
             when 'is_1099' then cast(pm_side.is_1099 as varchar)
             when 'tax_form_box' then nullif(upper(trim(pm_side.tax_form_box)), '')
             when 'payment_terms' then nullif(upper(trim(pm_side.payment_terms)), '')
-            when 'address_line' then nullif(upper(trim(pm_side.address_line)), '')
+            when 'address_line' then normalize_address(pm_side.address_line)
             when 'city' then nullif(upper(trim(pm_side.city)), '')
             when 'state' then nullif(upper(trim(pm_side.state)), '')
-            when 'postal_code' then nullif(upper(trim(pm_side.postal_code)), '')
+            when 'postal_code' then normalize_postal_code(pm_side.postal_code)
             when 'country' then nullif(upper(trim(pm_side.country)), '')
             when 'email' then nullif(upper(trim(pm_side.email)), '')
-            when 'phone' then nullif(regexp_replace(pm_side.phone, '[^0-9]', '', 'g'), '')
+            when 'phone' then normalize_phone(pm_side.phone)
         end as pm_key,
         case fields.field
             when 'name' then erp_side.name_key
@@ -109,13 +109,13 @@ compared as (
             when 'is_1099' then cast(erp_side.is_1099 as varchar)
             when 'tax_form_box' then nullif(upper(trim(erp_side.tax_form_box)), '')
             when 'payment_terms' then nullif(upper(trim(erp_side.payment_terms)), '')
-            when 'address_line' then nullif(upper(trim(erp_side.address_line)), '')
+            when 'address_line' then normalize_address(erp_side.address_line)
             when 'city' then nullif(upper(trim(erp_side.city)), '')
             when 'state' then nullif(upper(trim(erp_side.state)), '')
-            when 'postal_code' then nullif(upper(trim(erp_side.postal_code)), '')
+            when 'postal_code' then normalize_postal_code(erp_side.postal_code)
             when 'country' then nullif(upper(trim(erp_side.country)), '')
             when 'email' then nullif(upper(trim(erp_side.email)), '')
-            when 'phone' then nullif(regexp_replace(erp_side.phone, '[^0-9]', '', 'g'), '')
+            when 'phone' then normalize_phone(erp_side.phone)
         end as erp_key,
         case fields.field
             when 'name' then pm_side.name

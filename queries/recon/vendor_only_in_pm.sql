@@ -5,7 +5,7 @@
 -- missing_on: erp
 -- record_owner: erp
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the vendor's open commitments and unpaid invoices in PM
 -- question: Which vendors does PM use, or has it lately created, that the ERP does not know?
 -- grain:    one row per PM vendor
@@ -21,7 +21,8 @@
 --   reason             in_use or recently_created
 --   created_by         who entered it, where PM tells
 
--- A Procore directory also holds architects and owners: one that is neither used nor new is only counted (V0).
+-- A Procore directory also holds architects and owners: one that is neither used nor new is only counted (V0), and a new one that
+-- the ERP bills is an owner, no vendor.
 with unlinked as (
 
     select
@@ -38,10 +39,12 @@ with unlinked as (
         coalesce(vendor_use.invoice_count, 0) as invoice_count,
         coalesce(vendors.created_at, vendor_use.first_used_at) as occurred_at,
         coalesce(vendor_use.open_amount, 0) as open_amount,
-        coalesce(vendor_use.currency, setting_text('currency')) as currency
+        coalesce(vendor_use.currency, setting_text('currency')) as currency,
+        owners.name_key is not null as is_owner
     from pm.vendors
     left anti join link.vendors as links on links.pm_id = vendors.record_id
     left join link.vendor_use on vendor_use.vendor_id = vendors.record_id
+    left join (select distinct name_key from erp.customers where name_key is not null) as owners on owners.name_key = vendors.name_key
 
 )
 
@@ -79,4 +82,5 @@ from unlinked
 cross join meta.clock
 where
     unlinked.commitment_count + unlinked.invoice_count > 0 or
+    not unlinked.is_owner and
     to_unixtime(clock.observed_at) - to_unixtime(unlinked.created_at) <= setting_integer('vendor_created_days') * 86400

@@ -99,7 +99,8 @@ compared as (
         case component
             when 'gross' then pm_mapped.gross > 0 and erp_mapped.gross > 0
             when 'retainage' then pm_mapped.retainage > 0 and erp_mapped.retainage > 0
-            when 'tax' then pm_mapped.tax > 0 and erp_mapped.tax > 0
+            -- Procore Edge for Acumatica syncs no tax: what the ERP adds is its own.
+            when 'tax' then pm_mapped.tax > 0 and erp_mapped.tax > 0 and setting_text('connector_profile') <> 'procore-acumatica-edge'
             when 'net' then pm_mapped.net > 0 and erp_mapped.net > 0
             else true
         end as is_comparable,

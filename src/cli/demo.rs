@@ -16,7 +16,7 @@ use crate::clock::{Clock, SharedClock};
 use crate::engine::SessionRequest;
 use crate::extract;
 use crate::server::{ServerOptions, User};
-use crate::simulator::{Simulator, SimulatorOptions};
+use crate::simulator::{DecoyRates, Simulator, SimulatorOptions};
 use crate::warehouse::rows::ReadMode;
 
 /// The first line of settings that may be written over.
@@ -57,6 +57,7 @@ pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8
     options.firm.first_month = (start.year(), start.month());
     options.firm.months = arguments.months;
     options.firm.projects = arguments.projects;
+    options.firm.decoys = DecoyRates::default();
     let simulator = Simulator::start(options).await.map_err(Failure::usage)?;
     let config = write_workspace(&scratch.path, &simulator).map_err(Failure::usage)?;
     let global = Global { config, ..global.clone() };
@@ -205,7 +206,7 @@ pub(super) fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::R
         );
     }
     let text = format!(
-        "{SETTINGS_HEADER}\n[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
+        "{SETTINGS_HEADER}\n[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n[connector]\nprofile = \"procore-acumatica-edge\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
         source_settings(simulator)
     );
     std::fs::write(&settings, text).with_context(|| format!("write {}", settings.display()))?;

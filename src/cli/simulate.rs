@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{Failure, Global, Stop, demo};
 use crate::clock::SharedClock;
-use crate::simulator::{Simulator, SimulatorOptions};
+use crate::simulator::{DecoyRates, Simulator, SimulatorOptions};
 
 /// How often the systems' clock moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -44,6 +44,7 @@ pub(super) async fn run(global: &Global, arguments: &SimulateArguments) -> Resul
     options.firm.first_month = (start.year(), start.month());
     options.firm.months = arguments.months;
     options.firm.projects = arguments.projects;
+    options.firm.decoys = DecoyRates::default();
     let simulator = Simulator::start(options).await.map_err(Failure::usage)?;
     simulator.advance_to(end);
     if let Some(path) = &arguments.truth {

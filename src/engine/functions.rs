@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
+use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
 use crate::engine::layout::AMOUNT;
 use crate::engine::normalize::{normalize_name, normalize_number};
 use crate::engine::options::{TieoutOptions, end_of_day};
@@ -50,18 +51,24 @@ enum Kind {
     SettingListContains,
     NormalizeNumber,
     NormalizeName,
+    NormalizeAddress,
+    NormalizePostalCode,
+    NormalizePhone,
     EndOfDay,
     FirmDay,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::SettingInteger,
         Self::SettingDecimal,
         Self::SettingText,
         Self::SettingListContains,
         Self::NormalizeNumber,
         Self::NormalizeName,
+        Self::NormalizeAddress,
+        Self::NormalizePostalCode,
+        Self::NormalizePhone,
         Self::EndOfDay,
         Self::FirmDay,
     ];
@@ -74,6 +81,9 @@ impl Kind {
             Self::SettingListContains => "setting_list_contains",
             Self::NormalizeNumber => "normalize_number",
             Self::NormalizeName => "normalize_name",
+            Self::NormalizeAddress => "normalize_address",
+            Self::NormalizePostalCode => "normalize_postal_code",
+            Self::NormalizePhone => "normalize_phone",
             Self::EndOfDay => "end_of_day",
             Self::FirmDay => "firm_day",
         }
@@ -82,7 +92,11 @@ impl Kind {
     /// What depends on the session may be folded within one query, not across queries.
     fn volatility(self) -> Volatility {
         match self {
-            Self::NormalizeNumber | Self::NormalizeName => Volatility::Immutable,
+            Self::NormalizeNumber
+            | Self::NormalizeName
+            | Self::NormalizeAddress
+            | Self::NormalizePostalCode
+            | Self::NormalizePhone => Volatility::Immutable,
             _ => Volatility::Stable,
         }
     }
@@ -121,7 +135,12 @@ impl ScalarUDFImpl for Function {
         Ok(match self.kind {
             Kind::SettingInteger => DataType::Int64,
             Kind::SettingDecimal => AMOUNT.data_type(),
-            Kind::SettingText | Kind::NormalizeNumber | Kind::NormalizeName => DataType::Utf8,
+            Kind::SettingText
+            | Kind::NormalizeNumber
+            | Kind::NormalizeName
+            | Kind::NormalizeAddress
+            | Kind::NormalizePostalCode
+            | Kind::NormalizePhone => DataType::Utf8,
             Kind::SettingListContains => DataType::Boolean,
             Kind::EndOfDay => timestamp_type(),
             Kind::FirmDay => DataType::Date32,
@@ -139,6 +158,9 @@ impl ScalarUDFImpl for Function {
         match self.kind {
             Kind::NormalizeNumber => map_text(first, arguments.number_rows, normalize_number),
             Kind::NormalizeName => map_text(first, arguments.number_rows, normalize_name),
+            Kind::NormalizeAddress => map_text(first, arguments.number_rows, normalize_address),
+            Kind::NormalizePostalCode => map_text(first, arguments.number_rows, normalize_postal_code),
+            Kind::NormalizePhone => map_text(first, arguments.number_rows, normalize_phone),
             Kind::EndOfDay => ends_of_days(first, arguments.number_rows, options()?),
             Kind::FirmDay => firm_days(first, arguments.number_rows, options()?),
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),

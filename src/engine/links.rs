@@ -46,7 +46,7 @@ pub(crate) struct Record {
     name_key: Option<String>,
     /// `place`: within which it is the only one of its ERP record: a company's cost code serves many projects, once in each.
     place: Option<String>,
-    /// `is_void`: void or rejected.
+    /// `is_void`: void, rejected or retired; it gives way to a living one.
     is_void: bool,
 }
 
@@ -201,9 +201,9 @@ impl<'a> Links<'a> {
     }
 
     fn pairs(&self, crosswalk: &'a [(String, String)], splits: bool) -> Vec<Pair<'a>> {
-        let stored_in_pm = stored(&self.pm, &self.erp);
+        let stored_in_pm: BTreeSet<Ids> = stored(&self.pm, &self.erp);
         let stored_in_erp = stored(&self.erp, &self.pm).into_iter().map(|(erp, pm)| (pm, erp));
-        let explicit: BTreeSet<Ids> = stored_in_pm.iter().copied().chain(stored_in_erp).collect();
+        let explicit = self.of_the_living(stored_in_pm.iter().copied().chain(stored_in_erp));
         let steps = [
             (Step::Crosswalk, self.known(crosswalk)),
             (Step::Explicit, explicit),
@@ -217,6 +217,16 @@ impl<'a> Links<'a> {
             self.pm.iter().map(|record| (record.id.as_str(), record.place.as_deref())).collect();
         let unique = unambiguous(&candidates, &stored_in_pm, &place, splits);
         grouped(unique, &place)
+    }
+
+    /// One id stored by a void record and by a living one is the living one's: a merged company keeps the id of its master.
+    fn of_the_living(&self, stored: impl Iterator<Item = Ids<'a>>) -> BTreeSet<Ids<'a>> {
+        let by_id = |records: &[&'a Record]| -> HashMap<&'a str, &'a Record> {
+            records.iter().map(|record| (record.id.as_str(), *record)).collect()
+        };
+        let (pm, erp) = (by_id(&self.pm), by_id(&self.erp));
+        let found: Vec<_> = stored.filter_map(|(pm_id, erp_id)| Some((*pm.get(pm_id)?, *erp.get(erp_id)?))).collect();
+        living(&found)
     }
 
     /// The firm's own file: the only way to an intended many. A line that names no record links nothing.
@@ -260,7 +270,9 @@ impl<'a> Links<'a> {
         }
         let guessable = self.pm.iter().filter(|record| record.stored_id.is_none());
         let named = guessable.filter_map(|record| Some((*record, index.get(key(record)?)?)));
-        named.flat_map(|(record, others)| others.iter().map(|other| (record.id.as_str(), other.id.as_str()))).collect()
+        let found: Vec<_> =
+            named.flat_map(|(record, others)| others.iter().map(move |other| (record, *other))).collect();
+        living(&found)
     }
 }
 
@@ -315,7 +327,7 @@ fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>
     best.into_iter().flat_map(ids).collect()
 }
 
-/// A number issued again after a void competes only with the living: void SC-7 and new SC-7 are one candidate.
+/// A number or id given again after a void competes only with the living: void SC-7 and new SC-7 are one candidate.
 fn living<'a>(found: &[(&'a Record, &'a Record)]) -> BTreeSet<Ids<'a>> {
     let mut with_living_pm: BTreeSet<&str> = BTreeSet::new();
     let mut with_living_erp: BTreeSet<&str> = BTreeSet::new();

@@ -19,6 +19,7 @@ use datafusion::execution::context::SessionContext;
 
 use crate::engine::canonical::Entity;
 use crate::engine::cells::{Cell, Row, rows_of};
+use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
 use crate::engine::header::Side;
 use crate::engine::normalize::normalize_name;
 use crate::engine::parallel::side_by_side;
@@ -341,7 +342,9 @@ fn key(field: &str, value: Option<&str>) -> Option<String> {
     let value = value?.trim();
     let key = match field {
         "name" | "legal_name" => normalize_name(value)?,
-        "phone" => value.chars().filter(char::is_ascii_digit).collect(),
+        "address_line" => normalize_address(value)?,
+        "postal_code" => normalize_postal_code(value)?,
+        "phone" => normalize_phone(value)?,
         _ => value.to_uppercase(),
     };
     (!key.is_empty()).then_some(key)

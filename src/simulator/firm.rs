@@ -17,6 +17,8 @@
 //! | `documents`, `books`, `cash` | the ERP's bills and invoices, its ledgers, its checks and receipts |
 //! | `costs` | the ERP's job costs as direct costs in Procore, budget changes |
 //! | `ledger` | the ERP's calendar, and what accounting enters of its own |
+//! | `faults` | how often what goes wrong, and how it heals |
+//! | `decoys` | what looks wrong and is not, on projects of its own |
 //! | `faults` | how often what goes wrong, and how it heals; below it the mishaps, by family |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,7 @@ mod cash;
 mod changes;
 mod connector;
 mod costs;
+mod decoys;
 mod documents;
 mod faults;
 mod invoices;
@@ -45,6 +48,7 @@ mod tests;
 pub mod truth;
 
 pub(super) use books::{PAYABLE, RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
+pub use decoys::{Decoy, DecoyKind, DecoyRates};
 pub use faults::FaultRates;
 pub(super) use ledger::RETAINED_EARNINGS;
 pub use truth::{Fault, PaymentVerdict, UnpaidRequisition};
@@ -65,6 +69,8 @@ pub struct FirmOptions {
     pub vendors: u32,
     /// How often things go wrong.
     pub faults: FaultRates,
+    /// How often there is something that looks wrong and is not.
+    pub decoys: DecoyRates,
 }
 
 /// A firm, as it stands at the moment up to which it has lived.
@@ -130,11 +136,20 @@ pub struct Firm {
     /// Until when the import of payments stands still.
     imports_again_at: Option<DateTime<Utc>>,
     crosswalk: Vec<(String, String, String)>,
+    decoys: Vec<Decoy>,
+    apart: decoys::Apart,
 }
 
 impl Default for FirmOptions {
     fn default() -> Self {
-        Self { first_month: (2024, 1), months: 24, projects: 8, vendors: 40, faults: FaultRates::default() }
+        Self {
+            first_month: (2024, 1),
+            months: 24,
+            projects: 8,
+            vendors: 40,
+            faults: FaultRates::default(),
+            decoys: DecoyRates::none(),
+        }
     }
 }
 
@@ -181,6 +196,8 @@ impl Firm {
             withheld: BTreeSet::new(),
             imports_again_at: None,
             crosswalk: Vec::new(),
+            decoys: Vec::new(),
+            apart: decoys::Apart::new(seed),
         };
         firm.set_up();
         firm
@@ -215,6 +232,11 @@ impl Firm {
         truth::unpaid(self, days)
     }
 
+    /// Everything that looks wrong and is not, oldest first, without what is still to come.
+    pub fn decoys(&self) -> &[Decoy] {
+        &self.decoys
+    }
+
     /// The intended one-to-many links (entity, Procore id, Acumatica key) that the firm would keep in its crosswalk file.
     pub fn crosswalk(&self) -> &[(String, String, String)] {
         &self.crosswalk
@@ -222,6 +244,7 @@ impl Firm {
 
     fn schedule(&mut self, at: DateTime<Utc>, event: Event) {
         self.sequence += 1;
+        let event = if self.apart.is_entered { Event::Apart(Box::new(event)) } else { event };
         self.calendar.insert((at, self.sequence), event);
     }
 
@@ -267,7 +290,8 @@ impl Firm {
 
     /// The next number of an ERP numbering sequence.
     fn next_number(&mut self, sequence: &'static str) -> i64 {
-        let number = self.numbers.entry(sequence).or_insert(0);
+        let first = if self.apart.is_entered { decoys::FIRST_NUMBER } else { 0 };
+        let number = self.numbers.entry(sequence).or_insert(first);
         *number += 1;
         *number
     }

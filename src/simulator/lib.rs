@@ -20,7 +20,7 @@ mod interference;
 mod procore;
 
 pub use clock::SharedClock;
-pub use firm::{Fault, FaultRates, Firm, FirmOptions};
+pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
 
@@ -209,6 +209,11 @@ impl Simulator {
     /// Everything that has gone wrong so far, healed or not, oldest first.
     pub fn truth(&self) -> Vec<Fault> {
         self.firm().truth()
+    }
+
+    /// Everything so far that looks wrong and is not, oldest first.
+    pub fn decoys(&self) -> Vec<Decoy> {
+        self.firm().decoys().to_vec()
     }
 
     /// Trouble on the way to a reader.

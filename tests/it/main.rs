@@ -4,6 +4,7 @@
 mod acumatica;
 mod cli;
 mod crash;
+mod decoys;
 mod extract;
 mod moments;
 mod pinned;

@@ -332,7 +332,7 @@ async fn run(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// Runs the program and returns what it printed.
-fn tieout(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn tieout(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(env!("CARGO_BIN_EXE_tieout")).current_dir(folder).args(arguments).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     // 5: committed, but an empty list of a young project is not yet proof that nothing is there.
@@ -371,7 +371,7 @@ fn ask_for_erp_requests(folder: &Path) {
 }
 
 /// The firm's own one-to-many links, as a person would keep them.
-fn write_crosswalk(folder: &Path, simulator: &Simulator) {
+pub(crate) fn write_crosswalk(folder: &Path, simulator: &Simulator) {
     let mut text = "pm_id,erp_id,note\n".to_owned();
     for (entity, pm_id, erp_id) in simulator.firm().crosswalk() {
         assert_eq!(entity, "vendor_invoices");

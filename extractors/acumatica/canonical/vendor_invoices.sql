@@ -10,6 +10,7 @@
 -- A retainage release bills nothing new: gross 0.00, retainage −100.00, net 100.00.
 -- The commitment is that of the lines if all that name one agree; the project the header's, else the lines' by the same rule.
 --   lines on SC-1 and SC-1 → SC-1; on SC-1 and SC-2 → null.
+-- A retainage release names no commitment of its own: it is that of the bill whose retainage it releases.
 -- Paid = released applications of payments that were not voided; one settled by a debit adjustment is not paid. A void counts once it
 -- is released, for the document with its number and amount: bills and checks are numbered apart, so that a check 000123 and an
 -- adjustment 000123 are two (see payments.sql). The check's history
@@ -155,7 +156,7 @@ select
     normalize_number(nullif(trim(measured.vendor_ref), '')) as number_key,
     coalesce(nullif(nullif(trim(measured.project), ''), 'X'), line_references.project) as project_id,
     nullif(trim(measured.vendor), '') as vendor_id,
-    line_references.commitment_id,
+    coalesce(line_references.commitment_id, originals.commitment_id) as commitment_id,
     measured.date as invoice_date,
     measured.due_date,
     case lower(trim(measured.status))
@@ -180,4 +181,7 @@ select
     nullif(trim(measured.currency_id), '') as currency
 from measured
 left join line_references on measured.record_id = line_references.record_id
+left join line_references as originals on
+    measured.is_retainage_document and
+    originals.record_id = concat(trim(measured.type), '|', trim(measured.original_ref_nbr))
 left join paid on measured.record_id = paid.record_id

@@ -2,6 +2,8 @@
 -- grain: one project
 -- Demo projects are no jobs: they and everything under them are left out of every entity. A project *created from* a template
 -- carries project_template and is a job.
+-- The stage says of a project only that it is not won yet, or never was: its other words are the firm's own, and then it is a job.
+--   Bidding, Pre-Construction → draft; Not Awarded → rejected; Warranty → null.
 -- The customer is on the prime contract, not here: reading it would make every project's checks wait for that permission.
 
 select
@@ -12,6 +14,16 @@ select
     nullif(trim(project_number), '') as number,
     normalize_number(nullif(trim(project_number), '')) as number_key,
     name,
+    case lower(regexp_replace(stage, '[^A-Za-z]', '', 'g'))
+        when 'bidding' then 'draft'
+        when 'bid' then 'draft'
+        when 'estimating' then 'draft'
+        when 'proposal' then 'draft'
+        when 'preconstruction' then 'draft'
+        when 'notawarded' then 'rejected'
+        when 'lost' then 'rejected'
+        when 'lostbid' then 'rejected'
+    end as approval_status,
     active as is_active,
     start_date,
     coalesce(completion_date, projected_finish_date) as completion_date

@@ -104,3 +104,21 @@ fn a_company_code_serves_each_project_once() {
     let twice = [records.as_slice(), &[at(record("pm", "3", "a"), "p2")]].concat();
     assert_eq!(ids(&twice, &[], false), ["1:1-x number"]);
 }
+
+#[test]
+fn one_id_of_a_void_and_a_living_record_is_the_livings() {
+    let stored = |record: Record, id: &str| Record { stored_id: Some(id.to_owned()), ..record };
+    let void = |record: Record| Record { is_void: true, ..record };
+    let records = [
+        void(stored(record("pm", "1", "a"), "V9")),
+        stored(record("pm", "2", "b"), "V9"),
+        // Alone, a void record keeps its link; two of the living have none.
+        void(stored(record("pm", "3", "c"), "V8")),
+        stored(record("pm", "4", "d"), "V7"),
+        stored(record("pm", "5", "e"), "V7"),
+        record("erp", "V9", "v9"),
+        record("erp", "V8", "v8"),
+        record("erp", "V7", "v7"),
+    ];
+    assert_eq!(ids(&records, &[], false), ["2:2-V9 explicit", "3:3-V8 explicit"]);
+}

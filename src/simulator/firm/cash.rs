@@ -39,7 +39,8 @@ impl Firm {
         self.write_check(&vendor, &parts);
     }
 
-    fn write_check(&mut self, vendor: &str, parts: &[(String, Cents)]) {
+    /// Writes a check on bills of a vendor: its key.
+    pub(super) fn write_check(&mut self, vendor: &str, parts: &[(String, Cents)]) -> String {
         let amount: Cents = parts.iter().map(|(_, amount)| *amount).sum();
         let reference = self.reference("check");
         let key = format!("Check|{reference}");
@@ -67,7 +68,8 @@ impl Firm {
         };
         self.acumatica.checks.insert(key.clone(), check);
         self.post_pair("AP", today, &reference, PAYABLE, CASH, amount);
-        let is_voided = self.chance(40);
+        // Those of decoys are voided on purpose only.
+        let is_voided = self.chance(40) && !self.apart.is_entered;
         if is_voided {
             let at = self.days_on(3, 7);
             self.schedule(at, Event::VoidCheck(key.clone()));
@@ -75,6 +77,7 @@ impl Firm {
         for (bill, amount) in parts {
             self.send_back(&key, bill, *amount, is_voided);
         }
+        key
     }
 
     /// Schedules the payment's way back to Procore, unless it gets lost (P1).
@@ -132,7 +135,8 @@ impl Firm {
     pub(super) fn void_check(&mut self, key: &str) {
         let now = self.now;
         let today = self.today();
-        let Some(check) = self.acumatica.checks.get_mut(key) else { return };
+        let found = self.acumatica.checks.get_mut(key).filter(|check| check.status != "Voided");
+        let Some(check) = found else { return };
         check.status = "Voided";
         check.last_modified_at = now;
         let check = check.clone();
@@ -301,7 +305,7 @@ impl Firm {
         }
     }
 
-    fn release_bill_retainage(&mut self, key: &str, contract: i64) {
+    pub(super) fn release_bill_retainage(&mut self, key: &str, contract: i64) {
         let today = self.today();
         let Some(bill) = self.acumatica.bills.get_mut(key).filter(|bill| bill.retainage_unreleased > Cents::ZERO)
         else {
@@ -330,7 +334,7 @@ impl Firm {
         self.schedule(at, Event::PayBill(key, true));
     }
 
-    fn release_invoice_retainage(&mut self, key: &str, contract: i64) {
+    pub(super) fn release_invoice_retainage(&mut self, key: &str, contract: i64) {
         let today = self.today();
         let found = self.acumatica.invoices.get_mut(key);
         let Some(invoice) = found.filter(|invoice| invoice.retainage_unreleased > Cents::ZERO) else { return };

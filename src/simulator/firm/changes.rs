@@ -37,9 +37,6 @@ impl Firm {
     }
 
     fn propose(&mut self, kind: ChangeOrderKind, project_id: ProcoreId, contract_id: ProcoreId, on: &ContractLine) {
-        let orders = self.procore.change_orders.values();
-        let number = orders.filter(|order| order.contract_id == contract_id).count() + 1;
-        let prefix = if kind == ChangeOrderKind::Prime { "PCO" } else { "CCO" };
         let amount = match self.between(0, 99) {
             0..=5 => Cents::ZERO,
             6..=22 => -Cents(self.between(20_000, 800_000)),
@@ -47,18 +44,40 @@ impl Firm {
         };
         let reasons = ["Owner request", "Unforeseen rock", "Design clarification", "Code requirement", "Allowance"];
         let title = format!("{}: {}", self.pick(&reasons).unwrap_or(&"Change"), on.description);
+        let id = self.draft_change_order((kind, project_id, contract_id), title, &[(on, amount)]);
+        // One in ten never leaves the drawer.
+        if !self.chance(100) {
+            let at = self.days_on(1, 8);
+            self.schedule(at, Event::SubmitChangeOrder(id));
+        }
+    }
+
+    /// A change order and its package; each line takes its codes from a line of the contract.
+    pub(super) fn draft_change_order(
+        &mut self,
+        (kind, project_id, contract_id): (ChangeOrderKind, ProcoreId, ProcoreId),
+        title: String,
+        amounts: &[(&ContractLine, Cents)],
+    ) -> ProcoreId {
+        let orders = self.procore.change_orders.values();
+        let number = orders.filter(|order| order.contract_id == contract_id).count() + 1;
+        let prefix = if kind == ChangeOrderKind::Prime { "PCO" } else { "CCO" };
+        let amount: Cents = amounts.iter().map(|(_, amount)| *amount).sum();
         let now = self.now;
-        let line = ChangeOrderLine {
-            id: self.procore_id(),
-            position: 1,
-            description: title.clone(),
-            amount,
-            cost_code_id: on.cost_code_id,
-            cost_code: on.cost_code.clone(),
-            line_item_type_id: on.line_item_type_id,
-            cost_type: on.cost_type,
-            wbs_code_id: on.wbs_code_id,
-        };
+        let mut lines = Vec::with_capacity(amounts.len());
+        for (position, (on, amount)) in (1..).zip(amounts) {
+            lines.push(ChangeOrderLine {
+                id: self.procore_id(),
+                position,
+                description: title.clone(),
+                amount: *amount,
+                cost_code_id: on.cost_code_id,
+                cost_code: on.cost_code.clone(),
+                line_item_type_id: on.line_item_type_id,
+                cost_type: on.cost_type,
+                wbs_code_id: on.wbs_code_id,
+            });
+        }
         let package = ChangeOrderPackage {
             id: self.procore_id(),
             kind,
@@ -99,7 +118,7 @@ impl Firm {
             reviewed_at: None,
             revision: 0,
             created_by: "Dana Whitfield".to_owned(),
-            lines: vec![line],
+            lines,
             created_at: now,
             updated_at: now,
         };
@@ -107,11 +126,7 @@ impl Firm {
         self.procore.change_order_packages.insert(package.id, package);
         self.procore.change_orders.insert(id, order);
         self.shift_totals(contract_id, kind, "", "draft", amount);
-        // One in ten never leaves the drawer.
-        if !self.chance(100) {
-            let at = self.days_on(1, 8);
-            self.schedule(at, Event::SubmitChangeOrder(id));
-        }
+        id
     }
 
     pub(super) fn submit_change_order(&mut self, id: ProcoreId) {
@@ -153,7 +168,7 @@ impl Firm {
         (self.today() - job.start).num_days() * 10_000 / (job.months * 30).max(1)
     }
 
-    fn move_change_order(&mut self, id: ProcoreId, status: &'static str) {
+    pub(super) fn move_change_order(&mut self, id: ProcoreId, status: &'static str) {
         let now = self.now;
         let Some(order) = self.procore.change_orders.get_mut(&id) else { return };
         let before = order.status;

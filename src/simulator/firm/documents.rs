@@ -17,6 +17,21 @@ use super::model::{
 impl Firm {
     /// The bill, or the two bills, of a requisition.
     pub(super) fn bill(&mut self, requisition: &Requisition, vendor: &str, link: &OrderLink) -> Vec<String> {
+        let mut lines = self.payable_lines(requisition, link);
+        // A clerk enters some in two bills: the vendor sent two papers.
+        let is_split = lines.len() > 1 && lines.iter().all(|line| line.amount > Cents::ZERO) && self.chance(20);
+        let rest = if is_split { lines.split_off(lines.len() / 2) } else { Vec::new() };
+        let mut keys = Vec::new();
+        for part in [lines, rest] {
+            if !part.is_empty() {
+                keys.push(self.enter_bill(requisition, vendor, part, is_split));
+            }
+        }
+        keys
+    }
+
+    /// What a requisition brings to a bill.
+    pub(super) fn payable_lines(&self, requisition: &Requisition, link: &OrderLink) -> Vec<ErpBillLine> {
         let project = self.project_number(requisition.project_id);
         let mut lines = Vec::new();
         for item in &requisition.items {
@@ -39,16 +54,7 @@ impl Firm {
                 po_line: link.lines.get(&item.origin_id).copied(),
             });
         }
-        // A clerk enters some in two bills: the vendor sent two papers.
-        let is_split = lines.len() > 1 && lines.iter().all(|line| line.amount > Cents::ZERO) && self.chance(20);
-        let rest = if is_split { lines.split_off(lines.len() / 2) } else { Vec::new() };
-        let mut keys = Vec::new();
-        for part in [lines, rest] {
-            if !part.is_empty() {
-                keys.push(self.enter_bill(requisition, vendor, part, is_split));
-            }
-        }
-        keys
+        lines
     }
 
     fn enter_bill(

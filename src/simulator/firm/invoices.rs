@@ -74,22 +74,31 @@ impl Firm {
     }
 
     pub(super) fn bill_owner(&mut self, index: usize, month: i64) {
-        let Some(job) = self.job(index) else { return };
-        let (number, owner, progress) = (job.number.clone(), job.owner.clone(), (month + 1) * 10_000 / job.months);
-        let Some(prime) = self.procore.prime_contracts.get(&job.prime) else { return };
+        let Some(months) = self.job(index).map(|job| job.months) else { return };
+        if let Some(id) = self.draft_application(index, (month + 1) * 10_000 / months, Cents(1)) {
+            let at = self.days_on(1, 3);
+            self.schedule(at, Event::ReviewApplication(id));
+        }
+    }
+
+    /// The next application of a job at `progress`, if it bills at least so much.
+    pub(super) fn draft_application(&mut self, index: usize, progress: i64, least: Cents) -> Option<ProcoreId> {
+        let job = self.job(index)?;
+        let (number, owner) = (job.number.clone(), job.owner.clone());
+        let prime = self.procore.prime_contracts.get(&job.prime)?;
         let (project, contract, original) = (prime.project_id, prime.id, prime.grand_total);
         let (changes, title) = (prime.approved_change_orders, prime.title.clone());
         let billables = self.billables(contract, &prime.lines);
         let last = self.latest_invoice.get(&contract).and_then(|id| self.procore.payment_applications.get(id));
         if last.is_some_and(|last| last.status != "approved") {
-            return;
+            return None;
         }
         let (lines, before, ordinal) =
             last.map_or((Vec::new(), Cents::ZERO, 1), |last| (last.g703.clone(), earned(&last.g702), last.number + 1));
         let g703 = self.bill_lines(&billables, &lines, progress, true);
         let total: Cents = g703.iter().map(gross).sum();
-        if total <= Cents::ZERO {
-            return;
+        if total < least {
+            return None;
         }
         let g702 = summarize(original, changes, &g703, before);
         let period = self.billing_period(project);
@@ -119,8 +128,7 @@ impl Firm {
         let id = application.id;
         self.procore.payment_applications.insert(id, application);
         self.latest_invoice.insert(contract, id);
-        let at = self.days_on(1, 3);
-        self.schedule(at, Event::ReviewApplication(id));
+        Some(id)
     }
 
     pub(super) fn review_application(&mut self, id: ProcoreId) {
@@ -157,23 +165,31 @@ impl Firm {
     }
 
     fn bill_commitment(&mut self, contract: ProcoreId, progress: i64) {
-        let Some(commitment) = self.procore.commitments.get(&contract).cloned() else { return };
+        if let Some(id) = self.draft_requisition(contract, progress, Cents(1)) {
+            let at = self.days_on(1, 3);
+            self.schedule(at, Event::ReviewRequisition(id));
+        }
+    }
+
+    /// The next requisition of a commitment at `progress`, if it bills at least so much.
+    pub(super) fn draft_requisition(&mut self, contract: ProcoreId, progress: i64, least: Cents) -> Option<ProcoreId> {
+        let commitment = self.procore.commitments.get(&contract).cloned()?;
         let (Some(vendor_id), "Approved", None) = (commitment.vendor_id, commitment.status, commitment.deleted_at)
         else {
-            return;
+            return None;
         };
         let billables = self.billables(contract, &commitment.lines);
         let last = self.latest_invoice.get(&contract).and_then(|id| self.procore.requisitions.get(id));
         if last.is_some_and(|last| !last.status.starts_with("approved")) {
-            return;
+            return None;
         }
         let previous_requisition_id = last.map(|last| last.id);
         let (lines, before, number): (Vec<G703Line>, _, _) = last
             .map_or((Vec::new(), Cents::ZERO, 1), |last| (last.items.clone(), earned(&last.summary), last.number + 1));
         let items = self.bill_lines(&billables, &lines, progress, false);
         let total: Cents = items.iter().map(gross).sum();
-        if total <= Cents::ZERO {
-            return;
+        if total < least {
+            return None;
         }
         let summary = summarize(commitment.grand_total, commitment.approved_change_orders, &items, before);
         let period = self.billing_period(commitment.project_id);
@@ -213,8 +229,7 @@ impl Firm {
         let id = requisition.id;
         self.procore.requisitions.insert(id, requisition);
         self.latest_invoice.insert(contract, id);
-        let at = self.days_on(1, 3);
-        self.schedule(at, Event::ReviewRequisition(id));
+        Some(id)
     }
 
     pub(super) fn review_requisition(&mut self, id: ProcoreId) {

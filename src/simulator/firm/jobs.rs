@@ -15,6 +15,12 @@ pub(super) const TASK: &str = "0000";
 
 impl Firm {
     pub(super) fn start_job(&mut self, index: usize) {
+        self.open_job(index);
+        self.plan_job(index);
+    }
+
+    /// The project, its budget and its prime contract.
+    pub(super) fn open_job(&mut self, index: usize) {
         let Some(job) = self.job(index).cloned() else { return };
         let now = self.now;
         let days = u64::try_from(job.months * 30).unwrap_or_default();
@@ -68,7 +74,6 @@ impl Firm {
             job.cells.clone_from(&cells);
         }
         self.start_prime_contract(index, &cells);
-        self.plan_job(index);
     }
 
     fn start_codes(&mut self, index: usize, project_id: ProcoreId) -> Vec<Cell> {

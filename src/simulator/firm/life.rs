@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 
 use super::Firm;
 use super::billing::RETAINAGE;
+use super::decoys::{DecoyKind, DecoyStep};
 use super::faults::mishaps::Mishap;
 use super::model::{Cents, Commitment, CommitmentKind, ContractLine, ProcoreId, Rate};
 use super::setup::company_name;
@@ -42,6 +43,14 @@ pub(super) enum Event {
     MirrorBudgets,
     ReviseBudget(usize),
     Heal(usize),
+    /// A project of the decoys starts.
+    OpenStage(usize),
+    /// Something that looks wrong and is not, on a job.
+    Decoy(DecoyKind, usize),
+    /// The next step of one.
+    DecoyStep(DecoyStep),
+    /// What happens apart from the rest of the firm's life.
+    Apart(Box<Event>),
     /// A month's mishaps are drawn.
     Mishaps,
     /// One of them, and how often it may be tried again.
@@ -116,6 +125,10 @@ impl Firm {
             Event::MirrorBudgets => self.mirror_budgets(),
             Event::ReviseBudget(job) => self.revise_budget(job),
             Event::Heal(fault) => self.heal(fault),
+            Event::OpenStage(job) => self.open_stage(job),
+            Event::Decoy(kind, job) => self.place(kind, job),
+            Event::DecoyStep(step) => self.step(step),
+            Event::Apart(event) => self.apart(|firm| firm.happen(*event)),
             Event::Mishaps => self.draw_mishaps(),
             Event::Mishap(kind, tries) => self.mishap(kind, tries),
         }

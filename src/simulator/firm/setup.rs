@@ -26,6 +26,7 @@ impl Firm {
         }
         self.set_up_demo_project(before);
         self.set_up_ledger(before);
+        self.set_up_decoys();
         self.plan_mishaps();
         for month in 0..self.options.months.max(1) + 24 {
             let Some(start) = first_day.date_naive().checked_add_months(Months::new(month)) else { break };
