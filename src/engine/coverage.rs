@@ -4,13 +4,12 @@
 //! is no gap, however old its last read, nor is what settled below a closed record. What an incremental run let rest below one
 //! is known as of the look at that record, until it is due.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::datatypes::DataType;
 use chrono::{DateTime, TimeDelta, Utc};
-use datafusion::dataframe::DataFrame;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{cast, ident, lit};
+use datafusion::logical_expr::{Expr, cast, ident, lit, when};
 
 use crate::engine::Error;
 use crate::engine::blueprint::Blueprint;
@@ -88,20 +87,8 @@ impl<'a> Ledger<'a> {
         }
         let oldest = observed_at - TimeDelta::hours(blueprint.settings.stale_hours);
         let mut ledger = Self { blueprint, reads, oldest, closed: BTreeMap::new(), observed_at };
-        ledger.forget_dead_scopes(session).await?;
-        ledger.note_closed(session).await?;
+        ledger.note_parents(session).await?;
         Ok(ledger)
-    }
-
-    /// Finds below which records nothing is expected to change any more.
-    async fn note_closed(&mut self, session: &SessionContext) -> Result<(), Error> {
-        let parents: BTreeSet<Name> = self.reads.keys().flat_map(|name| self.listing_tables(name)).collect();
-        for parent in parents {
-            let Some(raw) = self.blueprint.raw_table(&parent).filter(|raw| !raw.closed.is_empty()) else { continue };
-            let scopes = scopes_below(session, &parent, &raw.closed).await?;
-            self.closed.insert(parent, scopes);
-        }
-        Ok(())
     }
 
     /// Whether the record just above a scope is closed, and is what it was when the list below it was read.
@@ -141,20 +128,24 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Drops scopes whose parent record is gone: nobody can read them again, and nothing in them is missing.
-    async fn forget_dead_scopes(&mut self, session: &SessionContext) -> Result<(), Error> {
-        let mut listed: BTreeMap<Name, HashMap<String, DateTime<Utc>>> = BTreeMap::new();
+    /// Drops scopes whose parent record is gone: nobody can read them again, and nothing in them is missing. Notes which of the
+    /// others lie below a closed record.
+    async fn note_parents(&mut self, session: &SessionContext) -> Result<(), Error> {
         let listings: BTreeMap<Name, BTreeSet<Name>> =
             self.reads.keys().map(|name| (name.clone(), self.listing_tables(name))).collect();
-        for parent in listings.values().flatten() {
-            if !listed.contains_key(parent) {
-                listed.insert(parent.clone(), scopes_below(session, parent, &BTreeMap::new()).await?);
-            }
+        let parents: BTreeSet<&Name> = listings.values().flatten().collect();
+        let mut listed: BTreeMap<&Name, HashSet<String>> = BTreeMap::new();
+        for parent in parents {
+            let Some(raw) = self.blueprint.raw_table(parent) else { continue };
+            let found = scopes_below(session, parent, &raw.closed).await?;
+            let closed = found.iter().filter_map(|(scope, closed_at)| Some((scope.clone(), (*closed_at)?)));
+            self.closed.insert(parent.clone(), closed.collect());
+            listed.insert(parent, found.into_keys().collect());
         }
         for (name, parents) in &listings {
             let Some(reads) = self.reads.get_mut(name).filter(|_| !parents.is_empty()) else { continue };
             reads.retain(|read| {
-                parents.iter().any(|parent| listed.get(parent).is_some_and(|scopes| scopes.contains_key(&read.scope)))
+                parents.iter().any(|parent| listed.get(parent).is_some_and(|scopes| scopes.contains(&read.scope)))
             });
         }
         Ok(())
@@ -268,27 +259,27 @@ fn read(row: &Row) -> Option<(Name, Read)> {
     Some(((text("source")?, text("table_name")?), read))
 }
 
-/// The scopes that a table's rows open for the tables below it, and when the row last changed: of all rows, or of those that
-/// hold certain words.
+/// The scopes that a table's rows open for the tables below it, and of closed records (those whose columns hold certain
+/// words) when they last changed.
 async fn scopes_below(
     session: &SessionContext,
     name: &Name,
     words: &BTreeMap<String, Vec<String>>,
-) -> Result<HashMap<String, DateTime<Utc>>, Error> {
+) -> Result<HashMap<String, Option<DateTime<Utc>>>, Error> {
     let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await?;
     let holds = |(column, words): (&String, &Vec<String>)| {
         let value = cast(ident(column), DataType::Utf8);
         value.in_list(words.iter().map(|word| lit(word.as_str())).collect(), false)
     };
-    let table = words.iter().map(holds).try_fold(table, DataFrame::filter)?;
-    let batches = table.select_columns(&[SCOPE, KEY, EXTRACTED_AT])?.collect().await?;
-    let columns = [(SCOPE, ColumnType::Text), (KEY, ColumnType::Text), (EXTRACTED_AT, ColumnType::Timestamp)];
+    let is_closed = words.iter().map(holds).reduce(Expr::and).unwrap_or_else(|| lit(false));
+    let closed_at = when(is_closed, ident(EXTRACTED_AT)).end()?.alias("closed_at");
+    let batches = table.select([ident(SCOPE), ident(KEY), closed_at])?.collect().await?;
+    let columns = [(SCOPE, ColumnType::Text), (KEY, ColumnType::Text), ("closed_at", ColumnType::Timestamp)];
     let rows = rows_of(&batches, &columns.map(|(name, kind)| (name.to_owned(), kind)))?;
     let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned).unwrap_or_default();
     let scope = |row: &Row| match (text(row, SCOPE), text(row, KEY)) {
         (scope, key) if scope.is_empty() => key,
         (scope, key) => format!("{scope}/{key}"),
     };
-    let changed_at = |row: &Row| row.get(EXTRACTED_AT).and_then(Cell::as_moment).unwrap_or(DateTime::<Utc>::MAX_UTC);
-    Ok(rows.iter().map(|row| (scope(row), changed_at(row))).collect())
+    Ok(rows.iter().map(|row| (scope(row), row.get("closed_at").and_then(Cell::as_moment))).collect())
 }

@@ -23,7 +23,7 @@ use crate::warehouse::rows::ColumnType;
 /// Entity, source, record.
 type Key = (String, String, String);
 
-/// What is asked of each entity.
+/// What is asked of each entity that has it.
 const COLUMNS: [(&str, ColumnType); 4] = [
     ("source", ColumnType::Text),
     ("record_id", ColumnType::Text),
@@ -48,8 +48,10 @@ pub(crate) async fn rows(
                 continue;
             }
             // A view that cannot be planned is told by every check that reads it.
-            let Ok(question) = engine.reader.question(&name, &COLUMNS.map(|(name, _)| name)).await else { continue };
-            pieces.push(current(session.clone(), entity.name.clone(), question));
+            let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| entity.has(name)).collect();
+            let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            let Ok(question) = engine.reader.question(&name, &names).await else { continue };
+            pieces.push(current(session.clone(), entity.name.clone(), question, columns));
         }
     }
     let mut rows = Vec::new();
@@ -64,9 +66,14 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-async fn current(session: SessionContext, entity: String, question: Arc<Repeated>) -> Result<Vec<Row>, String> {
+async fn current(
+    session: SessionContext,
+    entity: String,
+    question: Arc<Repeated>,
+    columns: Vec<(&'static str, ColumnType)>,
+) -> Result<Vec<Row>, String> {
     let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
-    let typed: Vec<(String, ColumnType)> = COLUMNS.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
+    let typed: Vec<(String, ColumnType)> = columns.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
     let mut rows = rows_of(&batches, &typed).map_err(|error| error.to_string())?;
     for row in &mut rows {
         row.insert("entity".to_owned(), Cell::Text(entity.clone()));
