@@ -54,7 +54,7 @@ fn other_system(query: &str) -> Definitions {
         ("extractors/pmy/canonical/projects.sql", "select id as record_id, 'M' || id as number from source.projects"),
         ("extractors/pmy/canonical/change_orders.sql", ORDERS),
         ("extractors/pmy/canonical/notes.sql", "select id as record_id from source.order_lines"),
-        ("queries/canonical.toml", &format!("{}[notes]\ngrain = \"one note\"\ncolumns = {{}}\n", CANONICAL)),
+        ("queries/canonical.toml", &format!("{CANONICAL}[notes]\ngrain = \"one note\"\ncolumns = {{}}\n")),
         ("queries/recon/x1.sql", query),
     ])
 }

@@ -82,7 +82,7 @@ impl Firm {
     }
 
     /// The next application of a job at `progress`, if it bills at least so much.
-    pub(super) fn draft_application(&mut self, index: usize, progress: i64, least: Cents) -> Option<ProcoreId> {
+    pub(super) fn draft_application(&mut self, index: usize, progress: i64, minimum: Cents) -> Option<ProcoreId> {
         let job = self.job(index)?;
         let (number, owner) = (job.number.clone(), job.owner.clone());
         let prime = self.procore.prime_contracts.get(&job.prime)?;
@@ -97,7 +97,7 @@ impl Firm {
             last.map_or((Vec::new(), Cents::ZERO, 1), |last| (last.g703.clone(), earned(&last.g702), last.number + 1));
         let g703 = self.bill_lines(&billables, &lines, progress, true);
         let total: Cents = g703.iter().map(gross).sum();
-        if total < least {
+        if total < minimum {
             return None;
         }
         let g702 = summarize(original, changes, &g703, before);
@@ -172,7 +172,12 @@ impl Firm {
     }
 
     /// The next requisition of a commitment at `progress`, if it bills at least so much.
-    pub(super) fn draft_requisition(&mut self, contract: ProcoreId, progress: i64, least: Cents) -> Option<ProcoreId> {
+    pub(super) fn draft_requisition(
+        &mut self,
+        contract: ProcoreId,
+        progress: i64,
+        minimum: Cents,
+    ) -> Option<ProcoreId> {
         let commitment = self.procore.commitments.get(&contract).cloned()?;
         let (Some(vendor_id), "Approved", None) = (commitment.vendor_id, commitment.status, commitment.deleted_at)
         else {
@@ -188,7 +193,7 @@ impl Firm {
             .map_or((Vec::new(), Cents::ZERO, 1), |last| (last.items.clone(), earned(&last.summary), last.number + 1));
         let items = self.bill_lines(&billables, &lines, progress, false);
         let total: Cents = items.iter().map(gross).sum();
-        if total < least {
+        if total < minimum {
             return None;
         }
         let summary = summarize(commitment.grand_total, commitment.approved_change_orders, &items, before);

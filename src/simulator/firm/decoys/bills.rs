@@ -10,6 +10,7 @@ use super::super::model::{
 use super::{DecoyKind, DecoyStep};
 
 impl Firm {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn place_bill(&mut self, kind: DecoyKind, job: usize) -> Option<()> {
         match kind {
             DecoyKind::RequisitionInDraft => return self.requisition_as(kind, job, "draft"),

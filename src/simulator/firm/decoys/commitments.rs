@@ -6,6 +6,7 @@ use super::super::model::{Cents, CommitmentKind, ErpCommitment};
 use super::{DecoyKind, DecoyStep};
 
 impl Firm {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn place_commitment(&mut self, kind: DecoyKind, job: usize) -> Option<()> {
         match kind {
             DecoyKind::NothingBilledYet => {

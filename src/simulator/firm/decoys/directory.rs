@@ -9,6 +9,7 @@ use super::super::model::{CommitmentKind, ErpContact, ErpVendor, Vendor};
 use super::{DecoyKind, DecoyStep};
 
 impl Firm {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn place_company(&mut self, kind: DecoyKind, job: usize) -> Option<()> {
         match kind {
             DecoyKind::NameLegalForm => self.company_as(kind, job, |_, erp| {
@@ -148,6 +149,7 @@ impl Firm {
     }
 
     /// A vendor of the office, with a bill that no project carries.
+    #[expect(clippy::unnecessary_wraps, reason = "what an arm of the kinds gives")]
     fn office_vendor(&mut self, kind: DecoyKind, name: &str, class: &'static str) -> Option<()> {
         let number = self.next_number("decoy office");
         let key = self.erp_only_vendor(&format!("V{number}"), &format!("{name} {number}"), class);

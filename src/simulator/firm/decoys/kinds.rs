@@ -64,11 +64,11 @@ pub enum DecoyKind {
     /// A code of Procore's standard list that no project took over (procore §5: standard cost codes).
     StandardCodeUnused,
     /// A code of the ERP's list that no project ever used: the list is the company's, not the project's (acumatica §7
-    /// CostCode).
+    /// `CostCode`).
     ErpCodeUnused,
     /// The ERP pads a code with spaces (acumatica §4: trim keys).
     PaddedCode,
-    /// One title in other case and with spaces around it (acumatica §7 CostCode `Description`).
+    /// One title in other case and with spaces around it (acumatica §7 `CostCode` `Description`).
     CodeTitleSpelling,
     /// A code that was deleted the hour it was entered (procore §5: `deleted_at`).
     DeletedCode,
@@ -76,9 +76,9 @@ pub enum DecoyKind {
     BiddingProject,
     /// A bid that was lost: inactive, and never in the ERP (procore §5: `active`).
     LostBid,
-    /// The training project with its subcontract: `is_demo` (procore §5: filter out is_demo/templates).
+    /// The training project with its subcontract: `is_demo` (procore §5: filter out `is_demo/templates`).
     DemoProject,
-    /// A template of projects (procore §5: filter out is_demo/templates).
+    /// A template of projects (procore §5: filter out `is_demo/templates`).
     TemplateProject,
     /// The shop and the yard: the ERP's own job, without customer (acumatica §7 Project: `Customer`).
     InternalProject,
@@ -87,7 +87,7 @@ pub enum DecoyKind {
     /// The ERP writes the project's name in capitals (acumatica §10: Project Name → Description).
     ProjectNameSpelling,
     /// Money moved between two codes, in both systems; half of it back is still under review in Procore (procore §6:
-    /// budget_changes; acumatica §10: budget modifications).
+    /// `budget_changes`; acumatica §10: budget modifications).
     BudgetTransfer,
     /// A budget change that was voided in Procore and never sent (procore §6: status void).
     BudgetChangeVoided,
@@ -145,7 +145,7 @@ pub enum DecoyKind {
     ChangeVoided,
     /// `no_charge`: decided, and there is nothing to send (procore §7.2 status).
     ChangeWithoutCharge,
-    /// An approved change order of 0.00, in both systems (acumatica §7 ChangeOrder).
+    /// An approved change order of 0.00, in both systems (acumatica §7 `ChangeOrder`).
     ChangeOfNothing,
     /// Two lines that cancel each other: 0.00 in all, and each line counts (procore §7.2 lines).
     ChangeWithOffsets,
@@ -157,7 +157,7 @@ pub enum DecoyKind {
     /// commitments at once).
     ChangeOnTwoCommitments,
     /// The owner's share and the subcontractor's are one change order of the ERP (acumatica §7: CCO and PCCO can both
-    /// point to one RefNbr).
+    /// point to one `RefNbr`).
     ChangeOfRevenueAndCommitment,
     /// The ERP numbers the change order itself and keeps Procore's number as reference (acumatica §10: must be auto-
     /// numbered).
@@ -173,9 +173,9 @@ pub enum DecoyKind {
     RequisitionInDraft,
     /// Under review for weeks (procore §8.2 status).
     RequisitionUnderReview,
-    /// Returned to the subcontractor (procore §8.2 status revise_and_resubmit).
+    /// Returned to the subcontractor (procore §8.2 status `revise_and_resubmit`).
     RequisitionReturned,
-    /// Waits for the owner's approval (procore §8.2 status pending_owner_approval).
+    /// Waits for the owner's approval (procore §8.2 status `pending_owner_approval`).
     RequisitionAtOwner,
     /// A requisition of 0.00 for a month without work: nothing to pay, no bill (procore §8.2:
     /// `total_claimed_amount`).
@@ -258,12 +258,12 @@ pub enum DecoyKind {
     CheckOnHold,
     /// Paid in the evening, in Procore the next day (acumatica §10: payments issued ← paid invoices, daily).
     PaymentInTime,
-    /// An accrual that the next month takes back (acumatica §7 JournalTransaction).
+    /// An accrual that the next month takes back (acumatica §7 `JournalTransaction`).
     AccrualReversed,
     /// A batch that is balanced and not posted (acumatica §9 Batch).
     UnpostedBatch,
     /// Payroll charged to a project by mistake and taken off again: two lines, no cost (acumatica §7
-    /// ProjectTransaction).
+    /// `ProjectTransaction`).
     CostThereAndBack,
     /// A direct cost that nobody approved is no cost (procore §8.3 status).
     DirectCostInDraft,

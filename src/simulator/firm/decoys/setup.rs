@@ -10,6 +10,7 @@ use super::super::model::{
 use super::{DecoyKind, FIRST_NUMBER};
 
 impl Firm {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn place_setup(&mut self, kind: DecoyKind, job: usize) -> Option<()> {
         match kind {
             DecoyKind::StandardCodeUnused => {
@@ -149,6 +150,7 @@ impl Firm {
         ErpCostCode { cost_code_id: code.to_owned(), description: description.to_owned(), last_modified_at: self.now }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what an arm of the kinds gives")]
     fn procore_project(&mut self, prefix: &str, stage: &'static str, change: impl FnOnce(&mut Project)) -> Option<i64> {
         let (date, number) = (self.today(), self.next_number("decoy project") - FIRST_NUMBER);
         let name = format!("Morehead Street {number}");
