@@ -48,6 +48,19 @@ linked_bills as (
     left semi join link.vendor_invoices as links on links.erp_id = bills.record_id
     group by bills.vendor_id, bills.number_key, bills.commitment_id, bills.net_amount
 
+),
+
+-- Of several bills with the number of one PM invoice nobody knows which is meant: R2's, which counts the money.
+ambiguous as (
+
+    select vendors.erp_id as vendor_id, invoices.number_key, contracts.erp_id as commitment_id, min(invoices.record_id) as pm_id
+    from pm.vendor_invoices as invoices
+    inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
+    inner join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
+    left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
+    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+    group by vendors.erp_id, invoices.number_key, contracts.erp_id
+
 )
 
 select
@@ -65,7 +78,10 @@ select
     coalesce(missing.currency, setting_text('currency')) as currency,
     coalesce(missing.created_at, end_of_day(missing.invoice_date)) as occurred_at,
     'unknown' as cause,
-    case when linked_bills.number_key is not null then 'I9:erp:vendor_invoice:' || missing.record_id end as explained_by,
+    case
+        when linked_bills.number_key is not null then 'I9:erp:vendor_invoice:' || missing.record_id
+        when ambiguous.pm_id is not null then 'R2:vendor_invoices:pm:' || ambiguous.pm_id
+    end as explained_by,
     missing.number,
     missing.kind,
     missing.vendor_id,
@@ -80,3 +96,7 @@ left join linked_bills on
     linked_bills.number_key = missing.number_key and
     linked_bills.commitment_id = missing.commitment_id and
     linked_bills.net_amount = missing.net_amount
+left join ambiguous on
+    ambiguous.vendor_id = missing.vendor_id and
+    ambiguous.number_key = missing.number_key and
+    ambiguous.commitment_id = missing.commitment_id
