@@ -81,6 +81,9 @@ fn report(alarms: &mut String, moment: &str, simulator: &Simulator, rows: &[Valu
         .filter(|fault| fault.healed_at.is_none())
         .map(|fault| (fault.check, fault.pm_id.unwrap_or_default()))
         .collect();
+    // A change order that takes money back may come after its commitment was billed in full.
+    let standing = simulator.firm().standing().into_iter().filter(|fault| fault.check == "M5");
+    let overbilled: BTreeSet<String> = standing.filter_map(|fault| fault.erp_id.or(fault.pm_id)).collect();
     let unpaid: BTreeSet<String> =
         simulator.firm().unpaid_requisitions(60).iter().map(|row| row.requisition_id.to_string()).collect();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -93,7 +96,9 @@ fn report(alarms: &mut String, moment: &str, simulator: &Simulator, rows: &[Valu
                 || (!erp_id.is_empty() && decoy.erp_ids.contains(&erp_id))
         });
         let touched: Vec<_> = touched.collect();
-        let is_true = truth.contains(&(check.clone(), pm_id.clone())) || (check == "P0" && unpaid.contains(&pm_id));
+        let is_true = truth.contains(&(check.clone(), pm_id.clone()))
+            || (check == "P0" && unpaid.contains(&pm_id))
+            || (check == "M5" && overbilled.contains(if erp_id.is_empty() { &pm_id } else { &erp_id }));
         // Bills of decoys are paid on any day: what was paid, or voided, last evening is on its way.
         let is_payment = matches!(check.as_str(), "P1" | "P3");
         let may_wait = is_payment || touched.iter().all(|decoy| decoy.settles_at.is_some_and(|until| now < until));
