@@ -130,9 +130,9 @@ fn expected(
     let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
     let standing = firm.standing();
     let moves = standing.iter().filter(|fault| fault.check.starts_with('W'));
-    // A difference at the first look is nobody's violation: it moved before we looked.
-    let moves = moves.filter(|fault| looks.first().is_some_and(|first| fault.opened_at > *first)).cloned();
-    let undone = firm.truth().into_iter().filter_map(|fault| undone(fault, looks));
+    let moves = moves.filter(|fault| was_seen_before(&firm, fault, looks)).cloned();
+    let undone = firm.truth().into_iter().filter(|fault| was_seen_before(&firm, fault, looks));
+    let undone = undone.filter_map(|fault| undone_since(fault, looks));
     let faults = standing.iter().filter(|fault| !fault.check.starts_with('W') && fault.check != "O2").cloned();
     for fault in faults.chain(moves).chain(undone) {
         let of_check = expected.entry(fault.check.clone()).or_default();
@@ -214,10 +214,17 @@ fn no_requisition_crossed(firm: &Firm, now: DateTime<Utc>, approved: &mut BTreeS
     late >= 3 && crossed == 0
 }
 
+/// Whether a look saw the vendor as it was before the change. What differed at the first sight is nobody's violation.
+fn was_seen_before(firm: &Firm, fault: &Fault, looks: &[DateTime<Utc>]) -> bool {
+    let vendor = fault.pm_id.as_ref().and_then(|id| firm.procore.vendors.get(&id.parse().ok()?));
+    let is_there = |look: &DateTime<Utc>| vendor.is_none_or(|vendor| vendor.created_at <= *look);
+    looks.iter().any(|look| *look < fault.opened_at && is_there(look))
+}
+
 /// A change on the wrong side that was seen, and then set back: told once, at the first look after it.
-fn undone(fault: Fault, looks: &[DateTime<Utc>]) -> Option<Fault> {
+fn undone_since(fault: Fault, looks: &[DateTime<Utc>]) -> Option<Fault> {
     let [.., before, now] = looks else { return None };
-    let is_seen = looks.first().is_some_and(|first| fault.opened_at > *first) && fault.opened_at <= *before;
+    let is_seen = fault.opened_at <= *before;
     let healed = fault.healed_at.filter(|healed| healed > before && healed <= now)?;
     (fault.check == "W1" && is_seen).then(|| Fault {
         check: "W3".to_owned(),
