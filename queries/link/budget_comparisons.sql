@@ -30,10 +30,7 @@ jobs as (
 -- Several PM projects that are one ERP project are compared together. One that is not linked yet stands alone.
 pm_jobs as (
 
-    select links.pm_id, min(jobs.pm_id) as project_id
-    from link.projects as links
-    inner join jobs on jobs.erp_id = links.erp_id
-    group by links.pm_id
+    select * from shared.joined_projects
 
 ),
 

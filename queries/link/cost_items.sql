@@ -33,10 +33,7 @@ jobs as (
 
 pm_jobs as (
 
-    select links.pm_id, min(jobs.pm_id) as project_id
-    from link.projects as links
-    inner join jobs on jobs.erp_id = links.erp_id
-    group by links.pm_id
+    select * from shared.joined_projects
 
 ),
 
