@@ -5,32 +5,6 @@ use super::*;
 use crate::definitions::Definitions;
 use crate::warehouse::rows::CoverageStatus;
 
-/// A second system of PM, which lists lines only where its setting asks for them.
-const PMY: &str = r#"
-[system]
-name = "pmy"
-side = "pm"
-[settings.optional]
-lines = ""
-[[table]]
-name = "projects"
-[table.columns]
-id = "text"
-[[table]]
-name = "orders"
-parent = "projects"
-[table.columns]
-id = "text"
-project = { type = "text", parent = "id" }
-amount = "decimal(24,6)"
-status = "text"
-[[table]]
-name = "order_lines"
-parent = "orders"
-needs = "lines"
-[table.columns]
-id = "text"
-"#;
 const ORDERS: &str = "select orders.id as record_id, orders.project as project_id, orders.amount, orders.status as approval_status \
                       from source.orders left join source.order_lines on false";
 const RUNS: &str = "select project_id, verdict, exception_count, reason from system.check_runs \
@@ -48,9 +22,12 @@ async fn judge(firm: &mut Firm, orders: &[(&str, &str, i128, &str)], scopes: &[S
     (result.verdict, ask(&session, RUNS).await)
 }
 
+/// With a second system of PM, which lists lines only where its setting asks for them.
 fn other_system(query: &str) -> Definitions {
+    let manifest =
+        PM.replacen("pmx", "pmy", 1).replacen("parent = \"orders\"", "parent = \"orders\"\nneeds = \"lines\"", 1);
     definitions(&[
-        ("extractors/pmy/manifest.toml", PMY),
+        ("extractors/pmy/manifest.toml", &format!("{manifest}[settings.optional]\nlines = \"\"\n")),
         ("extractors/pmy/canonical/projects.sql", "select id as record_id, 'M' || id as number from source.projects"),
         ("extractors/pmy/canonical/change_orders.sql", ORDERS),
         ("extractors/pmy/canonical/notes.sql", "select id as record_id from source.order_lines"),
