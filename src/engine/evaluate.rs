@@ -147,17 +147,23 @@ async fn compute_model(engine: &Engine, session: &SessionContext, asking: &[&Que
     let shared: BTreeSet<Name> = asking.iter().flat_map(|query| engine.blueprint.closure(&query.name)).collect();
     let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
     for names in [model, links] {
-        let mut views = Vec::new();
-        for name in names {
-            views.extend(engine.judge.cached(&name).await);
-        }
-        let state = session.state();
-        side_by_side(views.into_iter().map(|view| {
-            let state = state.clone();
-            async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
-        }))
-        .await;
+        compute_views(engine, session, names).await;
     }
+}
+
+/// Computes views of the model side by side, for all who read them at this moment afterwards. What fails here fails again,
+/// with its reason, where it is read.
+pub(crate) async fn compute_views(engine: &Engine, session: &SessionContext, names: impl IntoIterator<Item = Name>) {
+    let mut views = Vec::new();
+    for name in names {
+        views.extend(engine.judge.cached(&name).await);
+    }
+    let state = session.state();
+    side_by_side(views.into_iter().map(|view| {
+        let state = state.clone();
+        async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
+    }))
+    .await;
 }
 
 async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {

@@ -20,9 +20,9 @@ use datafusion::execution::context::SessionContext;
 use crate::engine::canonical::Entity;
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
+use crate::engine::evaluate::compute_views;
 use crate::engine::header::Side;
 use crate::engine::normalize::normalize_name;
-use crate::engine::parallel::side_by_side;
 use crate::engine::queries::Name;
 use crate::engine::{Engine, Error};
 use crate::warehouse::Prepared;
@@ -80,7 +80,8 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
             moved.push((watched, changed));
         }
     }
-    compute(engine, &before, &moved).await;
+    let views = moved.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
+    compute_views(engine, &before, views.collect::<Vec<_>>()).await;
     let mut rows = Vec::new();
     for (watched, changed) in moved {
         let entity = watched.entity;
@@ -91,22 +92,6 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
         }
     }
     Ok(rows)
-}
-
-/// Computes the rows before the commit side by side, for all who read them afterwards.
-async fn compute(engine: &Engine, before: &SessionContext, moved: &[(Watched<'_>, Vec<Side>)]) {
-    let names = moved.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
-    let mut views = Vec::new();
-    for name in names {
-        views.extend(engine.judge.cached(&name).await);
-    }
-    let state = before.state();
-    side_by_side(views.into_iter().map(|view| {
-        let state = state.clone();
-        // What fails here fails again, with its reason, where it is read.
-        async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
-    }))
-    .await;
 }
 
 /// Owner by entity and field, as `recon.ownership` says.
