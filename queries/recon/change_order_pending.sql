@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the change order's amount, without its sign
 -- question: Which change orders has nobody decided?
 -- grain:    one row per PM change order
@@ -18,6 +18,7 @@
 --   amount             change of the contract sum
 --   pending_since      when it was entered, else last changed, UTC
 --   days_pending       whole days from then to the commit's observed_at
+--   verdict            null; not_evaluated where PM tells no date
 
 with dated as (
 
@@ -40,7 +41,7 @@ select
     cast(null as varchar) as erp_id,
     coalesce(dated.number, dated.record_id) as label,
     'change order ' || coalesce(dated.number, dated.record_id) || ' over ' || coalesce(cast(dated.amount as varchar), 'no amount') ||
-        ' is pending in PM for ' || cast(dated.days_pending as varchar) || ' days' as detail,
+        ' is pending in PM' || coalesce(' for ' || cast(dated.days_pending as varchar) || ' days', ', and nobody knows since when') as detail,
     'pending' as pm_value,
     cast(null as varchar) as erp_value,
     cast(abs(dated.amount) as decimal(18,2)) as amount_at_risk,
@@ -53,7 +54,8 @@ select
     dated.title,
     dated.amount,
     dated.pending_since,
-    dated.days_pending
+    dated.days_pending,
+    case when dated.days_pending is null then 'not_evaluated' end as verdict
 from dated
 left join pm.projects on projects.record_id = dated.project_id
-where dated.days_pending > setting_integer('change_order_pending_days')
+where dated.days_pending > setting_integer('change_order_pending_days') or dated.days_pending is null

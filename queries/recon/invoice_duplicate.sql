@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the net amount of the repeated document
 -- question: Which invoice was billed twice, on either side?
 -- grain:    one row per repeated document: every one of a group but the first entered
@@ -22,25 +22,25 @@
 with documents as (
 
     select 'pm' as side, 'vendor_invoice' as document, record_id, number, number_key, project_id, vendor_id as party_id,
-        coalesce(commitment_id, '') as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
+        commitment_id as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
     from pm.vendor_invoices
 
     union all
 
     select 'erp' as side, 'vendor_invoice' as document, record_id, number, number_key, project_id, vendor_id as party_id,
-        coalesce(commitment_id, '') as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
+        commitment_id as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
     from erp.vendor_invoices
 
     union all
 
     select 'pm' as side, 'owner_invoice' as document, record_id, number, number_key, project_id, project_id as party_id,
-        coalesce(contract_id, '') as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
+        contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
     from pm.owner_invoices
 
     union all
 
     select 'erp' as side, 'owner_invoice' as document, record_id, number, number_key, project_id, project_id as party_id,
-        coalesce(contract_id, '') as contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
+        contract_id, kind, approval_status, gross_amount, net_amount, currency, created_at
     from erp.owner_invoices
 
 ),
@@ -68,26 +68,40 @@ whole as (
 
 ),
 
+-- Entered once with its contract and once without, it is the same document.
+contracted as (
+
+    select
+        *,
+        coalesce(
+            contract_id,
+            min(contract_id) over (partition by side, document, party_id, number_key, kind, gross_amount, net_amount),
+            ''
+        ) as contract
+    from documents
+    where
+        number_key is not null and
+        party_id is not null and
+        net_amount <> 0 and
+        coalesce(approval_status, 'pending') not in ('void', 'rejected')
+
+),
+
 -- Same party, contract, number and amount. One supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one
 -- that is linked and agrees is the invoice, and the other repeats it, whichever was entered first.
 grouped as (
 
     select
-        documents.*,
+        contracted.*,
         whole.erp_id is not null as is_whole,
-        first_value(documents.record_id) over same as repeats_id,
-        first_value(documents.number) over same as repeats_number
-    from documents
-    left join whole on documents.side = 'erp' and documents.document = 'vendor_invoice' and whole.erp_id = documents.record_id
-    where
-        documents.number_key is not null and
-        documents.party_id is not null and
-        documents.net_amount <> 0 and
-        coalesce(documents.approval_status, 'pending') not in ('void', 'rejected')
+        first_value(contracted.record_id) over same as repeats_id,
+        first_value(contracted.number) over same as repeats_number
+    from contracted
+    left join whole on contracted.side = 'erp' and contracted.document = 'vendor_invoice' and whole.erp_id = contracted.record_id
     window same as (
-        partition by documents.side, documents.document, documents.party_id, documents.contract_id, documents.number_key, documents.kind,
-            documents.gross_amount, documents.net_amount
-        order by case when whole.erp_id is null then 1 else 0 end, documents.created_at, length(documents.record_id), documents.record_id
+        partition by contracted.side, contracted.document, contracted.party_id, contracted.contract, contracted.number_key, contracted.kind,
+            contracted.gross_amount, contracted.net_amount
+        order by case when whole.erp_id is null then 1 else 0 end, contracted.created_at, length(contracted.record_id), contracted.record_id
     )
 
 ),

@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the record's amount
 -- question: What has accounting neither accepted nor rejected?
 -- grain:    one row per PM record
@@ -16,6 +16,7 @@
 --   status             the tool's word
 --   since              since when, UTC
 --   days_waiting       whole days from then to the commit's observed_at
+--   verdict            null; not_evaluated where nobody tells since when
 
 with waiting as (
 
@@ -26,7 +27,7 @@ with waiting as (
     cross join meta.clock
     where
         states.state = 'waiting' and
-        to_unixtime(clock.observed_at) - to_unixtime(states.since) > setting_integer('approver_days') * 86400
+        coalesce(to_unixtime(clock.observed_at) - to_unixtime(states.since) > setting_integer('approver_days') * 86400, true)
 
 )
 
@@ -37,8 +38,8 @@ select
     waiting.record_id as pm_id,
     cast(null as varchar) as erp_id,
     waiting.label,
-    replace(trim(trailing 's' from waiting.entity), '_', ' ') || ' ' || waiting.label || ' waits in the integration tool for ' ||
-        cast(waiting.days_waiting as varchar) || ' days' as detail,
+    replace(trim(trailing 's' from waiting.entity), '_', ' ') || ' ' || waiting.label || ' waits in the integration tool' ||
+        coalesce(' for ' || cast(waiting.days_waiting as varchar) || ' days', ', and nobody knows since when') as detail,
     waiting.status as pm_value,
     cast(null as varchar) as erp_value,
     cast(abs(coalesce(waiting.amount, 0)) as decimal(18,2)) as amount_at_risk,
@@ -55,6 +56,7 @@ select
     waiting.entity,
     waiting.status,
     waiting.since,
-    waiting.days_waiting
+    waiting.days_waiting,
+    case when waiting.days_waiting is null then 'not_evaluated' end as verdict
 from waiting
 left join pm.projects on projects.record_id = waiting.project_id
