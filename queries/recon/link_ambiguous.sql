@@ -4,7 +4,7 @@
 -- scope:    project
 -- by_entity: vendors, customers, projects, commitments, change_orders, owner_invoices, vendor_invoices
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the amount of the record
 -- question: Which records does nothing link because two would fit?
 -- grain:    one row per record: vendors, customers, projects, commitments, change orders, invoices
@@ -72,6 +72,13 @@ pm_records as (
     left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
     where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
 
+    union all
+
+    select entity, record_id, key as number_key, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id,
+        cast(null as varchar) as project_id, label, cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency
+    from shared.unlinked_companies
+    where side = 'pm'
+
 ),
 
 erp_records as (
@@ -103,15 +110,25 @@ erp_records as (
     left anti join link.vendor_invoices as links on links.erp_id = vendor_invoices.record_id
     where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
+    union all
+
+    select entity, record_id, key as name, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id
+    from shared.unlinked_companies
+    where side = 'erp'
+
 ),
 
-candidates as (
+-- Two companies may share both name and tax id: one pair.
+pairs as (
 
-    select
-        pm_records.*,
-        erp_records.record_id as erp_id,
-        count(*) over (partition by pm_records.entity, pm_records.record_id) as erp_count,
-        count(*) over (partition by pm_records.entity, erp_records.record_id) as pm_count
+    select distinct
+        pm_records.entity,
+        pm_records.record_id,
+        pm_records.project_id,
+        pm_records.label,
+        pm_records.amount,
+        pm_records.currency,
+        erp_records.record_id as erp_id
     from pm_records
     inner join erp_records on
         erp_records.entity = pm_records.entity and
@@ -119,6 +136,16 @@ candidates as (
         erp_records.name = pm_records.number_key and
         coalesce(erp_records.kind, pm_records.kind, '') = coalesce(pm_records.kind, erp_records.kind, '') and
         coalesce(erp_records.contract_id, pm_records.contract_id, '') = coalesce(pm_records.contract_id, erp_records.contract_id, '')
+
+),
+
+candidates as (
+
+    select
+        *,
+        count(*) over (partition by entity, record_id) as erp_count,
+        count(*) over (partition by entity, erp_id) as pm_count
+    from pairs
 
 ),
 
@@ -155,7 +182,7 @@ select
     found.label,
     replace(trim(trailing 's' from found.entity), '_', ' ') || ' ' || found.label || case found.side when 'pm' then ' in PM' else ' in the ERP' end ||
         case found.reason
-            when 'several_candidates' then ' has ' || cast(found.candidate_count as varchar) || ' candidates by its number'
+            when 'several_candidates' then ' has ' || cast(found.candidate_count as varchar) || ' candidates by its ' || case when found.entity in ('vendors', 'customers') then 'name or tax id' else 'number' end
             when 'id_names_several' then ' stores the id ' || found.stored_id || ', which names several records'
             else ' stores the id ' || found.stored_id || ', as others do'
         end as detail,
