@@ -66,8 +66,8 @@ mod waive;
 mod waivers;
 pub mod workbench;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
@@ -83,6 +83,7 @@ use url::Url;
 use crate::definitions::Definitions;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::editions::{Edition, Editions, Reading, SessionCatalog};
+use crate::engine::evaluate::JudgedModel;
 use crate::engine::options::{Heads, Moment, TieoutOptions};
 use crate::engine::planner::{Keep, Planner};
 use crate::warehouse::commit::{Commit, Head};
@@ -224,6 +225,8 @@ pub struct Engine {
     editions: Arc<Editions>,
     /// Numbers the commits that are being prepared: what is computed on one is never shown on another.
     preparations: AtomicU64,
+    /// Whose rows `judge` keeps.
+    judged: Mutex<Option<JudgedModel>>,
 }
 
 impl Engine {
@@ -263,7 +266,8 @@ impl Engine {
         let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
         let editions = Editions::new(Edition::new(&blueprint, &reader), &warehouse, &heads, &runtime, reopen);
         let preparations = AtomicU64::new(0);
-        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, editions, preparations }))
+        let judged = Mutex::default();
+        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, editions, preparations, judged }))
     }
 
     /// A session of its own: what it sets, no other session sees.
@@ -346,7 +350,17 @@ impl Engine {
 
     /// A session that reads an earlier commit of a chain, whatever the newest one is.
     fn replayed_session(&self, planner: &Planner, head: &Arc<Head>, commit: &Arc<Commit>) -> SessionContext {
-        let generation = self.next_generation();
+        self.replayed_session_of(planner, head, commit, self.next_generation())
+    }
+
+    /// The same, of a generation whose views keep their rows.
+    fn replayed_session_of(
+        &self,
+        planner: &Planner,
+        head: &Arc<Head>,
+        commit: &Arc<Commit>,
+        generation: u64,
+    ) -> SessionContext {
         let heads = Arc::new(Heads::Prepared { head: Arc::clone(head), generation });
         let day = commit.observed_at.with_timezone(&self.blueprint.settings.time_zone).date_naive();
         let moment =

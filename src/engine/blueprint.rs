@@ -4,7 +4,7 @@
 //! is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
@@ -51,6 +51,7 @@ pub(crate) struct Blueprint {
     unreadable: Vec<Problem>,
     /// Mapping files that cannot be parsed, by the view that would lack them.
     pub(crate) unmapped: BTreeMap<Name, Problem>,
+    closures: Mutex<BTreeMap<Name, Arc<BTreeSet<Name>>>>,
 }
 
 impl Side {
@@ -124,6 +125,7 @@ impl Blueprint {
             keys,
             unreadable,
             unmapped,
+            closures: Mutex::default(),
         })
     }
 
@@ -138,9 +140,16 @@ impl Blueprint {
         problems
     }
 
-    /// Everything that a view reads, directly or through others: views, canonical and raw tables.
-    pub(crate) fn closure(&self, view: &Name) -> BTreeSet<Name> {
-        self.closure_without(view, &BTreeSet::new())
+    /// Everything that a view reads, directly or through others: views, canonical and raw tables. Every check asks several
+    /// times at every commit, so it is kept.
+    pub(crate) fn closure(&self, view: &Name) -> Arc<BTreeSet<Name>> {
+        let mut closures = self.closures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = closures.get(view) {
+            return Arc::clone(known);
+        }
+        let closure = Arc::new(self.closure_without(view, &BTreeSet::new()));
+        closures.insert(view.clone(), Arc::clone(&closure));
+        closure
     }
 
     /// The same, without some names and what is read through them alone.
@@ -161,21 +170,24 @@ impl Blueprint {
 
     /// The raw tables of one side that a view rests on, with the tables under whose rows they were listed.
     pub(crate) fn raw_tables(&self, view: &Name, side: Side) -> BTreeSet<Name> {
-        self.raw_tables_below(self.closure(view), side)
+        self.raw_tables_below(&self.closure(view), side)
     }
 
     /// The raw tables of one side that a check rests on, and those that it would read if a source were asked for them.
     pub(crate) fn check_tables(&self, query: &QueryFile, side: Side) -> (BTreeSet<Name>, BTreeSet<Name>) {
         let split = |name: &String| name.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()));
         let optional: BTreeSet<Name> = query.header.optional.iter().filter_map(split).collect();
-        let needed = self.raw_tables_below(self.closure_without(&query.name, &optional), side);
+        let needed = self.raw_tables_below(&self.closure_without(&query.name, &optional), side);
+        if optional.is_empty() {
+            return (needed, BTreeSet::new());
+        }
         let is_asked = |name: &Name| needed.contains(name) || self.left_out(name).is_none();
         self.raw_tables(&query.name, side).into_iter().partition(is_asked)
     }
 
-    fn raw_tables_below(&self, names: BTreeSet<Name>, side: Side) -> BTreeSet<Name> {
+    fn raw_tables_below(&self, names: &BTreeSet<Name>, side: Side) -> BTreeSet<Name> {
         let mut tables = BTreeSet::new();
-        let mut waiting: Vec<Name> = names.into_iter().collect();
+        let mut waiting: Vec<Name> = names.iter().cloned().collect();
         while let Some((source, table)) = waiting.pop() {
             let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else {
                 continue;

@@ -73,9 +73,9 @@ impl CachedView {
         Ok(found)
     }
 
-    /// Lets go of all rows.
-    pub(crate) async fn forget(&self) {
-        self.rows.lock().await.clear();
+    /// Lets go of the rows of other moments.
+    pub(crate) async fn keep(&self, is_kept: impl Fn(&MomentKey) -> bool) {
+        self.rows.lock().await.retain(|(key, _)| is_kept(key));
     }
 
     async fn make(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::coverage::{Ledger, Part};
-use crate::engine::footing::Footing;
+use crate::engine::footing::{Footing, Standing};
 use crate::engine::header::{Header, Scope, Side};
 use crate::engine::layout::system_columns;
 use crate::engine::queries::{Name, QueryFile};
@@ -179,39 +179,40 @@ impl Evaluator<'_> {
             rows.filter_map(|row| row.get("exception_key").and_then(Cell::as_text).map(str::to_owned)).collect();
     }
 
-    pub(crate) fn may_speak(&self, query: &QueryFile) -> bool {
-        self.blueprint.not_applicable(query).is_none() && self.footing(query).whole.firm_gap.is_none()
-    }
-
-    pub(crate) fn check(&self, query: &QueryFile) -> Outcome {
-        if let Some(reason) = self.blueprint.not_applicable(query) {
-            return self.outcome(query, None, Verdict::NotApplicable, Some(reason), None, Vec::new(), &[]);
-        }
-        let footing = self.footing(query);
-        if let Some(gap) = footing.whole.firm_gap.clone() {
-            return self.carried(query, &footing, gap, None);
-        }
-        match self.run(query, &footing) {
-            Ok(_) if self.is_blind(&footing) => {
-                let gap = footing.whole.project_gaps.values().next().cloned().unwrap_or_default();
-                self.carried(query, &footing, format!("no project was read completely, such as: {gap}"), None)
+    pub(crate) fn check(&self, query: &QueryFile, standing: &Standing) -> Outcome {
+        let footing = match standing {
+            Ok(footing) => footing,
+            Err(reason) => {
+                let reason = Some(reason.clone());
+                return self.outcome(query, None, Verdict::NotApplicable, reason, None, Vec::new(), &[]);
             }
-            Ok(said) => self.judged(query, &footing, said),
-            Err(error) => self.carried(query, &footing, "the check failed".to_owned(), Some(error)),
+        };
+        if let Some(gap) = footing.whole.firm_gap.clone() {
+            return self.carried(query, footing, gap, None);
+        }
+        match self.run(query, footing) {
+            Ok(_) if self.is_blind(footing) => {
+                let gap = footing.whole.project_gaps.values().next().cloned().unwrap_or_default();
+                self.carried(query, footing, format!("no project was read completely, such as: {gap}"), None)
+            }
+            Ok(said) => self.judged(query, footing, said),
+            Err(error) => self.carried(query, footing, "the check failed".to_owned(), Some(error)),
         }
     }
 
     /// What a measure's view said and the first gap in what it read; else the verdict that stands instead, and why.
-    pub(crate) fn measured(&self, query: &QueryFile) -> Result<Measured<'_>, (&'static str, String)> {
-        if let Some(reason) = self.blueprint.not_applicable(query) {
-            return Err((Verdict::NotApplicable.as_str(), reason));
-        }
-        let ground = self.footing(query).whole;
-        if let Some(gap) = ground.firm_gap {
-            return Err((Verdict::NotEvaluated.as_str(), gap));
+    pub(crate) fn measured(
+        &self,
+        query: &QueryFile,
+        standing: &Standing,
+    ) -> Result<Measured<'_>, (&'static str, String)> {
+        let footing = standing.as_ref().map_err(|reason| (Verdict::NotApplicable.as_str(), reason.clone()))?;
+        let ground = &footing.whole;
+        if let Some(gap) = &ground.firm_gap {
+            return Err((Verdict::NotEvaluated.as_str(), gap.clone()));
         }
         match self.answers.get(&query.name) {
-            Some(Ok(answer)) => Ok((ground.project_gaps.into_values().next(), &answer.batches)),
+            Some(Ok(answer)) => Ok((ground.project_gaps.values().next().cloned(), &answer.batches)),
             Some(Err(error)) => Err((Verdict::NotEvaluated.as_str(), error.clone())),
             None => Err((Verdict::NotEvaluated.as_str(), "it was not asked".to_owned())),
         }

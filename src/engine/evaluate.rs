@@ -5,7 +5,7 @@
 //! before it, and the waivers that it knew, are given. Leaves out what a verdict is (`checks`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
@@ -14,6 +14,7 @@ use datafusion::execution::context::SessionContext;
 use crate::engine::cells::{Cell, Row, rows_of, system_input};
 use crate::engine::checks::{Answer, Evaluation, Evaluator, Project};
 use crate::engine::coverage::Ledger;
+use crate::engine::footing::Standing;
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
 use crate::engine::queries::{Name, QueryFile};
@@ -21,7 +22,7 @@ use crate::engine::repeated::Repeated;
 use crate::engine::waivers::Waivers;
 use crate::engine::{Engine, Error, measures, moves, statuses};
 use crate::warehouse::Prepared;
-use crate::warehouse::commit::Head;
+use crate::warehouse::commit::{Commit, DataFile, Head};
 use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
 
 /// The key columns of `exceptions`.
@@ -33,6 +34,29 @@ pub(crate) struct Before {
     pub(crate) exceptions: Vec<Row>,
     /// The rows of `waivers`.
     pub(crate) waivers: Vec<Row>,
+}
+
+/// Whose rows of the model are kept: the commit judged last, which the next one mostly follows.
+#[derive(Debug)]
+pub(crate) struct JudgedModel {
+    generation: u64,
+    number: u64,
+    /// What it did to the sources' tables.
+    tables: Vec<(Name, Vec<DataFile>)>,
+}
+
+impl JudgedModel {
+    fn new(commit: &Commit, generation: u64) -> Self {
+        let tables = commit.tables.iter().filter(|table| table.source != SYSTEM_SOURCE);
+        let tables = tables.map(|table| ((table.source.clone(), table.table.clone()), table.changes.clone()));
+        Self { generation, number: commit.number, tables: tables.collect() }
+    }
+
+    /// The generation of the rows, if they are those of a published commit: it may be another's, or ours was not published.
+    pub(crate) fn generation_of(&self, published: &Commit) -> Option<u64> {
+        let same = Self::new(published, self.generation);
+        (same.number == self.number && same.tables == self.tables).then_some(self.generation)
+    }
 }
 
 /// A commit judged.
@@ -53,8 +77,9 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     let generation = engine.next_generation();
     let session = engine.session_of(&engine.judge, prepared.head(), generation);
     compute_model(engine, &session, &asking(engine)).await;
-    let moved = moves::rows(engine, prepared, &session).await?;
-    prepared.add(system_input("field_moves", &[], &moved, observed_at)?).await?;
+    let moved = moves::found(engine, prepared, &session).await?;
+    prepared.add(system_input("field_moves", &[], &moved.fields, observed_at)?).await?;
+    prepared.add(system_input("stored_id_moves", &[], &moved.stored_ids, observed_at)?).await?;
     let (head, number) = (prepared.head(), prepared.number());
     let before = Before {
         exceptions: state(engine, &head, number, "exceptions").await?,
@@ -62,6 +87,9 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     };
     let session = engine.session_of(&engine.judge, Arc::clone(&head), generation);
     let judged = judge(engine, &session, (&head, number), observed_at, before).await?;
+    engine.judge.forget_but(&moves::views(engine), generation).await;
+    *engine.judged.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(JudgedModel::new(prepared.commit(), generation));
     prepared.add(system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?).await?;
     prepared.add(system_input("check_runs", &[], &judged.runs, observed_at)?).await?;
     prepared.add(system_input("measures", &[], &judged.measures, observed_at)?).await?;
@@ -100,25 +128,27 @@ pub(crate) async fn judge(
         known_keys: BTreeSet::new(),
         waivers: Waivers::new(before.waivers, &blueprint.settings, observed_at),
     };
+    let asking: Vec<(&QueryFile, Standing)> =
+        asking.into_iter().map(|query| (query, evaluator.standing(query))).collect();
+    let may_speak = |standing: &Standing| standing.as_ref().is_ok_and(|footing| footing.whole.firm_gap.is_none());
     let asked: Vec<Name> =
-        asking.iter().filter(|query| evaluator.may_speak(query)).map(|query| query.name.clone()).collect();
+        asking.iter().filter(|(_, standing)| may_speak(standing)).map(|(query, _)| query.name.clone()).collect();
     let mut answers = Vec::new();
     for name in &asked {
         answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
     }
     evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
     evaluator.note_keys();
-    engine.judge.forget().await;
     let (mut exceptions, mut runs, mut measured) = (Vec::new(), Vec::new(), Vec::new());
     let mut evaluation = Evaluation::default();
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
-    for query in asking {
+    for (query, standing) in &asking {
         let Some(check) = query.header.check.as_deref() else {
-            measured.extend(measures::rows(&evaluator, query));
+            measured.extend(measures::rows(&evaluator, query, standing));
             continue;
         };
         versions.insert(check, query.header.version);
-        let outcome = evaluator.check(query);
+        let outcome = evaluator.check(query, standing);
         exceptions.extend(outcome.exceptions);
         runs.extend(outcome.runs);
         evaluation.checks.extend(outcome.result);
@@ -144,7 +174,10 @@ async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: 
 /// Computes what the checks share, so that none of them waits for another's part of it. What fails here fails again, with
 /// its reason, in the check that needs it.
 async fn compute_model(engine: &Engine, session: &SessionContext, asking: &[&QueryFile]) {
-    let shared: BTreeSet<Name> = asking.iter().flat_map(|query| engine.blueprint.closure(&query.name)).collect();
+    let shared: BTreeSet<Name> = asking
+        .iter()
+        .flat_map(|query| engine.blueprint.closure(&query.name).iter().cloned().collect::<Vec<_>>())
+        .collect();
     let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
     for names in [model, links] {
         compute_views(engine, session, names).await;

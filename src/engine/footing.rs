@@ -39,6 +39,9 @@ pub(crate) struct Footing {
     pub(crate) without: Option<String>,
 }
 
+/// Why a check has nothing to compare here, or else what it stands on.
+pub(crate) type Standing = Result<Footing, String>;
+
 impl Footing {
     /// Whether a row may not be judged anew: its project, or its entity, was not read.
     ///
@@ -77,7 +80,11 @@ impl Footing {
 }
 
 impl Evaluator<'_> {
-    pub(crate) fn footing(&self, query: &QueryFile) -> Footing {
+    pub(crate) fn standing(&self, query: &QueryFile) -> Standing {
+        self.blueprint.not_applicable(query).map_or_else(|| Ok(self.footing(query)), Err)
+    }
+
+    fn footing(&self, query: &QueryFile) -> Footing {
         let (pm, pm_left_out) = self.blueprint.check_tables(query, Side::Pm);
         let (erp, erp_left_out) = self.blueprint.check_tables(query, Side::Erp);
         let without = pm_left_out.iter().chain(&erp_left_out).find_map(|name| self.blueprint.left_out(name));

@@ -68,7 +68,7 @@ pub(crate) fn keys(
             keys.insert((source.clone(), table.name.clone()), raw(source, table, &layout.tables));
         }
     }
-    for table in system_tables().into_iter().filter(|table| !table.append) {
+    for table in system_tables().iter().filter(|table| !table.append) {
         keys.insert(("system".to_owned(), table.name.to_owned()), TableKeys { primary: own(), ..TableKeys::default() });
     }
     for side in Side::BOTH {

@@ -4,6 +4,7 @@
 //! fetched, and refuses nothing: `extract` is strict about manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -186,7 +187,7 @@ pub struct SystemTable {
 }
 
 /// Name, whether commits only ever add rows, columns.
-const SYSTEM_TABLES: [(&str, bool, &str); 12] = [
+const SYSTEM_TABLES: [(&str, bool, &str); 13] = [
     (
         "coverage",
         false,
@@ -237,6 +238,11 @@ const SYSTEM_TABLES: [(&str, bool, &str); 12] = [
          other_value text, other_key text, moved_at timestamp, moved_by text",
     ),
     (
+        "stored_id_moves",
+        true,
+        "commit_number int64, entity text, side text, source text, record_id text, project_id text, old_id text, new_id text",
+    ),
+    (
         "measures",
         true,
         "commit_number int64, measure text, entity text, field text, side text, verdict text, reason text, \
@@ -258,7 +264,12 @@ const SYSTEM_TABLES: [(&str, bool, &str); 12] = [
 ];
 
 /// All tables of our own results, whether or not a commit has written them yet.
-pub fn system_tables() -> Vec<SystemTable> {
+pub fn system_tables() -> &'static [SystemTable] {
+    static TABLES: LazyLock<Vec<SystemTable>> = LazyLock::new(parsed);
+    &TABLES
+}
+
+fn parsed() -> Vec<SystemTable> {
     let column = |declared: &str| {
         let (name, word) = declared.trim().split_once(' ')?;
         Some((name.to_owned(), if word == "amount" { AMOUNT } else { column_type(word)? }))
@@ -273,7 +284,8 @@ pub fn system_tables() -> Vec<SystemTable> {
 
 /// The columns of one table of our own.
 pub fn system_columns(name: &str) -> Vec<(String, ColumnType)> {
-    system_tables().into_iter().find(|table| table.name == name).map(|table| table.columns).unwrap_or_default()
+    let table = system_tables().iter().find(|table| table.name == name);
+    table.map(|table| table.columns.clone()).unwrap_or_default()
 }
 
 /// The layouts of all configured sources, by the source's name.

@@ -158,3 +158,45 @@ async fn a_moved_field_is_written_down_once_with_the_other_sides_value() {
                  from system.field_moves";
     assert_eq!(ask(&session, moves).await, "| 3 | change_orders | amount | pm | pm | a | 5.00 | 7.00 | 0.00 |");
 }
+
+#[tokio::test]
+async fn what_moved_is_found_against_the_commit_before_whoever_made_it() {
+    let mut firm = Firm::new(definitions(&[OWNERSHIP]), settings()).await;
+    let orders = |cents| [("a", "1", cents, "approved")];
+    firm.day(&orders(500), &["a"], &SCOPES).await;
+    let other = Engine::open(firm.engine.warehouse().clone(), definitions(&[OWNERSHIP]), settings()).await.unwrap();
+    let own = std::mem::replace(&mut firm.engine, other);
+    firm.day(&orders(700), &["a"], &SCOPES).await;
+    firm.engine = own;
+    firm.day(&orders(900), &["a"], &SCOPES).await;
+    firm.day(&orders(800), &["a"], &SCOPES).await;
+    let session = firm.session().await;
+    let moves = "select commit_number, old_value, new_value from system.field_moves order by 1";
+    assert_eq!(ask(&session, moves).await, "| 2 | 5.00 | 7.00 |\n| 3 | 7.00 | 9.00 |\n| 4 | 9.00 | 8.00 |");
+}
+
+#[tokio::test]
+async fn a_stored_id_that_moved_is_written_down() {
+    let canonical = tests::CANONICAL.replace("amount = \"amount\",", "amount = \"amount\", linked_id = \"text\",");
+    let orders = "select id as record_id, project as project_id, amount, status as linked_id from source.orders";
+    let more = [
+        OWNERSHIP,
+        ("queries/canonical.toml", canonical.as_str()),
+        ("extractors/pmx/canonical/change_orders.sql", orders),
+    ];
+    let mut firm = Firm::new(definitions(&more), settings()).await;
+    let day = |a, b| [("a", "1", 100, a), ("b", "1", 100, b)];
+    // A record that is new, that stores its first key, or writes it otherwise, pointed nowhere else.
+    firm.day(&[("a", "1", 100, "E1")], &[], &SCOPES).await;
+    firm.day(&day("E1", " "), &[], &SCOPES).await;
+    firm.day(&day("e1 ", "E2"), &[], &SCOPES).await;
+    firm.day(&day("E3", ""), &[], &SCOPES).await;
+    firm.day(&[("a", "1", 100, "E3")], &[], &SCOPES).await;
+    let session = firm.session().await;
+    let moves = "select commit_number, entity, side, source, record_id, project_id, old_id, new_id \
+                 from system.stored_id_moves order by record_id";
+    assert_eq!(
+        ask(&session, moves).await,
+        "| 4 | change_orders | pm | pm1 | a | 1 | e1 | E3 |\n| 4 | change_orders | pm | pm1 | b | 1 | E2 | |"
+    );
+}

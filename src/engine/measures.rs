@@ -6,12 +6,13 @@
 
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::checks::Evaluator;
+use crate::engine::footing::Standing;
 use crate::engine::layout::system_columns;
 use crate::engine::queries::QueryFile;
 
 /// The rows of one measure at the commit that is judged.
-pub(crate) fn rows(evaluator: &Evaluator<'_>, query: &QueryFile) -> Vec<Row> {
-    let (verdict, reason, found) = match evaluator.measured(query) {
+pub(crate) fn rows(evaluator: &Evaluator<'_>, query: &QueryFile, standing: &Standing) -> Vec<Row> {
+    let (verdict, reason, found) = match evaluator.measured(query, standing) {
         Ok((gap, batches)) => match rows_of(batches, &system_columns("measures")) {
             Ok(rows) => (if gap.is_some() { "partial" } else { "measured" }, gap, rows),
             Err(error) => ("not_evaluated", Some(error.to_string()), vec![Row::new()]),

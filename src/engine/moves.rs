@@ -1,4 +1,5 @@
-//! `field_moves`: which owned field of a linked record moved between two commits, on which side, from what to what.
+//! `field_moves`: which owned field of a linked record moved between two commits, on which side, from what to what; and
+//! `stored_id_moves`: which record stored another key of the other side before.
 //!
 //! The canonical rows of a commit are read beside those of the commit before it, for entities whose tables changed and
 //! fields that `recon.ownership` gives an owner; only what moved is kept. From it follow the ownership violations (W1 to W3)
@@ -6,7 +7,7 @@
 //! move; a difference in case, spaces or punctuation is no move.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
@@ -58,6 +59,15 @@ struct Sheet {
     places: HashMap<String, usize>,
 }
 
+/// What moved between the commit before and a prepared one.
+#[derive(Default)]
+pub(crate) struct Moves {
+    /// Rows of `field_moves`.
+    pub(crate) fields: Vec<Row>,
+    /// Rows of `stored_id_moves`.
+    pub(crate) stored_ids: Vec<Row>,
+}
+
 /// An entity whose moves are looked for.
 struct Watched<'a> {
     entity: &'a Entity,
@@ -65,12 +75,16 @@ struct Watched<'a> {
     fields: Vec<(String, String)>,
     label: Option<&'static str>,
     has_project: bool,
+    stores_ids: bool,
 }
 
-/// The rows of `field_moves` that a prepared commit adds; `now` reads it, from the model that its checks will read.
-pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionContext) -> Result<Vec<Row>, Error> {
-    let Some(last) = prepared.base().last().map(Arc::clone) else { return Ok(Vec::new()) };
-    let before = engine.replayed_session(&engine.judge, prepared.base(), &last);
+/// What a prepared commit moved; `now` reads it, from the model that its checks will read.
+pub(crate) async fn found(engine: &Engine, prepared: &Prepared, now: &SessionContext) -> Result<Moves, Error> {
+    let Some(last) = prepared.base().last().map(Arc::clone) else { return Ok(Moves::default()) };
+    let judged = engine.judged.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let kept = judged.and_then(|judged| judged.generation_of(&last));
+    let generation = kept.unwrap_or_else(|| engine.next_generation());
+    let before = engine.replayed_session_of(&engine.judge, prepared.base(), &last, generation);
     let owners = owners(now).await;
     let mut moved: Vec<(Watched<'_>, Vec<Side>)> = Vec::new();
     for watched in engine.blueprint.entities.iter().filter_map(|entity| watched(entity, &owners)) {
@@ -82,16 +96,25 @@ pub(crate) async fn rows(engine: &Engine, prepared: &Prepared, now: &SessionCont
     }
     let views = moved.iter().flat_map(|(watched, sides)| sides.iter().map(|side| watched.view(*side)));
     compute_views(engine, &before, views.collect::<Vec<_>>()).await;
-    let mut rows = Vec::new();
+    let mut all = Moves::default();
     for (watched, changed) in moved {
         let entity = watched.entity;
         // What cannot be planned is told by every check that reads it.
         match moves(engine, (now, &before), &watched, &changed, prepared.number()).await {
-            Ok(found) => rows.extend(found),
+            Ok(found) => {
+                all.fields.extend(found.fields);
+                all.stored_ids.extend(found.stored_ids);
+            }
             Err(error) => tracing::warn!(entity = entity.name, %error, "moves of fields are not recorded"),
         }
     }
-    Ok(rows)
+    Ok(all)
+}
+
+/// The views of which the next commit reads the rows of this one.
+pub(crate) fn views(engine: &Engine) -> BTreeSet<Name> {
+    let entities = engine.blueprint.entities.iter();
+    entities.flat_map(|entity| Side::BOTH.map(|side| (side.schema().to_owned(), entity.name.clone()))).collect()
 }
 
 /// Owner by entity and field, as `recon.ownership` says.
@@ -129,7 +152,13 @@ fn watched<'a>(entity: &'a Entity, owners: &BTreeMap<String, BTreeMap<String, St
     };
     let fields: Vec<(String, String)> = entity.columns.iter().filter_map(owner).collect();
     let label = LABELS.into_iter().find(|label| entity.has(label));
-    (!fields.is_empty()).then(|| Watched { entity, fields, label, has_project: entity.has("project_id") })
+    (!fields.is_empty()).then(|| Watched {
+        entity,
+        fields,
+        label,
+        has_project: entity.has("project_id"),
+        stores_ids: entity.has("linked_id"),
+    })
 }
 
 /// Whether a commit changed a row of a table that the entity is read from.
@@ -147,16 +176,18 @@ async fn moves(
     watched: &Watched<'_>,
     changed: &[Side],
     number: u64,
-) -> Result<Vec<Row>, String> {
+) -> Result<Moves, String> {
     let link = ("link".to_owned(), watched.entity.name.clone());
-    let Some(view) = engine.judge.cached(&link).await else { return Ok(Vec::new()) };
+    let Some(view) = engine.judge.cached(&link).await else { return Ok(Moves::default()) };
     let batches = view.rows(&now.state()).await.map_err(|error| error.strip_backtrace())?;
     let pairs = pairs(&batches);
     let mut sheets: BTreeMap<&str, Sheet> = BTreeMap::new();
     let mut found: Vec<(Side, String, String)> = Vec::new();
+    let mut stored_ids = Vec::new();
     for side in changed {
         let old = sheet(engine, before, watched, *side).await?;
         let new = sheet(engine, now, watched, *side).await?;
+        stored_ids.extend(watched.stored_id_moves(*side, &old, &new, number));
         for (pm_id, erp_id) in &pairs {
             let id = if *side == Side::Pm { pm_id } else { erp_id };
             let (Some(was), Some(is)) = (old.places.get(id), new.places.get(id)) else { continue };
@@ -171,15 +202,15 @@ async fn moves(
         sheets.insert(side.schema(), new);
         sheets.insert(if *side == Side::Pm { "pm before" } else { "erp before" }, old);
     }
+    let mut fields = Vec::new();
     if found.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Moves { fields, stored_ids });
     }
     for side in Side::BOTH {
         if !sheets.contains_key(side.schema()) {
             sheets.insert(side.schema(), sheet(engine, now, watched, side).await?);
         }
     }
-    let mut rows = Vec::new();
     for (side, pm_id, erp_id) in found {
         let (own, other, past) = match side {
             Side::Pm => (sheets.get("pm"), sheets.get("erp"), sheets.get("pm before")),
@@ -187,9 +218,9 @@ async fn moves(
         };
         let (Some(own), Some(other), Some(past)) = (own, other, past) else { continue };
         let pair = Pair { side, pm_id: &pm_id, erp_id: &erp_id, number };
-        rows.extend(pair.moves(watched, past, own, other));
+        fields.extend(pair.moves(watched, past, own, other));
     }
-    Ok(rows)
+    Ok(Moves { fields, stored_ids })
 }
 
 /// A linked pair of which a side moved.
@@ -257,7 +288,40 @@ impl Watched<'_> {
         let mut columns: Vec<&str> = fields.chain(["source"]).collect();
         columns.push(self.label.unwrap_or("record_id"));
         columns.push(if self.has_project { "project_id" } else { "record_id" });
+        columns.push(if self.stores_ids { "linked_id" } else { "record_id" });
         columns
+    }
+
+    /// The rows of `stored_id_moves`: records that stored one key and now store another, or none.
+    fn stored_id_moves(&self, side: Side, old: &Sheet, new: &Sheet, number: u64) -> Vec<Row> {
+        let extra = self.fields.len();
+        let key = |sheet: &Sheet, row: usize| {
+            let stored = sheet.text(extra + 3, row).filter(|_| self.stores_ids)?.trim();
+            (!stored.is_empty()).then(|| stored.to_owned())
+        };
+        let moved = old.places.iter().filter_map(|(id, was)| {
+            let (is, before) = new.places.get(id).copied().zip(key(old, *was))?;
+            let after = key(new, is);
+            let stays = after.as_ref().is_some_and(|after| after.eq_ignore_ascii_case(&before));
+            (!stays).then_some((id, is, before, after))
+        });
+        let mut moved: Vec<_> = moved.collect();
+        moved.sort_unstable();
+        let row = |(id, is, before, after): (&String, usize, String, Option<String>)| {
+            [
+                ("commit_number", Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+                ("entity", Cell::text(Some(&self.entity.name))),
+                ("side", Cell::text(Some(side.schema()))),
+                ("source", Cell::text(new.text(extra, is))),
+                ("record_id", Cell::text(Some(id))),
+                ("project_id", Cell::text(self.project(new, is))),
+                ("old_id", Cell::text(Some(&before))),
+                ("new_id", Cell::text(after.as_deref())),
+            ]
+            .map(|(name, cell)| (name.to_owned(), cell))
+            .into()
+        };
+        moved.into_iter().map(row).collect()
     }
 
     fn project<'a>(&self, sheet: &'a Sheet, row: usize) -> Option<&'a str> {

@@ -144,10 +144,17 @@ impl Planner {
 
     /// Lets go of all rows that views keep.
     pub(crate) async fn forget(&self) {
-        let views: Vec<_> =
-            self.cached.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        for view in views {
-            view.forget().await;
+        self.forget_but(&BTreeSet::new(), 0).await;
+    }
+
+    /// Lets go of all rows but those of some views in one generation.
+    pub(crate) async fn forget_but(&self, kept: &BTreeSet<Name>, generation: u64) {
+        let views: Vec<_> = {
+            let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+            cached.iter().map(|(name, view)| (kept.contains(name), Arc::clone(view))).collect()
+        };
+        for (is_kept, view) in views {
+            view.keep(|((known, _), ..)| is_kept && *known == generation).await;
         }
     }
 

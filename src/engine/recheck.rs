@@ -83,6 +83,7 @@ impl Engine {
             let waivers = state(self, &head, number.saturating_sub(1), "waivers").await?;
             let judged =
                 judge(self, &session, (&head, number), commit.observed_at, Before { exceptions, waivers }).await?;
+            self.judge.forget().await;
             let month = month(commit.observed_at, zone);
             let stored = state(self, &head, number, "exceptions").await?;
             compare(&stored, &judged.exceptions, month, &mut told);

@@ -74,8 +74,11 @@ impl<'a> Workbench<'a> {
     async fn plan_views(&mut self, statement: &Statement) -> Result<(), Error> {
         let blueprint = &self.engine.blueprint;
         let direct = queries::relations(statement).map_err(|reason| plan_datafusion_err!("{reason}"))?;
-        let needed: BTreeSet<Name> =
-            direct.iter().flat_map(|name| blueprint.closure(name)).chain(direct.clone()).collect();
+        let needed: BTreeSet<Name> = direct
+            .iter()
+            .flat_map(|name| blueprint.closure(name).iter().cloned().collect::<Vec<_>>())
+            .chain(direct.clone())
+            .collect();
         for name in self.order.iter().filter(|name| needed.contains(*name)) {
             let Some(query) = blueprint.queries.get(name).filter(|_| !self.planned.contains(name)) else { continue };
             let view = planner::view(&self.session.state(), query, Keep::Links).await;
