@@ -137,8 +137,7 @@ pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result
         let reasons = report.failures.join("\n");
         return Err(Failure::source(anyhow!("the others are committed, but this could not be read\n{reasons}")));
     }
-    let is_complete = report.gaps.is_empty() && report.not_evaluated().is_empty();
-    Ok(if is_complete { 0 } else { INCOMPLETE })
+    Ok(if report.is_complete() { 0 } else { INCOMPLETE })
 }
 
 /// Extracts, checks and commits once.
@@ -450,6 +449,12 @@ fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
 }
 
 impl RunReport {
+    /// Whether everything was read and every check could look. A list that may be empty for want of a permission is a gap for
+    /// the checks that rest on it, and for nobody else.
+    fn is_complete(&self) -> bool {
+        self.gaps.iter().all(Gap::is_unproven) && self.not_evaluated().is_empty()
+    }
+
     /// Checks that could not look, or not everywhere, each with its reason.
     fn not_evaluated(&self) -> Vec<String> {
         let silent = self

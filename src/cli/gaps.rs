@@ -91,6 +91,11 @@ fn place(table: &str, manifest: Option<&Manifest>, coverage: &Coverage) -> Strin
 }
 
 impl Gap {
+    /// Whether the list was read, and is empty as one that may not be seen would be.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.status == CoverageStatus::EmptyUnverified && !self.is_held_back
+    }
+
     fn line(&self) -> String {
         let mut line = format!("incomplete: {}", self.table);
         if !self.place.is_empty() {

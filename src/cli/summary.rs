@@ -32,6 +32,11 @@ const QUIET: [(&str, &str); 2] =
 /// Checks that looked, and say that something was not theirs to compare: what no connector sends, or lines that nobody gave.
 const PARTS: &str = "select check_id from recon.check_runs where is_latest and project_id is null and reason is not null \
                      and verdict in ('clean', 'exceptions') order by check_id";
+/// Projects that nobody could look into, and of which no verdict depends.
+const IDLE: &str = "select count(distinct own.project_id) from recon.check_runs as own \
+                    inner join recon.check_runs as whole on whole.check_id = own.check_id \
+                    where own.is_latest and own.project_id is not null and own.verdict = 'not_evaluated' \
+                    and whole.is_latest and whole.project_id is null and whole.verdict in ('clean', 'exceptions')";
 const NEWEST: &str = "select commit_number, date_trunc('second', observed_at) from meta.commits \
                       order by commit_number desc limit 1";
 const TOTALS: &str = "select \
@@ -69,6 +74,13 @@ pub(super) async fn render(session: &SessionContext) -> Result<String> {
         if !checks.is_empty() {
             writeln!(out, "{heading}: {}\n", checks.join(" "))?;
         }
+    }
+    let idle = query(session, IDLE).await?.concat().concat();
+    if idle != "0" {
+        let what = if idle == "1" { "1 project that is".to_owned() } else { format!("{idle} projects that are") };
+        let place = "bid for, lost or put away, and unknown to the ERP, shows nothing";
+        let place = if idle == "1" { place.to_owned() } else { place.replace("shows", "show") };
+        writeln!(out, "Left out: {what} {place} (recon.check_runs says which)\n")?;
     }
     writeln!(out, "{}", sentence(query(session, TOTALS).await?.first().map_or(&[], Vec::as_slice)))?;
     let months = query(session, TREND).await?;

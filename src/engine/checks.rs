@@ -82,6 +82,8 @@ pub(crate) struct Project {
     pub(crate) number: Option<String>,
     /// The connection that it came from.
     pub(crate) source: Option<String>,
+    /// Bid for, lost or put away, and unknown to the ERP: there is nothing in it that the ERP should have. J1 asks for the others.
+    pub(crate) is_idle: bool,
 }
 
 pub(crate) struct Evaluator<'a> {
@@ -212,7 +214,7 @@ impl Evaluator<'_> {
             return Err((Verdict::NotEvaluated.as_str(), gap.clone()));
         }
         match self.answers.get(&query.name) {
-            Some(Ok(answer)) => Ok((ground.project_gaps.values().next().cloned(), &answer.batches)),
+            Some(Ok(answer)) => Ok((footing.gaps().1.cloned(), &answer.batches)),
             Some(Err(error)) => Err((Verdict::NotEvaluated.as_str(), error.clone())),
             None => Err((Verdict::NotEvaluated.as_str(), "it was not asked".to_owned())),
         }

@@ -215,11 +215,27 @@ pub(crate) async fn state(engine: &Engine, head: &Head, number: u64, table: &str
 async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
     // Where projects cannot be read, every check that reads them fails and says why.
     let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
-    let batches = table.select_columns(&["record_id", "number", "source"])?.collect().await?;
-    let columns = ["record_id", "number", "source"].map(|name| (name.to_owned(), ColumnType::Text));
+    let names = ["record_id", "number", "source", "approval_status", "is_active"];
+    let told: Vec<&str> =
+        names.into_iter().filter(|name| table.schema().has_column_with_unqualified_name(name)).collect();
+    let batches = table.select_columns(&told)?.collect().await?;
     let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
+    let columns = names.map(|name| (name.to_owned(), ColumnType::Text));
+    let linked = linked_projects(session).await;
     let project = |row: &Row| {
-        Some(Project { id: text(row, "record_id")?, number: text(row, "number"), source: text(row, "source") })
+        let id = text(row, "record_id")?;
+        let is_job = text(row, "is_active").is_none_or(|active| active == "true")
+            && !matches!(text(row, "approval_status").as_deref(), Some("draft" | "rejected" | "void"));
+        let is_idle = !is_job && linked.as_ref().is_some_and(|linked| !linked.contains(&id));
+        Some(Project { id, number: text(row, "number"), source: text(row, "source"), is_idle })
     };
     Ok(rows_of(&batches, &columns)?.iter().filter_map(project).collect())
+}
+
+/// The PM projects that the ERP knows; none where nobody can say.
+async fn linked_projects(session: &SessionContext) -> Option<BTreeSet<String>> {
+    let links = session.table(TableReference::partial("link", "projects")).await.ok()?;
+    let batches = links.select_columns(&["pm_id"]).ok()?.collect().await.ok()?;
+    let rows = rows_of(&batches, &[("pm_id".to_owned(), ColumnType::Text)]).ok()?;
+    Some(rows.iter().filter_map(|row| row.get("pm_id")?.as_text().map(str::to_owned)).collect())
 }

@@ -31,6 +31,8 @@ pub(crate) struct Footing {
     entities: BTreeMap<String, Ground>,
     /// The entities of such a check that have nothing to compare here.
     void: BTreeSet<String>,
+    /// Projects of whose gaps nothing depends but what is said of them.
+    idle: BTreeSet<String>,
     /// Why only a part can be said of a project, by its id.
     partial_projects: BTreeMap<String, String>,
     /// Why only a part can be said of the firm.
@@ -57,7 +59,7 @@ impl Footing {
             _ if scope == Scope::Firm => false,
             Some(project) => ground.project_gaps.contains_key(project),
             // A record without a project may belong to one that was not read.
-            None => !ground.project_gaps.is_empty(),
+            None => ground.project_gaps.keys().any(|project| !self.idle.contains(project)),
         }
     }
 
@@ -68,9 +70,10 @@ impl Footing {
 
     /// How many projects were not read for all that the check looks at, and the first reason why not everything was.
     pub(crate) fn gaps(&self) -> (usize, Option<&String>) {
-        let projects: BTreeSet<&String> = self.whole.project_gaps.keys().chain(self.partial_projects.keys()).collect();
-        let mut reasons = self.whole.project_gaps.values().chain(self.partial_projects.values());
-        (projects.len(), self.partial_firm.as_ref().or_else(|| reasons.next()))
+        let known = self.whole.project_gaps.iter().chain(&self.partial_projects);
+        let gaps: Vec<(&String, &String)> = known.filter(|(project, _)| !self.idle.contains(*project)).collect();
+        let projects: BTreeSet<&String> = gaps.iter().map(|(project, _)| *project).collect();
+        (projects.len(), self.partial_firm.as_ref().or_else(|| gaps.first().map(|(_, reason)| *reason)))
     }
 
     /// Why only a part can be said of a project.
@@ -89,11 +92,12 @@ impl Evaluator<'_> {
         let (erp, erp_left_out) = self.blueprint.check_tables(query, Side::Erp);
         let without = pm_left_out.iter().chain(&erp_left_out).find_map(|name| self.blueprint.left_out(name));
         let without = without.map(|reason| format!("judged without a table: {reason}"));
+        let idle = self.projects.iter().filter(|project| project.is_idle).map(|project| project.id.clone()).collect();
         if query.header.by_entity.is_empty() {
             let whole = self.ground(pm, erp, query.header.scope);
-            return Footing { whole, without, ..Footing::default() };
+            return Footing { whole, without, idle, ..Footing::default() };
         }
-        let mut footing = Footing { without, ..Footing::default() };
+        let mut footing = Footing { without, idle, ..Footing::default() };
         for entity in &query.header.by_entity {
             if self.blueprint.is_void(query, entity) {
                 footing.void.insert(entity.clone());
@@ -158,6 +162,7 @@ impl Evaluator<'_> {
     /// Whether no project at all can be believed.
     pub(crate) fn is_blind(&self, footing: &Footing) -> bool {
         let gaps = &footing.whole.project_gaps;
-        !gaps.is_empty() && gaps.len() >= self.projects.len()
+        let mut jobs = self.projects.iter().filter(|project| !project.is_idle);
+        !gaps.is_empty() && jobs.all(|project| gaps.contains_key(&project.id))
     }
 }

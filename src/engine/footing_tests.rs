@@ -185,3 +185,61 @@ async fn what_rests_below_a_closed_record_is_no_gap_until_it_is_due() {
     }
     assert_eq!(judge(&mut firm, &first[..1], &scopes[..1]).await.0, Verdict::NotEvaluated);
 }
+
+/// Projects with what PM says of them, and links of those that the ERP knows.
+fn with_projects(project: &str, linked: &str, query: &str) -> Definitions {
+    let canonical = CANONICAL.replacen(
+        "columns = { number = \"text\" }",
+        "columns = { number = \"text\", approval_status = \"text\", is_active = \"bool\" }",
+        1,
+    );
+    let projects = format!("select id as record_id, 'N' || id as number, {project} from source.projects");
+    let links = format!(
+        "-- title: Linked projects\n\nselect record_id as pm_id, record_id as erp_id from pm.projects where record_id in ({linked})"
+    );
+    definitions(&[
+        ("queries/canonical.toml", &canonical),
+        ("extractors/pmx/canonical/projects.sql", &projects),
+        ("queries/link/projects.sql", &links),
+        ("queries/recon/x1.sql", query),
+    ])
+}
+
+#[tokio::test]
+async fn a_project_that_is_no_job_and_unknown_to_the_erp_makes_nothing_partial() {
+    let query = check(
+        "",
+        "select 'X1:' || record_id as exception_key, nullif(project_id, '1') as project_id from pm.change_orders",
+    );
+    let orders = [("a", "1", 500, "approved")];
+    let scopes = [("1", OK), ("2", CoverageStatus::EmptyUnverified)];
+    let draft = "case when id = '2' then 'draft' end as approval_status, true as is_active";
+    let away = "cast(null as varchar) as approval_status, id <> '2' as is_active";
+    let job = "cast(null as varchar) as approval_status, true as is_active";
+    let cases = [
+        (draft, "'1'", Verdict::Exceptions),
+        (away, "'1'", Verdict::Exceptions),
+        // What the ERP knows, or PM calls a job, must be looked into.
+        (draft, "'1', '2'", Verdict::Partial),
+        (away, "'1', '2'", Verdict::Partial),
+        (job, "'1'", Verdict::Partial),
+    ];
+    for (project, linked, expected) in cases {
+        let mut firm = Firm::new(with_projects(project, linked, &query), settings()).await;
+        assert_eq!(firm.engine.problems().await, []);
+        let (verdict, runs) = judge(&mut firm, &orders, &scopes).await;
+        assert_eq!(verdict, expected, "{project} {linked}: {runs}");
+        // Of the project itself nothing is said either way; a record of no project is judged where no job is unread.
+        assert!(runs.contains("| 2 | not_evaluated | 0 | pm1.orders of project 2 is empty_unverified"), "{runs}");
+        assert_eq!(
+            runs.contains("| exceptions | 1 |") || runs.contains("| partial | 1 |"),
+            expected == Verdict::Exceptions,
+            "{runs}"
+        );
+    }
+    // Where nothing else is there, nobody looked.
+    let mut firm =
+        Firm::new(with_projects(away.replace("id <> '2'", "false").as_str(), "'9'", &query), settings()).await;
+    let scopes = [("1", CoverageStatus::EmptyUnverified), ("2", CoverageStatus::EmptyUnverified)];
+    assert_eq!(judge(&mut firm, &[], &scopes).await.0, Verdict::NotEvaluated);
+}
