@@ -243,28 +243,37 @@ pub(crate) const TOKEN_URL: &str = "token_url";
 /// Settings of every source: the tables whose empty lists a person who knows the permissions believes, by commas.
 const TRUST_EMPTY: &str = "trust_empty";
 
+/// Settings of every source: the tables that this installation does not have, by commas: features that are switched off
+/// answer like a missing permission.
+const ABSENT: &str = "absent";
+
 impl SourceSettings {
     /// The value of a setting, if it has one.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(Setting::expose).filter(|value| !value.is_empty())
     }
 
-    /// The tables in `trust_empty`.
-    fn trusted(&self) -> impl Iterator<Item = &str> {
-        let names = self.values.get(TRUST_EMPTY).map(Setting::expose).unwrap_or_default();
+    /// The tables in a setting that names some.
+    fn tables_in(&self, setting: &str) -> impl Iterator<Item = &str> {
+        let names = self.values.get(setting).map(Setting::expose).unwrap_or_default();
         names.split(',').map(str::trim).filter(|name| !name.is_empty())
     }
 
     /// Whether a person said that empty lists of the table are empty.
     pub(crate) fn trusts_empty(&self, table: &str) -> bool {
-        self.trusted().any(|name| name == table)
+        self.tables_in(TRUST_EMPTY).any(|name| name == table)
+    }
+
+    /// Whether a person said that the system does not have the table.
+    pub(crate) fn lacks(&self, table: &str) -> bool {
+        self.tables_in(ABSENT).any(|name| name == table)
     }
 
     /// Whether the values fit the manifest's settings, defaults filled in. Call it before a run.
     pub fn with_defaults(mut self) -> Result<Self, Error> {
         let declared = &self.manifest.settings;
         let error = |problem: String, hint: String| Error::Settings { name: self.name.clone(), problem, hint };
-        let of_any = [TOKEN_URL, TRUST_EMPTY];
+        let of_any = [TOKEN_URL, TRUST_EMPTY, ABSENT];
         let of_system = declared.required.iter().chain(declared.optional.keys());
         let known = || of_system.clone().map(String::as_str).chain(of_any);
         if let Some(name) = self.values.keys().find(|name| !known().any(|known| known == name.as_str())) {
@@ -277,12 +286,14 @@ impl SourceSettings {
         if let Some(name) = declared.required.iter().find(|name| !self.values.contains_key(name.as_str())) {
             return Err(error(format!("`{name}` is not set"), format!("set it in [sources.{}]", self.name)));
         }
-        if let Some(name) = self.trusted().find(|name| self.manifest.table(name).is_none()) {
-            let tables = self.manifest.tables.iter().map(|table| table.name.as_str());
-            return Err(error(
-                format!("{TRUST_EMPTY}: unknown table `{name}`{}", did_you_mean(name, tables)),
-                "name tables of the system, separated by commas".to_owned(),
-            ));
+        for setting in [TRUST_EMPTY, ABSENT] {
+            if let Some(name) = self.tables_in(setting).find(|name| self.manifest.table(name).is_none()) {
+                let tables = self.manifest.tables.iter().map(|table| table.name.as_str());
+                return Err(error(
+                    format!("{setting}: unknown table `{name}`{}", did_you_mean(name, tables)),
+                    "name tables of the system, separated by commas".to_owned(),
+                ));
+            }
         }
         let rules = &self.rules;
         if let Some(name) = rules.drift.tables.keys().find(|name| self.manifest.table(name).is_none()) {

@@ -3,7 +3,7 @@
 -- entity:   customers
 -- scope:    firm
 -- record_owner: erp
--- version:  2
+-- version:  3
 -- risk:     the customer's prime contracts in PM; once per customer
 -- question: Which project owners do the two systems not agree on?
 -- grain:    one row per customer that one side lacks or holds twice; one per linked customer and field that differs
@@ -148,6 +148,9 @@ found as (
     from erp.customers
     inner join erp_used on erp_used.customer_id = customers.record_id
     left anti join link.customers as links on links.erp_id = customers.record_id
+    -- Owners are companies of PM's directory: one that no prime contract names is there all the same.
+    left anti join pm.vendors as directory on upper(trim(directory.linked_id)) in (upper(customers.record_id), upper(customers.code))
+    left anti join pm.vendors as namesakes on namesakes.name_key = customers.name_key
     where coalesce(customers.is_active, true)
 
     union all

@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the difference without its sign
 -- question: Which printed lines of an application contradict each other, its G703 or the application before it?
 -- grain:    one row per PM owner invoice and line of the G702 that does not add up
@@ -98,6 +98,7 @@ tested as (
     select
         printed.*,
         tests.line,
+        tests.position,
         case tests.line
             when '3' then contract_sum_to_date
             when '4' then completed_and_stored
@@ -126,32 +127,65 @@ tested as (
             when '9' then contract_sum_to_date - earned_less_retainage
         end as expected
     from printed
-    cross join (values ('3'), ('4'), ('G'), ('5'), ('5_lines'), ('6'), ('7'), ('8'), ('9')) as tests (line)
+    cross join (
+        values (1, '3'), (2, '4'), (3, 'G'), (4, '5'), (5, '5_lines'), (6, '6'), (7, '7'), (8, '8'), (9, '9')
+    ) as tests (position, line)
+
+),
+
+wrong as (
+
+    select
+        record_id,
+        line,
+        case line when '5_lines' then '5 against the G703' else line end as line_name,
+        position,
+        shown - expected as difference
+    from tested
+    where abs(shown - expected) > setting_decimal('amount_tolerance')
+
+),
+
+-- One wrong total is wrong against all that is reckoned with it: by as much, up or down.
+reckoned as (
+
+    select wrong.record_id, wrong.line, min(causes.position) as position
+    from wrong
+    inner join (
+        values ('5_lines', '5', 1), ('6', '4', -1), ('6', '5', 1), ('6', '5_lines', 1), ('8', '6', -1), ('8', '7', 1), ('9', '3', -1), ('9', '6', 1)
+    ) as reckonings (line, from_line, sign) on reckonings.line = wrong.line
+    inner join wrong as causes on
+        causes.record_id = wrong.record_id and
+        causes.line = reckonings.from_line and
+        causes.difference * reckonings.sign = wrong.difference
+    group by wrong.record_id, wrong.line
 
 )
 
 select
-    'I8:' || tested.record_id || ':' || tested.line as exception_key,
+    'I8:' || tested.record_id || ':' || wrong.line as exception_key,
     tested.project_id,
     projects.number as project_number,
     tested.record_id as pm_id,
     cast(null as varchar) as erp_id,
-    coalesce(tested.number, tested.record_id) || ' line ' || tested.line as label,
-    'line ' || tested.line || ' of application ' || coalesce(tested.number, tested.record_id) || ' says ' || cast(tested.shown as varchar) ||
+    coalesce(tested.number, tested.record_id) || ' line ' || wrong.line_name as label,
+    'line ' || wrong.line_name || ' of application ' || coalesce(tested.number, tested.record_id) || ' says ' || cast(tested.shown as varchar) ||
         ' where ' || cast(tested.expected as varchar) || ' follows' as detail,
     cast(tested.shown as varchar) as pm_value,
     cast(null as varchar) as erp_value,
-    cast(abs(tested.shown - tested.expected) as decimal(18,2)) as amount_at_risk,
+    cast(abs(wrong.difference) as decimal(18,2)) as amount_at_risk,
     coalesce(tested.currency, setting_text('currency')) as currency,
     coalesce(tested.approved_at, tested.updated_at, tested.created_at) as occurred_at,
     'unknown' as cause,
-    cast(null as varchar) as explained_by,
+    'I8:' || causes.record_id || ':' || causes.line as explained_by,
     tested.number,
     tested.application_number,
-    tested.line,
+    wrong.line,
     cast(tested.shown as decimal(18,2)) as printed,
     cast(tested.expected as decimal(18,2)) as expected,
-    cast(tested.shown - tested.expected as decimal(18,2)) as difference
-from tested
+    cast(wrong.difference as decimal(18,2)) as difference
+from wrong
+inner join tested on tested.record_id = wrong.record_id and tested.line = wrong.line
+left join reckoned on reckoned.record_id = wrong.record_id and reckoned.line = wrong.line
+left join wrong as causes on causes.record_id = reckoned.record_id and causes.position = reckoned.position
 left join pm.projects on projects.record_id = tested.project_id
-where abs(tested.shown - tested.expected) > setting_decimal('amount_tolerance')

@@ -4,7 +4,7 @@
 -- scope:    project
 -- by_entity: vendors, customers, projects, commitments, change_orders, owner_invoices, vendor_invoices
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the amount of the record that stores the id
 -- question: Which records say that the other side has them, and it does not?
 -- grain:    one row per record with such an id: vendors, customers, projects, commitments, change orders, invoices
@@ -46,4 +46,9 @@ select
     ids.holder_count
 from link.stored_ids as ids
 left join pm.projects on projects.record_id = ids.project_id
+-- An owner stands in PM's directory of companies, and stores the ERP's customer.
+left anti join erp.customers as owners on
+    ids.entity = 'vendors' and
+    ids.side = 'pm' and
+    upper(ids.stored_id) in (upper(owners.record_id), upper(owners.code))
 where ids.target_count = 0 and not ids.is_linked and not ids.is_void

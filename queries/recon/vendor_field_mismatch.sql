@@ -71,7 +71,8 @@ compared as (
         fields.field,
         case fields.field
             when 'name' then pm_mapped.name > 0 and erp_mapped.name > 0
-            when 'legal_name' then pm_mapped.legal_name > 0 and erp_mapped.legal_name > 0
+            -- No connector sends it: what one side leaves out says nothing.
+            when 'legal_name' then pm_side.legal_name is not null and erp_side.legal_name is not null
             when 'tax_id' then pm_mapped.tax_id > 0 and erp_mapped.tax_id > 0
             when 'is_active' then pm_mapped.is_active > 0 and erp_mapped.is_active > 0
             when 'is_1099' then pm_mapped.is_1099 > 0 and erp_mapped.is_1099 > 0

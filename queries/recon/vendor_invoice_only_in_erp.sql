@@ -61,6 +61,19 @@ ambiguous as (
     where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
     group by vendors.erp_id, invoices.number_key, contracts.erp_id
 
+),
+
+-- PM has the invoice under this very number, and stores an id that names nothing: I2 counts its money.
+strayed as (
+
+    select vendors.erp_id as vendor_id, invoices.number_key, contracts.erp_id as commitment_id, min(invoices.record_id) as pm_id
+    from pm.vendor_invoices as invoices
+    inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
+    inner join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
+    left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
+    where nullif(trim(invoices.linked_id), '') is not null and invoices.approval_status in ('approved', 'closed')
+    group by vendors.erp_id, invoices.number_key, contracts.erp_id
+
 )
 
 select
@@ -80,6 +93,7 @@ select
     'unknown' as cause,
     case
         when linked_bills.number_key is not null then 'I9:erp:vendor_invoice:' || missing.record_id
+        when strayed.pm_id is not null then 'I2:' || strayed.pm_id
         when ambiguous.pm_id is not null then 'R2:vendor_invoices:pm:' || ambiguous.pm_id
     end as explained_by,
     missing.number,
@@ -100,3 +114,7 @@ left join ambiguous on
     ambiguous.vendor_id = missing.vendor_id and
     ambiguous.number_key = missing.number_key and
     ambiguous.commitment_id = missing.commitment_id
+left join strayed on
+    strayed.vendor_id = missing.vendor_id and
+    strayed.number_key = missing.number_key and
+    strayed.commitment_id = missing.commitment_id

@@ -69,7 +69,10 @@ fn is_held_back(coverage: &Coverage) -> bool {
 /// What to try where the source gave no cause.
 fn advice(status: CoverageStatus) -> &'static str {
     match status {
-        CoverageStatus::Forbidden => "ask an administrator of the system for read permission",
+        CoverageStatus::Forbidden => {
+            "ask an administrator of the system for read permission; if the feature is switched off there, add the table to \
+             `absent` of the source"
+        }
         CoverageStatus::NotFound => "ask an administrator of the system whether it is gone or hidden from us",
         _ => "run `tieout extract` again; `tieout check` tries each table",
     }

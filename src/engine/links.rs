@@ -281,14 +281,17 @@ impl Record {
         self.reference_key.as_deref()
     }
 
-    /// What a stored id may call it beside its key: its number, and its key's last component: '000123' is 'Bill|000123'.
+    /// What a stored id may call it beside its key: its number, its key in another spelling ('Bill 000123'), and its key's last
+    /// component: '000123' is 'Bill|000123'.
     /// Where the number is a component, the others are of something else: '000004|commitment|000003' is not 000003.
     fn names(&self) -> BTreeSet<String> {
         let id = self.id.to_uppercase();
         let components: Vec<&str> = id.split('|').collect();
         let has_number = self.number.as_deref().is_some_and(|number| components.contains(&number));
         let last = components.last().filter(|_| !has_number).map(|last| (*last).to_owned());
-        self.number.iter().cloned().chain(last).filter(|name| *name != id).collect()
+        let spelt =
+            [" ", "/", "-"].into_iter().filter(|_| components.len() > 1).map(|separator| components.join(separator));
+        self.number.iter().cloned().chain(last).chain(spelt).filter(|name| *name != id).collect()
     }
 
     fn agrees(&self, other: &Self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! An empty list is believed only if something confirms it: a witness (amounts that are all zero), a companion (records
 //! under the same permission), the system's own habit (`empty = "verified"`), or a person who knows the permissions
-//! (`trust_empty`). A list that had rows before needs a witness or a companion, whatever habit and person say. A null is no
+//! (`trust_empty`). A table that a person calls `absent` may be refused. A list that had rows before needs a witness or a companion, whatever habit and person say. A null is no
 //! zero, and a permission in one project or one tool says nothing of another. Scopes whose parent could not be read, is hidden, or is gone are
 //! accounted for too: nothing that was known before is passed over in silence.
 
@@ -50,6 +50,17 @@ pub(crate) fn judge(
     all: &mut AllEvidence,
     now: DateTime<Utc>,
 ) {
+    for table in order.iter().filter(|table| source.lacks(&table.name)) {
+        let evidence = all.get_mut(&table.name);
+        for (scope, coverage) in evidence.into_iter().flat_map(|evidence| &mut evidence.coverage) {
+            let is_refused = matches!(coverage.status, CoverageStatus::Forbidden | CoverageStatus::NotFound);
+            // What was there has not gone with a feature: then it is a permission.
+            if is_refused && !options.previous.had_rows(&table.name, scope) {
+                coverage.status = CoverageStatus::EmptyVerified;
+                coverage.error = None;
+            }
+        }
+    }
     // One judgement may rest on another: repeat until none changes. Statuses only rise, so this ends.
     let is_trusted = |table: &Table| source.trusts_empty(&table.name);
     while order.iter().filter(|table| judge_table(table, is_trusted(table), &options.previous, all)).count() > 0 {}

@@ -38,6 +38,30 @@ async fn neither_a_null_nor_another_tool_makes_an_empty_list_believable() {
 }
 
 #[tokio::test]
+async fn a_table_that_a_person_calls_absent_may_be_refused() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/projects" => ok(r#"[{"id":1}]"#),
+        "/contracts" => answer(403, &[], r#"{"message":"Feature is disabled"}"#),
+        _ => token(seen).unwrap(),
+    })
+    .await;
+    let lines = "[[table]]\nname = \"lines\"\nparent = \"contracts\"\npath = \"/lines/{parent.id}\"\nkey = [\"id\"]\n[table.columns]\nid = \"int64\"\n";
+    let mut source = source(&server, &format!("{SYSTEM}{}{lines}", deletable_contracts()));
+    let of = |outcome: &SourceOutcome| ["contracts", "lines"].map(|table| coverage(outcome, table, "1").status);
+    let (no, yes) = (CoverageStatus::Forbidden, CoverageStatus::EmptyVerified);
+    assert_eq!(of(&run(&source, &options(&clock())).await.unwrap()), [no, no]);
+    source.values.insert("absent".into(), Setting::Plain("contracts".into()));
+    assert_eq!(of(&run(&source, &options(&clock())).await.unwrap()), [yes, yes]);
+    let mut options = options(&clock());
+    let before = PreviousTable { scopes: BTreeSet::from(["1".to_owned()]), ..PreviousTable::default() };
+    options.previous.tables.insert("contracts".into(), before);
+    assert_eq!(of(&run(&source, &options).await.unwrap())[0], no, "but there were records before");
+    source.values.insert("absent".into(), Setting::Plain("contract".into()));
+    let error = source.with_defaults().unwrap_err().to_string();
+    assert!(error.contains("absent: unknown table `contract` (did you mean `contracts`?)"), "{error}");
+}
+
+#[tokio::test]
 async fn what_hangs_on_a_deleted_record_is_gone_with_it() {
     let server = serve(|seen| match seen.path.as_str() {
         "/projects" => ok(r#"[{"id":1,"demo":false},{"id":2,"demo":true}]"#),
