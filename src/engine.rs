@@ -57,6 +57,7 @@ mod shared;
 pub(crate) mod similar;
 mod snapshot;
 mod statuses;
+mod suggestions;
 #[cfg(test)]
 mod tests;
 mod time_functions;

@@ -10,17 +10,19 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use crate::engine::links;
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::QueryFile;
 use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
+use crate::engine::suggestions;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
 const MOMENTS_MAX: usize = 4;
@@ -42,6 +44,8 @@ enum Making {
     Rows,
     /// The records of both sides, to be linked with the help of the firm's crosswalk.
     Links { crosswalk: Box<Repeated>, splits: bool },
+    /// The companies of both sides, to be compared.
+    Suggestions,
 }
 
 impl CachedView {
@@ -55,6 +59,13 @@ impl CachedView {
         let making = Making::Links { crosswalk: Box::new(crosswalk), splits: query.header.splits };
         let sql = Some(query.sql.clone());
         Self { records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
+    }
+
+    /// A view of suggestions: `records` lists companies of both sides.
+    pub(crate) fn suggestions(records: Repeated, query: &QueryFile) -> Self {
+        let sql = Some(query.sql.clone());
+        let (making, schema) = (Making::Suggestions, suggestions::schema());
+        Self { records, making, sql, schema, rows: Mutex::new(Vec::new()) }
     }
 
     /// The view's rows at the session's moment.
@@ -85,6 +96,11 @@ impl CachedView {
             Making::Links { crosswalk, splits } => {
                 let crosswalk = crosswalk.execute(session).await?;
                 Ok(vec![links::linked(&records, &crosswalk, *splits)?])
+            }
+            // Seconds for a directory of tens of thousands: not on a thread that others wait for.
+            Making::Suggestions => {
+                let suggested = spawn_blocking(move || suggestions::suggested(&records)).await;
+                Ok(vec![suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??])
             }
         }
     }

@@ -95,9 +95,9 @@ impl Evaluator<'_> {
         let idle = self.projects.iter().filter(|project| project.is_idle).map(|project| project.id.clone()).collect();
         if query.header.by_entity.is_empty() {
             let whole = self.ground(pm, erp, query.header.scope);
-            return Footing { whole, without, idle, ..Footing::default() };
+            return Footing { whole, idle, without, ..Footing::default() };
         }
-        let mut footing = Footing { without, idle, ..Footing::default() };
+        let mut footing = Footing { idle, without, ..Footing::default() };
         for entity in &query.header.by_entity {
             if self.blueprint.is_void(query, entity) {
                 footing.void.insert(entity.clone());

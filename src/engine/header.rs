@@ -32,7 +32,7 @@ const KEYS: [&str; 22] = [
     "optional",
 ];
 
-const KINDS: [&str; 5] = ["summary", "check", "view", "links", "measure"];
+const KINDS: [&str; 6] = ["summary", "check", "view", "links", "suggestions", "measure"];
 
 /// Which systems an exception says something about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +108,11 @@ impl Header {
     /// Whether the view's SQL lists the records of both sides, and its rows are the pairs among them.
     pub fn is_links(&self) -> bool {
         self.kind.as_deref() == Some("links")
+    }
+
+    /// Whether the view's SQL lists the companies of both sides, and its rows are those that may be the same.
+    pub fn is_suggestions(&self) -> bool {
+        self.kind.as_deref() == Some("suggestions")
     }
 }
 

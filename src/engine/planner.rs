@@ -252,6 +252,9 @@ pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) ->
         return Ok(View::Cached(Arc::new(CachedView::links(keep.repeated(plan), query, keep.repeated(crosswalk)))));
     }
     let sql = Some(query.sql.clone());
+    if query.header.is_suggestions() {
+        return Ok(View::Cached(Arc::new(CachedView::suggestions(keep.repeated(plan), query))));
+    }
     if query.name.0 == "link" {
         return Ok(View::Cached(Arc::new(CachedView::new(keep.repeated(plan), sql))));
     }
