@@ -77,10 +77,8 @@ pub(super) async fn render(session: &SessionContext) -> Result<String> {
     }
     let idle = query(session, IDLE).await?.concat().concat();
     if idle != "0" {
-        let what = if idle == "1" { "1 project that is".to_owned() } else { format!("{idle} projects that are") };
-        let place = "bid for, lost or put away, and unknown to the ERP, shows nothing";
-        let place = if idle == "1" { place.to_owned() } else { place.replace("shows", "show") };
-        writeln!(out, "Left out: {what} {place} (recon.check_runs says which)\n")?;
+        let what = "Projects that are bid for, lost or put away, that the ERP does not know, and that show nothing";
+        writeln!(out, "{what}: {idle}, left out (recon.check_runs says which)\n")?;
     }
     writeln!(out, "{}", sentence(query(session, TOTALS).await?.first().map_or(&[], Vec::as_slice)))?;
     let months = query(session, TREND).await?;
