@@ -3,6 +3,7 @@
 //! Invariant: nothing is visible until the checks have run on the prepared commit and the manifest is put. If another run
 //! committed in between, this one is prepared again on the new head and its checks run again; no rows are lost.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -439,8 +440,8 @@ fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
         }
     }
     let hints = gaps::tell(&report.gaps, &mut out)?;
-    for check in report.not_evaluated() {
-        writeln!(out, "not evaluated: {check}")?;
+    for (reason, checks) in report.not_evaluated() {
+        writeln!(out, "not evaluated: {} {reason}", checks.join(" "))?;
     }
     for hint in hints {
         writeln!(out, "{hint}")?;
@@ -455,13 +456,14 @@ impl RunReport {
         self.gaps.iter().all(Gap::is_unproven) && self.not_evaluated().is_empty()
     }
 
-    /// Checks that could not look, or not everywhere, each with its reason.
-    fn not_evaluated(&self) -> Vec<String> {
-        let silent = self
-            .evaluation
-            .checks
-            .iter()
-            .filter(|check| matches!(check.verdict, Verdict::NotEvaluated | Verdict::Partial));
-        silent.map(|check| format!("{} {}", check.check, check.reason.clone().unwrap_or_default())).collect()
+    /// Checks that could not look, or not everywhere, by their reason.
+    fn not_evaluated(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut silent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for check in &self.evaluation.checks {
+            if matches!(check.verdict, Verdict::NotEvaluated | Verdict::Partial) {
+                silent.entry(check.reason.as_deref().unwrap_or_default()).or_default().push(&check.check);
+            }
+        }
+        silent
     }
 }
