@@ -18,6 +18,7 @@
 with records as (
 
     select * from shared.linkable_records
+
 ),
 
 linked as (

@@ -15,26 +15,6 @@
 --   explanation        the reasons in words
 
 -- Who is linked needs no suggestion, and who is out of use none either. A pair that is right belongs into the crosswalk.
-with companies as (
-
-    select 'vendors' as entity, 'pm' as side, *
-    from pm.vendors
-    left anti join link.vendors as links on links.pm_id = vendors.record_id
-    union all
-    select 'vendors' as entity, 'erp' as side, *
-    from erp.vendors
-    left anti join link.vendors as links on links.erp_id = vendors.record_id
-    union all
-    select 'customers' as entity, 'pm' as side, *
-    from pm.customers
-    left anti join link.customers as links on links.pm_id = customers.record_id
-    union all
-    select 'customers' as entity, 'erp' as side, *
-    from erp.customers
-    left anti join link.customers as links on links.erp_id = customers.record_id
-
-)
-
 select
     entity,
     side,
@@ -46,5 +26,4 @@ select
     normalize_postal_code(postal_code) as postal_code,
     normalize_phone(phone) as phone,
     lower(trim(email)) as email
-from companies
-where coalesce(is_active, true)
+from shared.unlinked_companies

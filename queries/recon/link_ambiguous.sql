@@ -33,6 +33,20 @@ with stored as (
 
 ),
 
+companies as (
+
+    select * from shared.unlinked_companies where nullif(trim(linked_id), '') is null
+
+),
+
+company_keys as (
+
+    select entity, side, record_id, name as label, 'tax_id' as basis, tax_id_hash as key from companies where tax_id_hash is not null
+    union all
+    select entity, side, record_id, name as label, 'name' as basis, name_key as key from companies where name_key is not null
+
+),
+
 -- Numbers in the linked project or vendor, by the rule of the link views: kinds and contracts may not contradict each other.
 pm_records as (
 
@@ -76,7 +90,7 @@ pm_records as (
 
     select entity, record_id, key as number_key, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id,
         cast(null as varchar) as project_id, label, cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency
-    from shared.unlinked_companies
+    from company_keys
     where side = 'pm'
 
 ),
@@ -113,7 +127,7 @@ erp_records as (
     union all
 
     select entity, record_id, key as name, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id
-    from shared.unlinked_companies
+    from company_keys
     where side = 'erp'
 
 ),

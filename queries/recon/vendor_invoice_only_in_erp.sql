@@ -50,28 +50,30 @@ linked_bills as (
 
 ),
 
--- Of several bills with the number of one PM invoice nobody knows which is meant: R2's, which counts the money.
-ambiguous as (
+-- PM invoices under the number of a bill. Of several such bills nobody knows which is meant: R2's, which counts the money. One that
+-- stores an id that names nothing is missing in the ERP: I2 counts its money.
+unlinked as (
 
-    select vendors.erp_id as vendor_id, invoices.number_key, contracts.erp_id as commitment_id, min(invoices.record_id) as pm_id
+    select
+        vendors.erp_id as vendor_id,
+        invoices.number_key,
+        contracts.erp_id as commitment_id,
+        min(
+            case
+                when nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+                    then invoices.record_id
+            end
+        ) as ambiguous_id,
+        min(
+            case
+                when nullif(trim(invoices.linked_id), '') is not null and invoices.approval_status in ('approved', 'closed')
+                    then invoices.record_id
+            end
+        ) as strayed_id
     from pm.vendor_invoices as invoices
     inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
     inner join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
     left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
-    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
-    group by vendors.erp_id, invoices.number_key, contracts.erp_id
-
-),
-
--- PM has the invoice under this very number, and stores an id that names nothing: I2 counts its money.
-strayed as (
-
-    select vendors.erp_id as vendor_id, invoices.number_key, contracts.erp_id as commitment_id, min(invoices.record_id) as pm_id
-    from pm.vendor_invoices as invoices
-    inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
-    inner join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
-    left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
-    where nullif(trim(invoices.linked_id), '') is not null and invoices.approval_status in ('approved', 'closed')
     group by vendors.erp_id, invoices.number_key, contracts.erp_id
 
 )
@@ -93,8 +95,8 @@ select
     'unknown' as cause,
     case
         when linked_bills.number_key is not null then 'I9:erp:vendor_invoice:' || missing.record_id
-        when strayed.pm_id is not null then 'I2:' || strayed.pm_id
-        when ambiguous.pm_id is not null then 'R2:vendor_invoices:pm:' || ambiguous.pm_id
+        when unlinked.strayed_id is not null then 'I2:' || unlinked.strayed_id
+        when unlinked.ambiguous_id is not null then 'R2:vendor_invoices:pm:' || unlinked.ambiguous_id
     end as explained_by,
     missing.number,
     missing.kind,
@@ -110,11 +112,7 @@ left join linked_bills on
     linked_bills.number_key = missing.number_key and
     linked_bills.commitment_id = missing.commitment_id and
     linked_bills.net_amount = missing.net_amount
-left join ambiguous on
-    ambiguous.vendor_id = missing.vendor_id and
-    ambiguous.number_key = missing.number_key and
-    ambiguous.commitment_id = missing.commitment_id
-left join strayed on
-    strayed.vendor_id = missing.vendor_id and
-    strayed.number_key = missing.number_key and
-    strayed.commitment_id = missing.commitment_id
+left join unlinked on
+    unlinked.vendor_id = missing.vendor_id and
+    unlinked.number_key = missing.number_key and
+    unlinked.commitment_id = missing.commitment_id

@@ -2,9 +2,10 @@
 //!
 //! An empty list is believed only if something confirms it: a witness (amounts that are all zero), a companion (records
 //! under the same permission), the system's own habit (`empty = "verified"`), or a person who knows the permissions
-//! (`trust_empty`). A table that a person calls `absent` may be refused. A list that had rows before needs a witness or a companion, whatever habit and person say. A null is no
-//! zero, and a permission in one project or one tool says nothing of another. Scopes whose parent could not be read, is hidden, or is gone are
-//! accounted for too: nothing that was known before is passed over in silence.
+//! (`trust_empty`). A table that a person calls `absent` may be refused. A list that had rows before needs a witness or a
+//! companion, whatever habit and person say. A null is no zero, and a permission in one project or one tool says nothing of
+//! another. Scopes whose parent could not be read, is hidden, or is gone are accounted for too: nothing that was known before
+//! is passed over in silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
