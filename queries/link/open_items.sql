@@ -70,11 +70,9 @@ pm_documents as (
     select 'ap' as ledger, invoices.record_id, invoices.project_id, invoices.vendor_id as party_id, invoices.due_date,
         coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
         invoices.gross_amount, invoices.tax_amount, invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable,
-        settlements.paid_amount + settlements.allocated_amount as paid, invoices.retainage_amount, invoices.currency,
+        settlements.paid_amount + settlements.allocated_amount + settlements.released_amount as paid, invoices.retainage_amount, invoices.currency,
         coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at, invoices.paid_at,
-        case
-            when max(settlements.allocated_amount) over (partition by invoices.commitment_id) > 0 then 'commitment:' || invoices.commitment_id
-        end as payment_unit
+        settlements.unit_id as payment_unit
     from pm.vendor_invoices as invoices
     cross join connector
     inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = invoices.record_id
@@ -248,13 +246,14 @@ caused as (
             when abs(items.payable_gap) > setting_decimal('amount_tolerance') and abs(items.payable_gap) >= abs(items.pm_paid - items.erp_paid)
                 then 'billed'
             when items.ledger = 'ar' then 'received'
-            when items.erp_paid > items.pm_paid then 'not_mirrored'
+            when items.erp_paid > items.pm_paid and unreflected.group_id is not null then 'not_mirrored'
             when abs(items.pm_paid - items.erp_paid - voided.amount) <= setting_decimal('amount_tolerance') then 'voided'
             when items.erp_paid > setting_decimal('amount_tolerance') then 'paid_otherwise'
             else 'only_in_pm'
         end as reason
     from items
     left join voided on items.ledger = 'ap' and voided.item_id = items.item_id
+    left join link.unreflected_payments as unreflected on items.ledger = 'ap' and unreflected.group_id = items.item_id
 
 ),
 
@@ -276,6 +275,7 @@ keyed as (
             when 'missing_in_pm' then erp_moved_at
             when 'not_mirrored' then end_of_day(firm_day(erp_paid_at))
             when 'voided' then voided_at
+            when 'paid_otherwise' then case when erp_paid > pm_paid then end_of_day(firm_day(erp_paid_at)) else pm_paid_at end
             when 'only_in_pm' then pm_paid_at
         end as moved_at,
         case reason
@@ -283,6 +283,7 @@ keyed as (
             when 'missing_in_pm' then case ledger when 'ap' then setting_integer('grace_hours_i11') else setting_integer('grace_hours_i10') end
             when 'not_mirrored' then setting_integer('grace_hours_p1')
             when 'voided' then setting_integer('grace_hours_p3')
+            when 'paid_otherwise' then setting_integer('grace_hours_p2')
             when 'only_in_pm' then setting_integer('grace_hours_p4')
         end as grace_hours
     from caused

@@ -12,9 +12,11 @@
 --   invoice_count      PM invoices in it
 --   pm_paid_amount     paid in PM
 --   voided_amount      of this, by payments that the ERP voided since (P3)
---   erp_paid_amount    paid in the ERP by released, unvoided payments
+--   erp_paid_amount    paid in the ERP by released, unvoided payments; of releases that only the ERP bills as much as PM shows
+--   unreflected_amount of this, on invoices that PM shows no payment on (P1)
 --   erp_document_count bills in the ERP
 --   pm_paid_at         PM's last payment, UTC
+--   erp_paid_at        the ERP's last payment
 --   currency_differs   an ERP bill of the unit is in another currency
 --   currency           of PM's amounts
 
@@ -28,20 +30,10 @@ with settled as (
         vendor_invoices.commitment_id,
         vendor_invoices.paid_at,
         vendor_invoices.currency,
-        coalesce(max(settlements.allocated_amount) over (partition by vendor_invoices.commitment_id), 0) as pooled
+        -- A group's ERP money once, however many PM invoices it has.
+        row_number() over (partition by coalesce(settlements.group_id, settlements.pm_id) order by settlements.pm_id) as turn
     from link.vendor_invoice_settlements as settlements
     inner join pm.vendor_invoices on vendor_invoices.record_id = settlements.pm_id
-
-),
-
-units as (
-
-    select
-        case when pooled > 0 then 'commitment:' || commitment_id else coalesce(group_id, pm_id) end as unit_id,
-        -- A group's ERP money once, however many PM invoices it has.
-        row_number() over (partition by coalesce(group_id, pm_id) order by pm_id) as turn,
-        settled.*
-    from settled
 
 ),
 
@@ -64,7 +56,13 @@ bills as (
 
 ),
 
--- A release of retainage that only the ERP bills is paid on the commitment too.
+unreflected as (
+
+    select unit_id, sum(erp_paid_amount) as amount from link.unreflected_payments group by unit_id
+
+),
+
+-- A release of retainage that only the ERP bills is paid on the commitment too, and PM may know it.
 releases as (
 
     select commitment_links.pm_id as commitment_id, sum(coalesce(bills.paid_amount, 0)) as amount
@@ -76,28 +74,43 @@ releases as (
 
 ),
 
+units as (
+
+    select
+        settled.unit_id,
+        min(settled.pm_id) as pm_id,
+        min(bills.erp_id) as erp_id,
+        min(settled.project_id) as project_id,
+        min(settled.number) as label,
+        min(settled.vendor_id) as vendor_id,
+        min(settled.commitment_id) as commitment_id,
+        count(*) as invoice_count,
+        sum(settled.paid_amount + settled.allocated_amount) as pm_paid_amount,
+        sum(coalesce(voided.amount, 0)) as voided_on_invoices,
+        sum(case when settled.turn = 1 then coalesce(settled.erp_paid_amount, 0) else 0 end) as erp_paid_amount,
+        sum(case when settled.turn = 1 then settled.erp_document_count else 0 end) as erp_document_count,
+        max(settled.paid_at) as pm_paid_at,
+        max(settled.erp_paid_at) as erp_paid_at,
+        bool_or(settled.currency_differs) as currency_differs,
+        min(settled.currency) as currency
+    from settled
+    left join voided on voided.invoice_id = settled.pm_id
+    left join bills on bills.pm_id = settled.pm_id
+    group by settled.unit_id
+
+),
+
 totals as (
 
     select
-        units.unit_id,
-        min(units.pm_id) as pm_id,
-        min(bills.erp_id) as erp_id,
-        min(units.project_id) as project_id,
-        min(units.number) as label,
-        min(units.vendor_id) as vendor_id,
-        min(units.commitment_id) as commitment_id,
-        count(*) as invoice_count,
-        sum(units.paid_amount + units.allocated_amount) as pm_paid_amount,
-        sum(coalesce(voided.amount, 0)) as voided_amount,
-        sum(case when units.turn = 1 then coalesce(units.erp_paid_amount, 0) else 0 end) as erp_paid_amount,
-        sum(case when units.turn = 1 then units.erp_document_count else 0 end) as erp_document_count,
-        max(units.paid_at) as pm_paid_at,
-        bool_or(units.currency_differs) as currency_differs,
-        min(units.currency) as currency
+        units.*,
+        units.voided_on_invoices + case when units.unit_id like 'commitment:%' then coalesce(voided_at_large.amount, 0) else 0 end as voided_amount,
+        case when units.unit_id like 'commitment:%' then coalesce(releases.amount, 0) else 0 end as released_amount,
+        coalesce(unreflected.amount, 0) as unreflected_amount
     from units
-    left join voided on voided.invoice_id = units.pm_id
-    left join bills on bills.pm_id = units.pm_id
-    group by units.unit_id
+    left join unreflected on unreflected.unit_id = units.unit_id
+    left join voided_at_large on voided_at_large.vendor_id = units.vendor_id
+    left join releases on releases.commitment_id = units.commitment_id
 
 )
 
@@ -111,18 +124,15 @@ select
     totals.commitment_id,
     totals.invoice_count,
     cast(totals.pm_paid_amount as decimal(18,2)) as pm_paid_amount,
+    cast(totals.voided_amount as decimal(18,2)) as voided_amount,
     cast(
-        totals.voided_amount + case when totals.unit_id like 'commitment:%' then coalesce(voided_at_large.amount, 0) else 0 end
-        as decimal(18,2)
-    ) as voided_amount,
-    cast(
-        totals.erp_paid_amount + case when totals.unit_id like 'commitment:%' then coalesce(releases.amount, 0) else 0 end
+        totals.erp_paid_amount + greatest(least(totals.released_amount, totals.pm_paid_amount - totals.voided_amount - totals.erp_paid_amount), 0)
         as decimal(18,2)
     ) as erp_paid_amount,
+    cast(totals.unreflected_amount as decimal(18,2)) as unreflected_amount,
     totals.erp_document_count,
     totals.pm_paid_at,
+    totals.erp_paid_at,
     totals.currency_differs,
     totals.currency
 from totals
-left join voided_at_large on voided_at_large.vendor_id = totals.vendor_id
-left join releases on releases.commitment_id = totals.commitment_id

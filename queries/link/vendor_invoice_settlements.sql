@@ -4,8 +4,10 @@
 -- columns:
 --   pm_id              PM's record_id
 --   group_id           the link's group; null without an ERP record
+--   unit_id            what can be compared as one: the group, else the invoice; commitment:<record id> where payments name no invoice
 --   payable_amount     net and tax in PM
 --   paid_amount        paid in PM by payments that name the invoice
+--   released_amount    paid in PM on its own invoice of a release, known by the ERP's check: no difference to be found there
 --   allocated_amount   PM payments of the commitment that name no invoice, allotted to its oldest invoices first
 --   erp_document_count ERP documents of the group, void and rejected ones apart
 --   erp_payable_amount net and tax of the group in the ERP
@@ -15,67 +17,7 @@
 --   currency_differs   the sides use different currencies: their amounts say nothing to each other
 --   erp_verdict        paid, partly, unpaid or no_record
 
-with applied as (
-
-    select
-        payment_applications.invoice_id,
-        sum(payment_applications.amount) as amount
-    from pm.payment_applications
-    inner join pm.payments on payments.record_id = payment_applications.payment_id
-    where
-        payments.voided_at is null and
-        coalesce(payments.status, 'paid') = 'paid'
-    group by payment_applications.invoice_id
-
-),
-
-invoices as (
-
-    select
-        vendor_invoices.record_id as pm_id,
-        vendor_invoices.commitment_id,
-        vendor_invoices.currency,
-        coalesce(vendor_invoices.invoice_date, vendor_invoices.period_end, cast(vendor_invoices.created_at as date)) as dated,
-        vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0) as payable_amount,
-        coalesce(vendor_invoices.paid_amount, applied.amount, 0) as paid_amount
-    from pm.vendor_invoices
-    left join applied on applied.invoice_id = vendor_invoices.record_id
-    where coalesce(vendor_invoices.approval_status, 'pending') not in ('void', 'rejected')
-
-),
-
-pooled as (
-
-    select
-        invoices.*,
-        greatest(payable_amount - invoices.paid_amount, 0) as open_amount,
-        coalesce(
-            greatest(commitments.paid_amount - sum(invoices.paid_amount) over (partition by invoices.commitment_id), 0), 0
-        ) as pool
-    from invoices
-    left join pm.commitments on commitments.record_id = invoices.commitment_id
-
-),
-
--- A Procore contract payment may name no requisition. Then only the commitment's total can be compared: 150 paid on two
--- requisitions of 100 settles the older and half of the younger.
-queued as (
-
-    select
-        pooled.*,
-        coalesce(
-            sum(open_amount) over (
-                partition by commitment_id
-                order by dated, pm_id
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) as open_before
-    from pooled
-
-),
-
-pairs as (
+with pairs as (
 
     select
         group_id,
@@ -123,20 +65,22 @@ groups as (
 )
 
 select
-    queued.pm_id,
+    allotments.pm_id,
     groups.group_id,
-    cast(queued.payable_amount as decimal(18,2)) as payable_amount,
-    cast(queued.paid_amount as decimal(18,2)) as paid_amount,
-    cast(
-        case when queued.commitment_id is null then 0 else least(greatest(pool - open_before, 0), open_amount) end
-        as decimal(18,2)
-    ) as allocated_amount,
+    case
+        when max(allotments.allocated_amount) over (partition by allotments.commitment_id) > 0 then 'commitment:' || allotments.commitment_id
+        else coalesce(groups.group_id, allotments.pm_id)
+    end as unit_id,
+    allotments.payable_amount,
+    allotments.paid_amount,
+    allotments.released_amount,
+    allotments.allocated_amount,
     coalesce(erp_groups.document_count, 0) as erp_document_count,
     cast(erp_groups.payable_amount as decimal(18,2)) as erp_payable_amount,
     cast(erp_groups.paid_amount as decimal(18,2)) as erp_paid_amount,
     erp_groups.paid_at as erp_paid_at,
     cast(coalesce(erp_groups.discount_amount, 0) as decimal(18,2)) as erp_discount_amount,
-    coalesce(queued.currency <> erp_groups.currency, false) as currency_differs,
+    coalesce(allotments.currency <> erp_groups.currency, false) as currency_differs,
     case
         when erp_groups.group_id is null then 'no_record'
         when erp_groups.paid_amount <= setting_decimal('amount_tolerance') then 'unpaid'
@@ -144,6 +88,6 @@ select
         when erp_groups.payable_amount - erp_groups.paid_amount - erp_groups.discount_amount <= setting_decimal('amount_tolerance') then 'paid'
         else 'partly'
     end as erp_verdict
-from queued
-left join groups on groups.pm_id = queued.pm_id
+from link.payment_allotments as allotments
+left join groups on groups.pm_id = allotments.pm_id
 left join erp_groups on erp_groups.group_id = groups.group_id

@@ -4,12 +4,12 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     what PM shows as unpaid
 -- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
 -- grain:    one row per PM vendor invoice
 -- parameters: unpaid_days = 60, amount_tolerance = 0.01
--- fix:      erp_verdict paid or partly: see P1. unpaid: ask accounts payable. no_record: send the invoice to the ERP.
+-- fix:      erp_verdict paid or partly: see P1 and P2. unpaid: ask accounts payable. no_record: send the invoice to the ERP.
 -- columns:
 --   number             number in PM
 --   vendor_id          PM's record id of the vendor
@@ -23,6 +23,7 @@
 --   erp_paid_amount    paid in the ERP
 --   erp_paid_at        the ERP's last payment
 --   erp_verdict        paid, partly, unpaid or no_record
+--   verdict            null; not_evaluated where PM tells no date
 
 with dated as (
 
@@ -39,30 +40,37 @@ with dated as (
 
 ),
 
+settlements as (
+
+    select
+        settled.*,
+        paid_amount + allocated_amount + released_amount as pm_paid_amount,
+        payable_amount - paid_amount - allocated_amount - released_amount - erp_discount_amount as unpaid_amount
+    from link.vendor_invoice_settlements as settled
+
+),
+
 unpaid as (
 
     select
         dated.*,
         cast(clock.accounting_date as int) - cast(dated.counted_from as int) as days_unpaid,
         settlements.group_id,
+        settlements.unit_id,
         settlements.payable_amount,
-        settlements.paid_amount + settlements.allocated_amount as pm_paid_amount,
-        settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount as unpaid_amount,
+        settlements.pm_paid_amount,
+        settlements.unpaid_amount,
         settlements.erp_paid_amount,
         settlements.erp_paid_at,
         settlements.erp_verdict
     from dated
-    inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = dated.record_id
+    inner join settlements on settlements.pm_id = dated.record_id
     cross join meta.clock
     where
-        cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days') and
+        coalesce(cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days'), true) and
         -- A discount that the ERP took is paid by nobody, and owed by nobody. What is payable may not be told: then nobody can say that
         -- it is paid.
-        coalesce(
-            settlements.payable_amount - settlements.paid_amount - settlements.allocated_amount - settlements.erp_discount_amount >
-                setting_decimal('amount_tolerance'),
-            true
-        )
+        coalesce(settlements.unpaid_amount > setting_decimal('amount_tolerance'), true)
 
 ),
 
@@ -81,8 +89,9 @@ select
     unpaid.record_id as pm_id,
     bills.erp_id,
     coalesce(unpaid.number, unpaid.record_id) as label,
-    'vendor invoice ' || coalesce(unpaid.number, unpaid.record_id) || ' is unpaid in PM after ' ||
-        cast(unpaid.days_unpaid as varchar) || ' days with ' || coalesce(cast(unpaid.unpaid_amount as varchar), 'an unknown amount') || ' open; the ERP says ' ||
+    'vendor invoice ' || coalesce(unpaid.number, unpaid.record_id) || ' is unpaid in PM ' ||
+        coalesce('after ' || cast(unpaid.days_unpaid as varchar) || ' days', '(nobody knows since when)') || ' with ' ||
+        coalesce(cast(unpaid.unpaid_amount as varchar), 'an unknown amount') || ' open; the ERP says ' ||
         replace(unpaid.erp_verdict, '_', ' ') as detail,
     cast(unpaid.pm_paid_amount as varchar) as pm_value,
     cast(unpaid.erp_paid_amount as varchar) as erp_value,
@@ -90,7 +99,13 @@ select
     coalesce(unpaid.currency, setting_text('currency')) as currency,
     end_of_day(unpaid.counted_from) as occurred_at,
     'unknown' as cause,
-    unreflected.exception_key as explained_by,
+    -- What never reached the ERP cannot be paid there. Only a bill paid in full makes the missing payment the whole story; of one paid in
+    -- part, the rest is unpaid in truth.
+    case
+        when unpaid.erp_verdict = 'no_record' then 'I2:' || unpaid.record_id
+        when unpaid.erp_verdict = 'paid' and unreflected.group_id is not null then 'P1:' || unpaid.group_id
+        when unpaid.erp_verdict = 'paid' and unpaid.erp_paid_amount > unpaid.pm_paid_amount then 'P2:' || unpaid.unit_id
+    end as explained_by,
     unpaid.number,
     unpaid.vendor_id,
     vendors.name as vendor_name,
@@ -102,12 +117,10 @@ select
     cast(unpaid.unpaid_amount as decimal(18,2)) as unpaid_amount,
     unpaid.erp_paid_amount,
     unpaid.erp_paid_at,
-    unpaid.erp_verdict
+    unpaid.erp_verdict,
+    case when unpaid.days_unpaid is null then 'not_evaluated' end as verdict
 from unpaid
 left join bills on bills.pm_id = unpaid.record_id
 left join pm.projects on projects.record_id = unpaid.project_id
 left join pm.vendors on vendors.record_id = unpaid.vendor_id
--- Only a bill paid in full makes the missing payment the whole story; of one paid in part, the rest is unpaid in truth.
-left join recon.payment_not_flowing_back as unreflected on
-    unreflected.group_id = unpaid.group_id and
-    unpaid.erp_verdict = 'paid'
+left join link.unreflected_payments as unreflected on unreflected.group_id = unpaid.group_id

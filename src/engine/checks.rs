@@ -92,6 +92,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) projects: Vec<Project>,
     pub(crate) number: u64,
     pub(crate) observed_at: DateTime<Utc>,
+    /// Whether an earlier commit has read both sides.
+    pub(crate) has_history: bool,
     /// Exceptions before this commit, by check.
     pub(crate) previous: BTreeMap<String, Vec<Row>>,
     /// What the views said, by name; nothing for those that may not speak.

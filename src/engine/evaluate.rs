@@ -11,10 +11,12 @@ use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
 
+use crate::engine::blueprint::Blueprint;
 use crate::engine::cells::{Cell, Row, rows_of, system_input};
 use crate::engine::checks::{Answer, Evaluation, Evaluator, Project};
 use crate::engine::coverage::Ledger;
 use crate::engine::footing::Standing;
+use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
 use crate::engine::queries::{Name, QueryFile};
@@ -22,7 +24,7 @@ use crate::engine::repeated::Repeated;
 use crate::engine::waivers::Waivers;
 use crate::engine::{Engine, Error, measures, moves, statuses};
 use crate::warehouse::Prepared;
-use crate::warehouse::commit::{Commit, DataFile, Head};
+use crate::warehouse::commit::{Commit, DataFile, Head, TableCommit};
 use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE};
 
 /// The key columns of `exceptions`.
@@ -123,6 +125,7 @@ pub(crate) async fn judge(
         projects,
         number,
         observed_at,
+        has_history: has_history(blueprint, head, number),
         previous,
         answers: BTreeMap::new(),
         known_keys: BTreeSet::new(),
@@ -156,6 +159,17 @@ pub(crate) async fn judge(
     evaluation.checks.sort_by(|one, other| one.check.cmp(&other.check));
     let waivers = evaluator.waivers.after(&exceptions, &versions, number);
     Ok(Judged { exceptions, runs, waivers, measures: measured, evaluation })
+}
+
+/// Whether both sides were read before a commit, together or one after the other.
+fn has_history(blueprint: &Blueprint, head: &Head, number: u64) -> bool {
+    let is_of = |table: &TableCommit, side: Side| {
+        blueprint.layouts.get(&table.source).is_some_and(|layout| layout.side == side.schema())
+    };
+    let earlier = head.commits.iter().take_while(|commit| commit.number < number);
+    Side::BOTH
+        .into_iter()
+        .all(|side| earlier.clone().any(|commit| commit.tables.iter().any(|table| is_of(table, side))))
 }
 
 /// What every commit that judges is asked.

@@ -200,3 +200,16 @@ async fn a_stored_id_that_moved_is_written_down() {
         "| 4 | change_orders | pm | pm1 | a | 1 | e1 | E3 |\n| 4 | change_orders | pm | pm1 | b | 1 | E2 | |"
     );
 }
+
+#[tokio::test]
+async fn nothing_is_said_of_moves_before_a_second_look() {
+    let query = "-- check: X1\n-- entity: change_orders\n-- scope: firm\n\n\
+                 select 'X1:' || pm_id as exception_key from system.field_moves";
+    let mut firm = Firm::new(definitions(&[OWNERSHIP, ("queries/recon/x1.sql", query)]), settings()).await;
+    let mut verdicts = Vec::new();
+    for cents in [500, 500, 700] {
+        let evaluation = firm.day(&[("a", "1", cents, "approved")], &["a"], &SCOPES).await;
+        verdicts.extend(evaluation.checks.into_iter().filter(|check| check.check == "X1").map(|check| check.verdict));
+    }
+    assert_eq!(verdicts, [Verdict::NotApplicable, Verdict::Clean, Verdict::Exceptions]);
+}

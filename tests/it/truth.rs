@@ -2,7 +2,7 @@
 //!
 //! Both ways: nothing that is wrong is missed, nothing else is reported, and what is reported costs what the fault costs. What
 //! is within a check's grace may be in flight. `TIEOUT_TRUTH_SEEDS=1,2,…` gives other firms than those that always run,
-//! `TIEOUT_TRUTH_PROJECTS` larger ones.
+//! `TIEOUT_TRUTH_PROJECTS` larger ones, `TIEOUT_TRUTH_MONTHS` older ones, whose projects end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::Value;
 use tieout::clock::SharedClock;
 use tieout::simulator::firm::model::ProcoreId;
@@ -77,11 +77,14 @@ async fn the_checks_find_what_was_injected_and_nothing_else() {
 
 /// Lets a firm live, compares at each moment, and returns the checks that had something to find, and the differences.
 async fn compare_firm(seed: u64) -> (BTreeSet<String>, String) {
-    let clock = SharedClock::new("2026-03-01T00:00:00Z".parse().unwrap());
+    let given = |name: &str, usual: u32| env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let months = given("TIEOUT_TRUTH_MONTHS", 7);
+    let start = NaiveDate::from_ymd_opt(2026, 10, 1).unwrap() - Months::new(months);
+    let clock = SharedClock::new(start.and_time(NaiveTime::MIN).and_utc());
     let mut options = SimulatorOptions::new(seed, clock);
-    options.firm.first_month = (2026, 3);
-    options.firm.months = 7;
-    options.firm.projects = env::var("TIEOUT_TRUTH_PROJECTS").map_or(4, |text| text.parse().unwrap());
+    options.firm.first_month = (start.year(), start.month());
+    options.firm.months = months;
+    options.firm.projects = given("TIEOUT_TRUTH_PROJECTS", 4);
     // Few projects must show every failure mode; the waiting is another test's concern.
     options.firm.faults = options.firm.faults.scaled(200);
     options.firm.faults.mishaps = 450;
@@ -246,8 +249,10 @@ fn injected_are_there(
     for fault in
         injected.filter(|fault| !["O2", "L2", "W1", "W2", "T1", "T2", "T3", "T4"].contains(&fault.check.as_str()))
     {
-        let is_there = expected.get(&fault.check).is_some_and(|of_check| of_check.all.contains(&keys::key(&fault)));
-        if !is_there {
+        let stands =
+            |check: &str| expected.get(check).is_some_and(|of_check| of_check.all.contains(&keys::key(&fault)));
+        // Of a bill paid in parts Procore may know the other part: then both sides have paid, by other amounts.
+        if !stands(&fault.check) && !(fault.check == "P1" && stands("P2")) {
             writeln!(differences, "{place} {}: injected and not standing: {fault:?}", fault.check).unwrap();
         }
     }

@@ -40,6 +40,7 @@ select
     payments.amount,
     case when contracts.direction = 'disbursement' then cast(contracts.vendor_id as varchar) end as vendor_id,
     case when contracts.direction = 'receipt' then cast(contracts.vendor_id as varchar) end as customer_id,
+    cast(payments.contract_id as varchar) as contract_id,
     case
         when coalesce(lower(trim(payments.status)), 'paid') in ('paid', 'settled', 'completed', 'cleared') then 'paid'
         when lower(trim(payments.status)) in ('rejected', 'failed', 'void', 'voided', 'canceled', 'cancelled') then 'void'

@@ -80,7 +80,7 @@ impl Firm {
         key
     }
 
-    /// Schedules the payment's way back to Procore, unless it gets lost (P1).
+    /// Schedules the payment's way back to Procore, unless it gets lost (P1; P2 where Procore knows another part of the bill).
     fn send_back(&mut self, payment: &str, document: &str, amount: Cents, is_voided: bool) {
         if !self.document_contracts.contains_key(document) {
             return;

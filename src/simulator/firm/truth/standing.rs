@@ -347,7 +347,7 @@ impl Firm {
                 one.document.iter().fold(fault, |fault, key| fault.erp(key))
             };
             let real = one.in_procore - one.voided;
-            if one.in_erp > CENT && one.in_erp - one.in_procore > CENT {
+            if one.in_erp > CENT && one.in_procore <= CENT {
                 found.push(fault("P1").worth(Some(one.in_erp - one.in_procore)));
             }
             if real > CENT && one.in_erp > CENT && (real - one.in_erp).abs() > CENT {
