@@ -10,7 +10,7 @@ use datafusion::execution::context::SessionContext;
 use serde_json::{Map, Value, json};
 
 use super::chain::{Chain, Format, csv_line};
-use super::paint::{Ink, Paint};
+use super::paint::{Ink, Paint, printable};
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global};
 use crate::engine::{Error as EngineError, SessionRequest, similar};
@@ -199,7 +199,7 @@ fn shown(value: &Value) -> String {
 
 /// A value for people: what is not there says so.
 fn told(value: &Value) -> String {
-    if value.is_null() { "(none)".to_owned() } else { shown(value) }
+    if value.is_null() { "(none)".to_owned() } else { printable(&shown(value)).into_owned() }
 }
 
 fn title(chain: &Chain, what: &str, [from, to]: [&Commit; 2], paint: Paint) -> String {
@@ -221,7 +221,7 @@ fn rows_text(chain: &Chain, table: &str, ends: [&Commit; 2], changes: &[Change],
             "D" => (Ink::Removed, '-'),
             _ => (Ink::Changed, '~'),
         };
-        let _ = writeln!(out, "{}", paint.ink(ink, format!("{sign} {name}")));
+        let _ = writeln!(out, "{}", paint.ink(ink, format!("{sign} {}", printable(&name))));
         if change.op == "U" {
             for (field, from, to) in &change.fields {
                 let (from, to) = (paint.ink(Ink::Removed, told(from)), paint.ink(Ink::Added, told(to)));

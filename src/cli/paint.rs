@@ -1,5 +1,7 @@
 //! Colours for people: on a terminal that wants them, never in a pipe or a file.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
@@ -67,6 +69,24 @@ impl Paint {
     }
 }
 
+/// Text of a record for a person: what would move the cursor, recolour or retitle a terminal is written out, as `\x1b`. Ends
+/// of lines stay.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmless = |character: char| !character.is_control() || character == '\n';
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmless(character) {
+            out.push(character);
+        } else {
+            let _ = write!(out, "\\x{:02x}", u32::from(character));
+        }
+    }
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +96,11 @@ mod tests {
         assert_eq!(Paint(false).ink(Ink::Added, "+1"), "+1");
         assert_eq!(Paint(true).ink(Ink::Added, "+1"), "\u{1b}[32m+1\u{1b}[0m");
         assert_eq!(Paint(true).ink(Ink::Title, ""), "");
+    }
+
+    #[test]
+    fn a_records_text_does_nothing_to_a_terminal() {
+        assert!(matches!(printable("Nuñez & Søn\n2"), Cow::Borrowed("Nuñez & Søn\n2")));
+        assert_eq!(printable("a\u{1b}]0;x\u{7}\tb\u{9b}2J\r"), "a\\x1b]0;x\\x07\\x09b\\x9b2J\\x0d");
     }
 }

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use serde_json::json;
 
 use super::chain::{Format, csv_line};
-use super::paint::{Ink, Paint};
+use super::paint::{Ink, Paint, printable};
 use super::summary::{grouped, moment, query};
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, INCOMPLETE};
@@ -275,9 +275,9 @@ fn exception(out: &mut String, found: &Found, paint: Paint) {
         paint.ink(ink, format!("{word:<6}")),
         found.age,
         found.fix_side,
-        if found.detail.is_empty() { &found.label } else { &found.detail },
+        printable(if found.detail.is_empty() { &found.label } else { &found.detail }),
     );
-    let _ = writeln!(out, "             {}", paint.ink(Ink::Faint, &found.key));
+    let _ = writeln!(out, "             {}", paint.ink(Ink::Faint, printable(&found.key)));
 }
 
 /// A bar a month, as high as what was open; a dot where nobody could look.

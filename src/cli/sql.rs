@@ -17,6 +17,7 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use parquet::arrow::ArrowWriter;
 
+use super::paint::printable;
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, serve};
 use crate::engine::SessionRequest;
@@ -210,7 +211,8 @@ impl<W: Write + Send> Writer<W> {
                 if batches.is_empty() {
                     batches.push(RecordBatch::new_empty(SchemaRef::clone(schema)));
                 }
-                writeln!(out, "{}", arrow::util::pretty::pretty_format_batches(&batches)?)?;
+                let text = arrow::util::pretty::pretty_format_batches(&batches)?.to_string();
+                writeln!(out, "{}", printable(&text))?;
                 out
             }
             Self::Csv(writer) => writer.into_inner(),

@@ -177,7 +177,10 @@ pub(super) fn parse(bytes: &Bytes) -> Result<Commit, String> {
             .to_owned());
     }
     let format = serde_json::from_slice::<Preamble>(bytes).map_err(no_manifest)?.format;
-    if format == 0 || format > FORMAT {
+    if format == 0 {
+        return Err(format!("it has format 0, which there is not\n{HALF_COPIED}"));
+    }
+    if format > FORMAT {
         return Err(format!(
             "it has format {format}, this version knows 1 to {FORMAT}\nhint: use a newer version of tieout"
         ));
