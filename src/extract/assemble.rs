@@ -103,6 +103,9 @@ impl<'a> Reader<'a> {
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
+        let inside = |other: &Table| other.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name);
+        let has_inside = self.manifest().tables.iter().any(inside);
+        let nothing = Slice::from(String::new());
         for (mut received, position, owner) in records {
             let mut apart = Seen::default();
             let look = if picks { &mut apart } else { &mut read.seen };
@@ -167,6 +170,10 @@ impl<'a> Reader<'a> {
                 }
             };
             let page = received.page;
+            if !has_inside {
+                // Its page is not held longer than the rows of it.
+                received.record = nothing.clone();
+            }
             let owner = (received, Arc::from(row.cells.as_slice()));
             let Some((place, page_before)) = places.get(&row.key).copied() else {
                 places.insert(row.key.clone(), (read.rows.len(), page));
