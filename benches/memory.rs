@@ -87,7 +87,13 @@ async fn measure(records: u64, table: &str) -> (u64, Duration) {
 async fn extract(folder: &Path, table: &str) -> (u64, Duration) {
     let began = Instant::now();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tieout"));
-    command.arg("--config").arg(folder.join("tieout.toml")).args(["extract", "--table", table, "--quiet", "--no-progress"]);
+    command.arg("--config").arg(folder.join("tieout.toml")).args([
+        "extract",
+        "--table",
+        table,
+        "--quiet",
+        "--no-progress",
+    ]);
     let mut child = command.spawn().expect("tieout started");
     let status = format!("/proc/{}/status", child.id().expect("a process"));
     let mut most = 0;
@@ -119,7 +125,8 @@ async fn answer(State(records): State<Arc<u64>>, request: Request) -> Response {
     let last = first.saturating_add(count).min(*records);
     let mut text = String::from("[");
     for id in first..last {
-        let digest: String = (0..14_u64).map(|part| hex::encode(Sha256::digest((id * 14 + part).to_le_bytes()))).collect();
+        let digest: String =
+            (0..14_u64).map(|part| hex::encode(Sha256::digest((id * 14 + part).to_le_bytes()))).collect();
         let comma = if id == first { "" } else { "," };
         write!(text, "{comma}{{\"id\":{id},\"amount\":\"{id}.25\",\"name\":\"Bill {id}\",\"note\":\"{digest}\"}}")
             .expect("text");

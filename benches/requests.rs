@@ -73,10 +73,13 @@ fn print(runs: &[(&str, Requests, Requests)]) {
             .collect();
         for table in all {
             let of = |requests: &Requests| requests.get(&(source, table.clone())).copied().unwrap_or_default();
-            let cells: Vec<String> = runs.iter().map(|(_, made, least)| format!("{:>9}{:>6}", of(made), of(least))).collect();
+            let cells: Vec<String> =
+                runs.iter().map(|(_, made, least)| format!("{:>9}{:>6}", of(made), of(least))).collect();
             println!("{:<42}{}", format!("{source}.{table}"), cells.concat());
         }
-        let sum = |requests: &Requests| requests.iter().filter(|((of, _), _)| *of == source).map(|(_, count)| count).sum::<u64>();
+        let sum = |requests: &Requests| {
+            requests.iter().filter(|((of, _), _)| *of == source).map(|(_, count)| count).sum::<u64>()
+        };
         let sums: Vec<(u64, u64)> = runs.iter().map(|(_, made, least)| (sum(made), sum(least))).collect();
         let cells: Vec<String> = sums.iter().map(|(made, least)| format!("{made:>9}{least:>6}")).collect();
         println!("{:<42}{}", format!("{source}, all"), cells.concat());

@@ -157,8 +157,8 @@ fn billing(least: &mut Least<'_>, now: &ProcoreDatabase, project: ProcoreId) {
     let applications = || now.payment_applications.values().filter(|one| one.project_id == project);
     least.list("payment_applications", applications().count(), None);
     for one in applications() {
-        let rests = one.status == "approved"
-            && least.is_as_before(|firm| &firm.procore.payment_applications, &one.id, one);
+        let rests =
+            one.status == "approved" && least.is_as_before(|firm| &firm.procore.payment_applications, &one.id, one);
         if !(least.is_incremental() && rests) {
             least.list("payment_application_details", 1, None);
         }

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
                         let first =
                             read.rejects.iter_mut().rev().take_while(|it| it.key.as_ref() == Some(&row.key)).last();
                         if let Some(first) = first {
-                            first.raw = row.raw;
+                            first.raw = row.raw.as_str().to_owned();
                         }
                         continue;
                     }
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
                 let (scope, key) = (job.scope.to_string(), Some(row.key));
-                read.rejects.push(Reject { scope, key, reason, raw: row.raw, ..Reject::default() });
+                read.rejects.push(Reject { scope, key, reason, raw: row.raw.as_str().to_owned(), ..Reject::default() });
             } else {
                 // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;

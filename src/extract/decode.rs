@@ -26,8 +26,8 @@ pub(crate) struct Row {
     pub key: String,
     /// The typed columns, in the manifest's order.
     pub cells: Vec<Cell>,
-    /// The record as received, redacted.
-    pub raw: String,
+    /// The record as received, redacted: a part of its page, which is kept as long as one of its rows waits.
+    pub raw: Slice,
     /// Its content hash.
     pub hash: String,
     /// Its content hash under the key that sensitive fields were hashed with before, while that is being changed.
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
             });
         }
         let key = self.key(&mut cells, &told)?;
-        let row = Row { key, cells, raw: record.as_str().to_owned(), hash, hash_before: None, extracted_at };
+        let row = Row { key, cells, raw: record.clone(), hash, hash_before: None, extracted_at };
         Ok(Decoded { row, bad: told, misshapen })
     }
 

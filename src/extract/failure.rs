@@ -50,7 +50,9 @@ pub enum Error {
         reason: arrow::error::ArrowError,
     },
     /// Rows that wait for the commit could not be put on the disk.
-    #[error("source {name}: keep rows of {table} for the commit: {reason}\nhint: TMPDIR names a folder with more space")]
+    #[error(
+        "source {name}: keep rows of {table} for the commit: {reason}\nhint: TMPDIR names a folder with more space"
+    )]
     Spool {
         /// The source.
         name: String,

@@ -254,7 +254,8 @@ impl<'a> Run<'a> {
                     row.key
                 );
                 let scope = read.scope.to_string();
-                read.rejects.push(Reject { scope, reason: reason.clone(), raw: row.raw, ..Reject::default() });
+                let raw = row.raw.as_str().to_owned();
+                read.rejects.push(Reject { scope, reason: reason.clone(), raw, ..Reject::default() });
                 read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;

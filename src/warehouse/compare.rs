@@ -163,7 +163,8 @@ fn owner(key: &str) -> Option<&str> {
 }
 
 fn held_back_reason(table: &str, above: Option<&str>, deleted: u64, rows: u64) -> String {
-    let because = above.map(|above| format!(", while deletions of `{above}` above them are held back")).unwrap_or_default();
+    let because =
+        above.map(|above| format!(", while deletions of `{above}` above them are held back")).unwrap_or_default();
     format!(
         "{deleted} of {rows} rows would have vanished in one run{because}; they are kept until a person confirms with \
          `tieout extract --accept-deletes {}`",

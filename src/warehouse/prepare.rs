@@ -246,10 +246,8 @@ impl Prepared {
         let is_above = |table: &&TableCommit| table.source == input.source && input.above.contains(&table.table);
         let mut above = self.commit.tables.iter().chain(beside.iter().copied()).filter(is_above);
         let held_above = above.find(|table| table.held_back.is_some()).map(|table| table.table.clone());
-        let against = (input.mode != ReadMode::Append).then(|| Against {
-            held_above,
-            ..self.against(&input, known.as_ref(), same_columns)
-        });
+        let against = (input.mode != ReadMode::Append)
+            .then(|| Against { held_above, ..self.against(&input, known.as_ref(), same_columns) });
         // Sorting, hashing and encoding block for seconds: not where other tasks wait.
         let done = tokio::task::spawn_blocking(move || match against {
             Some(against) => task.compare(against),
