@@ -27,6 +27,8 @@ const HELD_BYTES: usize = 8 << 20;
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) pending: Vec<(Arc<str>, Row)>,
+    /// Of the records that wait.
+    pending_bytes: usize,
     batches: Vec<RecordBatch>,
     /// Of the batches.
     bytes: usize,
@@ -42,14 +44,22 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    /// Adds a row.
+    pub(super) fn push(&mut self, scope: Arc<str>, row: Row) {
+        self.pending_bytes += row.raw.as_str().len();
+        self.pending.push((scope, row));
+    }
+
     /// Makes a batch of the rows that wait, if they are enough for one.
     pub(super) fn flush_full(&mut self, source: &SourceSettings, table: &Table) -> Result<(), Error> {
-        if self.pending.len() >= BATCH_ROWS { self.flush(source, table) } else { Ok(()) }
+        let is_full = self.pending.len() >= BATCH_ROWS || self.pending_bytes > HELD_BYTES;
+        if is_full { self.flush(source, table) } else { Ok(()) }
     }
 
     /// Makes a batch of the rows that wait.
     fn flush(&mut self, source: &SourceSettings, table: &Table) -> Result<(), Error> {
         let rows = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
         // All batches of a table have the same columns.
         let is_rekeyed = source.redaction_key_before.is_some() && table.embedded.is_none();
         for rows in rows.chunks(BATCH_ROWS) {

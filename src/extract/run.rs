@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
                     above: read.parent.clone(),
                 }));
             }
-            gathered.pending.push((Arc::clone(&read.scope), row));
+            gathered.push(Arc::clone(&read.scope), row);
             if !waits {
                 gathered.flush_full(self.source, table)?;
             }
