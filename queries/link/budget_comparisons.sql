@@ -7,6 +7,7 @@
 --   code_key           normalised code; (none) where there is none
 --   cost_type          the ERP's cost type where both sides name it
 --   place              code and cost type
+--   label              the same as people write it, in PM if the code stands there
 --   pm_count           PM lines
 --   erp_count          ERP lines
 --   pm_amount          PM's revised budget
@@ -37,8 +38,8 @@ pm_jobs as (
 lines as (
 
     select coalesce(lines.budget_type, 'cost') || '_budget' as measure, 'pm' as side, coalesce(pm_jobs.project_id, lines.project_id) as project_id,
-        coalesce(normalize_number(lines.cost_code), '(none)') as code_key, types.erp_type as cost_type, lines.revised_amount as amount,
-        lines.currency
+        coalesce(normalize_number(lines.cost_code), '(none)') as code_key, lines.cost_code, types.erp_type as cost_type,
+        lines.revised_amount as amount, lines.currency
     from pm.budget_lines as lines
     left join pm_jobs on pm_jobs.pm_id = lines.project_id
     left join types on types.pm_type = lines.cost_type
@@ -46,8 +47,8 @@ lines as (
     union all
 
     select coalesce(lines.budget_type, 'cost') || '_budget' as measure, 'erp' as side, jobs.pm_id as project_id,
-        coalesce(normalize_number(lines.cost_code), '(none)') as code_key, types.erp_type as cost_type, lines.revised_amount as amount,
-        lines.currency
+        coalesce(normalize_number(lines.cost_code), '(none)') as code_key, lines.cost_code, types.erp_type as cost_type,
+        lines.revised_amount as amount, lines.currency
     from erp.budget_lines as lines
     inner join jobs on jobs.erp_id = lines.project_id
     left join (select distinct erp_type from types) as types on types.erp_type = lines.cost_type
@@ -71,6 +72,7 @@ select
     code_key,
     told_type as cost_type,
     code_key || coalesce(' ' || told_type, '') as place,
+    coalesce(min(case when side = 'pm' then trim(cost_code) end), min(trim(cost_code)), '(none)') || coalesce(' ' || told_type, '') as label,
     count(case when side = 'pm' then 1 end) as pm_count,
     count(case when side = 'erp' then 1 end) as erp_count,
     cast(sum(case when side = 'pm' then coalesce(amount, 0) else 0 end) as decimal(18,2)) as pm_amount,

@@ -6,6 +6,7 @@
 --   code_key           normalised code; (none) where there is none
 --   cost_type          the ERP's cost type; null on codes of which not every line names a linked one
 --   place              code and cost type
+--   label              the same as people write it, in PM if the code stands there
 --   item_id            bill:<group or record id>, line:<stored ERP id>, erp:<ERP record id>, or pool: lines that name nothing
 --   stream             requisition, bill (outside commitments) or other
 --   pm_count           PM lines: direct costs, and lines of approved requisitions
@@ -45,10 +46,12 @@ pm_groups as (
 
 bills as (
 
-    select bills.record_id, min(links.group_id) as group_id, count(commitments.erp_id) > 0 as is_committed, min(bills.number_key) as number_key
+    select bills.record_id, min(links.group_id) as group_id, count(commitments.erp_id) > 0 as is_committed, min(bills.number_key) as number_key,
+        count(bills.vendor_id) > 0 and count(vendors.erp_id) = 0 as is_vendor_unlinked
     from erp.vendor_invoices as bills
     left join link.vendor_invoices as links on links.erp_id = bills.record_id
     left join (select distinct erp_id from link.commitments) as commitments on commitments.erp_id = bills.commitment_id
+    left join (select distinct erp_id from link.vendors) as vendors on vendors.erp_id = bills.vendor_id
     group by bills.record_id
 
 ),
@@ -92,7 +95,8 @@ posted as (
         coalesce(bills.record_id, typed_bills.record_id) as bill_id,
         coalesce(bills.group_id, typed_bills.group_id) as group_id,
         coalesce(bills.number_key, typed_bills.number_key) as number_key,
-        coalesce(bills.is_committed, typed_bills.is_committed, false) as is_committed
+        coalesce(bills.is_committed, typed_bills.is_committed, false) as is_committed,
+        coalesce(bills.is_vendor_unlinked, typed_bills.is_vendor_unlinked, false) as is_vendor_unlinked
     from erp.job_costs as costs
     inner join jobs on jobs.erp_id = costs.project_id
     left join (select distinct erp_type from types) as types on types.erp_type = costs.cost_type
@@ -198,6 +202,8 @@ lines as (
                 regexp_like(regexp_replace(posted.cost_code, '[^A-Za-z0-9]', '', 'g'), '^0+$') or
                 setting_list_contains('default_codes', posted.cost_code)
                 then 'C4:job_cost:' || posted.record_id
+            -- A bill of a vendor that PM lacks cannot come back.
+            when posted.is_vendor_unlinked then 'V5:erp:vendor_invoice:' || posted.bill_id
         end as missing_key
     from posted
     left join repeated on repeated.group_id = posted.group_id
@@ -215,7 +221,8 @@ dated as (
         sum(case when side = 'pm' then coalesce(amount, 0) else -coalesce(amount, 0) end) over (partition by project_id, item_id) as item_gap,
         count(case when side = 'pm' then 1 end) over (partition by project_id, item_id) as item_pm_count,
         count(case when side = 'erp' then 1 end) over (partition by project_id, item_id) as item_erp_count,
-        max(moved_at) over (partition by project_id, item_id) as item_moved_at
+        max(moved_at) over (partition by project_id, item_id) as item_moved_at,
+        min(case when missing_key like 'C4:%' then missing_key end) over (partition by project_id, item_id) as default_key
     from lines
 
 ),
@@ -237,6 +244,7 @@ select
     code_key,
     told_type as cost_type,
     code_key || coalesce(' ' || told_type, '') as place,
+    coalesce(min(case when side = 'pm' then trim(cost_code) end), min(trim(cost_code)), '(none)') || coalesce(' ' || told_type, '') as label,
     item_id,
     min(stream) as stream,
     count(case when side = 'pm' then 1 end) as pm_count,
@@ -253,6 +261,8 @@ select
         when item_id like 'bill:%' and abs(min(item_gap)) > setting_decimal('amount_tolerance')
             then 'I4:' || substr(item_id, 6) || ':gross'
         when item_id like 'bill:%' then 'I6:' || substr(item_id, 6)
+        -- One line, on a code in PM and on a default code in the ERP: both places follow from the default code.
+        when item_id like 'line:%' and abs(min(item_gap)) <= setting_decimal('amount_tolerance') then min(default_key)
     end as explained_by
 from placed
 group by project_id, code_key, told_type, item_id

@@ -49,8 +49,8 @@ select
     one_sided.project_number,
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
-    one_sided.place as label,
-    replace(one_sided.measure, '_', ' ') || ' of ' || one_sided.place || ' over ' || cast(one_sided.amount as varchar) ||
+    one_sided.label,
+    replace(one_sided.measure, '_', ' ') || ' of ' || one_sided.label || ' over ' || cast(one_sided.amount as varchar) ||
         case one_sided.side when 'pm' then ' is in PM and not in the ERP' else ' is in the ERP and not in PM' end as detail,
     case when one_sided.side = 'pm' then cast(one_sided.amount as varchar) end as pm_value,
     case when one_sided.side = 'erp' then cast(one_sided.amount as varchar) end as erp_value,

@@ -58,8 +58,8 @@ select
     different.project_number,
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
-    different.place as label,
-    replace(different.measure, '_', ' ') || ' of ' || different.place || ' is ' || cast(different.pm_amount as varchar) ||
+    different.label,
+    replace(different.measure, '_', ' ') || ' of ' || different.label || ' is ' || cast(different.pm_amount as varchar) ||
         case when different.currency_differs then ' ' || different.pm_currency else '' end || ' in PM and ' || cast(different.erp_amount as varchar) ||
         case when different.currency_differs then ' ' || different.erp_currency else '' end || ' in the ERP' as detail,
     cast(different.pm_amount as varchar) as pm_value,

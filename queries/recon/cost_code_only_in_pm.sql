@@ -5,10 +5,10 @@
 -- missing_on: erp
 -- record_owner: erp
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the larger of budget and commitments on the code in PM
 -- question: On which PM codes stands money that the ERP has no code for?
--- grain:    one row per PM cost code of a project
+-- grain:    one row per PM cost code of a project, and per code that PM uses without listing it
 -- requires: pm.commitment_lines.cost_code, pm.budget_lines
 -- fix:      Use an ERP code, or have accounting create this one and import it.
 -- columns:
@@ -19,21 +19,47 @@
 --   committed_amount   lines of living commitments on the code
 
 -- Procore copies the whole standard list into each project: codes without money are counted in D1 and are no exception.
-with missing as (
+with used as (
 
-    select
-        cost_codes.*,
-        code_use.budget_amount,
-        code_use.committed_amount,
-        code_use.amount,
-        code_use.currency
+    select project_id, code_key, code as used_code, budget_amount, committed_amount, amount, currency
+    from link.cost_code_use
+    where side = 'pm' and amount > 0
+
+),
+
+erp_codes as (
+
+    select jobs.pm_id as project_id, cost_codes.code_key
+    from erp.cost_codes as cost_codes
+    inner join link.projects as jobs on jobs.erp_id = cost_codes.project_id
+
+),
+
+-- What a list lacks may stand on its lines all the same: a code that was retired, or typed in.
+unlisted as (
+
+    select used.project_id || ':' || used.code_key as record_id, used.*
+    from used
+    left anti join pm.cost_codes as own on own.project_id = used.project_id and own.code_key = used.code_key
+    left anti join pm.cost_codes as company on company.project_id is null and company.code_key = used.code_key
+    left anti join erp.cost_codes as erp_company on erp_company.project_id is null and erp_company.code_key = used.code_key
+    left anti join erp_codes on erp_codes.project_id = used.project_id and erp_codes.code_key = used.code_key
+
+),
+
+missing as (
+
+    select cost_codes.record_id, cost_codes.record_id as pm_id, cost_codes.code, cost_codes.title, cost_codes.linked_id,
+        cost_codes.created_at, used.project_id, used.budget_amount, used.committed_amount, used.amount, used.currency
     from pm.cost_codes as cost_codes
-    inner join link.cost_code_use as code_use on
-        code_use.side = 'pm' and
-        code_use.project_id = cost_codes.project_id and
-        code_use.code_key = cost_codes.code_key
+    inner join used on used.project_id = cost_codes.project_id and used.code_key = cost_codes.code_key
     left anti join link.cost_codes as links on links.pm_id = cost_codes.record_id
-    where code_use.amount > 0
+
+    union all
+
+    select record_id, cast(null as varchar) as pm_id, used_code as code, cast(null as varchar) as title, cast(null as varchar) as linked_id,
+        cast(null as timestamp with time zone) as created_at, project_id, budget_amount, committed_amount, amount, currency
+    from unlisted
 
 )
 
@@ -41,7 +67,7 @@ select
     'C1:' || missing.record_id as exception_key,
     missing.project_id,
     projects.number as project_number,
-    missing.record_id as pm_id,
+    missing.pm_id,
     cast(null as varchar) as erp_id,
     coalesce(missing.code, missing.record_id) as label,
     'cost code ' || coalesce(missing.code, missing.record_id) || coalesce(' ' || missing.title, '') || ' carries ' ||
@@ -51,7 +77,7 @@ select
     missing.amount as amount_at_risk,
     coalesce(missing.currency, setting_text('currency')) as currency,
     missing.created_at as occurred_at,
-    case when missing.linked_id is null then 'entered on the wrong side' else 'unknown' end as cause,
+    case when missing.pm_id is not null and missing.linked_id is null then 'entered on the wrong side' else 'unknown' end as cause,
     cast(null as varchar) as explained_by,
     missing.code,
     missing.title,

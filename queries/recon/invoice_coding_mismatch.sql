@@ -41,6 +41,8 @@ lines as (
     select
         documents.group_id,
         coalesce(normalize_number(lines.cost_code), '(none)') as code_key,
+        trim(lines.cost_code) as pm_code,
+        trim(lines.cost_code) as code,
         coalesce(types.erp_type, '') as cost_type,
         lines.amount as pm_amount,
         cast(0 as decimal(18,2)) as erp_amount
@@ -54,6 +56,8 @@ lines as (
     select
         documents.group_id,
         coalesce(normalize_number(lines.cost_code), '(none)') as code_key,
+        cast(null as varchar) as pm_code,
+        trim(lines.cost_code) as code,
         coalesce(types.erp_type, '') as cost_type,
         cast(0 as decimal(18,2)) as pm_amount,
         lines.amount as erp_amount
@@ -72,6 +76,8 @@ coded as (
     select
         group_id,
         code_key,
+        -- As PM writes it, where PM has it.
+        coalesce(min(pm_code), min(code), '(none)') as code,
         cost_type,
         sum(coalesce(pm_amount, 0)) as pm_amount,
         sum(coalesce(erp_amount, 0)) as erp_amount
@@ -96,12 +102,12 @@ placed as (
 
     select
         coded.group_id,
-        coded.code_key || case when typed.group_id is not null then ' ' || coded.cost_type else '' end as place,
+        min(coded.code) || coalesce(' ' || case when typed.group_id is not null then coded.cost_type end, '') as place,
         sum(coded.pm_amount) as pm_amount,
         sum(coded.erp_amount) as erp_amount
     from coded
     left join typed on typed.group_id = coded.group_id
-    group by coded.group_id, coded.code_key || case when typed.group_id is not null then ' ' || coded.cost_type else '' end
+    group by coded.group_id, coded.code_key, typed.group_id, case when typed.group_id is not null then coded.cost_type end
 
 ),
 

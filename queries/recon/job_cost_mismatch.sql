@@ -89,6 +89,7 @@ places as (
         code_key,
         cost_type,
         place,
+        coalesce(min(case when pm_count > 0 then label end), min(label)) as label,
         sum(pm_count) as pm_count,
         sum(erp_count) as erp_count,
         sum(pm_amount) as pm_amount,
@@ -121,6 +122,7 @@ told as (
         code_key,
         cost_type,
         place,
+        label,
         case
             when coalesce(currency <> last_currency, false) then 'currency_differs'
             when pm_count = 0 then 'missing_in_pm'
@@ -144,6 +146,7 @@ told as (
         cast(null as varchar) as code_key,
         ranked.cost_type,
         cast(null as varchar) as place,
+        cast(null as varchar) as label,
         'not_comparable' as comparison,
         case when compared.project_id is null then 'not_evaluated' else ranked.verdict end as verdict,
         sum(ranked.pm_amount) as pm_amount,
@@ -165,10 +168,10 @@ select
     projects.number as project_number,
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
-    coalesce(told.place, told.cost_type, '(none)') as label,
+    coalesce(told.label, told.cost_type, '(none)') as label,
     case
         when told.verdict is null then
-            'cost of ' || told.place || ' is ' || cast(cast(told.pm_amount as decimal(18,2)) as varchar) ||
+            'cost of ' || told.label || ' is ' || cast(cast(told.pm_amount as decimal(18,2)) as varchar) ||
             case when told.comparison = 'currency_differs' then ', in several currencies,' else '' end || ' in PM and ' ||
             cast(cast(told.erp_amount as decimal(18,2)) as varchar) || ' in the ERP'
         else

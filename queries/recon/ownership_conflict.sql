@@ -6,6 +6,7 @@
 -- risk:     none of its own: the check that compares the field counts what the difference is worth
 -- question: Where did both sides move a field to different values between two commits?
 -- grain:    one row per linked pair and field
+-- grace:    24 hours
 -- fix:      Decide which value is right, enter it on the side that owns the field (recon.ownership) and sync.
 -- columns:
 --   field              the field
@@ -88,4 +89,4 @@ where
         owners.commit_number is not null and
         (owners.old_key is not distinct from mirrors.new_key)
     ) and
-    not coalesce(to_unixtime(clock.observed_at) - to_unixtime(owners.moved_at) < 24 * 3600, false)
+    not coalesce(to_unixtime(clock.observed_at) - to_unixtime(owners.moved_at) < setting_integer('grace_hours_w2') * 3600, false)

@@ -40,13 +40,36 @@ with dated as (
 
 ),
 
+open_invoices as (
+
+    select
+        settlements.*,
+        paid_amount + allocated_amount + released_amount as pm_paid_amount,
+        payable_amount - paid_amount - allocated_amount - released_amount as open_amount
+    from link.vendor_invoice_settlements as settlements
+
+),
+
+-- A discount that the ERP took is paid by nobody, and owed by nobody: it settles what is open of the group's invoices, once.
 settlements as (
 
     select
-        settled.*,
-        paid_amount + allocated_amount + released_amount as pm_paid_amount,
-        payable_amount - paid_amount - allocated_amount - released_amount - erp_discount_amount as unpaid_amount
-    from link.vendor_invoice_settlements as settled
+        open_invoices.*,
+        open_amount - least(
+            greatest(
+                erp_discount_amount - coalesce(
+                    sum(greatest(open_amount, 0)) over (
+                        partition by coalesce(group_id, pm_id)
+                        order by pm_id
+                        rows between unbounded preceding and 1 preceding
+                    ),
+                    0
+                ),
+                0
+            ),
+            greatest(open_amount, 0)
+        ) as unpaid_amount
+    from open_invoices
 
 ),
 
@@ -68,8 +91,7 @@ unpaid as (
     cross join meta.clock
     where
         coalesce(cast(clock.accounting_date as int) - cast(dated.counted_from as int) > setting_integer('unpaid_days'), true) and
-        -- A discount that the ERP took is paid by nobody, and owed by nobody. What is payable may not be told: then nobody can say that
-        -- it is paid.
+        -- What is payable may not be told: then nobody can say that it is paid.
         coalesce(settlements.unpaid_amount > setting_decimal('amount_tolerance'), true)
 
 ),

@@ -11,15 +11,22 @@ use crate::path::{Pattern, Steps, advance};
 use crate::tape::{Kind, Node};
 use crate::text::write_text;
 
-/// The hash of `record` without what `ignore` matches, hex. `space` is used again from record to record.
-pub fn content_hash(record: Node<'_>, ignore: &[Pattern], space: &mut String) -> String {
-    space.clear();
+/// Room for a record's canonical text and its order, used again from record to record.
+#[derive(Debug, Default)]
+pub struct HashSpace {
+    text: String,
+    sorted: Sorted,
+}
+
+/// The hash of `record` without what `ignore` matches, hex.
+pub fn content_hash(record: Node<'_>, ignore: &[Pattern], space: &mut HashSpace) -> String {
+    space.text.clear();
     let active: Vec<Steps<'_>> = ignore.iter().map(Pattern::steps).collect();
-    write(record, &active, &mut Vec::new(), space);
+    write(record, &active, &mut space.sorted, &mut space.text);
     let digits = b"0123456789abcdef";
     let digit = |half: u8| char::from(digits.get(usize::from(half)).copied().unwrap_or(b'0'));
     let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(space.as_bytes()) {
+    for byte in Sha256::digest(space.text.as_bytes()) {
         text.push(digit(byte >> 4));
         text.push(digit(byte & 15));
     }
@@ -29,15 +36,55 @@ pub fn content_hash(record: Node<'_>, ignore: &[Pattern], space: &mut String) ->
 /// Canonical JSON of a value.
 pub fn canonical(value: Node<'_>) -> String {
     let mut text = String::new();
-    write(value, &[], &mut Vec::new(), &mut text);
+    write(value, &[], &mut Sorted::default(), &mut text);
     text
 }
 
 /// A field by the place of its name on the tape, behind the first letters of the name: they mostly decide the order.
 type Field = (u64, usize);
 
-/// `fields` is room for those of the objects around the value, each behind those of the one around it.
-fn write(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &mut String) {
+/// The fields of the objects around a value by name, each object's behind those of the one around it.
+#[derive(Debug, Default)]
+struct Sorted {
+    fields: Vec<Field>,
+    /// How the fields of the last object with so many fields were put in order. Records of a list mostly have the same fields in
+    /// the same order: to try an order is cheaper than to find it.
+    orders: Vec<Vec<u16>>,
+    tried: Vec<Field>,
+}
+
+impl Sorted {
+    /// Puts the fields of `object` behind those that are there, by name; of fields with one name the last comes last.
+    fn push(&mut self, object: Node<'_>) {
+        let begin = self.fields.len();
+        self.fields.extend(object.fields().map(|(name, _)| (first_letters(&name.letters()), name.place())));
+        let Some(own) = self.fields.get_mut(begin..) else { return };
+        let letters = |place: usize| object.other(place).letters();
+        let by_name = |left: &Field, right: &Field| {
+            let by_rest = || letters(left.1).cmp(&letters(right.1)).then(left.1.cmp(&right.1));
+            left.0.cmp(&right.0).then_with(by_rest)
+        };
+        if self.orders.len() <= own.len() && own.len() < ORDERS_MAX {
+            self.orders.resize(own.len() + 1, Vec::new());
+        }
+        let Some(order) = self.orders.get_mut(own.len()) else { return own.sort_unstable_by(by_name) };
+        self.tried.clear();
+        self.tried.extend(order.iter().filter_map(|at| own.get(usize::from(*at)).copied()));
+        if self.tried.len() == own.len() && self.tried.is_sorted_by(|left, right| by_name(left, right).is_lt()) {
+            own.copy_from_slice(&self.tried);
+            return;
+        }
+        let mut placed: Vec<(Field, u16)> = own.iter().copied().zip(0..).collect();
+        placed.sort_unstable_by(|left, right| by_name(&left.0, &right.0));
+        own.iter_mut().zip(&placed).for_each(|(to, (field, _))| *to = *field);
+        *order = placed.into_iter().map(|(_, at)| at).collect();
+    }
+}
+
+/// Objects with more fields are not remembered.
+const ORDERS_MAX: usize = 512;
+
+fn write(value: Node<'_>, ignore: &[Steps<'_>], sorted: &mut Sorted, out: &mut String) {
     match value.kind() {
         Kind::Text if value.has_escapes() => write_text(&value.letters(), out),
         Kind::Null | Kind::Bool | Kind::Number | Kind::Text => out.push_str(value.raw()),
@@ -47,34 +94,27 @@ fn write(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &m
                 if place > 0 {
                     out.push(',');
                 }
-                write(item, ignore, fields, out);
+                write(item, ignore, sorted, out);
             }
             out.push(']');
         }
-        Kind::Object => object(value, ignore, fields, out),
+        Kind::Object => object(value, ignore, sorted, out),
     }
 }
 
-fn object(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &mut String) {
-    let begin = fields.len();
-    fields.extend(value.fields().map(|(name, _)| (first_letters(&name.letters()), name.place())));
+fn object(value: Node<'_>, ignore: &[Steps<'_>], sorted: &mut Sorted, out: &mut String) {
+    let begin = sorted.fields.len();
+    sorted.push(value);
     let letters = |place: usize| value.other(place).letters();
-    if let Some(own) = fields.get_mut(begin..) {
-        // Of fields with one name the last comes last.
-        own.sort_unstable_by(|left, right| {
-            let by_name = || letters(left.1).cmp(&letters(right.1)).then(left.1.cmp(&right.1));
-            left.0.cmp(&right.0).then_with(by_name)
-        });
-    }
-    let end = fields.len();
+    let end = sorted.fields.len();
     out.push('{');
     let mut is_first = true;
     let mut next = Vec::new();
     for at in begin..end {
-        let Some((first, place)) = fields.get(at).copied() else { break };
+        let Some((first, place)) = sorted.fields.get(at).copied() else { break };
         let name = letters(place);
         let is_same = |other: &Field| other.0 == first && letters(other.1) == name;
-        if at + 1 < end && fields.get(at + 1).is_some_and(is_same) {
+        if at + 1 < end && sorted.fields.get(at + 1).is_some_and(is_same) {
             continue;
         }
         next.clear();
@@ -94,9 +134,9 @@ fn object(value: Node<'_>, ignore: &[Steps<'_>], fields: &mut Vec<Field>, out: &
             Cow::Owned(name) => write_text(&name, out),
         }
         out.push(':');
-        write(value.other(place + 1), &next, fields, out);
+        write(value.other(place + 1), &next, sorted, out);
     }
-    fields.truncate(begin);
+    sorted.fields.truncate(begin);
     out.push('}');
 }
 
@@ -120,7 +160,7 @@ pub(crate) mod tests {
 
     fn hash(text: &str, ignore: &[&str]) -> String {
         let ignore: Vec<Pattern> = ignore.iter().map(|text| Pattern::parse(text)).collect();
-        content_hash(Tape::default().read(text).unwrap(), &ignore, &mut String::new())
+        content_hash(Tape::default().read(text).unwrap(), &ignore, &mut HashSpace::default())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A record as a row: what may be kept of it, its content hash and the typed values of its columns.
 
 use crate::cell::{Cell, Form, cell};
-use crate::hash::content_hash;
+use crate::hash::{HashSpace, content_hash};
 use crate::path::{NotAnObject, Pattern, look_up, open};
 use crate::redact::{Rules, redact};
 use crate::tape::{Kind, Malformed, Node, Slice, Tape};
@@ -47,7 +47,7 @@ pub struct Read {
 #[derive(Debug, Default)]
 pub struct Space {
     tape: Tape,
-    text: String,
+    hash: HashSpace,
     /// The columns that the fields of the record before filled, by the fields' places.
     places: Vec<(String, Vec<usize>)>,
 }
@@ -76,7 +76,7 @@ impl Plan {
     /// # Errors
     /// No JSON.
     pub fn hash(&self, record: &Slice, space: &mut Space) -> Result<String, Malformed> {
-        Ok(content_hash(space.tape.read(record.as_str())?, &self.ignore, &mut space.text))
+        Ok(content_hash(space.tape.read(record.as_str())?, &self.ignore, &mut space.hash))
     }
 
     /// What a redacted record says; `seen` looks at it as well.
@@ -84,7 +84,7 @@ impl Plan {
     /// # Errors
     /// No JSON.
     pub fn read(&self, record: &Slice, space: &mut Space, seen: impl FnOnce(Node<'_>)) -> Result<Read, Malformed> {
-        let Space { tape, text, places } = space;
+        let Space { tape, hash: room, places } = space;
         let node = tape.read(record.as_str())?;
         seen(node);
         let found = self.firsts(node, places);
@@ -119,7 +119,7 @@ impl Plan {
             })
         });
         let cells = cells.collect();
-        let hash = content_hash(node, &self.ignore, text);
+        let hash = content_hash(node, &self.ignore, room);
         Ok(Read { cells, hash, bad, structures })
     }
 

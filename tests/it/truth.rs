@@ -116,6 +116,7 @@ async fn compare_firm(seed: u64) -> (BTreeSet<String>, String) {
             compare(&mut differences, &place, check, &found, expected);
         }
         injected_are_there(&mut differences, &place, &simulator, &expected);
+        conserved(&mut differences, &place, folder.path()).await;
     }
     if !differences.is_empty() {
         writeln!(differences, "seed {seed}: see {}", folder.keep().display()).unwrap();
@@ -289,6 +290,17 @@ fn compare(differences: &mut String, place: &str, check: &str, found: &[Found], 
             let at_risk = row.at_risk_cents;
             writeln!(differences, "{place} {check} {}: {at_risk:?} cents at risk, {cents} injected", row.key).unwrap();
         }
+    }
+}
+
+/// Notes which sums of differences are not the difference of the sums.
+async fn conserved(differences: &mut String, place: &str, folder: &Path) {
+    let query = include_str!("truth/conservation.sql");
+    let rows: Vec<Value> =
+        serde_json::from_slice(&run(folder, &["sql", "--format", "json", "--", query]).await).unwrap();
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    for row in rows.iter().filter(|row| row["found"] != row["expected"]) {
+        writeln!(differences, "{place} is not conserved: {row}").unwrap();
     }
 }
 
