@@ -101,9 +101,9 @@ fn of_project(least: &mut Least<'_>, now: &ProcoreDatabase, project: ProcoreId) 
     least.list("budget_views", 1, None);
     least.list("budget_rows", budget.len(), None);
     least.list("budget_modifications", 0, None);
-    let changes = now.budget_changes.values().filter(|change| change.project_id == project);
-    least.list("budget_changes", changes.clone().count(), None);
-    least.list("budget_change_lines", changes.map(|change| change.adjustments.len()).sum(), None);
+    let transfers = now.budget_changes.values().filter(|change| change.project_id == project);
+    least.list("budget_changes", transfers.clone().count(), None);
+    least.list("budget_change_lines", transfers.map(|change| change.adjustments.len()).sum(), None);
 
     let mut contracts = Vec::new();
     for (kind, table, lines) in [

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
                         let first =
                             read.rejects.iter_mut().rev().take_while(|it| it.key.as_ref() == Some(&row.key)).last();
                         if let Some(first) = first {
-                            first.raw = row.raw.as_str().to_owned();
+                            row.raw.as_str().clone_into(&mut first.raw);
                         }
                         continue;
                     }
