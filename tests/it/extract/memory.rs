@@ -53,8 +53,8 @@ async fn rows_beyond_a_few_megabytes_wait_on_the_disk_and_are_committed() {
         };
         let mut prepared = warehouse.prepare(header).await.unwrap();
         prepared.add_all(outcome.tables.iter().cloned()).await.unwrap();
-        let head = warehouse.publish(prepared).await.unwrap();
-        let commit = head.last().unwrap();
+        let published = warehouse.publish(prepared).await.unwrap();
+        let commit = published.last().unwrap();
         let contracts = commit.tables.iter().find(|table| table.table == "contracts").unwrap();
         assert_eq!(contracts.rows, (PROJECTS * EACH) as u64);
         assert_eq!(contracts.control_totals["total"], "1410.00");

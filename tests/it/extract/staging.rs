@@ -203,13 +203,13 @@ async fn what_was_read_under_something_else_is_read_again() {
 /// The file with every list's moment moved: at 32 of a frame's body that of the run's clock, at 40 the machine's.
 fn moved(file: &[u8], at: usize, by: TimeDelta) -> Vec<u8> {
     let (mut rest, mut moved, mut is_first) = (file, Vec::new(), true);
-    while let Some((length, body)) = rest.split_first_chunk::<4>().map(|(length, body)| (*length, &body[32..])) {
-        let (body, after) = body.split_at(u32::from_le_bytes(length) as usize);
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (_, after) = after.split_at(32);
+        let (body, after) = after.split_at(u32::from_le_bytes(*length) as usize);
         let mut body = body.to_vec();
         if !std::mem::take(&mut is_first) {
-            let place = &mut body[at..at + 8];
-            let moment = i64::from_le_bytes((&*place).try_into().unwrap()) + by.num_microseconds().unwrap();
-            place.copy_from_slice(&moment.to_le_bytes());
+            let place = body.split_at_mut(at).1.first_chunk_mut::<8>().unwrap();
+            *place = (i64::from_le_bytes(*place) + by.num_microseconds().unwrap()).to_le_bytes();
         }
         moved.extend(length);
         moved.extend(Sha256::digest(&body));
