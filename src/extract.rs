@@ -15,7 +15,7 @@
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
 //! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
-//! | `order`, `run`, `coverage`, `drift` | which tables in which order; what may be believed; how fields differ from the manifest |
+//! | `order`, `run`, `gathered`, `coverage`, `drift` | which tables in which order; what may be believed; how fields differ from the manifest |
 //! | `check`, `progress` | trying a source out; telling a person how far it is |
 //!
 //! Invariants: nothing sensitive and no secret leaves this module in clear; no amount meets a float; a failed page is
@@ -36,6 +36,7 @@ mod decode;
 mod defaults;
 mod drift;
 mod failure;
+mod gathered;
 mod identity;
 mod lint;
 mod meter;

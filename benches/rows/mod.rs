@@ -136,6 +136,8 @@ pub(crate) fn input() -> TableInput {
         table: "invoices".to_owned(),
         columns: columns(),
         mode: ReadMode::Full,
+        above: Vec::new(),
+        spooled: None,
         batches: Vec::new(),
         coverage: (0..300).map(coverage).collect(),
         rejects: Vec::new(),

@@ -181,6 +181,8 @@ id = "int64"
             table: name.to_owned(),
             columns: Vec::new(),
             mode: ReadMode::Full,
+            above: Vec::new(),
+            spooled: None,
             batches: Vec::new(),
             coverage,
             rejects: Vec::new(),

@@ -253,6 +253,8 @@ mod tests {
                 table: table.into(),
                 columns: Vec::new(),
                 mode: ReadMode::Full,
+                above: Vec::new(),
+                spooled: None,
                 batches: Vec::new(),
                 coverage: Vec::new(),
                 rejects: Vec::new(),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 
 use crate::definitions::Definitions;
 use crate::extract::{PreviousTables, SourceOutcome};
@@ -35,9 +35,17 @@ pub(super) fn tell(outcome: &mut SourceOutcome, definitions: &Definitions, previ
 
 /// The words in a run's rows.
 fn seen(input: &TableInput) -> BTreeSet<String> {
-    let columns = input.batches.iter().filter_map(|batch| batch.column_by_name(COLUMN)?.as_string_opt::<i32>());
-    let words = columns.flat_map(|column| column.iter().flatten());
-    words.filter(|word| !word.trim().is_empty()).map(str::to_owned).collect()
+    let mut words = BTreeSet::new();
+    let mut add = |batch: &RecordBatch| {
+        let column = batch.column_by_name(COLUMN).and_then(|column| column.as_string_opt::<i32>());
+        let new = column.into_iter().flatten().flatten().filter(|word| !word.trim().is_empty());
+        words.extend(new.map(str::to_owned));
+    };
+    // Rows on the disk that cannot be read are no end here: the commit reads them all, and says so.
+    let on_disk = input.spooled.as_ref().and_then(|spooled| spooled.read(|name| name == COLUMN).ok());
+    on_disk.into_iter().flatten().map_while(Result::ok).for_each(|batch| add(&batch));
+    input.batches.iter().for_each(add);
+    words
 }
 
 /// The words that views know, in small letters, by the raw table that they read.

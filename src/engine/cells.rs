@@ -128,6 +128,8 @@ pub(crate) fn system_input(table: &str, key: &[&str], rows: &[Row], at: DateTime
         table: table.to_owned(),
         columns,
         mode: if key.is_empty() { ReadMode::Append } else { ReadMode::Full },
+        above: Vec::new(),
+        spooled: None,
         batches: vec![batch],
         coverage: vec![coverage],
         rejects: Vec::new(),

@@ -257,6 +257,8 @@ impl Firm {
         TableInput {
             source: source.to_owned(),
             table: table.to_owned(),
+            above: Vec::new(),
+            spooled: None,
             batches: vec![RecordBatch::try_new(input_schema(&columns), arrays).unwrap()],
             columns,
             mode: ReadMode::Full,

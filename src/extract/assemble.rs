@@ -103,6 +103,9 @@ impl<'a> Reader<'a> {
         };
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
         let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
+        let inside = |other: &Table| other.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name);
+        let has_inside = self.manifest().tables.iter().any(inside);
+        let nothing = Slice::from(String::new());
         for (mut received, position, owner) in records {
             let mut apart = Seen::default();
             let look = if picks { &mut apart } else { &mut read.seen };
@@ -154,7 +157,7 @@ impl<'a> Reader<'a> {
                         let first =
                             read.rejects.iter_mut().rev().take_while(|it| it.key.as_ref() == Some(&row.key)).last();
                         if let Some(first) = first {
-                            first.raw = row.raw;
+                            row.raw.as_str().clone_into(&mut first.raw);
                         }
                         continue;
                     }
@@ -167,6 +170,10 @@ impl<'a> Reader<'a> {
                 }
             };
             let page = received.page;
+            if !has_inside {
+                // Its page is not held longer than the rows of it.
+                received.record = nothing.clone();
+            }
             let owner = (received, Arc::from(row.cells.as_slice()));
             let Some((place, page_before)) = places.get(&row.key).copied() else {
                 places.insert(row.key.clone(), (read.rows.len(), page));
@@ -180,7 +187,7 @@ impl<'a> Reader<'a> {
             if before.hash != row.hash && page == page_before {
                 let reason = format!("two different records have the key `{}`", row.key);
                 let (scope, key) = (job.scope.to_string(), Some(row.key));
-                read.rejects.push(Reject { scope, key, reason, raw: row.raw, ..Reject::default() });
+                read.rejects.push(Reject { scope, key, reason, raw: row.raw.as_str().to_owned(), ..Reject::default() });
             } else {
                 // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
                 *before = row;

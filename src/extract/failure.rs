@@ -49,6 +49,18 @@ pub enum Error {
         /// What Arrow said.
         reason: arrow::error::ArrowError,
     },
+    /// Rows that wait for the commit could not be put on the disk.
+    #[error(
+        "source {name}: keep rows of {table} for the commit: {reason}\nhint: TMPDIR names a folder with more space"
+    )]
+    Spool {
+        /// The source.
+        name: String,
+        /// The table.
+        table: String,
+        /// What went wrong.
+        reason: Box<crate::warehouse::Error>,
+    },
 }
 
 /// A request that did not give what it should.

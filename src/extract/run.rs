@@ -1,6 +1,6 @@
 //! A run over one source: tables in the order of their parents, lists side by side, one outcome.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,9 +11,9 @@ use tieout_json::Cell;
 
 use super::client::{Client, Meter};
 use super::coverage::{AllEvidence, Amount, Evidence, judge};
-use super::decode::{Row, batch, cell_of};
-use super::drift::Seen;
+use super::decode::cell_of;
 use super::failure::{Error, Failure, FailureKind};
+use super::gathered::Gathered;
 use super::manifest::{ColumnFrom, Table};
 use super::order::order;
 use super::recheck::Changes;
@@ -21,11 +21,9 @@ use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor};
+use crate::warehouse::Spooled;
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
-
-/// Rows per batch.
-const BATCH_ROWS: usize = 8192;
 
 /// Reads a source. An error only when nothing could be read at all; a table that failed says so in its coverage.
 ///
@@ -87,21 +85,6 @@ fn nothing(source: &SourceSettings, failure: Failure) -> Error {
             Error::Unavailable { name, failure }
         }
     }
-}
-
-/// What a run gathers per table.
-#[derive(Default)]
-pub(super) struct Gathered {
-    pub(super) pending: Vec<(Arc<str>, Row)>,
-    batches: Vec<RecordBatch>,
-    rejects: Vec<Reject>,
-    pub(super) parents: Vec<Arc<ParentRow>>,
-    scope_of: HashMap<String, Arc<str>>,
-    seen: Seen,
-    pub(super) meter: Arc<Meter>,
-    mode: Option<ReadMode>,
-    /// Whether some of its lists were passed over.
-    rests: bool,
 }
 
 pub(super) struct Run<'a> {
@@ -261,6 +244,8 @@ impl<'a> Run<'a> {
             self.first_failure = read.failure.take();
         }
         let keys = evidence.keys.entry(read.scope.to_string()).or_default();
+        // Rows that may be read again wait for that.
+        let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
         let mut count = 0;
         for row in read.rows {
             if let Some(other) = gathered.scope_of.get(&row.key).filter(|other| **other != read.scope) {
@@ -269,7 +254,8 @@ impl<'a> Run<'a> {
                     row.key
                 );
                 let scope = read.scope.to_string();
-                read.rejects.push(Reject { scope, reason: reason.clone(), raw: row.raw, ..Reject::default() });
+                let raw = row.raw.as_str().to_owned();
+                read.rejects.push(Reject { scope, reason: reason.clone(), raw, ..Reject::default() });
                 read.status = CoverageStatus::Partial;
                 read.error = read.error.or(Some(reason));
                 continue;
@@ -306,7 +292,10 @@ impl<'a> Run<'a> {
                     above: read.parent.clone(),
                 }));
             }
-            gathered.pending.push((Arc::clone(&read.scope), row));
+            gathered.push(Arc::clone(&read.scope), row);
+            if !waits {
+                gathered.flush_full(self.source, table)?;
+            }
         }
         gathered.rejects.append(&mut read.rejects);
         gathered.seen.merge(read.seen);
@@ -320,11 +309,6 @@ impl<'a> Run<'a> {
             error: read.error,
         };
         evidence.coverage.insert(coverage.scope.clone(), coverage);
-        // Rows that may be read again wait for that.
-        let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
-        if gathered.pending.len() >= BATCH_ROWS && !waits {
-            flush(self.source, table, gathered)?;
-        }
         Ok(())
     }
 
@@ -344,11 +328,11 @@ impl<'a> Run<'a> {
         let mut requests = vec![statistics("", None, sign_in)];
         for table in &self.source.manifest.tables {
             let Some(mut gathered) = self.tables.remove(table.name.as_str()) else { continue };
-            flush(self.source, table, &mut gathered)?;
+            let rows = gathered.rows(self.source, table)?;
             requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
             let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
-            inputs.push(self.input(table, gathered, evidence, owners, started_at));
+            inputs.push(self.input(table, rows, gathered, evidence, owners, started_at));
         }
         let coverage = || inputs.iter().flat_map(|input| &input.coverage);
         let named = |fails: fn(CoverageStatus) -> bool| {
@@ -388,12 +372,16 @@ impl<'a> Run<'a> {
     fn input(
         &self,
         table: &Table,
-        mut gathered: Gathered,
+        (mut spooled, mut batches): (Option<Spooled>, Vec<RecordBatch>),
+        gathered: Gathered,
         mut evidence: Evidence,
         mut owners: BTreeSet<String>,
         started_at: DateTime<Utc>,
     ) -> TableInput {
-        let is_accepted = self.options.accept_deletes.contains(&table.name);
+        let accepts = |name: &String| self.options.accept_deletes.contains(name);
+        // Whoever confirms that bills are gone confirms their lines.
+        let is_accepted =
+            accepts(&table.name) || table.embedded.as_ref().is_some_and(|embedded| accepts(&embedded.table));
         let keys = std::mem::take(&mut evidence.keys);
         let is_listed = |scope: &str, key: &str| keys.get(scope).is_some_and(|keys| keys.contains(key));
         let has_vanished = || self.options.previous.keys(&table.name).any(|(scope, key)| !is_listed(scope, key));
@@ -403,7 +391,7 @@ impl<'a> Run<'a> {
         let mut drift = gathered.seen.drift(&self.source.manifest, table, seen_in, &self.options.previous);
         let policy = self.source.rules.drift.of(&table.name);
         if let Some(reason) = gathered.seen.freezes(table, seen_in, policy, &self.options.previous, &mut drift) {
-            gathered.batches.clear();
+            (spooled, batches) = (None, Vec::new());
             owners.clear();
             for coverage in evidence.coverage.values_mut() {
                 coverage.status = CoverageStatus::Failed;
@@ -423,9 +411,11 @@ impl<'a> Run<'a> {
         TableInput {
             source: self.source.name.clone(),
             table: table.name.clone(),
+            above: table.owners().into_iter().map(str::to_owned).collect(),
             columns: table.column_types(),
             mode,
-            batches: gathered.batches,
+            spooled,
+            batches,
             coverage: evidence.coverage.into_values().collect(),
             rejects: gathered.rejects,
             drift,
@@ -442,20 +432,6 @@ fn extends_key(table: &Table, owner: &Table) -> bool {
         table.column(name).is_some_and(|column| column.from == ColumnFrom::Parent(of_owner.clone()))
     };
     table.key.len() == owner.key.len() + 1 && table.key.iter().zip(&owner.key).all(is_of_owner)
-}
-
-fn flush(source: &SourceSettings, table: &Table, gathered: &mut Gathered) -> Result<(), Error> {
-    if gathered.pending.is_empty() {
-        return Ok(());
-    }
-    let rows = std::mem::take(&mut gathered.pending);
-    let built = batch(&table.column_types(), &rows).map_err(|reason| Error::Layout {
-        name: source.name.clone(),
-        table: table.name.clone(),
-        reason,
-    })?;
-    gathered.batches.push(built);
-    Ok(())
 }
 
 fn statistics(table: &str, path: Option<String>, meter: &Meter) -> RequestStatistics {

@@ -183,7 +183,9 @@ impl Staging {
         let fingerprint = fingerprint(source, &place.base, &salt);
         let header = Header { format: FORMAT, salt, fingerprint, began_at, started_at };
         let mut file = create_private(&place.path)?;
-        let frame = frame(&serde_json::to_vec(&header)?);
+        let mut frame = vec![0; HEAD_BYTES];
+        serde_json::to_writer(&mut frame, &header)?;
+        seal(&mut frame);
         file.write_all(&frame)?;
         let state = State { file: Some(file), end: frame.len() as u64, known: HashMap::new() };
         Ok(Self::new(place, state, began_at, started_at))
@@ -262,14 +264,13 @@ impl Staging {
         if !reads.first().is_some_and(|read| read.is_finished) {
             return;
         }
-        let body = match body(job, reads, at) {
-            Ok(body) => body,
+        let frame = match frame(job, reads, at) {
+            Ok(frame) => frame,
             Err(error) => {
                 tracing::debug!(table = job.table.name, %error, "a list could not be kept");
                 return;
             }
         };
-        let frame = frame(&body);
         let mut state = self.state();
         if state.end + frame.len() as u64 > self.bytes_max {
             return;
@@ -283,7 +284,7 @@ impl Staging {
             return;
         }
         state.end += frame.len() as u64;
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(frame.len() - HEAD_BYTES).unwrap_or(u32::MAX);
         state.known.insert(identity(job), Place { offset, length });
     }
 
@@ -321,7 +322,8 @@ fn read<'a>(source: &'a SourceSettings, job: &Job<'a>, staged: Staged<'_>) -> Op
     })
 }
 
-fn body(job: &Job<'_>, reads: &[ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<Vec<u8>> {
+/// Made in one piece: a list may be most of what a source has.
+fn frame(job: &Job<'_>, reads: &[ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<Vec<u8>> {
     let staged = reads.iter().map(|read| Staged {
         table: Cow::Borrowed(&read.table.name),
         rows: Cow::Borrowed(&read.rows),
@@ -333,12 +335,15 @@ fn body(job: &Job<'_>, reads: &[ScopeRead<'_>], at: DateTime<Utc>) -> io::Result
         seen: Cow::Borrowed(&read.seen),
         left_out: read.left_out,
     });
-    let mut body = identity(job).to_vec();
-    body.extend(at.timestamp_micros().to_le_bytes());
-    body.extend(Utc::now().timestamp_micros().to_le_bytes());
-    let mut packed = zstd::Encoder::new(body, 1)?;
+    let mut frame = vec![0; HEAD_BYTES];
+    frame.extend(identity(job));
+    frame.extend(at.timestamp_micros().to_le_bytes());
+    frame.extend(Utc::now().timestamp_micros().to_le_bytes());
+    let mut packed = zstd::Encoder::new(frame, 1)?;
     serde_json::to_writer(&mut packed, &staged.collect::<Vec<_>>())?;
-    packed.finish()
+    let mut frame = packed.finish()?;
+    seal(&mut frame);
+    Ok(frame)
 }
 
 /// Identity and moments of a list: when it was read by the run's clock, when it was written by the machine's.
@@ -350,12 +355,12 @@ fn beginning(body: &[u8]) -> Option<(Identity, DateTime<Utc>, DateTime<Utc>)> {
     Some((body.get(..32)?.try_into().ok()?, moment(32)?, moment(40)?))
 }
 
-fn frame(body: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(HEAD_BYTES + body.len());
-    frame.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-    frame.extend(Sha256::digest(body));
-    frame.extend(body);
-    frame
+/// Writes length and digest of the body into the room before it.
+fn seal(frame: &mut [u8]) {
+    let Some((head, body)) = frame.split_at_mut_checked(HEAD_BYTES) else { return };
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let digest = Sha256::digest(&*body);
+    head.iter_mut().zip(length.iter().chain(&digest)).for_each(|(to, from)| *to = *from);
 }
 
 /// The body of the next frame; none at the end. An error if it is torn or altered.

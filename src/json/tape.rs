@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::text::unescape;
 
 /// Values inside one another, at most.
@@ -123,7 +125,7 @@ impl Json {
 }
 
 /// A part of a text that is kept as long as one of its parts is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Slice {
     text: std::sync::Arc<String>,
     from: usize,
@@ -141,6 +143,25 @@ impl Slice {
     pub fn of(&self, node: Node<'_>) -> Self {
         let (from, to) = node.span();
         Self { text: std::sync::Arc::clone(&self.text), from: self.from + from, to: self.from + to }
+    }
+}
+
+/// Only the part: the rest of the text may hold what must not be told.
+impl fmt::Debug for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Serialize for Slice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Slice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 

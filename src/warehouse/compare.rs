@@ -46,6 +46,8 @@ pub(super) struct Against {
     pub(super) owners: BTreeSet<String>,
     /// Whether a mass deletion is held back.
     pub(super) is_doubted: bool,
+    /// A table above it whose deletions are held back.
+    pub(super) held_above: Option<String>,
 }
 
 /// What became of a table.
@@ -103,8 +105,9 @@ impl Task {
         let narrow = |name: &str| !matches!(name, RAW | EXTRACTED_AT | COMMIT);
         let old = against.previous.read(&(Arc::new(narrow) as Wanted))?;
         let mut survey = Survey::new(Diff::new(old, incoming.read(narrow)?, &closes)?, &self.columns)?;
-        if against.is_doubted && is_mass_deletion(survey.deleted, survey.before) {
-            let reason = held_back_reason(&self.table, survey.deleted, survey.before);
+        let above = against.held_above.as_deref().filter(|_| survey.deleted > 0);
+        if against.is_doubted && (above.is_some() || is_mass_deletion(survey.deleted, survey.before)) {
+            let reason = held_back_reason(&self.table, above, survey.deleted, survey.before);
             outcome.held_back = Some((reason, survey.hold_back()));
         }
         (outcome.inserted, outcome.updated, outcome.deleted) = (survey.inserted, survey.updated, survey.deleted);
@@ -159,10 +162,13 @@ fn owner(key: &str) -> Option<&str> {
     key.rsplit_once('|').map(|(owner, _)| owner)
 }
 
-fn held_back_reason(table: &str, deleted: u64, rows: u64) -> String {
+fn held_back_reason(table: &str, above: Option<&str>, deleted: u64, rows: u64) -> String {
+    let because =
+        above.map(|above| format!(", while deletions of `{above}` above them are held back")).unwrap_or_default();
     format!(
-        "{deleted} of {rows} rows would have vanished in one run; they are kept until a person confirms with \
-         `tieout extract --accept-deletes {table}`"
+        "{deleted} of {rows} rows would have vanished in one run{because}; they are kept until a person confirms with \
+         `tieout extract --accept-deletes {}`",
+        above.unwrap_or(table)
     )
 }
 

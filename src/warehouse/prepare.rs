@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::commit::{
     Commit, CommitKind, FORMAT, Head, Pin, RebuiltState, Signoff, SourceRun, StateAddress, TableCommit, Waiver,
@@ -177,22 +177,44 @@ impl Prepared {
     /// Every row counts, those of scopes without coverage too; a row leaves only by a full read of its scope. Rows that were
     /// read again with the same content keep their commit, and take new typed values if the manifest reads them otherwise now.
     pub async fn add(&mut self, mut input: TableInput) -> Result<TableCommit, Error> {
-        let batches = std::mem::take(&mut input.batches);
-        self.add_rows(input, batches.into_iter().map(Ok)).await
+        let rows = taken_rows(&mut input)?;
+        self.add_rows(input, rows).await
     }
 
-    /// As [`Self::add`], several tables side by side: as many as the machine has cores. They are added in their order.
+    /// As [`Self::add`], several tables side by side: as many as the machine has cores, but none before those above it. They
+    /// are added in their order.
     pub async fn add_all(&mut self, inputs: impl IntoIterator<Item = TableInput>) -> Result<(), Error> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let compare = |(place, mut input): (usize, TableInput)| {
-            let batches = std::mem::take(&mut input.batches);
-            self.compared(input, batches.into_iter().map(Ok)).map_ok(move |table| (place, table)).boxed()
-        };
-        let work: Vec<_> = inputs.into_iter().enumerate().map(compare).collect();
-        // Whichever is ready: in order, a large table would keep the small ones behind it from starting.
-        let mut compared: Vec<(usize, Compared)> = stream::iter(work).buffer_unordered(cores).try_collect().await?;
-        compared.sort_unstable_by_key(|(place, _)| *place);
-        for (_, table) in compared {
+        let mut waiting: Vec<(usize, TableInput)> = inputs.into_iter().enumerate().collect();
+        let mut done: Vec<(usize, Compared)> = Vec::new();
+        while !waiting.is_empty() {
+            let names: Vec<(String, String)> =
+                waiting.iter().map(|(_, input)| (input.source.clone(), input.table.clone())).collect();
+            let waits = |(_, input): &(usize, TableInput)| {
+                names.iter().any(|(source, table)| *source == input.source && input.above.contains(table))
+            };
+            let (mut later, mut now): (Vec<_>, Vec<_>) = waiting.into_iter().partition(waits);
+            if now.is_empty() {
+                // Tables that hang on each other: no manifest says so.
+                std::mem::swap(&mut later, &mut now);
+            }
+            let held: Vec<&TableCommit> = done.iter().map(|(_, compared)| &compared.table).collect();
+            let (this, held) = (&*self, held.as_slice());
+            let compare = |(place, mut input): (usize, TableInput)| {
+                async move {
+                    let rows = taken_rows(&mut input)?;
+                    this.compared(input, rows, held).await.map(|table| (place, table))
+                }
+                .boxed()
+            };
+            let work: Vec<_> = now.into_iter().map(compare).collect();
+            // Whichever is ready: in order, a large table would keep the small ones behind it from starting.
+            let found: Vec<(usize, Compared)> = stream::iter(work).buffer_unordered(cores).try_collect().await?;
+            done.extend(found);
+            waiting = later;
+        }
+        done.sort_unstable_by_key(|(place, _)| *place);
+        for (_, table) in done {
             self.take(table)?;
         }
         Ok(())
@@ -204,12 +226,13 @@ impl Prepared {
         I: IntoIterator<Item = Result<RecordBatch, Error>>,
         I::IntoIter: Send + 'static,
     {
-        let compared = self.compared(input, rows.into_iter()).await?;
+        let compared = self.compared(input, rows.into_iter(), &[]).await?;
         self.take(compared)
     }
 
-    /// Compares a table with its state before, and writes the files of what changed.
-    async fn compared<I>(&self, mut input: TableInput, rows: I) -> Result<Compared, Error>
+    /// Compares a table with its state before, and writes the files of what changed. `beside` are tables of the commit that are
+    /// not added yet.
+    async fn compared<I>(&self, mut input: TableInput, rows: I, beside: &[&TableCommit]) -> Result<Compared, Error>
     where
         I: Iterator<Item = Result<RecordBatch, Error>> + Send + 'static,
     {
@@ -220,7 +243,11 @@ impl Prepared {
         let task = self.task(&input, checked(&input, rows));
         let mut table = unchanged(&input);
         let same_columns = known.as_ref().is_none_or(|known| known.schema_fingerprint == table.schema_fingerprint);
-        let against = (input.mode != ReadMode::Append).then(|| self.against(&input, known.as_ref(), same_columns));
+        let is_above = |table: &&TableCommit| table.source == input.source && input.above.contains(&table.table);
+        let mut above = self.commit.tables.iter().chain(beside.iter().copied()).filter(is_above);
+        let held_above = above.find(|table| table.held_back.is_some()).map(|table| table.table.clone());
+        let against = (input.mode != ReadMode::Append)
+            .then(|| Against { held_above, ..self.against(&input, known.as_ref(), same_columns) });
         // Sorting, hashing and encoding block for seconds: not where other tasks wait.
         let done = tokio::task::spawn_blocking(move || match against {
             Some(against) => task.compare(against),
@@ -275,6 +302,7 @@ impl Prepared {
             owners: input.owners.clone(),
             // Results of our own close by the hundred when a fault is repaired: only what a source says is doubted.
             is_doubted: !input.accept_deletes && input.source != SYSTEM_SOURCE,
+            held_above: None,
         }
     }
 }
@@ -340,6 +368,15 @@ fn distrust(coverage: &mut [Coverage], scopes: &BTreeSet<String>, reason: &str) 
         coverage.status = CoverageStatus::Partial;
         coverage.error = Some(format!("held back: {reason}"));
     }
+}
+
+/// The rows of an input, which has none from then on: read from the disk as they are asked for.
+fn taken_rows(input: &mut TableInput) -> Result<Batches, Error> {
+    let held = std::mem::take(&mut input.batches).into_iter().map(Ok);
+    Ok(match input.spooled.take() {
+        Some(spooled) => Box::new(spooled.read(|_| true)?.chain(held)),
+        None => Box::new(held),
+    })
 }
 
 /// Whether a source's or table's name can be part of a path on every system.

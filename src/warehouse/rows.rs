@@ -22,6 +22,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::spool::Spooled;
+
 /// The record's key as text: components joined by `|`, with `|` and `\` inside a component escaped by `\`.
 pub const KEY: &str = "_key";
 /// The parent under which the record was listed.
@@ -277,11 +279,16 @@ pub struct TableInput {
     pub source: String,
     /// The table's name in the manifest.
     pub table: String,
+    /// Tables of the source that its rows lie inside of or hang on: while deletions of one of them are held back, none of its
+    /// own are believed.
+    pub above: Vec<String>,
     /// Typed columns in order.
     pub columns: Vec<(String, ColumnType)>,
     /// How it was read.
     pub mode: ReadMode,
-    /// Rows in [`input_schema`].
+    /// Rows in [`input_schema`] that wait on the disk: those that came first, where there are many.
+    pub spooled: Option<Spooled>,
+    /// Rows in [`input_schema`]; of two with the same key the later one stands.
     pub batches: Vec<RecordBatch>,
     /// How each scope ended. For [`ReadMode::Full`] only rows of complete scopes may be closed.
     pub coverage: Vec<Coverage>,

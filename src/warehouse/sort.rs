@@ -25,7 +25,7 @@ use super::system::text_at;
 /// How many runs are merged at a time: each holds a batch in memory.
 const FAN_IN: usize = 16;
 /// What errors call the rows.
-const NAME: &str = "sorted rows in the temporary folder (TMPDIR)";
+const NAME: &str = "rows of the run in the temporary folder (TMPDIR)";
 
 /// A run's rows in order, each key once.
 pub(super) struct Sorted {
@@ -195,13 +195,13 @@ fn merge(runs: &[Fetched], duplicates: &mut Vec<Reject>) -> Result<Fetched, Erro
 }
 
 /// A run on its way to the temporary folder: Parquet, because records compress by a factor of ten.
-struct Spill {
+pub(super) struct Spill {
     writer: ArrowWriter<File>,
     local: File,
 }
 
 impl Spill {
-    fn of<'a>(spill: &'a mut Option<Self>, schema: &SchemaRef) -> Result<&'a mut Self, Error> {
+    pub(super) fn of<'a>(spill: &'a mut Option<Self>, schema: &SchemaRef) -> Result<&'a mut Self, Error> {
         if spill.is_none() {
             let create = || tempfile::tempfile().and_then(|local| Ok((local.try_clone()?, local)));
             let (handle, local) = create().map_err(Error::io("create", NAME.as_ref()))?;
@@ -220,11 +220,11 @@ impl Spill {
         spill.as_mut().ok_or_else(|| Error::corrupt(NAME, "it was not created"))
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         self.writer.write(batch).map_err(|error| Error::arrow("write", NAME)(error.into()))
     }
 
-    fn finish(self) -> Result<Fetched, Error> {
+    pub(super) fn finish(self) -> Result<Fetched, Error> {
         self.writer.close().map_err(|error| Error::arrow("write", NAME)(error.into()))?;
         Ok(Fetched { path: NAME.to_owned(), local: self.local })
     }

@@ -149,6 +149,8 @@ impl SystemTable {
             table: self.table.to_owned(),
             columns,
             mode: self.mode,
+            above: Vec::new(),
+            spooled: None,
             batches: vec![batch.map_err(failed)?],
             coverage: Vec::new(),
             rejects: Vec::new(),

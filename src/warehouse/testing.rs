@@ -67,6 +67,8 @@ pub(super) fn input(rows: &[Plain<'_>], complete: &[&str]) -> TableInput {
         table: "bills".to_owned(),
         columns: columns(),
         mode: ReadMode::Full,
+        above: Vec::new(),
+        spooled: None,
         batches: vec![batch(rows)],
         coverage: complete.iter().map(|scope| coverage(scope, CoverageStatus::Ok)).collect(),
         rejects: Vec::new(),

@@ -140,6 +140,58 @@ async fn a_mass_deletion_is_held_back_until_a_person_confirms() {
 }
 
 #[tokio::test]
+async fn what_lies_inside_records_that_are_held_back_is_held_back_too() {
+    let (_folder, warehouse) = empty().await;
+    let lines = |input: TableInput| TableInput { table: "lines".to_owned(), above: vec!["bills".to_owned()], ..input };
+    let notes = |input: TableInput| TableInput { table: "notes".to_owned(), above: vec!["lines".to_owned()], ..input };
+    let keys: Vec<String> = (10..50).map(|key| key.to_string()).collect();
+    let inside: Vec<String> = (10..50).flat_map(|key| (0..9).map(move |line| format!("{key}|{line}"))).collect();
+    let bills: Vec<Plain<'_>> = keys.iter().map(|key| (key.as_str(), "1", 1)).collect();
+    let all: Vec<Plain<'_>> = inside.iter().map(|key| (key.as_str(), "1", 1)).collect();
+    // Eleven of forty bills are a mass, the eleven of 360 lines and notes that came with one each are none.
+    let few = [&all[..1], &all[12..]].concat();
+    let add = async |tables: Vec<TableInput>| {
+        let mut prepared = prepare(&warehouse).await;
+        prepared.add_all(tables).await.unwrap();
+        let statuses: Vec<_> = prepared.inputs().iter().map(|input| input.coverage[0].status).collect();
+        let head = warehouse.publish(prepared).await.unwrap();
+        let tables = head.last().unwrap().tables.clone();
+        (tables.into_iter().map(|table| (table.table, table.deleted, table.held_back)).collect::<Vec<_>>(), statuses)
+    };
+    let read = |bills: &[Plain<'_>], lines_of: &[Plain<'_>]| {
+        // Children may come before what they lie inside of.
+        vec![notes(input(lines_of, &["1"])), lines(input(lines_of, &["1"])), input(bills, &["1"])]
+    };
+    add(read(&bills, &all)).await;
+    let (tables, statuses) = add(read(&bills[..29], &few)).await;
+    assert_eq!(tables.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["notes", "lines", "bills"]);
+    assert!(tables.iter().all(|(_, deleted, held)| *deleted == 0 && held.is_some()), "{tables:?}");
+    let reason = tables[1].2.as_deref().unwrap();
+    assert!(reason.contains("11 of 360 rows") && reason.contains("--accept-deletes bills"), "{reason}");
+    assert_eq!(statuses, [CoverageStatus::Partial; 3]);
+
+    // One by one as well.
+    let mut prepared = prepare(&warehouse).await;
+    for table in read(&bills[..29], &few).into_iter().rev() {
+        assert!(prepared.add(table).await.unwrap().held_back.is_some());
+    }
+    // Confirmed: what hangs on them is judged by itself, and is no mass.
+    let mut confirmed = read(&bills[..29], &few);
+    confirmed[2].accept_deletes = true;
+    let (tables, statuses) = add(confirmed).await;
+    assert_eq!(tables.iter().map(|it| it.1).collect::<Vec<_>>(), [11, 11, 11]);
+    assert_eq!(statuses, [CoverageStatus::Ok; 3]);
+    // Nothing lost, nothing held back: a table may go on though the one above it loses a mass.
+    let (tables, _) = add(read(&bills[..1], &few)).await;
+    assert_eq!(tables.iter().map(|it| it.2.is_some()).collect::<Vec<_>>(), [false, false, true]);
+    // Its own confirmation is enough for a table.
+    let mut confirmed = read(&bills[..1], &few[..300]);
+    (confirmed[0].accept_deletes, confirmed[1].accept_deletes) = (true, true);
+    let (tables, _) = add(confirmed).await;
+    assert_eq!(tables.iter().map(|it| it.1).collect::<Vec<_>>(), [49, 49, 0]);
+}
+
+#[tokio::test]
 async fn duplicate_keys_are_kept_once_and_told() {
     let (_folder, warehouse) = empty().await;
     let mut prepared = prepare(&warehouse).await;

@@ -56,6 +56,8 @@ fn input(source: &str, table: &str, number: i64) -> TableInput {
     TableInput {
         source: source.to_owned(),
         table: table.to_owned(),
+        above: Vec::new(),
+        spooled: None,
         batches: vec![RecordBatch::try_new(input_schema(&columns), arrays).unwrap()],
         columns,
         mode: ReadMode::Full,

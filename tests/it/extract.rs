@@ -5,6 +5,7 @@
 mod acumatica;
 mod belief;
 mod drift;
+mod memory;
 mod parts;
 mod privacy;
 mod procore;

@@ -127,6 +127,8 @@ pub(super) async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &st
     let input = TableInput {
         source: "books".to_owned(),
         table: "vendors".to_owned(),
+        above: Vec::new(),
+        spooled: None,
         batches: vec![RecordBatch::try_new(input_schema(&columns), arrays).unwrap()],
         columns,
         mode: ReadMode::Full,

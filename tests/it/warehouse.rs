@@ -51,6 +51,8 @@ fn bill(amount: i64) -> TableInput {
         table: "bills".to_owned(),
         columns,
         mode: ReadMode::Full,
+        above: Vec::new(),
+        spooled: None,
         batches: vec![batch],
         coverage: vec![coverage],
         rejects: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -27,6 +28,8 @@ struct Answers {
     /// The list that is never answered.
     hangs_at: Mutex<Option<String>>,
     hangs: Notify,
+    /// What every amount is above its first value.
+    raised: AtomicUsize,
 }
 
 const MANIFEST: &str = r#"
@@ -63,7 +66,11 @@ async fn answer(State(state): State<Arc<Answers>>, request: Request) -> Response
     }
     let list: Vec<String> = match path.split('/').nth(2) {
         None => (1..=PROJECTS).map(|id| format!("{{\"id\":{id}}}")).collect(),
-        Some(project) => (0..3).map(|n| format!("{{\"id\":{project}{n},\"amount\":\"{n}.25\"}}")).collect(),
+        Some(project) => {
+            let raised = state.raised.load(Ordering::Relaxed);
+            let amount = |n| n + raised;
+            (0..3).map(|n| format!("{{\"id\":{project}{n},\"amount\":\"{}.25\"}}", amount(n))).collect()
+        }
     };
     ([("content-type", "application/json")], format!("[{}]", list.join(","))).into_response()
 }
@@ -189,4 +196,31 @@ async fn a_run_out_of_time_says_so_and_the_next_one_goes_on() {
     site.extract(&["--window", "soon"]).await.says(2, &["`soon` is no span of time", "for example 30m"]);
     std::fs::write(&settings, "[sources.site]\nkind = \"site\"\nquota = 1.5\n").unwrap();
     site.extract(&[]).await.says(2, &["1.5 is no share of a quota", "for example 0.8"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_run_read_is_gone_on_with_for_twelve_hours_and_not_after() {
+    // The lists of projects 1 to 4 were read in the morning, with the old amounts: three less a project than the new ones.
+    for (later, repeated, sum) in [("2026-11-02T17:59:00Z", 1, "69.00"), ("2026-11-02T18:05:00Z", 2, "81.00")] {
+        let site = Site::start().await;
+        site.hang_at(Some(5));
+        let child = spawn(site.folder(), &["extract", "--no-progress", "--now", "2026-11-02T06:00:00Z"]);
+        site.state.hangs.notified().await;
+        signal(&child, "KILL").await;
+        ended(child).await;
+        assert_eq!((site.commits(), site.staged()), (0, 1));
+        site.hang_at(None);
+        site.state.raised.store(1, Ordering::Relaxed);
+        let ended = site.extract(&["--now", later]).await;
+        assert!(matches!(ended.code, 0 | 5), "{}", ended.err);
+        assert_eq!(ended.err.contains("lists were read before"), repeated == 1, "{later}: {}", ended.err);
+        for project in 1..=4 {
+            assert_eq!(site.asked(&contracts(project)), repeated, "{later}: project {project}");
+        }
+        assert_eq!(site.staged(), 0, "what is too old is cleaned away");
+        let query = "select count(*) || ' ' || sum(amount) from site.contracts";
+        let ended = run(site.folder(), &["sql", "--format", "csv", query]).await;
+        // Twelve projects of three contracts: 0.25, 1.25 and 2.25, and each a unit more where it was read later.
+        assert_eq!(ended.out.lines().nth(1), Some(format!("36 {sum}").as_str()), "{later}: {}{}", ended.out, ended.err);
+    }
 }

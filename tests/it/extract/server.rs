@@ -14,6 +14,7 @@ use tieout::extract::{
     Manifest, PreviousTables, Progress, Quota, RunOptions, Secret, Setting, SourceOutcome, SourceRules, SourceSettings,
     run,
 };
+use tieout::warehouse::Spooled;
 use tieout::warehouse::rows::{Coverage, ReadMode, TableInput};
 
 pub(super) const SECRET: &str = "s3cr3t/+value";
@@ -156,7 +157,9 @@ pub(super) fn table<'a>(outcome: &'a SourceOutcome, name: &str) -> &'a TableInpu
 }
 
 pub(super) fn rows(outcome: &SourceOutcome, name: &str) -> usize {
-    table(outcome, name).batches.iter().map(RecordBatch::num_rows).sum()
+    let input = table(outcome, name);
+    let spooled = input.spooled.as_ref().map_or(0, Spooled::rows);
+    spooled + input.batches.iter().map(RecordBatch::num_rows).sum::<usize>()
 }
 
 pub(super) fn coverage<'a>(outcome: &'a SourceOutcome, name: &str, scope: &str) -> &'a Coverage {

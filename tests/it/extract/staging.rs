@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
+use sha2::{Digest as _, Sha256};
 use tieout::clock::SharedClock;
 use tieout::extract::{Error, RunOptions, SourceOutcome, SourceSettings, StagingPlace, remove_staged, remove_stale};
 use tieout::warehouse::rows::TableInput;
@@ -197,6 +198,40 @@ async fn what_was_read_under_something_else_is_read_again() {
     restore();
     stopped.clock.advance(Duration::from_hours(12));
     all(stopped.asks_as_before().await);
+}
+
+/// The file with every list's moment moved: at 32 of a frame's body that of the run's clock, at 40 the machine's.
+fn moved(file: &[u8], at: usize, by: TimeDelta) -> Vec<u8> {
+    let (mut rest, mut moved, mut is_first) = (file, Vec::new(), true);
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (_, after) = after.split_at(32);
+        let (body, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        let mut body = body.to_vec();
+        if !std::mem::take(&mut is_first) {
+            let place = body.split_at_mut(at).1.first_chunk_mut::<8>().unwrap();
+            *place = (i64::from_le_bytes(*place) + by.num_microseconds().unwrap()).to_le_bytes();
+        }
+        moved.extend(length);
+        moved.extend(Sha256::digest(&body));
+        moved.extend(body);
+        rest = after;
+    }
+    moved
+}
+
+#[tokio::test]
+async fn twelve_hours_are_counted_by_the_runs_clock_and_by_the_machines() {
+    let stopped = Stopped::new().await;
+    let whole = std::fs::read(stopped.file()).unwrap();
+    assert_eq!(moved(&whole, 32, TimeDelta::zero()), whole);
+    let minutes = |hours: i64, minutes: i64| TimeDelta::minutes(hours * 60 + minutes);
+    for place in [32, 40] {
+        for (by, asked) in [(minutes(-12, 2), PROJECTS - 3), (minutes(-12, 0), LISTS), (minutes(0, 2), LISTS)] {
+            std::fs::write(stopped.file(), moved(&whole, place, by)).unwrap();
+            let lists = stopped.asks_as_before().await;
+            assert_eq!(lists.len(), asked, "moved by {by} at {place}: {lists:?}");
+        }
+    }
 }
 
 #[tokio::test]
