@@ -1,41 +1,40 @@
 -- Nothing is lost and nothing counted twice: the differences that a check of money tells, and what lies within its tolerance, are the
 -- difference of the sums of the two sides. One row per identity; `found` and `expected` must be equal.
 
-with vendor_groups as (
+with documents as (
 
-    select group_id, sum(pm) as pm_amount, sum(erp) as erp_amount
-    from (
-        select links.group_id, pm_side.net_amount as pm, cast(null as decimal(18,2)) as erp
-        from (select distinct group_id, pm_id from link.vendor_invoices) as links
-        inner join pm.vendor_invoices as pm_side on pm_side.record_id = links.pm_id
-        where coalesce(pm_side.approval_status, 'pending') not in ('void', 'rejected')
-        union all
-        select links.group_id, cast(null as decimal(18,2)) as pm, erp_side.net_amount as erp
-        from (select distinct group_id, erp_id from link.vendor_invoices) as links
-        inner join erp.vendor_invoices as erp_side on erp_side.record_id = links.erp_id
-        where coalesce(erp_side.approval_status, 'pending') not in ('void', 'rejected')
-    )
-    group by group_id
-    having count(pm) > 0 and count(erp) > 0
+    select 'I4' as check_id, links.group_id, pm_side.net_amount as pm, cast(null as decimal(18,2)) as erp, pm_side.approval_status
+    from (select distinct group_id, pm_id from link.vendor_invoices) as links
+    inner join pm.vendor_invoices as pm_side on pm_side.record_id = links.pm_id
+
+    union all
+
+    select 'I4' as check_id, links.group_id, cast(null as decimal(18,2)) as pm, erp_side.net_amount as erp, erp_side.approval_status
+    from (select distinct group_id, erp_id from link.vendor_invoices) as links
+    inner join erp.vendor_invoices as erp_side on erp_side.record_id = links.erp_id
+
+    union all
+
+    select 'I3' as check_id, links.group_id, pm_side.net_amount as pm, cast(null as decimal(18,2)) as erp, pm_side.approval_status
+    from (select distinct group_id, pm_id from link.owner_invoices) as links
+    inner join pm.owner_invoices as pm_side on pm_side.record_id = links.pm_id
+
+    union all
+
+    select 'I3' as check_id, links.group_id, cast(null as decimal(18,2)) as pm, erp_side.net_amount as erp, erp_side.approval_status
+    from (select distinct group_id, erp_id from link.owner_invoices) as links
+    inner join erp.owner_invoices as erp_side on erp_side.record_id = links.erp_id
 
 ),
 
-owner_groups as (
+-- What both sides have; void and rejected documents apart.
+invoice_gaps as (
 
-    select group_id, sum(pm) as pm_amount, sum(erp) as erp_amount
-    from (
-        select links.group_id, pm_side.net_amount as pm, cast(null as decimal(18,2)) as erp
-        from (select distinct group_id, pm_id from link.owner_invoices) as links
-        inner join pm.owner_invoices as pm_side on pm_side.record_id = links.pm_id
-        where coalesce(pm_side.approval_status, 'pending') not in ('void', 'rejected')
-        union all
-        select links.group_id, cast(null as decimal(18,2)) as pm, erp_side.net_amount as erp
-        from (select distinct group_id, erp_id from link.owner_invoices) as links
-        inner join erp.owner_invoices as erp_side on erp_side.record_id = links.erp_id
-        where coalesce(erp_side.approval_status, 'pending') not in ('void', 'rejected')
-    )
-    group by group_id
-    having count(pm) > 0 and count(erp) > 0
+    select check_id, group_id, sum(pm) - sum(erp) as gap
+    from documents
+    where coalesce(approval_status, 'pending') not in ('void', 'rejected')
+    group by check_id, group_id
+    having count(pm) > 0 and count(erp) > 0 and abs(sum(pm) - sum(erp)) > 0.01
 
 ),
 
@@ -53,13 +52,13 @@ identities as (
 
     select 'I4 net' as identity,
         (select sum(difference) from recon.vendor_invoice_amount_gap where component = 'net') as found,
-        (select sum(pm_amount - erp_amount) from vendor_groups where abs(pm_amount - erp_amount) > 0.01) as expected
+        (select sum(gap) from invoice_gaps where check_id = 'I4') as expected
 
     union all
 
     select 'I3 net' as identity,
         (select sum(difference) from recon.owner_invoice_amount_gap where component = 'net') as found,
-        (select sum(pm_amount - erp_amount) from owner_groups where abs(pm_amount - erp_amount) > 0.01) as expected
+        (select sum(gap) from invoice_gaps where check_id = 'I3') as expected
 
     union all
 
