@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::datatypes::DataType;
 use chrono::{DateTime, TimeDelta, Utc};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, cast, ident, lit, when};
 
@@ -15,7 +16,8 @@ use crate::engine::Error;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cells::{Cell, Row, rows_of};
 use crate::engine::header::Side;
-use crate::engine::layout::system_columns;
+use crate::engine::layout::{RawTable, system_columns};
+use crate::engine::parallel::side_by_side;
 use crate::engine::queries::Name;
 use crate::warehouse::commit::Head;
 use crate::warehouse::rows::ColumnType;
@@ -30,10 +32,7 @@ pub(crate) async fn record(warehouse: &Warehouse, prepared: &mut Prepared) -> Re
     let coverage = coverage_input(prepared.inputs(), &previous)?;
     let rejects = rejects_input(prepared.inputs(), at)?;
     let drift = drift_input(prepared.inputs(), at)?;
-    for input in [coverage, rejects, drift] {
-        prepared.add(input).await?;
-    }
-    Ok(())
+    Ok(prepared.add_all([coverage, rejects, drift]).await?)
 }
 
 /// One scope of one table as it was last read.
@@ -47,11 +46,37 @@ struct Read {
     error: Option<String>,
 }
 
+/// Some scopes of one table, taken together.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    scopes: usize,
+    rows: i64,
+    /// Up to when they are known: the oldest of their last complete reads.
+    observed_at: Option<DateTime<Utc>>,
+    /// Why they cannot be believed: the first reason.
+    gap: Option<String>,
+}
+
+impl Known {
+    fn add(&mut self, other: &Self) {
+        self.scopes += other.scopes;
+        self.rows += other.rows;
+        self.observed_at = self.observed_at.into_iter().chain(other.observed_at).min();
+        if self.gap.is_none() {
+            self.gap.clone_from(&other.gap);
+        }
+    }
+}
+
 /// What tables were read when, as of a prepared commit.
 #[derive(Debug)]
 pub(crate) struct Ledger<'a> {
     blueprint: &'a Blueprint,
-    reads: BTreeMap<Name, Vec<Read>>,
+    /// By table and scope.
+    reads: BTreeMap<Name, BTreeMap<String, Read>>,
+    /// The same by table and project, and by table: every check asks for every project.
+    by_project: BTreeMap<Name, BTreeMap<Option<String>, Known>>,
+    whole: BTreeMap<Name, Known>,
     /// No read before this moment counts.
     oldest: DateTime<Utc>,
     /// By table whose records may be closed: the scopes below those that are, and when the record last changed.
@@ -79,16 +104,42 @@ impl<'a> Ledger<'a> {
         observed_at: DateTime<Utc>,
     ) -> Result<Self, Error> {
         let batches = warehouse.read_state(head, number, SYSTEM_SOURCE, "coverage").await?;
-        let mut reads: BTreeMap<Name, Vec<Read>> = BTreeMap::new();
+        let mut reads: BTreeMap<Name, BTreeMap<String, Read>> = BTreeMap::new();
         for row in rows_of(&batches, &system_columns("coverage"))? {
             if let Some((name, read)) = read(&row) {
-                reads.entry(name).or_default().push(read);
+                reads.entry(name).or_default().insert(read.scope.clone(), read);
             }
         }
         let oldest = observed_at - TimeDelta::hours(blueprint.settings.stale_hours);
-        let mut ledger = Self { blueprint, reads, oldest, closed: BTreeMap::new(), observed_at };
+        let (by_project, whole, closed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut ledger = Self { blueprint, reads, by_project, whole, oldest, closed, observed_at };
         ledger.note_parents(session).await?;
+        ledger.sum_up();
         Ok(ledger)
+    }
+
+    fn sum_up(&mut self) {
+        let mut by_project: BTreeMap<Name, BTreeMap<Option<String>, Known>> = BTreeMap::new();
+        let mut whole: BTreeMap<Name, Known> = BTreeMap::new();
+        for (name, reads) in &self.reads {
+            let (parts, whole) = (by_project.entry(name.clone()).or_default(), whole.entry(name.clone()).or_default());
+            for read in reads.values() {
+                let known = self.known(name, read);
+                whole.add(&known);
+                parts.entry(read.project.clone()).or_default().add(&known);
+            }
+        }
+        (self.by_project, self.whole) = (by_project, whole);
+    }
+
+    fn known(&self, name: &Name, read: &Read) -> Known {
+        let is_settled = self.is_settled(name, read);
+        Known {
+            scopes: 1,
+            rows: read.rows,
+            observed_at: if is_settled { None } else { read.complete_at.max(self.rested_until(name, read)) },
+            gap: self.gap_of(name, read),
+        }
     }
 
     /// Whether the record just above a scope is closed, and is what it was when the list below it was read.
@@ -123,7 +174,7 @@ impl<'a> Ledger<'a> {
                 let higher = Read { scope: above.to_owned(), ..read.clone() };
                 return if above.is_empty() { None } else { self.last_look_above(parent, &higher) };
             }
-            let list = self.reads.get(parent)?.iter().find(|read| read.scope == above)?;
+            let list = self.reads.get(parent)?.get(above)?;
             list.complete_at.filter(|at| *at >= self.oldest).or_else(|| self.rested_until(parent, list))
         })
     }
@@ -134,18 +185,24 @@ impl<'a> Ledger<'a> {
         let listings: BTreeMap<Name, BTreeSet<Name>> =
             self.reads.keys().map(|name| (name.clone(), self.listing_tables(name))).collect();
         let parents: BTreeSet<&Name> = listings.values().flatten().collect();
+        let known = parents.into_iter().filter_map(|parent| Some((parent, self.blueprint.raw_table(parent)?)));
+        let known: Vec<(&Name, &RawTable)> = known.collect();
+        let asked = known.iter().map(|(parent, raw)| {
+            let (session, parent, words) = (session.clone(), (*parent).clone(), raw.closed.clone());
+            async move { scopes_below(&session, &parent, &words).await.map_err(|error| error.to_string()) }
+        });
+        let found = side_by_side(asked).await;
         let mut listed: BTreeMap<&Name, HashSet<String>> = BTreeMap::new();
-        for parent in parents {
-            let Some(raw) = self.blueprint.raw_table(parent) else { continue };
-            let found = scopes_below(session, parent, &raw.closed).await?;
+        for ((parent, _), found) in known.into_iter().zip(found) {
+            let found = found.map_err(DataFusionError::Execution)?;
             let closed = found.iter().filter_map(|(scope, closed_at)| Some((scope.clone(), (*closed_at)?)));
             self.closed.insert(parent.clone(), closed.collect());
             listed.insert(parent, found.into_keys().collect());
         }
         for (name, parents) in &listings {
             let Some(reads) = self.reads.get_mut(name).filter(|_| !parents.is_empty()) else { continue };
-            reads.retain(|read| {
-                parents.iter().any(|parent| listed.get(parent).is_some_and(|scopes| scopes.contains(&read.scope)))
+            reads.retain(|scope, _| {
+                parents.iter().any(|parent| listed.get(parent).is_some_and(|scopes| scopes.contains(scope)))
             });
         }
         Ok(())
@@ -160,11 +217,11 @@ impl<'a> Ledger<'a> {
 
     /// Why a part of a table cannot be believed; none if it can.
     pub(crate) fn gap(&self, name: &Name, part: Part<'_>) -> Option<String> {
-        let reads = self.part(name, part);
-        if let Some(gap) = reads.iter().find_map(|read| self.gap_of(name, read)) {
-            return Some(gap);
+        let known = self.part(name, part);
+        if known.gap.is_some() {
+            return known.gap;
         }
-        if !reads.is_empty() || part == Part::Company && self.is_by_project(name) {
+        if known.scopes > 0 || part == Part::Company && self.is_by_project(name) {
             return None;
         }
         // No scope at all is right only where the parents have no rows either.
@@ -180,7 +237,7 @@ impl<'a> Ledger<'a> {
     fn has_rows(&self, name: &Name, part: Part<'_>) -> bool {
         // The row that stands for the project itself is in a company-wide list.
         let own_project = name.1 == "projects" && matches!(part, Part::Project(_));
-        own_project || self.part(name, part).iter().any(|read| read.rows > 0)
+        own_project || self.part(name, part).rows > 0
     }
 
     fn gap_of(&self, name: &Name, read: &Read) -> Option<String> {
@@ -202,20 +259,25 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn part(&self, name: &Name, part: Part<'_>) -> Vec<&Read> {
-        let reads = self.reads.get(name).into_iter().flatten();
-        let belongs = |read: &&Read| match part {
-            Part::All => true,
-            Part::Company => read.project.is_none(),
-            Part::Project(project) => read.project.as_deref().is_none_or(|of| of == project),
+    /// A part of a table, taken together: that of a project with what is listed for the whole company.
+    fn part(&self, name: &Name, part: Part<'_>) -> Known {
+        let project = match part {
+            Part::All => return self.whole.get(name).cloned().unwrap_or_default(),
+            Part::Company => None,
+            Part::Project(project) => Some(project.to_owned()),
         };
-        reads.filter(belongs).collect()
+        let Some(parts) = self.by_project.get(name) else { return Known::default() };
+        let mut known = parts.get(&None).cloned().unwrap_or_default();
+        if let Some(own) = project.and_then(|project| parts.get(&Some(project))) {
+            known.add(own);
+        }
+        known
     }
 
     /// Whether a table is listed project by project.
     fn is_by_project(&self, name: &Name) -> bool {
-        if let Some(reads) = self.reads.get(name).filter(|reads| !reads.is_empty()) {
-            return reads.iter().any(|read| read.project.is_some());
+        if let Some(parts) = self.by_project.get(name).filter(|parts| !parts.is_empty()) {
+            return parts.keys().any(Option::is_some);
         }
         let Some(raw) = self.blueprint.raw_table(name) else { return false };
         raw.parents.iter().any(|parent| parent == "projects" || self.is_by_project(&(name.0.clone(), parent.clone())))
@@ -223,13 +285,11 @@ impl<'a> Ledger<'a> {
 
     /// Up to when the parts of the tables are known: the oldest of their last complete reads.
     pub(crate) fn observed_at(&self, names: &BTreeSet<Name>, part: Part<'_>) -> Option<DateTime<Utc>> {
-        let reads = names.iter().flat_map(|name| self.part(name, part).into_iter().map(move |read| (name, read)));
-        let unsettled = reads.filter(|(name, read)| !self.is_settled(name, read));
-        unsettled.filter_map(|(name, read)| read.complete_at.max(self.rested_until(name, read))).min()
+        names.iter().filter_map(|name| self.part(name, part).observed_at).min()
     }
 
     pub(crate) fn rows(&self, names: &BTreeSet<Name>, part: Part<'_>) -> i64 {
-        names.iter().flat_map(|name| self.part(name, part)).map(|read| read.rows).sum()
+        names.iter().map(|name| self.part(name, part).rows).sum()
     }
 
     /// The first gap of a side's tables. The ERP is one company: a gap in any of its scopes counts for all projects.
