@@ -21,7 +21,7 @@
 with mirrors as (
 
     select *
-    from shared.linked_moves
+    from link.field_moves
     where
         newest = 1 and
         side_count = 2 and
@@ -35,7 +35,7 @@ with mirrors as (
 owners as (
 
     select entity, pm_id, erp_id, field, commit_number, moved_at, old_key
-    from system.field_moves
+    from link.field_moves
     where side = record_owner
 
 )

@@ -19,7 +19,7 @@ with violations as (
 
     -- A difference that was there when both were first seen is nobody's violation: it moved before we looked.
     select *
-    from shared.linked_moves
+    from link.field_moves
     where
         newest = 1 and
         side_count = 1 and

@@ -21,7 +21,7 @@ with undone as (
     -- A -> B -> A on one side, A on the other both times. Somebody who corrects a slip of his own looks the same: the
     -- number of days for which it is listed is a setting.
     select moves.*
-    from shared.linked_moves as moves
+    from link.field_moves as moves
     cross join meta.clock
     where
         moves.newest = 1 and

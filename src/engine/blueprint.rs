@@ -17,6 +17,12 @@ use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
 use crate::engine::settings::{EngineSettings, Setting};
 
+/// The tables that tell what moved since an earlier look.
+const MOVES: [(&str, &str); 2] = [("system", "field_moves"), ("system", "stored_id_moves")];
+
+/// Raw tables that a check rests on, and those that it would read if a source were asked for them.
+type CheckTables = (BTreeSet<Name>, BTreeSet<Name>);
+
 /// What people may read of a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ViewDescription {
@@ -52,6 +58,7 @@ pub(crate) struct Blueprint {
     /// Mapping files that cannot be parsed, by the view that would lack them.
     pub(crate) unmapped: BTreeMap<Name, Problem>,
     closures: Mutex<BTreeMap<Name, Arc<BTreeSet<Name>>>>,
+    check_tables: Mutex<BTreeMap<(Name, Side), CheckTables>>,
 }
 
 impl Side {
@@ -126,6 +133,7 @@ impl Blueprint {
             unreadable,
             unmapped,
             closures: Mutex::default(),
+            check_tables: Mutex::default(),
         })
     }
 
@@ -168,13 +176,25 @@ impl Blueprint {
         seen
     }
 
+    /// Whether a view tells what moved since an earlier look.
+    pub(crate) fn reads_moves(&self, view: &Name) -> bool {
+        self.closure(view).iter().any(|(schema, table)| MOVES.contains(&(schema, table)))
+    }
+
     /// The raw tables of one side that a view rests on, with the tables under whose rows they were listed.
     pub(crate) fn raw_tables(&self, view: &Name, side: Side) -> BTreeSet<Name> {
         self.raw_tables_below(&self.closure(view), side)
     }
 
-    /// The raw tables of one side that a check rests on, and those that it would read if a source were asked for them.
-    pub(crate) fn check_tables(&self, query: &QueryFile, side: Side) -> (BTreeSet<Name>, BTreeSet<Name>) {
+    /// The raw tables of one side that a check rests on, and those that it would read if a source were asked for them. Kept,
+    /// as closures are.
+    pub(crate) fn check_tables(&self, query: &QueryFile, side: Side) -> CheckTables {
+        let mut known = self.check_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = known.entry((query.name.clone(), side)).or_insert_with(|| self.find_check_tables(query, side));
+        tables.clone()
+    }
+
+    fn find_check_tables(&self, query: &QueryFile, side: Side) -> CheckTables {
         let split = |name: &String| name.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()));
         let optional: BTreeSet<Name> = query.header.optional.iter().filter_map(split).collect();
         let needed = self.raw_tables_below(&self.closure_without(&query.name, &optional), side);

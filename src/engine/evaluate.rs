@@ -75,13 +75,14 @@ pub(crate) struct Judged {
 pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result<Evaluation, Error> {
     let observed_at = prepared.commit().observed_at;
     record_statuses(engine, prepared, observed_at).await?;
-    // The model is computed once: moves are found in it, and the checks read it. It does not read the moves.
+    // The model is computed once: moves are found in it, and the checks read it. What reads the moves waits for them.
     let generation = engine.next_generation();
     let session = engine.session_of(&engine.judge, prepared.head(), generation);
-    compute_model(engine, &session, &asking(engine)).await;
+    compute_model(engine, &session, |view| !engine.blueprint.reads_moves(view)).await;
     let moved = moves::found(engine, prepared, &session).await?;
-    prepared.add(system_input("field_moves", &[], &moved.fields, observed_at)?).await?;
-    prepared.add(system_input("stored_id_moves", &[], &moved.stored_ids, observed_at)?).await?;
+    let moves = [("field_moves", &moved.fields), ("stored_id_moves", &moved.stored_ids)];
+    let moves = moves.map(|(table, rows)| system_input(table, &[], rows, observed_at));
+    prepared.add_all(moves.into_iter().collect::<Result<Vec<_>, _>>()?).await?;
     let (head, number) = (prepared.head(), prepared.number());
     let before = Before {
         exceptions: state(engine, &head, number, "exceptions").await?,
@@ -92,12 +93,15 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     engine.judge.forget_but(&moves::views(engine), generation).await;
     *engine.judged.lock().unwrap_or_else(PoisonError::into_inner) =
         Some(JudgedModel::new(prepared.commit(), generation));
-    prepared.add(system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?).await?;
-    prepared.add(system_input("check_runs", &[], &judged.runs, observed_at)?).await?;
-    prepared.add(system_input("measures", &[], &judged.measures, observed_at)?).await?;
+    let mut results = vec![
+        system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?,
+        system_input("check_runs", &[], &judged.runs, observed_at)?,
+        system_input("measures", &[], &judged.measures, observed_at)?,
+    ];
     if let Some(waivers) = judged.waivers {
-        prepared.add(system_input("waivers", &["waiver_commit"], &waivers, observed_at)?).await?;
+        results.push(system_input("waivers", &["waiver_commit"], &waivers, observed_at)?);
     }
+    prepared.add_all(results).await?;
     Ok(judged.evaluation)
 }
 
@@ -118,7 +122,7 @@ pub(crate) async fn judge(
     }
     let projects = projects(session).await?;
     let asking = asking(engine);
-    compute_model(engine, session, &asking).await;
+    compute_model(engine, session, |_| true).await;
     let mut evaluator = Evaluator {
         blueprint,
         ledger,
@@ -187,15 +191,14 @@ async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: 
 
 /// Computes what the checks share, so that none of them waits for another's part of it. What fails here fails again, with
 /// its reason, in the check that needs it.
-async fn compute_model(engine: &Engine, session: &SessionContext, asking: &[&QueryFile]) {
-    let shared: BTreeSet<Name> = asking
-        .iter()
-        .flat_map(|query| engine.blueprint.closure(&query.name).iter().cloned().collect::<Vec<_>>())
-        .collect();
-    let (links, model): (Vec<Name>, Vec<Name>) = shared.into_iter().partition(|(schema, _)| schema == "link");
-    for names in [model, links] {
-        compute_views(engine, session, names).await;
-    }
+async fn compute_model(engine: &Engine, session: &SessionContext, is_wanted: impl Fn(&Name) -> bool) {
+    let asking = asking(engine);
+    let read =
+        asking.iter().flat_map(|query| engine.blueprint.closure(&query.name).iter().cloned().collect::<Vec<_>>());
+    // Links last: they wait for the rest.
+    let (links, model): (BTreeSet<Name>, BTreeSet<Name>) =
+        read.filter(is_wanted).partition(|(schema, _)| schema == "link");
+    compute_views(engine, session, model.into_iter().chain(links)).await;
 }
 
 /// Computes views of the model side by side, for all who read them at this moment afterwards. What fails here fails again,

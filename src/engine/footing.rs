@@ -11,8 +11,6 @@ use crate::engine::coverage::Part;
 use crate::engine::header::{Scope, Side};
 use crate::engine::queries::{Name, QueryFile};
 
-/// The tables that tell what moved since an earlier look.
-const MOVES: [(&str, &str); 2] = [("system", "field_moves"), ("system", "stored_id_moves")];
 /// Why nothing is said of moves at a first look: a difference that is there already is nobody's move.
 const NO_HISTORY: &str = "both systems are read for the first time: what moved is told from the second time on";
 
@@ -89,11 +87,9 @@ impl Footing {
 
 impl Evaluator<'_> {
     pub(crate) fn standing(&self, query: &QueryFile) -> Standing {
-        let reads = self.blueprint.closure(&query.name);
-        let asks_for_moves = reads.iter().any(|(schema, table)| MOVES.contains(&(schema, table)));
         match self.blueprint.not_applicable(query) {
             Some(reason) => Err(reason),
-            None if asks_for_moves && !self.has_history => Err(NO_HISTORY.to_owned()),
+            None if self.blueprint.reads_moves(&query.name) && !self.has_history => Err(NO_HISTORY.to_owned()),
             None => Ok(self.footing(query)),
         }
     }

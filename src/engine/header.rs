@@ -45,7 +45,7 @@ pub enum Scope {
 }
 
 /// A side of the reconciliation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// Project management.
     Pm,

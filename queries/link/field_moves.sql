@@ -1,5 +1,30 @@
 -- title:    Moves of owned fields of records that are still linked
--- What W1, W2 and W3 have in common. One row per move: see system.field_moves.
+-- question: Which owned field of which linked record moved, on which side, and did the other side hold another value then?
+-- grain:    one row per linked pair, field, side and commit that first shows the move
+-- columns:
+--   entity             entity of the canonical model
+--   field              the field
+--   record_owner       pm or erp: the side that owns it (recon.ownership)
+--   side               pm or erp: the side on which it moved
+--   pm_id              PM's record id
+--   erp_id             the ERP's record id
+--   label              what people call the record
+--   old_value          what it was
+--   new_value          what it became
+--   old_key            the same as compared: without case, spaces and punctuation
+--   new_key            the same as compared
+--   other_value        what the other side held when the move was first seen
+--   other_key          the same as compared
+--   moved_at           when, by the source's own time, UTC; null where it does not tell
+--   commit_number      the commit that first shows it
+--   observed_at        of that commit
+--   project_id         PM's record id of the project; null = firm level
+--   project_number     PM's number of the project
+--   newest             1 = the newest move of the field on either side; two sides may move between the same two commits
+--   side_count         sides that moved it between the same two commits
+--   timed_count        of those, how many by a time that the source told
+--   first_key          what the side held before its move before this one
+--   first_other_key    what the other side held at that move
 
 select
     moves.entity,
@@ -20,7 +45,6 @@ select
     commits.observed_at,
     case when moves.side = 'pm' then moves.project_id else job_links.pm_id end as project_id,
     jobs.number as project_number,
-    -- 1 is the newest move of the field on either side; two sides may have moved between the same two commits.
     dense_rank() over (
         partition by moves.entity, moves.pm_id, moves.erp_id, moves.field order by moves.commit_number desc
     ) as newest,
