@@ -101,7 +101,7 @@ posted as (
     inner join jobs on jobs.erp_id = costs.project_id
     left join (select distinct erp_type from types) as types on types.erp_type = costs.cost_type
     left join named as by_id on by_id.project_id = jobs.pm_id and by_id.erp_line = costs.record_id
-    left join named as by_key on by_key.project_id = jobs.pm_id and by_key.erp_line = regexp_replace(costs.record_id, '^.*[|]', '')
+    left join named as by_key on by_key.project_id = jobs.pm_id and by_key.erp_line = split_part(costs.record_id, '|', -1)
     left join bills on bills.record_id = costs.document_id
     left join bills as typed_bills on typed_bills.record_id = costs.document_type || '|' || costs.document_id
 

@@ -36,7 +36,7 @@ names as (
     union
     select entity, side, record_id, upper(trim(number)) as name from records where nullif(trim(number), '') is not null
     union
-    select entity, side, record_id, upper(regexp_replace(record_id, '^.*[|]', '')) as name from records
+    select entity, side, record_id, upper(split_part(record_id, '|', -1)) as name from records
     union
     select entity, side, record_id, upper(replace(record_id, '|', spelt.separator)) as name
     from records

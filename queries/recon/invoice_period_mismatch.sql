@@ -91,7 +91,7 @@ compared as (
     from pairs
     left join posted on
         posted.document_type = pairs.module and
-        posted.document_id = regexp_replace(pairs.erp_id, '^.*[|]', '')
+        posted.document_id = split_part(pairs.erp_id, '|', -1)
     inner join erp.fiscal_periods as periods on
         pairs.period_end >= periods.starts_on and
         pairs.period_end <= periods.ends_on

@@ -32,7 +32,7 @@ names as (
 
     select entity, side, record_id, upper(record_id) as name from records
     union
-    select entity, side, record_id, upper(regexp_replace(record_id, '^.*[|]', '')) as name from records
+    select entity, side, record_id, upper(split_part(record_id, '|', -1)) as name from records
     union
     select entity, side, record_id, number as name from records where number <> ''
 
