@@ -212,9 +212,8 @@ async fn prepare(
     let gaps = gaps::gaps(prepared.inputs(), sources);
     engine.record_coverage(&mut prepared).await.map_err(Failure::warehouse)?;
     let requests = requests_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
-    prepared.add(requests).await.map_err(Failure::warehouse)?;
     let limits = limits_table(outcomes, &request.clock).map_err(Failure::warehouse)?;
-    prepared.add(limits).await.map_err(Failure::warehouse)?;
+    prepared.add_all([requests, limits]).await.map_err(Failure::warehouse)?;
     let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
     prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
     Ok((prepared, evaluation, gaps))

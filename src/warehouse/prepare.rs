@@ -181,10 +181,10 @@ impl Prepared {
         self.add_rows(input, rows).await
     }
 
-    /// As [`Self::add`], several tables side by side: as many as the machine has cores, but none before those above it. They
-    /// are added in their order.
+    /// As [`Self::add`], several tables side by side: as many as the machine has cores, and at least four, because a small
+    /// table waits for its files longer than it computes; but none before those above it. They are added in their order.
     pub async fn add_all(&mut self, inputs: impl IntoIterator<Item = TableInput>) -> Result<(), Error> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let at_once = std::thread::available_parallelism().map_or(1, NonZero::get).max(4);
         let mut waiting: Vec<(usize, TableInput)> = inputs.into_iter().enumerate().collect();
         let mut done: Vec<(usize, Compared)> = Vec::new();
         while !waiting.is_empty() {
@@ -209,7 +209,7 @@ impl Prepared {
             };
             let work: Vec<_> = now.into_iter().map(compare).collect();
             // Whichever is ready: in order, a large table would keep the small ones behind it from starting.
-            let found: Vec<(usize, Compared)> = stream::iter(work).buffer_unordered(cores).try_collect().await?;
+            let found: Vec<(usize, Compared)> = stream::iter(work).buffer_unordered(at_once).try_collect().await?;
             done.extend(found);
             waiting = later;
         }

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::commit::{Commit, CommitKind, DataFile, StateAddress};
+use super::commit::{CommitKind, DataFile, Head, StateAddress};
 use super::error::Error;
 use super::retention::{Retention, superseded};
 use super::store::Object;
@@ -172,17 +172,18 @@ impl Warehouse {
     /// has removed them. Nothing is listed, so that the end of an extract stays cheap. Gives back how many files went.
     pub async fn remove_dropped(&self, safety: TimeDelta) -> Result<usize, Error> {
         self.refresh_delta().await?;
-        let newest = self.head().await?.number();
+        let head = self.head().await?;
+        let newest = head.number();
         let mut drops = Vec::new();
         for number in (newest.saturating_sub(LOOK_BACK) + 1..=newest).rev() {
-            let Some(commit) = self.manifest(number).await?.filter(|commit| !commit.dropped_states.is_empty()) else {
+            let Some(commit) = head.commit(number).filter(|commit| !commit.dropped_states.is_empty()) else {
                 continue;
             };
             let written = self.store.object(&chain::path(number)).await?;
             if written.is_none_or(|manifest| Utc::now() - manifest.modified_at < safety) {
                 continue;
             }
-            let files = self.files_of(&commit.dropped_states).await?;
+            let files = files_of(&head, &commit.dropped_states);
             let Some(first) = files.first() else { continue };
             if self.store.object(first).await?.is_none() {
                 break;
@@ -197,28 +198,18 @@ impl Warehouse {
         }
         Ok(count)
     }
+}
 
-    async fn files_of(&self, dropped: &[StateAddress]) -> Result<Vec<String>, Error> {
-        let mut files = Vec::new();
-        let mut manifest: Option<Commit> = None;
-        let mut dropped: Vec<&StateAddress> = dropped.iter().collect();
-        dropped.sort_unstable_by_key(|address| address.commit);
-        for address in dropped {
-            if manifest.as_ref().is_none_or(|known| known.number != address.commit) {
-                manifest = self.manifest(address.commit).await?;
-            }
-            let tables = manifest.iter().flat_map(|commit| &commit.tables);
-            let table = tables.filter(|it| it.table == address.table && it.source == address.source);
-            files.extend(table.flat_map(|table| &table.state).map(|file| file.path.clone()));
-        }
-        Ok(files)
+fn files_of(head: &Head, dropped: &[StateAddress]) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut dropped: Vec<&StateAddress> = dropped.iter().collect();
+    dropped.sort_unstable_by_key(|address| address.commit);
+    for address in dropped {
+        let tables = head.commit(address.commit).into_iter().flat_map(|commit| &commit.tables);
+        let table = tables.filter(|it| it.table == address.table && it.source == address.source);
+        files.extend(table.flat_map(|table| &table.state).map(|file| file.path.clone()));
     }
-
-    async fn manifest(&self, number: u64) -> Result<Option<Commit>, Error> {
-        let path = chain::path(number);
-        let Some(bytes) = self.store.get(&path).await? else { return Ok(None) };
-        chain::parse(&bytes).map(Some).map_err(|reason| Error::corrupt(path, reason))
-    }
+    files
 }
 
 fn removals(superseded: Vec<(StateAddress, Vec<DataFile>)>) -> Vec<Removal> {
