@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use bytes::Bytes;
@@ -207,7 +207,7 @@ impl Writer {
             let left = usize::try_from(self.target.limits.file_rows.max(1) - self.rows).unwrap_or(usize::MAX);
             let length = left.min(batch.num_rows() - start);
             let slice = batch.slice(start, length);
-            let mut open = self.open(batch.num_rows())?;
+            let mut open = self.open(batch)?;
             open.write(&slice).map_err(|error| self.failed(error))?;
             start += length;
             self.rows += length as u64;
@@ -225,24 +225,24 @@ impl Writer {
     /// The files written: at least one, be it without rows.
     pub(super) fn finish(mut self) -> Result<Vec<DataFile>, Error> {
         if self.open.is_none() && self.files.is_empty() {
-            self.open = Some(self.open(0)?);
+            self.open = Some(self.open(&RecordBatch::new_empty(SchemaRef::clone(&self.schema)))?);
         }
         self.close()?;
         Ok(self.files)
     }
 
-    /// The open file, or a new one, whose first batch has so many rows.
-    fn open(&mut self, rows: usize) -> Result<ArrowWriter<Vec<u8>>, Error> {
+    /// The open file, or a new one, which begins with this batch.
+    fn open(&mut self, first: &RecordBatch) -> Result<ArrowWriter<Vec<u8>>, Error> {
         if let Some(open) = self.open.take() {
             return Ok(open);
         }
         let is_change = self.schema.index_of(OP).is_ok();
-        let properties = if is_change && rows <= SMALL_ROWS {
-            small(&self.schema, self.target.is_sorted)
-        } else {
-            properties(&self.schema, self.target.is_sorted)
-        };
-        let properties = properties.map_err(|error| self.failed(error.into()))?;
+        let is_small = first.num_rows() <= SMALL_ROWS;
+        let properties = common(&self.schema, self.target.is_sorted).and_then(|properties| {
+            let properties = if is_change && is_small { small(properties)? } else { searched(properties) };
+            Ok(if is_small { with_plain_nulls(properties, first) } else { properties })
+        });
+        let properties = properties.map_err(|error| self.failed(error.into()))?.build();
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(is_change);
         ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(&self.schema), options)
             .map_err(|error| self.failed(error))
@@ -272,10 +272,11 @@ fn common(schema: &SchemaRef, is_sorted: bool) -> Result<WriterPropertiesBuilder
         .set_sorting_columns(is_sorted.then(|| vec![sorting])))
 }
 
-fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
+/// For a file that is searched.
+fn searched(properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
     let column = |name: &str| ColumnPath::from(name);
     // Records and digests do not repeat and nobody compares them by range: no dictionary, no statistics.
-    let properties = common(schema, is_sorted)?
+    properties
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_column_bloom_filter_enabled(column(KEY), true)
         // The most there can be: a filter is folded to what its keys need.
@@ -285,18 +286,24 @@ fn properties(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, A
         .set_column_statistics_enabled(column(RAW), EnabledStatistics::None)
         .set_column_dictionary_enabled(column(HASH), false)
         .set_column_statistics_enabled(column(HASH), EnabledStatistics::None)
-        .build();
-    Ok(properties)
 }
 
 /// For a file of which every reader wants every row: without what helps to skip some, which would be most of its bytes.
-fn small(schema: &SchemaRef, is_sorted: bool) -> Result<WriterProperties, ArrowError> {
-    let properties = common(schema, is_sorted)?
+fn small(properties: WriterPropertiesBuilder) -> Result<WriterPropertiesBuilder, ArrowError> {
+    Ok(properties
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(SMALL_LEVEL)?))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled(ColumnPath::from(KEY), EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .build();
-    Ok(properties)
+        .set_offset_index_disabled(true))
+}
+
+/// Leaves columns uncompressed that hold nothing but nulls, as many of a wide table do: nothing is shorter than what a
+/// compressed one begins with.
+fn with_plain_nulls(properties: WriterPropertiesBuilder, rows: &RecordBatch) -> WriterPropertiesBuilder {
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns());
+    let nulls = columns.filter(|(_, column)| column.null_count() == column.len());
+    nulls.fold(properties, |properties, (field, _)| {
+        properties.set_column_compression(ColumnPath::from(field.name().as_str()), Compression::UNCOMPRESSED)
+    })
 }
