@@ -33,6 +33,14 @@ pub(super) struct Request {
     pub(super) body: Bytes,
 }
 
+/// A record with one more field. `json!` would copy the value, line by line.
+pub(super) fn with(mut record: Value, name: &str, value: Value) -> Value {
+    if let Value::Object(fields) = &mut record {
+        fields.insert(name.to_owned(), value);
+    }
+    record
+}
+
 /// A reply and how it travels.
 #[derive(Debug)]
 pub(super) struct Reply {

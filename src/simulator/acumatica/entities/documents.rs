@@ -8,6 +8,7 @@ use crate::firm::model::{
     ErpProForma, ErpProgressLine, Rate,
 };
 use crate::firm::{RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE};
+use crate::http::with;
 
 /// The views of the AP and AR document screens; both show the document's own fields.
 const DOCUMENT: [&str; 2] = ["Document", "CurrentDocument"];
@@ -25,40 +26,54 @@ pub(super) fn bill(one: &ErpBill) -> Value {
             })
         })
         .collect();
-    json!({
+    let record = json!({
         GUID: guid(&one.note_id), "Type": one.doc_type, "ReferenceNbr": one.reference_nbr, "Status": one.status,
         "Hold": one.hold, "Date": day(one.date), "PostPeriod": one.post_period, "DueDate": day(one.due_date),
         "Vendor": one.vendor, "LocationID": "MAIN", "VendorRef": one.vendor_ref, "Description": one.description,
         "Amount": money(one.amount), "Balance": money(one.balance), "TaxTotal": money(one.tax_total),
         "CurrencyID": one.currency_id, "Terms": one.terms, "Project": one.project, "ApprovedForPayment": !one.hold,
-        "Details": details, "Applications": applications, "TaxDetails": taxes(one.tax_total),
+        "Applications": applications, "TaxDetails": taxes(one.tax_total),
         "LastModifiedDateTime": moment(one.last_modified_at),
-        CUSTOM: custom(&DOCUMENT, [
-            ("RetainageApply", json!(one.apply_retainage)), ("DefRetainagePct", rate(one.default_retainage_pct)),
-            ("CuryLineRetainageTotal", money(one.retainage_total)), ("CuryRetainageTotal", money(one.retainage_total)),
+    });
+    let custom = custom(
+        &DOCUMENT,
+        [
+            ("RetainageApply", json!(one.apply_retainage)),
+            ("DefRetainagePct", rate(one.default_retainage_pct)),
+            ("CuryLineRetainageTotal", money(one.retainage_total)),
+            ("CuryRetainageTotal", money(one.retainage_total)),
             ("CuryRetainageUnreleasedAmt", money(one.retainage_unreleased)),
             ("CuryRetainageReleased", money(one.retainage_released)),
             ("CuryOrigDocAmtWithRetainageTotal", money(one.amount_with_retainage)),
-            ("IsRetainageDocument", json!(one.is_retainage_document)), ("OrigRefNbr", json!(one.orig_ref_nbr)),
+            ("IsRetainageDocument", json!(one.is_retainage_document)),
+            ("OrigRefNbr", json!(one.orig_ref_nbr)),
             ("RetainageAcctID", retainage_account(one.apply_retainage, RETAINAGE_PAYABLE)),
             ("CuryDiscTot", money(Cents::ZERO)),
-            ("CreatedDateTime", moment(one.created_at)), ("NoteID", guid(&one.note_id)),
-        ]),
-    })
+            ("CreatedDateTime", moment(one.created_at)),
+            ("NoteID", guid(&one.note_id)),
+        ],
+    );
+    let record = with(record, "Details", details.into());
+    with(record, CUSTOM, custom)
 }
 
 fn bill_line(line: &ErpBillLine) -> Value {
-    json!({
+    let record = json!({
         "Account": line.account, "Project": line.project, "ProjectTask": line.project_task,
         "CostCode": line.cost_code, "TransactionDescription": line.transaction_description,
         "Qty": quantity(line.qty), "UnitCost": money(line.unit_cost), "ExtendedCost": money(line.extended_cost),
         "Amount": money(line.amount), "POOrderType": line.po_order_type, "POOrderNbr": line.po_order_nbr,
         "POLine": line.po_line, "NonBillable": false,
-        CUSTOM: custom(&["Transactions"], [
-            ("LineNbr", json!(line.line_nbr)), ("RetainagePct", rate(line.retainage_pct)),
+    });
+    let custom = custom(
+        &["Transactions"],
+        [
+            ("LineNbr", json!(line.line_nbr)),
+            ("RetainagePct", rate(line.retainage_pct)),
             ("CuryRetainageAmt", money(line.retainage_amount)),
-        ]),
-    })
+        ],
+    );
+    with(record, CUSTOM, custom)
 }
 
 /// The account that holds what is retained, on documents that retain.
@@ -101,26 +116,35 @@ pub(super) fn invoice(one: &ErpInvoice) -> Value {
     let memo = |application: &&ErpApplication| application.doc_type == "Credit Memo";
     let receipts = one.applications.iter().filter(|one| !memo(one)).map(receipt).collect::<Vec<_>>();
     let memos = one.applications.iter().filter(memo).map(credit_memo).collect::<Vec<_>>();
-    json!({
+    let record = json!({
         GUID: guid(&one.note_id), "Type": one.doc_type, "ReferenceNbr": one.reference_nbr, "Status": one.status,
         "Hold": one.hold, "Date": day(one.date), "PostPeriod": one.post_period, "DueDate": day(one.due_date),
         "Customer": one.customer, "LocationID": "MAIN", "CustomerOrder": one.customer_order,
         "Project": one.project, "Description": one.description, "Amount": money(one.amount),
         "Balance": money(one.balance), "TaxTotal": money(one.tax_total), "Terms": one.terms,
-        "LinkARAccount": RECEIVABLE, "Details": details, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
+        "LinkARAccount": RECEIVABLE, "ApplicationsDefault": receipts, "ApplicationsCreditMemo": memos,
         "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
-        CUSTOM: custom(&DOCUMENT, [
-            ("RetainageApply", json!(one.apply_retainage)), ("DefRetainagePct", rate(one.default_retainage_pct)),
-            ("CuryLineRetainageTotal", money(one.retainage_total)), ("CuryRetainageTotal", money(one.retainage_total)),
+    });
+    let custom = custom(
+        &DOCUMENT,
+        [
+            ("RetainageApply", json!(one.apply_retainage)),
+            ("DefRetainagePct", rate(one.default_retainage_pct)),
+            ("CuryLineRetainageTotal", money(one.retainage_total)),
+            ("CuryRetainageTotal", money(one.retainage_total)),
             ("CuryRetainageUnreleasedAmt", money(one.retainage_unreleased)),
             ("CuryRetainageReleased", money(one.retainage_released)),
             ("CuryOrigDocAmtWithRetainageTotal", money(one.amount_with_retainage)),
-            ("IsRetainageDocument", json!(one.is_retainage_document)), ("OrigRefNbr", json!(one.orig_ref_nbr)),
+            ("IsRetainageDocument", json!(one.is_retainage_document)),
+            ("OrigRefNbr", json!(one.orig_ref_nbr)),
             ("RetainageAcctID", retainage_account(one.apply_retainage, RETAINAGE_RECEIVABLE)),
             ("CuryDiscTot", money(Cents::ZERO)),
-            ("CuryID", json!(one.currency_id)), ("NoteID", guid(&one.note_id)),
-        ]),
-    })
+            ("CuryID", json!(one.currency_id)),
+            ("NoteID", guid(&one.note_id)),
+        ],
+    );
+    let record = with(record, "Details", details.into());
+    with(record, CUSTOM, custom)
 }
 
 fn receipt(one: &ErpApplication) -> Value {
@@ -138,15 +162,17 @@ fn credit_memo(one: &ErpApplication) -> Value {
 }
 
 fn invoice_line(line: &ErpInvoiceLine) -> Value {
-    json!({
+    let record = json!({
         "LineNbr": line.line_nbr, "ProjectTask": line.project_task, "CostCode": line.cost_code,
         "Account": line.account, "TransactionDescription": line.description, "Qty": quantity(line.qty),
         "UnitPrice": money(line.unit_price), "ExtendedPrice": money(line.extended_price),
         "Amount": money(line.amount),
-        CUSTOM: custom(&["Transactions"], [
-            ("CuryRetainageAmt", money(line.retainage_amount)), ("LineNbr", json!(line.line_nbr)),
-        ]),
-    })
+    });
+    let custom = custom(
+        &["Transactions"],
+        [("CuryRetainageAmt", money(line.retainage_amount)), ("LineNbr", json!(line.line_nbr))],
+    );
+    with(record, CUSTOM, custom)
 }
 
 pub(super) fn payment(one: &ErpPayment) -> Value {

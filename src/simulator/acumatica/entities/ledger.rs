@@ -6,17 +6,19 @@ use super::{CUSTOM, GUID, custom, day, derived_guid, guid, moment, money, quanti
 use crate::firm::model::{
     Cents, ErpFinancialYear, ErpJournal, ErpJournalLine, ErpProjectTransaction, ErpProjectTransactionLine,
 };
+use crate::http::with;
 
 pub(super) fn project_transaction(one: &ErpProjectTransaction) -> Value {
     let details: Vec<Value> = one.details.iter().map(cost_line).collect();
     let total: Cents = one.details.iter().map(|line| line.amount).sum();
-    json!({
+    let record = json!({
         GUID: derived_guid("ProjectTransaction", &format!("{}|{}", one.module, one.reference_nbr)),
         "Module": one.module, "ReferenceNbr": one.reference_nbr, "Status": one.status,
         "Description": one.description, "OriginalDocType": one.original_doc_type,
-        "OriginalDocNbr": one.original_doc_nbr, "TotalAmount": money(total), "Details": details,
+        "OriginalDocNbr": one.original_doc_nbr, "TotalAmount": money(total),
         "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
-    })
+    });
+    with(record, "Details", details.into())
 }
 
 fn cost_line(line: &ErpProjectTransactionLine) -> Value {
@@ -49,14 +51,14 @@ pub(super) fn financial_year(one: &ErpFinancialYear) -> Value {
 
 pub(super) fn journal(one: &ErpJournal) -> Value {
     let details: Vec<Value> = one.details.iter().map(|line| journal_line(one, line)).collect();
-    json!({
+    let record = json!({
         GUID: guid(&one.note_id), "Module": one.module, "BatchNbr": one.batch_nbr, "LedgerID": one.ledger_id,
         "BranchID": one.branch_id, "PostPeriod": one.post_period, "TransactionDate": day(one.transaction_date),
         "Status": one.status, "Hold": one.hold, "Description": one.description, "CurrencyID": one.currency_id,
-        "Details": details, "CreatedDateTime": moment(one.created_at),
-        "LastModifiedDateTime": moment(one.last_modified_at),
-        CUSTOM: custom(&["BatchModule"], [("NoteID", guid(&one.note_id))]),
-    })
+        "CreatedDateTime": moment(one.created_at), "LastModifiedDateTime": moment(one.last_modified_at),
+    });
+    let record = with(record, "Details", details.into());
+    with(record, CUSTOM, custom(&["BatchModule"], [("NoteID", guid(&one.note_id))]))
 }
 
 fn journal_line(batch: &ErpJournal, line: &ErpJournalLine) -> Value {

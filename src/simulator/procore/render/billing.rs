@@ -9,6 +9,7 @@ use crate::firm::model::{
     BillingPeriod, ContractPayment, G702, G703Line, LineOrigin, PaymentApplication, ProcoreDatabase, ProcoreId,
     Requisition,
 };
+use crate::http::with;
 
 /// Of a project, or of one prime contract when the path names it.
 pub(in crate::procore) fn payment_applications(database: &ProcoreDatabase, scope: &Scope) -> Found {
@@ -29,7 +30,7 @@ pub(in crate::procore) fn payment_application(database: &ProcoreDatabase, scope:
     let one = scope.id.and_then(|id| database.payment_applications.get(&id));
     let Some(one) = one.filter(|one| Some(one.project_id) == scope.project) else { return Found::Missing };
     let rows: Vec<Value> = one.g703.iter().map(g703_row).collect();
-    Found::One(merged(application_record(one), json!({"g703": rows, "attachments": []})))
+    Found::One(with(merged(application_record(one), json!({"attachments": []})), "g703", rows.into()))
 }
 
 fn application_record(one: &PaymentApplication) -> Value {
@@ -162,7 +163,7 @@ fn requisition_record(one: &Requisition, scope: &Scope, with_items: bool) -> Val
         return record;
     }
     let items: Vec<Value> = one.items.iter().map(item).collect();
-    merged(record, json!({"items": items}))
+    with(record, "items", items.into())
 }
 
 fn item(line: &G703Line) -> Value {
