@@ -452,7 +452,7 @@ impl RunReport {
     /// Whether everything was read and every check could look. A list that may be empty for want of a permission is a gap for
     /// the checks that rest on it, and for nobody else.
     fn is_complete(&self) -> bool {
-        self.gaps.iter().all(Gap::is_unproven) && self.not_evaluated().is_empty()
+        self.gaps.iter().all(Gap::is_harmless) && self.not_evaluated().is_empty()
     }
 
     /// Checks that could not look, or not everywhere, by their reason.

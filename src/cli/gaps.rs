@@ -24,6 +24,7 @@ pub(super) struct Gap {
     reason: String,
     hint: String,
     is_held_back: bool,
+    informs: bool,
     lists: usize,
     lists_of_table: usize,
 }
@@ -56,6 +57,7 @@ fn gap(input: &TableInput, manifest: Option<&Manifest>, coverage: &Coverage) -> 
         reason,
         hint,
         is_held_back: is_held_back(coverage),
+        informs: manifest.and_then(|manifest| manifest.table(&input.table)).is_some_and(|table| table.informs),
         lists: 0,
         lists_of_table: input.coverage.len(),
     }
@@ -94,9 +96,14 @@ fn place(table: &str, manifest: Option<&Manifest>, coverage: &Coverage) -> Strin
 }
 
 impl Gap {
-    /// Whether the list was read, and is empty as one that may not be seen would be.
-    pub(super) fn is_unproven(&self) -> bool {
-        self.status == CoverageStatus::EmptyUnverified && !self.is_held_back
+    /// Whether the run is complete all the same: the list was read, and is empty as one that may not be seen would be; or the
+    /// system does not show what is only good to know.
+    pub(super) fn is_harmless(&self) -> bool {
+        match self.status {
+            CoverageStatus::EmptyUnverified => !self.is_held_back,
+            CoverageStatus::Forbidden | CoverageStatus::NotFound => self.informs,
+            _ => false,
+        }
     }
 
     fn line(&self) -> String {
@@ -154,6 +161,14 @@ key = ["id"]
 [table.columns]
 id = "int64"
 [[table]]
+name = "locks"
+parent = "projects"
+path = "/locks"
+key = ["id"]
+informs = true
+[table.columns]
+id = "int64"
+[[table]]
 name = "bills"
 parent = "contracts"
 path = "/bills"
@@ -193,8 +208,8 @@ id = "int64"
         }
     }
 
-    fn told(tables: &[TableInput]) -> (String, Vec<String>) {
-        let source = SourceSettings {
+    fn source() -> SourceSettings {
+        SourceSettings {
             name: "toy".to_owned(),
             manifest: Manifest::parse("manifest.toml", MANIFEST).unwrap(),
             base_url: None,
@@ -203,9 +218,12 @@ id = "int64"
             redaction_key_before: None,
             quota: crate::extract::Quota::default(),
             rules: crate::extract::SourceRules::default(),
-        };
+        }
+    }
+
+    fn told(tables: &[TableInput]) -> (String, Vec<String>) {
         let mut out = Vec::new();
-        let hints = tell(&gaps(tables, &[source]), &mut out).unwrap();
+        let hints = tell(&gaps(tables, &[source()]), &mut out).unwrap();
         (String::from_utf8(out).unwrap(), hints)
     }
 
@@ -233,6 +251,19 @@ id = "int64"
         ");
         let again = "hint: run `tieout extract` again; `tieout check` tries each table";
         assert_eq!(hints, [again, "hint: ask an administrator"]);
+    }
+
+    #[test]
+    fn what_nobody_may_see_of_what_only_informs_leaves_the_run_complete() {
+        let is_complete = |name: &str, status: CoverageStatus| {
+            let read = [table(name, vec![coverage("16", CoverageStatus::Ok, ""), coverage("17", status, "why")])];
+            gaps(&read, &[source()]).iter().all(Gap::is_harmless)
+        };
+        for status in [CoverageStatus::Forbidden, CoverageStatus::NotFound] {
+            assert!(is_complete("locks", status) && !is_complete("contracts", status), "{status:?}");
+        }
+        assert!(is_complete("contracts", CoverageStatus::EmptyUnverified));
+        assert!(!is_complete("locks", CoverageStatus::Failed));
     }
 
     #[test]

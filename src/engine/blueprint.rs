@@ -212,7 +212,8 @@ impl Blueprint {
             let Some(layout) = self.layouts.get(&source).filter(|layout| layout.side == side.schema()) else {
                 continue;
             };
-            let Some(raw) = layout.tables.iter().find(|raw| raw.name == table) else { continue };
+            let raw = layout.tables.iter().find(|raw| raw.name == table && !raw.informs);
+            let Some(raw) = raw else { continue };
             if tables.insert((source.clone(), table)) {
                 waiting.extend(raw.parents.iter().map(|parent| (source.clone(), parent.clone())));
             }

@@ -151,6 +151,20 @@ async fn a_row_may_say_that_it_could_not_be_compared() {
     assert!(runs.ends_with("| | clean | 0 | cannot compare b |"), "{runs}");
 }
 
+#[tokio::test]
+async fn no_check_waits_for_what_only_informs() {
+    let query = check("", "select 'X1:' || record_id as exception_key, project_id from pm.change_orders");
+    for (informs, expected) in [("false", Verdict::NotEvaluated), ("true", Verdict::Exceptions)] {
+        let parent = format!("parent = \"orders\"\ninforms = {informs}");
+        let manifest = PM.replacen("parent = \"orders\"", &parent, 1);
+        let files = [("extractors/pmx/manifest.toml", manifest.as_str()), ("queries/recon/x1.sql", query.as_str())];
+        let mut firm = Firm::new(definitions(&files), settings()).await;
+        firm.lines_rest = true;
+        let (verdict, runs) = judge(&mut firm, &[("a", "1", 500, "approved")], &[("1", OK)]).await;
+        assert_eq!(verdict, expected, "{runs}");
+    }
+}
+
 /// Lines of approved orders rest in incremental runs: they are known as of the last look at the order.
 #[tokio::test]
 async fn what_rests_below_a_closed_record_is_no_gap_until_it_is_due() {

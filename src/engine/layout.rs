@@ -32,6 +32,8 @@ pub struct RawTable {
     pub embedded: bool,
     /// The setting without which it is not read at all.
     pub needs: Option<String>,
+    /// Whether what it tells may be missing, so that no check waits for it.
+    pub informs: bool,
     /// Whether nothing changes any more below a closed parent, so that an old reading of it is still good.
     pub settles: bool,
     /// Columns and the words that they all hold in a closed record.
@@ -80,6 +82,8 @@ struct Table {
     embedded: Option<Embedded>,
     #[serde(default)]
     needs: Option<String>,
+    #[serde(default)]
+    informs: bool,
     #[serde(default)]
     settles: bool,
     #[serde(default)]
@@ -151,9 +155,9 @@ fn raw_table(table: Table) -> RawTable {
     };
     let from_parent = table.columns.iter().filter_map(given).collect();
     let columns = table.columns.into_iter().map(|(name, column)| (name, column.kind.column_type())).collect();
-    let Table { name, key, needs, settles, closed, sweep_days, .. } = table;
+    let Table { name, key, needs, informs, settles, closed, sweep_days, .. } = table;
     let sweep_days = sweep_days.unwrap_or(SWEEP_CLOSED_DAYS);
-    RawTable { name, columns, parents, key, from_parent, embedded, needs, settles, closed, sweep_days }
+    RawTable { name, columns, parents, key, from_parent, embedded, needs, informs, settles, closed, sweep_days }
 }
 
 /// The column type that a manifest's word names.

@@ -277,6 +277,10 @@ pub struct Table {
     /// Vanishing from this list proves nothing.
     #[serde(default)]
     pub may_hide: bool,
+    /// What it tells is good to know, and null where nobody may read it: no check waits for it, and a system that has no such
+    /// list, or does not show it, is read to its end all the same.
+    #[serde(default)]
+    pub informs: bool,
     /// How an incremental read asks for what changed.
     #[serde(default)]
     pub cursor: Option<Cursor>,

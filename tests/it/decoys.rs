@@ -6,8 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -20,6 +18,11 @@ const SEEDS: &str = "3,11";
 /// Mornings after a month's end: what happens in time happens on the evening before, and has crossed over the morning after.
 const MOMENTS: [&str; 4] =
     ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-07-02T11:00:00Z", "2026-11-01T11:00:00Z"];
+const PROCORE: &str = "[sources.procore]\n";
+const LISTS_OF_A_PROJECT: &str = "work_order_contracts, purchase_order_contracts, prime_contracts, \
+    commitment_change_orders, prime_change_orders, change_order_packages, potential_change_orders, payment_applications, \
+    requisitions, contract_payments, direct_costs, direct_cost_lines, billing_periods, budget_rows, budget_changes, \
+    budget_change_lines, budget_modifications, cost_codes, sub_jobs, wbs_codes";
 /// The least that this test asks for.
 const KINDS: usize = 50;
 
@@ -47,9 +50,13 @@ async fn look_at(seed: u64) -> BTreeSet<DecoyKind> {
     let simulator = Simulator::start(options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_workspace(folder.path(), &simulator);
+    let path = folder.path().join("tieout.toml");
+    let settings = std::fs::read_to_string(&path).unwrap();
+    // A project without documents is judged too.
+    assert!(settings.contains(PROCORE));
+    let settings = settings.replace(PROCORE, &format!("{PROCORE}trust_empty = \"{LISTS_OF_A_PROJECT}\"\n"));
     // What the connector never syncs is no exception.
-    let mut settings = OpenOptions::new().append(true).open(folder.path().join("tieout.toml")).unwrap();
-    settings.write_all(b"\n[connector]\nprofile = \"procore-acumatica-edge\"\n").unwrap();
+    std::fs::write(&path, settings + "\n[connector]\nprofile = \"procore-acumatica-edge\"\n").unwrap();
 
     let mut alarms = String::new();
     for moment in MOMENTS {

@@ -120,7 +120,7 @@ impl Firm {
         cells
     }
 
-    fn start_budget(&mut self, project_id: ProcoreId, number: &str, cell: &Cell) {
+    pub(super) fn start_budget(&mut self, project_id: ProcoreId, number: &str, cell: &Cell) {
         let now = self.now;
         let line = BudgetLine {
             id: self.procore_id(),

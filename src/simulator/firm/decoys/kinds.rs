@@ -267,11 +267,14 @@ pub enum DecoyKind {
     CostThereAndBack,
     /// A direct cost that nobody approved is no cost (procore §8.3 status).
     DirectCostInDraft,
+    /// A project whose budget is still being made: other amounts in Procore than in the ERP, until it is locked (procore §6:
+    /// `locked`; reconciliation §6 B1: locked budgets).
+    BudgetBeingMade,
 }
 
 impl DecoyKind {
     /// Every kind.
-    pub const ALL: [Self; 120] = [
+    pub const ALL: [Self; 121] = [
         Self::OwnerIsNoVendor,
         Self::NameLegalForm,
         Self::NameAccents,
@@ -392,12 +395,16 @@ impl DecoyKind {
         Self::UnpostedBatch,
         Self::CostThereAndBack,
         Self::DirectCostInDraft,
+        Self::BudgetBeingMade,
     ];
 
     /// Whether it asks something of the firm: a crosswalk file that says what belongs together, or the patience with a project so
     /// empty that no list of it proves anything.
     pub fn is_demanding(self) -> bool {
-        matches!(self, Self::BillInTwoPapers | Self::TwoRequisitionsOneBill | Self::ClosedOnBothSides)
+        matches!(
+            self,
+            Self::BillInTwoPapers | Self::TwoRequisitionsOneBill | Self::ClosedOnBothSides | Self::BudgetBeingMade
+        )
     }
 }
 

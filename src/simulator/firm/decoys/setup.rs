@@ -4,6 +4,7 @@ use chrono::{Days, TimeDelta};
 
 use super::super::Firm;
 use super::super::jobs::TASK;
+use super::super::life::Cell;
 use super::super::model::{
     BudgetChange, BudgetLine, Cents, CommitmentKind, CostCode, ErpCostCode, ErpProject, Project, Rate, StandardCostCode,
 };
@@ -99,14 +100,9 @@ impl Firm {
                 self.note(kind, &[], &[&number]);
             }
             DecoyKind::ClosedOnBothSides => {
-                let customer = Some(self.job(job)?.customer.clone());
                 let number = format!("20-{:03}", 700 + self.next_number("decoy closed") - FIRST_NUMBER);
-                let id = self.procore_project(&number, "Warranty", |project| project.active = false)?;
-                let project = self.procore.projects.get_mut(&id)?;
-                project.project_number = Some(number.clone());
-                (project.origin_id, project.origin_code) = (Some(number.clone()), Some(number.clone()));
-                let name = project.name.clone();
-                self.erp_project(&number, &name, customer, "Completed");
+                let id = self.project_of_both(job, &number, ("Warranty", "Completed"))?;
+                self.procore.projects.get_mut(&id)?.active = false;
                 self.note(kind, &[id], &[&number]);
             }
             DecoyKind::ProjectNameSpelling => {
@@ -134,6 +130,7 @@ impl Firm {
                 self.procore.budget_changes.insert(id, change);
                 self.note(kind, &[id], &[]);
             }
+            DecoyKind::BudgetBeingMade => return self.budget_being_made(kind, job),
             DecoyKind::BudgetLineOfNothing => return self.budget_line_of_nothing(kind, job),
             DecoyKind::BudgetRowOfNothing => {
                 let number = self.job(job)?.number.clone();
@@ -144,6 +141,23 @@ impl Firm {
             _ => return None,
         }
         Some(())
+    }
+
+    /// A project that both systems know: its stage there, its status here.
+    fn project_of_both(
+        &mut self,
+        job: usize,
+        number: &str,
+        (stage, status): (&'static str, &'static str),
+    ) -> Option<i64> {
+        let customer = Some(self.job(job)?.customer.clone());
+        let id = self.procore_project(number, stage, |_| {})?;
+        let project = self.procore.projects.get_mut(&id)?;
+        project.project_number = Some(number.to_owned());
+        (project.origin_id, project.origin_code) = (Some(number.to_owned()), Some(number.to_owned()));
+        let name = project.name.clone();
+        self.erp_project(number, &name, customer, status);
+        Some(id)
     }
 
     fn erp_code(&self, code: &str, description: &str) -> ErpCostCode {
@@ -183,6 +197,21 @@ impl Firm {
             last_modified_at: self.now,
         };
         self.acumatica.projects.insert(number.to_owned(), project);
+    }
+
+    /// 5,000.00 in Procore, where the budget is not locked, and 4,000.00 in the ERP.
+    fn budget_being_made(&mut self, kind: DecoyKind, job: usize) -> Option<()> {
+        let number = format!("26-{:03}", 700 + self.next_number("decoy unlocked") - FIRST_NUMBER);
+        let cell = self.job(job)?.cells.first()?.clone();
+        let project = self.project_of_both(job, &number, ("Course of Construction", "Active"))?;
+        let code = self.procore.cost_codes.get(&cell.cost_code_id)?.clone();
+        let id = self.procore_id();
+        self.procore.cost_codes.insert(id, CostCode { id, project_id: project, ..code });
+        self.start_budget(project, &number, &Cell { cost_code_id: id, budget: Cents(500_000), ..cell });
+        let row = self.budget_row(&number, cell.cost_type, cell.cost_code);
+        (row.original_budgeted_amount, row.revised_budgeted_amount) = (Cents(400_000), Cents(400_000));
+        self.note(kind, &[project], &[&number]);
+        Some(())
     }
 
     /// A row of 0.00 on both sides, on a code with a type that nobody plans with.
