@@ -13,9 +13,6 @@ use crate::clock::Clock;
 use crate::extract::{Deletes, Size, TableCheck};
 use crate::warehouse::rows::CoverageStatus;
 
-/// How wide the table is where there is no terminal.
-const WIDTH_ELSEWHERE: u16 = 120;
-
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckArguments {
@@ -40,7 +37,8 @@ pub(super) async fn run(global: &Global, arguments: &CheckArguments) -> Result<u
             Ok(checks) => {
                 is_refused |= checks.iter().any(|check| is_trouble(check.status));
                 let is_verbose = global.verbose > 0;
-                let mut text = format!("{}\n{}\n{}", source.name, table(&checks, is_verbose), said(&checks));
+                let mut text =
+                    format!("{}\n{}\n{}{}", source.name, table(&checks, is_verbose), why(&checks), said(&checks));
                 if is_verbose {
                     text = format!("{text}\n\nOne record of each table, as it would be kept:\n{}", samples(&checks));
                 }
@@ -78,7 +76,7 @@ fn said(checks: &[TableCheck]) -> String {
         return read;
     }
     format!(
-        "{read}; {empty} gave an empty list where they were tried, as a missing permission would: \
+        "{read}; {empty} showed no record where they were tried, as without a permission: \
          `tieout extract` looks everywhere"
     )
 }
@@ -87,9 +85,6 @@ fn said(checks: &[TableCheck]) -> String {
 fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(WIDTH_ELSEWHERE);
-    }
     table.set_header([
         "table",
         "result",
@@ -100,7 +95,6 @@ fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
         "deletes",
         "fields missing",
         "fields unmapped",
-        "detail",
     ]);
     for check in checks {
         let fields = |kind: &str| {
@@ -113,7 +107,6 @@ fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
             count if !is_verbose => count.to_string(),
             _ => unmapped.join(", "),
         };
-        let detail = check.problem.as_deref().unwrap_or_default();
         let reachable = if check.is_reachable() { "yes" } else { "no" };
         let permitted = check.is_permitted().map_or("unknown", |is_permitted| if is_permitted { "yes" } else { "no" });
         let (records, size) = check.size.map_or_else(Default::default, told);
@@ -133,10 +126,15 @@ fn table(checks: &[TableCheck], is_verbose: bool) -> Table {
             deletes,
             &missing,
             &unmapped,
-            detail,
         ]);
     }
     table
+}
+
+/// What went wrong, a line each: a cell would break an address into pieces.
+fn why(checks: &[TableCheck]) -> String {
+    let told = checks.iter().filter_map(|check| Some(format!("{}: {}\n", check.table, check.problem.as_ref()?)));
+    told.collect()
 }
 
 /// About how many records, and how much that is.

@@ -10,6 +10,7 @@ use super::client::{Client, Meter};
 use super::failure::Error;
 use super::manifest::{Paging, Table};
 use super::order::order;
+use super::rules::PROJECTS;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::{PreviousTables, SourceSettings};
 use crate::clock::Clock;
@@ -70,6 +71,9 @@ impl TableCheck {
     }
 }
 
+/// Projects of a list, at most, under which a table is looked for until one of them has a record.
+const PROJECTS_TRIED_MAX: usize = 5;
+
 /// How long a sign-out may hold up who was asked to stop.
 const STOPPED_SIGN_OUT_MAX: Duration = Duration::from_millis(500);
 
@@ -100,34 +104,36 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
     let name = source.name.clone();
     client.session.ensure(client, meter).await.map_err(|failure| Error::Denied { name, failure })?;
     let reader = Reader { source, client, started_at: client.clock().now(), staging: None, previous: None };
-    let mut samples: BTreeMap<&str, Arc<ParentRow>> = BTreeMap::new();
+    let mut samples: BTreeMap<&str, Vec<Arc<ParentRow>>> = BTreeMap::new();
     let mut records: BTreeMap<&str, u64> = BTreeMap::new();
     let mut checks = Vec::new();
     for (table, _) in order(source, None)? {
         if table.embedded.is_some() {
             continue;
         }
-        let parent = table.parent.iter().find_map(|name| samples.get(name.as_str())).cloned();
-        if parent.is_none() && !table.parent.is_empty() {
-            let problem = Some(format!("not tried: no record of {}", table.parent.join(" or ")));
-            let (name, status) = (table.name.clone(), CoverageStatus::Failed);
-            let (deletes, size) = (deletes(source, table), None);
-            checks.push(TableCheck { table: name, status, sample: None, deletes, size, drift: Vec::new(), problem });
-            continue;
-        }
-        let scope = parent.as_ref().map_or_else(|| Arc::from(""), |row| scope_below(&row.scope, &row.key));
-        let above = parent.as_ref().map(|parent| parent.table.clone());
-        let lists = above.map_or(Some(1), |above| records.get(above.as_str()).copied());
-        // One record may be of a project that is not to be read.
-        let is_probe = !source.rules.picks(table);
-        let job = Job { table, scope, parent, cursor: None, is_probe };
-        for read in reader.read(job, meter).await {
+        let above = table.parent.iter().find_map(|name| samples.get(name.as_str()));
+        let above = match above {
+            _ if table.parent.is_empty() => vec![None],
+            Some(rows) => rows.iter().cloned().map(Some).collect(),
+            None => {
+                checks.push(not_tried(source, table));
+                continue;
+            }
+        };
+        // One record may be of a project that is not to be read, or of one that is still empty.
+        let is_probe = table.name != PROJECTS && !source.rules.picks(table);
+        for read in first_with_records(&reader, table, above, is_probe, meter).await {
+            let lists = read.parent.as_ref().map_or(Some(1), |parent| records.get(parent.table.as_str()).copied());
             let size = lists.and_then(|lists| size(&read, lists, is_probe));
             if let Some(size) = size {
                 records.insert(read.table.name.as_str(), size.records);
             }
-            if let Some(row) = read.rows.first() {
-                samples.insert(read.table.name.as_str(), parent_row(&read, row));
+            if !read.rows.is_empty() {
+                let tried = if read.table.name == PROJECTS { PROJECTS_TRIED_MAX } else { 1 };
+                // Spread over the list: its first ones are often alike.
+                let step = read.rows.len().div_ceil(tried);
+                let rows = read.rows.iter().step_by(step).map(|row| parent_row(&read, row));
+                samples.insert(read.table.name.as_str(), rows.collect());
             }
             checks.push(TableCheck {
                 table: read.table.name.clone(),
@@ -143,6 +149,39 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
         }
     }
     Ok(checks)
+}
+
+/// What a table gives under the first of some parents that has any record of it, or that cannot be read; else under the last.
+async fn first_with_records<'a>(
+    reader: &Reader<'a>,
+    table: &'a Table,
+    above: Vec<Option<Arc<ParentRow>>>,
+    is_probe: bool,
+    meter: &Meter,
+) -> Vec<ScopeRead<'a>> {
+    let mut reads = Vec::new();
+    for parent in above {
+        let scope = parent.as_ref().map_or_else(|| Arc::from(""), |row| scope_below(&row.scope, &row.key));
+        reads = reader.read(Job { table, scope, parent, cursor: None, is_probe }, meter).await;
+        let is_empty = |read: &ScopeRead<'_>| read.failure.is_none() && read.rejects.is_empty() && read.rows.is_empty();
+        if !reads.first().is_some_and(is_empty) {
+            break;
+        }
+    }
+    reads
+}
+
+/// What hangs on records of which there are none: nobody can say whether it could be read.
+fn not_tried(source: &SourceSettings, table: &Table) -> TableCheck {
+    TableCheck {
+        table: table.name.clone(),
+        status: CoverageStatus::EmptyUnverified,
+        sample: None,
+        deletes: deletes(source, table),
+        size: None,
+        drift: Vec::new(),
+        problem: Some(format!("not tried: no record of {} was found", table.parent.join(" or "))),
+    }
 }
 
 fn deletes(source: &SourceSettings, table: &Table) -> Deletes {
@@ -174,7 +213,7 @@ fn probed(read: &ScopeRead<'_>) -> CoverageStatus {
 
 fn parent_row(read: &ScopeRead<'_>, row: &super::decode::Row) -> Arc<ParentRow> {
     let above = read.parent.clone();
-    let is_project = read.table.name == "projects";
+    let is_project = read.table.name == PROJECTS;
     let project =
         if is_project { Some(row.key.clone()) } else { above.as_ref().and_then(|above| above.project.clone()) };
     Arc::new(ParentRow {

@@ -404,6 +404,33 @@ async fn check_tries_each_table_once() {
     assert_eq!(checks[0].drift[0].field, "name");
 }
 
+/// A project that was just entered has no contract yet: the next ones are tried before a table is called empty.
+#[tokio::test]
+async fn check_looks_under_other_projects_where_one_is_empty() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/projects" => ok(r#"[{"id":1},{"id":2},{"id":3}]"#),
+        "/contracts" if seen.query.contains("=2") => ok(r#"[{"id":20,"project_id":2}]"#),
+        "/contracts" => ok("[]"),
+        "/contracts/20/lines" => ok("[]"),
+        _ => token(seen).unwrap(),
+    })
+    .await;
+    let below = |table: &str, parent: &str| {
+        let text = CONTRACTS.replacen("contracts", table, 1).replacen("\"projects\"", &format!("\"{parent}\""), 1);
+        text.replacen("path = \"/contracts\"", &format!("path = \"/{parent}/{{parent.id}}/lines\""), 1)
+    };
+    let manifest = format!("{SYSTEM}{CONTRACTS}{}{}", below("lines", "contracts"), below("sublines", "lines"));
+    let checks = check(&source(&server, &manifest), &Clock::Machine, &CancellationToken::new()).await.unwrap();
+    let status: Vec<_> = checks.iter().map(|check| (check.table.as_str(), check.status)).collect();
+    let empty = CoverageStatus::EmptyUnverified;
+    assert_eq!(
+        status,
+        [("projects", CoverageStatus::Ok), ("contracts", CoverageStatus::Ok), ("lines", empty), ("sublines", empty)]
+    );
+    assert!(checks[1].sample.as_ref().unwrap().contains("\"id\":20"));
+    assert_eq!(checks[3].problem.as_deref(), Some("not tried: no record of lines was found"));
+}
+
 #[test]
 fn a_bad_manifest_says_where_and_what_was_meant() {
     let error = |text: &str| Manifest::parse("m.toml", text).unwrap_err().to_string();
