@@ -6,6 +6,9 @@
 -- so that the pair adds up to nothing paid. The number alone does not tell: prepayments are numbered with the bills.
 --   Payment 000002 200.00, Prepayment 000002 33.00, Voided Payment 000002 −200.00 → only the payment is void.
 -- A void that is not released yet has voided nothing.
+-- A prepayment that stands among the bills too is a request: the check that pays it moves the money, and what it is applied to later
+-- is paid by that check.
+--   Prepayment 000007 1,000.00 among bills and checks, paid by Payment 000008 → one payment of 1,000.00.
 -- Open and Closed are released; a printed or balanced check has not left the books yet: pending.
 -- Adjustments, memos and write-offs are shown on the payment screens, but move no money: left out. A refund is money back: negative.
 
@@ -22,6 +25,14 @@ with documents as (
         trim(reference_nbr) as reference_nbr, lower(trim(status)) as status, customer_id as party, payment_method, payment_ref,
         application_date, payment_amount, currency_id, last_modified_date_time
     from source.payments
+
+),
+
+requests as (
+
+    select trim(reference_nbr) as reference_nbr
+    from source.bills
+    where lower(trim(type)) in ('prepayment', 'ppm')
 
 ),
 
@@ -45,6 +56,8 @@ payments as (
     left join voids
         on documents.ledger = voids.ledger and documents.reference_nbr = voids.reference_nbr and
         abs(documents.payment_amount) = voids.amount
+    left anti join requests
+        on documents.ledger = 'AP' and documents.kind in ('prepayment', 'ppm') and documents.reference_nbr = requests.reference_nbr
     where
         not (kind like 'void%' or kind in ('vck', 'rpm', 'vrf')) and
         not (

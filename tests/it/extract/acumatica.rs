@@ -50,6 +50,13 @@ fn bill(number: &str, status: &str, amount: &str, with_retainage: Option<&str>) 
     )
 }
 
+/// A prepayment that was asked for: it stands among the bills, and among the checks once it can be applied.
+fn request(number: &str, amount: &str) -> Value {
+    let mut request = bill(number, "Closed", amount, Some(amount));
+    request["Type"] = json!({"value": "Prepayment"});
+    request
+}
+
 fn entity(name: &str) -> Vec<Value> {
     match name {
         "Bill" => vec![
@@ -57,12 +64,15 @@ fn entity(name: &str) -> Vec<Value> {
             bill("000002", "Open", "200.00", None),
             bill("000003", "Closed", "40.00", None),
             bill("000004", "Closed", "44.00", None),
+            bill("000006", "Open", "6.00", None),
+            request("000005", "50.00"),
         ],
         "Check" => vec![
             check("Payment", "000001", "Closed", "900.00", &[("000001", "900.00")]),
             check("Payment", "000002", "Closed", "200.00", &[("000002", "200.00")]),
             check("Voided Payment", "000002", "Closed", "-200.00", &[("000002", "-200.00")]),
             check("Prepayment", "000002", "Open", "33.00", &[]),
+            check("Prepayment", "000005", "Open", "50.00", &[]),
             check("Payment", "000018", "Closed", "40.00", &[("000003", "40.00")]),
             check("Debit Adj.", "000018", "Voided", "1.00", &[]),
             check("Payment", "000005", "Closed", "44.00", &[("000004", "44.00")]),
@@ -170,7 +180,14 @@ async fn a_payment_is_void_by_its_own_void_once_that_is_released() {
     let bills = "select number, paid_amount, gross_amount, net_amount from erp.vendor_invoices order by 1";
     assert_eq!(
         ask(&engine, bills).await,
-        ["000001 900.00 1000.00 900.00", "000002 0.00 200.00", "000003 40.00 40.00", "000004 44.00 44.00"],
+        [
+            "000001 900.00 1000.00 900.00",
+            "000002 0.00 200.00",
+            "000003 40.00 40.00",
+            "000004 44.00 44.00",
+            "000005 0.00 50.00 50.00",
+            "000006 0.00 6.00"
+        ],
         "gross is unknown, not 0, where the screen's field is empty"
     );
     assert_eq!(ask(&engine, "select paid_amount from erp.owner_invoices").await, ["0.00"]);
