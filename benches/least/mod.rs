@@ -98,6 +98,7 @@ fn of_project(least: &mut Least<'_>, now: &ProcoreDatabase, project: ProcoreId) 
     least.list("cost_codes", now.cost_codes.values().filter(|code| code.project_id == project).count(), None);
     least.list("sub_jobs", 0, None);
     least.list("wbs_codes", codes(&budget), Some(codes(&moved)));
+    least.list("budget_locks", 1, None);
     least.list("budget_views", 1, None);
     least.list("budget_rows", budget.len(), None);
     least.list("budget_modifications", 0, None);

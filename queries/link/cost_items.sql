@@ -19,7 +19,7 @@
 --   moved_at           when the item last came to be or changed, UTC
 --   explained_by       the exception that a difference follows from
 
--- PM's job-to-date cost is its direct costs and its requisitions, gross.
+-- PM's job-to-date cost is its direct costs and its requisitions, gross; without stored materials that the connector leaves out.
 with types as (
 
     select * from shared.linked_types
@@ -134,10 +134,12 @@ requisitions as (
         pm_groups.group_id,
         coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
         coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at,
-        invoices.gross_amount,
+        invoices.gross_amount - coalesce(materials.gross_amount, 0) as gross_amount,
+        materials.invoice_id is not null as is_without_materials,
         invoices.currency
     from pm.vendor_invoices as invoices
     inner join pm_jobs on pm_jobs.pm_id = invoices.project_id
+    left join link.unsynced_materials as materials on materials.invoice_id = invoices.record_id
     left join pm_groups on pm_groups.pm_id = invoices.record_id
     left anti join repeated on repeated.group_id = pm_groups.group_id
     where invoices.approval_status in ('approved', 'closed')
@@ -147,7 +149,8 @@ requisitions as (
 -- One whose lines were not given stands on no code: its cost is never dropped.
 requisition_lines as (
 
-    select requisitions.*, lines.cost_code, types.erp_type as cost_type, lines.amount
+    select requisitions.*, lines.cost_code, types.erp_type as cost_type,
+        lines.amount - case when requisitions.is_without_materials then coalesce(lines.stored_materials_amount, 0) else 0 end as amount
     from requisitions
     inner join pm.vendor_invoice_lines as lines on lines.invoice_id = requisitions.record_id
     left join types on types.pm_type = lines.cost_type

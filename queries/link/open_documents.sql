@@ -13,7 +13,8 @@
 --   dated              the document's date
 --   gross_amount       of this period; null where it is not told
 --   tax_amount         tax; null where it is not told
---   payable_amount     net and the tax that both sides share; an amount that is not told is no money
+--   payable_amount     net and the tax that both sides share, without stored materials that the connector leaves out; an amount
+--                      that is not told is no money
 --   paid_amount        paid by the accounting date
 --   retained_amount    retained on it
 --   currency           of the amounts
@@ -73,14 +74,17 @@ pm_documents as (
 
     select 'ap' as ledger, invoices.record_id, invoices.project_id, invoices.vendor_id as party_id, invoices.due_date,
         coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
-        invoices.gross_amount, invoices.tax_amount, invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable,
-        settlements.paid_amount + settlements.allocated_amount + settlements.released_amount as paid, invoices.retainage_amount, invoices.currency,
+        invoices.gross_amount, invoices.tax_amount,
+        invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end - coalesce(materials.net_amount, 0) as payable,
+        settlements.paid_amount + settlements.allocated_amount + settlements.released_amount as paid,
+        invoices.retainage_amount - coalesce(materials.retainage_amount, 0) as retainage_amount, invoices.currency,
         coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at, invoices.paid_at,
         settlements.unit_id as payment_unit
     from pm.vendor_invoices as invoices
     cross join connector
     inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = invoices.record_id
     left join (select distinct pm_id from link.vendor_invoices) as linked on linked.pm_id = invoices.record_id
+    left join link.unsynced_materials as materials on materials.invoice_id = invoices.record_id
     where
         invoices.approval_status in ('approved', 'closed') and
         (

@@ -8,7 +8,7 @@
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where do a pay application and its ERP bills disagree?
 -- grain:    one row per linked group and component (gross, retainage, tax, net); component currency if currencies differ
--- parameters: amount_tolerance = 0.01
+-- parameters: amount_tolerance = 0.01, connector_profile
 -- fix:      Open both documents; correct the ERP bill, or resend it from PM.
 -- columns:
 --   group_id           PM's record id of the group
@@ -24,6 +24,14 @@
 
 -- What counts as a difference, and which difference only follows from another, is the same for owner and vendor invoices:
 -- queries/shared/invoice_amount_gaps.sql.
+with left_out as (
+
+    select group_id, sum(gross_amount) as gross, sum(retainage_amount) as retainage, sum(net_amount) as net
+    from link.unsynced_materials
+    group by group_id
+
+)
+
 select
     'I4:' || gaps.group_id || ':' || gaps.component as exception_key,
     gaps.project_id,
@@ -51,3 +59,11 @@ select
     gaps.pm_document_count,
     gaps.erp_document_count
 from shared.invoice_amount_gaps as gaps
+left join left_out on left_out.group_id = gaps.group_id
+where
+    left_out.group_id is null or
+    gaps.component in ('currency', 'tax') or
+    abs(
+        gaps.difference -
+        case gaps.component when 'gross' then left_out.gross when 'retainage' then left_out.retainage else left_out.net end
+    ) > setting_decimal('amount_tolerance')

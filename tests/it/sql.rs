@@ -1,8 +1,10 @@
 //! `tests/sql/**/*.slt`: the shipped views over rows that a file inserts.
 //!
-//! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top.
+//! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top. Those below
+//! `profiles/<name>/` run under that connector profile.
 //! `TIEOUT_SQL=recon/vendor` runs those whose path contains it; with `TIEOUT_SQL_UPDATE=1` they take what is answered, to be read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +15,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use sqllogictest::{AsyncDB, ColumnType, DBOutput, Runner};
 use tieout::definitions::Definitions;
-use tieout::engine::{self, Engine, EngineSettings, Workbench};
+use tieout::engine::{self, Engine, EngineSettings, Setting, Workbench};
 use tieout::warehouse::Warehouse;
 
 const ROOT: &str = "tests/sql";
@@ -58,10 +60,13 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn work(files: &[PathBuf], next: &AtomicUsize, failures: &Mutex<Vec<String>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let engine = runtime.block_on(engine(folder.path()));
+    let mut engines: BTreeMap<String, Arc<Engine>> = BTreeMap::new();
     while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
         let shown = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap();
         let script = std::fs::read_to_string(file).unwrap();
+        let profile = profile(shown).to_owned();
+        let known = engines.entry(profile.clone());
+        let engine = known.or_insert_with(|| runtime.block_on(engine(&folder.path().join(&profile), &profile)));
         let mut runner = Runner::new(|| async { Ok(Connection(engine.workbench().await?)) });
         runner.with_column_validator(kinds_match);
         if std::env::var("TIEOUT_SQL_UPDATE").is_ok() {
@@ -82,11 +87,18 @@ fn work(files: &[PathBuf], next: &AtomicUsize, failures: &Mutex<Vec<String>>) {
     }
 }
 
-async fn engine(folder: &Path) -> Arc<Engine> {
+/// The connector profile that a file runs under.
+fn profile(shown: &str) -> &str {
+    shown.split_once("/profiles/").and_then(|(_, below)| below.split('/').next()).unwrap_or_default()
+}
+
+async fn engine(folder: &Path, profile: &str) -> Arc<Engine> {
     let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
     // As they stand on the disk: a changed view is tried without building anything.
     let definitions = Definitions::shipped().overlay(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let engine = Engine::open(warehouse, definitions, EngineSettings::default()).await.unwrap();
+    let mut settings = EngineSettings::default();
+    settings.values.insert("connector_profile".to_owned(), Setting::Text(profile.to_owned()));
+    let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
     if std::env::var("TIEOUT_SQL").is_ok() {
         return engine;
     }

@@ -30,6 +30,7 @@ select
         ),
         items.claimed_amount
     ) as amount,
+    items.materials_stored - coalesce(items.materials_stored_before, cast(0 as decimal(24, 6))) as stored_materials_amount,
     coalesce(
         items.total_retained - items.total_retained_before,
         items.work_retained - coalesce(items.work_released, cast(0 as decimal(24, 6)))

@@ -57,6 +57,21 @@ measured as (
 
 ),
 
+-- What of the period is stored material: there now and not before, whether or not it became work since.
+stored as (
+
+    select
+        requisition_id,
+        sum(materials_stored - coalesce(materials_stored_before, cast(0 as decimal(24, 6)))) as amount,
+        sum(
+            coalesce(materials_retained, materials_new_retained, cast(0 as decimal(24, 6)))
+                - coalesce(materials_released, cast(0 as decimal(24, 6)))
+        ) as retainage_amount
+    from source.requisition_items
+    group by requisition_id
+
+),
+
 -- The same words for "paid" as in payments.sql.
 paid as (
 
@@ -107,6 +122,8 @@ select
     measured.gross_amount - measured.net_amount as retainage_amount,
     measured.tax_applicable as tax_amount,
     measured.net_amount,
+    stored.amount as stored_materials_amount,
+    stored.retainage_amount as stored_materials_retainage_amount,
     case
         when paid_by_requisition.requisition_id is not null then paid_by_requisition.amount
         when unattributed.contract_id is null then cast(0 as decimal(24, 6))
@@ -115,5 +132,6 @@ select
     measured.currency_iso_code as currency
 from measured
 left join paid_by_requisition on measured.id = paid_by_requisition.requisition_id
+left join stored on measured.id = stored.requisition_id
 left join unattributed on measured.commitment_id = unattributed.contract_id
 left anti join demo_projects on measured.project_id = demo_projects.id
