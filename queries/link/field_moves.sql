@@ -45,8 +45,10 @@ select
     commits.observed_at,
     case when moves.side = 'pm' then moves.project_id else job_links.pm_id end as project_id,
     jobs.number as project_number,
-    dense_rank() over (
-        partition by moves.entity, moves.pm_id, moves.erp_id, moves.field order by moves.commit_number desc
+    cast(
+        dense_rank() over (
+            partition by moves.entity, moves.pm_id, moves.erp_id, moves.field order by moves.commit_number desc
+        ) as bigint
     ) as newest,
     count(*) over (partition by moves.entity, moves.pm_id, moves.erp_id, moves.field, moves.commit_number) as side_count,
     count(moves.moved_at) over (

@@ -48,8 +48,8 @@ select
     invoices.record_id as invoice_id,
     grouped.group_id,
     invoices.stored_materials_amount as gross_amount,
-    coalesce(invoices.stored_materials_retainage_amount, 0) as retainage_amount,
-    invoices.stored_materials_amount - coalesce(invoices.stored_materials_retainage_amount, 0) as net_amount
+    cast(coalesce(invoices.stored_materials_retainage_amount, 0) as decimal(18,2)) as retainage_amount,
+    cast(invoices.stored_materials_amount - coalesce(invoices.stored_materials_retainage_amount, 0) as decimal(18,2)) as net_amount
 from grouped
 inner join pairs on pairs.group_id = grouped.group_id and pairs.pm_turn = 1
 inner join pm.vendor_invoices as invoices on invoices.record_id = pairs.pm_id
