@@ -80,9 +80,9 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     let session = engine.session_of(&engine.judge, prepared.head(), generation);
     compute_model(engine, &session, |view| !engine.blueprint.reads_moves(view)).await;
     let moved = moves::found(engine, prepared, &session).await?;
-    let moves = [("field_moves", &moved.fields), ("stored_id_moves", &moved.stored_ids)];
-    let moves = moves.map(|(table, rows)| system_input(table, &[], rows, observed_at));
-    prepared.add_all(moves.into_iter().collect::<Result<Vec<_>, _>>()?).await?;
+    let inputs = [("field_moves", &moved.fields), ("stored_id_moves", &moved.stored_ids)]
+        .map(|(table, rows)| system_input(table, &[], rows, observed_at));
+    prepared.add_all(inputs.into_iter().collect::<Result<Vec<_>, _>>()?).await?;
     let (head, number) = (prepared.head(), prepared.number());
     let before = Before {
         exceptions: state(engine, &head, number, "exceptions").await?,
