@@ -52,9 +52,9 @@ fn bill(number: &str, status: &str, amount: &str, with_retainage: Option<&str>) 
 
 /// A prepayment that was asked for: it stands among the bills, and among the checks once it can be applied.
 fn request(number: &str, amount: &str) -> Value {
-    let mut request = bill(number, "Closed", amount, Some(amount));
-    request["Type"] = json!({"value": "Prepayment"});
-    request
+    let Value::Object(mut request) = bill(number, "Closed", amount, Some(amount)) else { unreachable!() };
+    request.insert("Type".to_owned(), json!({"value": "Prepayment"}));
+    Value::Object(request)
 }
 
 fn entity(name: &str) -> Vec<Value> {
