@@ -1,15 +1,15 @@
 //! How much memory a first extraction takes, by number of records: a table in many lists, and the same in one list.
 //!
-//! `cargo bench --profile dev --bench memory -- [RECORDS]` (default 20,000) serves so many records of a kilobyte and eight times
-//! as many from this process, reads them with `tieout extract` into a new warehouse, and prints the largest resident size of
-//! that process (`VmHWM`; Linux only). Records differ in a SHA-256 each, which no compression takes away.
+//! `cargo bench --profile dev --bench memory -- [RECORDS] [digits]` (default 20,000) serves so many records of a kilobyte and
+//! eight times as many from this process, reads them with `tieout extract` into a new warehouse, and prints the largest resident
+//! size of that process (`VmHWM`; Linux only). Records are as an ERP writes them: names of fields, amounts, a GUID. With `digits`
+//! they are the digits of SHA-256 instead, of which compression leaves half: the worst there can be.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 use std::env;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -58,17 +58,25 @@ name = "text"
 #[tokio::main]
 async fn main() {
     let records = env::args().skip(1).find_map(|argument| argument.parse::<u64>().ok()).unwrap_or(20_000);
+    let is_digits = env::args().any(|argument| argument == "digits");
     println!("{:<30}{:>12}{:>12}{:>10}", "", "records", "KiB at most", "seconds");
     for (what, table) in [("lists of 500 records", "bills"), ("one list", "lines")] {
         for records in [PAGE, records, records * 8] {
-            let (kibibytes, taken) = measure(records, table).await;
+            let (kibibytes, taken) = measure(Served { records, is_digits }, table).await;
             println!("{what:<30}{records:>12}{kibibytes:>12}{:>10}", taken.as_secs());
         }
     }
 }
 
-async fn measure(records: u64, table: &str) -> (u64, Duration) {
-    let router = Router::new().fallback(answer).with_state(Arc::new(records));
+/// What the server has.
+#[derive(Clone, Copy)]
+struct Served {
+    records: u64,
+    is_digits: bool,
+}
+
+async fn measure(served: Served, table: &str) -> (u64, Duration) {
+    let router = Router::new().fallback(answer).with_state(served);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
@@ -111,26 +119,42 @@ async fn extract(folder: &Path, table: &str) -> (u64, Duration) {
 }
 
 /// `/jobs`, `/jobs/<job>/bills`, `/lines?$top=…&$skip=…`.
-async fn answer(State(records): State<Arc<u64>>, request: Request) -> Response {
+async fn answer(State(served): State<Served>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().replace("%24", "$");
     let number = |name: &str, default: u64| {
         let found = query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
         found.and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (first, count) = match request.uri().path().split('/').skip(1).collect::<Vec<_>>().as_slice() {
-        ["jobs"] => (0, records.div_ceil(PAGE)),
+        ["jobs"] => (0, served.records.div_ceil(PAGE)),
         ["jobs", job, _] => (job.parse::<u64>().expect("a job") * PAGE, PAGE),
         _ => (number("$skip", 0), number("$top", u64::MAX)),
     };
-    let last = first.saturating_add(count).min(*records);
+    let last = first.saturating_add(count).min(served.records);
     let mut text = String::from("[");
     for id in first..last {
-        let digest: String =
-            (0..14_u64).map(|part| hex::encode(Sha256::digest((id * 14 + part).to_le_bytes()))).collect();
+        let note = if served.is_digits { digits(id) } else { fields(id) };
         let comma = if id == first { "" } else { "," };
-        write!(text, "{comma}{{\"id\":{id},\"amount\":\"{id}.25\",\"name\":\"Bill {id}\",\"note\":\"{digest}\"}}")
+        write!(text, "{comma}{{\"id\":{id},\"amount\":\"{id}.25\",\"name\":\"Bill {id}\",\"note\":{note}}}")
             .expect("text");
     }
     text.push(']');
     ([("content-type", "application/json")], text).into_response()
+}
+
+fn digits(id: u64) -> String {
+    let digits: String = (0..14_u64).map(|part| hex::encode(Sha256::digest((id * 14 + part).to_le_bytes()))).collect();
+    format!("\"{digits}\"")
+}
+
+/// Twenty fields, each in an object of its own, as Acumatica's are.
+fn fields(id: u64) -> String {
+    let guid = hex::encode(Sha256::digest(id.to_le_bytes()));
+    let mut text = format!("{{\"rowID\":\"{}\"", guid.get(..32).expect("a digest"));
+    for field in 0..20_u64 {
+        let amount = (id + 1) * (field + 3) * 7_919 % 9_000_000;
+        write!(text, ",\"UserDefinedField{field}\":{{\"value\":{}.{:02}}}", amount / 100, amount % 100).expect("text");
+    }
+    text.push('}');
+    text
 }

@@ -39,6 +39,7 @@ mod failure;
 mod gathered;
 mod identity;
 mod lint;
+mod long_list;
 mod meter;
 mod order;
 mod pace;

@@ -9,6 +9,7 @@ use tieout_json::{Cell, Kind, Slice, Tape, look_up};
 use super::decode::{Decoded, Decoder, Owner, Row, Unfit, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
+use super::long_list::LongList;
 use super::manifest::Table;
 use super::rules::DriftPolicy;
 use super::scope::{Job, Pages, Reader, Received, ScopeRead};
@@ -16,6 +17,22 @@ use crate::warehouse::rows::{CoverageStatus, Reject};
 
 /// Letters of a value that is told, at most.
 const VALUE_LETTERS_MAX: usize = 200;
+
+/// A record, its place in its list, and the row that it hangs on.
+type Found<'a> = (Received, usize, Option<(&'a Table, Arc<[Cell]>)>);
+
+/// A record that became a row: its place among the rows, its page, and the beginning of its content hash.
+#[derive(Clone, Copy)]
+struct Known {
+    place: usize,
+    page: usize,
+    hash: u64,
+}
+
+/// Enough of a content hash to tell two records of one key apart.
+fn beginning(hash: &str) -> u64 {
+    hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
 
 /// Whether a reject stands for a record that is no row, not for a value of one.
 fn is_record(reject: &Reject) -> bool {
@@ -28,10 +45,10 @@ impl<'a> Reader<'a> {
             self.manifest().table(&parent.table).map(|table| (table, Arc::from(parent.cells.as_slice())))
         });
         let records = pages.records.into_iter().enumerate();
-        let records = records.map(|(place, received)| (received, place + 1, owner.clone())).collect();
+        let mut records = records.map(|(place, received)| (received, place + 1, owner.clone()));
         let mut reads = Vec::new();
         let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
-        self.decode_table(job.table, job, records, observed_at, &mut reads);
+        self.decode_table(job.table, job, &mut records, observed_at, &mut reads);
         if let Some(read) = reads.first_mut() {
             read.expected = pages.total;
             let records = read.rows.len() + read.rejects.iter().filter(|reject| is_record(reject)).count();
@@ -71,13 +88,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Rows of one table from its records, then of the tables embedded in it.
-    #[expect(clippy::type_complexity, reason = "a record, its place, and the row it hangs on; used here only")]
     #[expect(clippy::too_many_lines, reason = "what becomes of a record is told in one place, in its order")]
     fn decode_table(
         &self,
         table: &'a Table,
         job: &Job<'a>,
-        records: Vec<(Received, usize, Option<(&'a Table, Arc<[Cell]>)>)>,
+        records: &mut dyn Iterator<Item = Found<'a>>,
         observed_at: DateTime<Utc>,
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
@@ -89,7 +105,7 @@ impl<'a> Reader<'a> {
             table,
             scope: Arc::clone(&job.scope),
             parent: job.parent.clone(),
-            rows: Vec::new(),
+            rows: LongList::default(),
             rejects: Vec::new(),
             status: CoverageStatus::Ok,
             expected: None,
@@ -101,11 +117,9 @@ impl<'a> Reader<'a> {
             seen: Seen::default(),
             left_out: 0,
         };
-        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
-        let mut owners: Vec<(Received, Arc<[Cell]>)> = Vec::with_capacity(records.len());
-        let inside = |other: &Table| other.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name);
-        let has_inside = self.manifest().tables.iter().any(inside);
-        let nothing = Slice::from(String::new());
+        let mut known: HashMap<String, Known> = HashMap::new();
+        // By the rows' places.
+        let mut pages: Vec<usize> = Vec::new();
         for (mut received, position, owner) in records {
             let mut apart = Seen::default();
             let look = if picks { &mut apart } else { &mut read.seen };
@@ -169,30 +183,24 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            let page = received.page;
-            if !has_inside {
-                // Its page is not held longer than the rows of it.
-                received.record = nothing.clone();
-            }
-            let owner = (received, Arc::from(row.cells.as_slice()));
-            let Some((place, page_before)) = places.get(&row.key).copied() else {
-                places.insert(row.key.clone(), (read.rows.len(), page));
-                read.rows.push(row);
-                owners.push(owner);
-                continue;
-            };
-            let (Some(before), Some(owner_before)) = (read.rows.get_mut(place), owners.get_mut(place)) else {
-                continue;
-            };
-            if before.hash != row.hash && page == page_before {
-                let reason = format!("two different records have the key `{}`", row.key);
-                let (scope, key) = (job.scope.to_string(), Some(row.key));
+            let (page, hash, key) = (received.page, beginning(&row.hash), row.key.clone());
+            let before = known.get(&key).copied();
+            if before.is_some_and(|before| before.hash != hash && before.page == page) {
+                let reason = format!("two different records have the key `{key}`");
+                let (scope, key) = (job.scope.to_string(), Some(key));
                 read.rejects.push(Reject { scope, key, reason, raw: row.raw.as_str().to_owned(), ..Reject::default() });
-            } else {
-                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
-                *before = row;
-                *owner_before = owner;
+                continue;
             }
+            let place = match before {
+                // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
+                Some(before) => read.rows.replace(before.place, row),
+                None => read.rows.push(row),
+            };
+            match pages.get_mut(place) {
+                Some(before) => *before = page,
+                None => pages.push(page),
+            }
+            known.insert(key, Known { place, page, hash });
         }
         if !read.rejects.is_empty() {
             read.status = CoverageStatus::Partial;
@@ -209,63 +217,71 @@ impl<'a> Reader<'a> {
             // Until something confirms it.
             read.status = CoverageStatus::EmptyUnverified;
         }
-        reads.push(read);
+        drop(known);
+        let mut inside = Vec::new();
         for inner in &self.manifest().tables {
             let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else {
                 continue;
             };
-            self.decode_embedded(inner, &embedded.path, table, job, &owners, observed_at, reads);
+            self.decode_embedded(inner, &embedded.path, job, &read, &pages, &mut inside);
         }
+        reads.push(read);
+        reads.append(&mut inside);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the owner's side and the embedded side of one step")]
+    /// Rows of a table that lies inside the records of another, whose rows came from the pages `pages`.
     fn decode_embedded(
         &self,
         inner: &'a Table,
         path: &str,
-        outer: &'a Table,
         job: &Job<'a>,
-        owners: &[(Received, Arc<[Cell]>)],
-        observed_at: DateTime<Utc>,
+        outer: &ScopeRead<'a>,
+        pages: &[usize],
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
         let unwrap = self.manifest().rest.unwrap.as_deref();
-        let (mut records, mut lists, mut misshapen) = (Vec::new(), 0_usize, 0_usize);
-        let is_asked_for = self.parts(outer).iter().any(|part| part.place == path);
+        let (mut count, mut lists, mut misshapen) = (0_usize, 0_usize, 0_usize);
+        let is_asked_for = self.parts(outer.table).iter().any(|part| part.place == path);
         let mut tape = Tape::default();
-        for (received, cells) in owners {
-            let found = match tape.read(received.record.as_str()) {
+        let mut records = outer.rows.placed().flat_map(|(place, owner)| {
+            let found = match tape.read(owner.raw.as_str()) {
                 Ok(record) => look_up(record, path, unwrap),
                 Err(_) => Ok(None),
             };
+            let mut items: Vec<Found<'a>> = Vec::new();
             match found {
                 Ok(Some(list)) if list.kind() == Kind::List => {
                     lists += 1;
+                    let page = pages.get(place).copied().unwrap_or_default();
+                    let cells: Arc<[Cell]> = Arc::from(owner.cells.as_slice());
                     for (place, item) in list.items().enumerate() {
-                        let record = received.record.of(item);
-                        let record = Received { record, page: received.page, at: received.at };
-                        records.push((record, place + 1, Some((outer, Arc::clone(cells)))));
+                        let record = Received { record: owner.raw.of(item), page, at: owner.extracted_at };
+                        items.push((record, place + 1, Some((outer.table, Arc::clone(&cells)))));
                     }
                 }
                 Ok(None) => {}
                 _ => misshapen += 1,
             }
-        }
+            count += items.len();
+            items
+        });
         let place = reads.len();
-        let count = records.len();
-        self.decode_table(inner, job, records, observed_at, reads);
+        self.decode_table(inner, job, &mut records, outer.observed_at, reads);
+        drop(records);
+        let owners = outer.rows.len();
         let Some(read) = reads.get_mut(place) else { return };
         if misshapen > 0 {
             read.status = CoverageStatus::Partial;
-            read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.name));
-        } else if is_asked_for && lists > 0 && lists < owners.len() {
+            read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.table.name));
+        } else if is_asked_for && lists > 0 && lists < owners {
             read.status = CoverageStatus::Partial;
-            let lacking = owners.len() - lists;
-            read.error = Some(format!("{lacking} of {} records of {} came without `{path}`", owners.len(), outer.name));
+            let lacking = owners - lists;
+            read.error = Some(format!("{lacking} of {owners} records of {} came without `{path}`", outer.table.name));
         } else if count == 0 && lists > 0 {
             read.status = CoverageStatus::EmptyVerified;
-        } else if count == 0 && !owners.is_empty() {
-            read.error = Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.name));
+        } else if count == 0 && owners > 0 {
+            read.error =
+                Some(format!("no record of {} holds `{path}`; it may not have been expanded", outer.table.name));
         }
     }
 }

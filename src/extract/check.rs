@@ -132,13 +132,13 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
                 let tried = if read.table.name == PROJECTS { PROJECTS_TRIED_MAX } else { 1 };
                 // Spread over the list: its first ones are often alike.
                 let step = read.rows.len().div_ceil(tried);
-                let rows = read.rows.iter().step_by(step).map(|row| parent_row(&read, row));
+                let rows = read.rows.iter().step_by(step).map(|row| parent_row(&read, &row));
                 samples.insert(read.table.name.as_str(), rows.collect());
             }
             checks.push(TableCheck {
                 table: read.table.name.clone(),
                 status: probed(&read),
-                sample: read.rows.first().map(|row| row.raw.as_str().to_owned()),
+                sample: read.rows.iter().next().map(|row| row.raw.as_str().to_owned()),
                 deletes: deletes(source, read.table),
                 size,
                 drift: read.seen.drift(&source.manifest, read.table, ReadMode::Full, &PreviousTables::default()),

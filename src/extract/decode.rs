@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tieout_json::{BadValue, Cell, Malformed, Node, Pattern, Plan, Read, Sensitive, Slice, Space, Tape, cell, look_up};
 
+use super::long_list::Entry;
 use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Table};
 use super::rules::SourceRules;
 use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
@@ -34,6 +35,16 @@ pub(crate) struct Row {
     pub hash_before: Option<String>,
     /// When its page was received.
     pub extracted_at: DateTime<Utc>,
+}
+
+impl Entry for Row {
+    fn text(&self) -> &Slice {
+        &self.raw
+    }
+
+    fn set_text(&mut self, text: Slice) {
+        self.raw = text;
+    }
 }
 
 /// Why a record is no row, or a value is none.

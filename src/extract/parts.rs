@@ -12,8 +12,9 @@ use tieout_json::{Kind, Node, Slice, Tape};
 use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
 use super::identity::{key_values, written};
+use super::long_list::LongList;
 use super::manifest::{Method, Table};
-use super::scope::{Job, Pages, Reader};
+use super::scope::{Job, Pages, Reader, Received};
 use super::template::segment;
 
 /// How often a list is refused before its parts are taken apart: once may be bad luck.
@@ -196,15 +197,7 @@ impl<'a> Reader<'a> {
                 break;
             }
             let more = self.pages(job, self.with(first, &parts), meter).await;
-            let by_key: HashMap<String, &Slice> =
-                more.records.iter().filter_map(|found| Some((self.key(job, &found.record)?, &found.record))).collect();
-            let mut tape = Tape::default();
-            for found in &mut pages.records {
-                let other = self.key(job, &found.record).and_then(|key| by_key.get(&key).copied());
-                if let Some(other) = other.and_then(|other| tape.read(other.as_str()).ok()) {
-                    found.record = with_parts(&found.record, &parts, other);
-                }
-            }
+            self.join(job, &mut pages.records, more.records, &parts);
             pages.failure = more.failure;
             pages.broken = pages.broken.or(more.broken);
             pages.moved = pages.moved.or(more.moved);
@@ -220,6 +213,27 @@ impl<'a> Reader<'a> {
         pages
     }
 
+    /// Gives records the parts of another list's. Both mostly have the same order: few wait for their like.
+    fn join(&self, job: &Job<'a>, records: &mut LongList<Received>, others: LongList<Received>, parts: &[Part]) {
+        let mut others = others.into_iter();
+        let mut waiting: HashMap<String, Slice> = HashMap::new();
+        let mut tape = Tape::default();
+        for mut found in std::mem::take(records) {
+            if let Some(key) = self.key(job, &found.record) {
+                while !waiting.contains_key(&key)
+                    && let Some(other) = others.next()
+                {
+                    waiting.extend(self.key(job, &other.record).map(|key| (key, other.record)));
+                }
+                let other = waiting.remove(&key);
+                if let Some(other) = other.as_ref().and_then(|other| tape.read(other.as_str()).ok()) {
+                    found.record = with_parts(&found.record, parts, other);
+                }
+            }
+            records.push(found);
+        }
+    }
+
     fn key(&self, job: &Job<'a>, record: &Slice) -> Option<String> {
         let mut tape = Tape::default();
         let record = tape.read(record.as_str()).ok()?;
@@ -232,7 +246,7 @@ impl<'a> Reader<'a> {
         // A single value may rightly be absent from a record: only one that no record has was not given.
         let mut counts = vec![0; parts.len()];
         let mut tape = Tape::default();
-        for found in &pages.records {
+        for found in pages.records.iter() {
             let Ok(record) = tape.read(found.record.as_str()) else { continue };
             for (count, _) in counts.iter_mut().zip(&parts).filter(|(_, part)| part.is_given(record)) {
                 *count += 1;
@@ -243,48 +257,65 @@ impl<'a> Reader<'a> {
         };
         let lacking = parts.into_iter().zip(counts).filter(|(part, count)| is_lacking(part, *count));
         let lacking: Vec<Part> = lacking.map(|(part, _)| part).collect();
+        if lacking.is_empty() {
+            return;
+        }
         // What is asked for in one request; a group that is refused falls apart.
         let mut groups = vec![lacking];
         let Pages { records, notes, failure: failed, .. } = pages;
-        for record in records.iter_mut().map(|found| &mut found.record) {
-            let Some(target) = self.target(job, first, record) else { continue };
-            let mut next = 0;
-            while let Some(group) = groups.get_mut(next) {
-                let open: Vec<Part> = group.iter().filter(|part| !part.is_in(record)).cloned().collect();
-                if open.is_empty() {
+        for mut found in std::mem::take(records) {
+            if failed.is_none() {
+                *failed = self.complete(job, first, &mut found.record, &mut groups, notes, meter).await.err();
+            }
+            records.push(found);
+        }
+    }
+
+    /// Asks for the parts that one record lacks.
+    async fn complete(
+        &self,
+        job: &Job<'a>,
+        first: &Request,
+        record: &mut Slice,
+        groups: &mut Vec<Vec<Part>>,
+        notes: &mut Vec<String>,
+        meter: &Meter,
+    ) -> Result<(), Failure> {
+        let Some(target) = self.target(job, first, record) else { return Ok(()) };
+        let mut next = 0;
+        while let Some(group) = groups.get_mut(next) {
+            let open: Vec<Part> = group.iter().filter(|part| !part.is_in(record)).cloned().collect();
+            if open.is_empty() {
+                next += 1;
+                continue;
+            }
+            let request = self.with(first, &open);
+            let request = Request {
+                target: target.clone(),
+                refusals_max: Some(if group.len() > 1 { 1 } else { REFUSALS_MAX }),
+                ..request
+            };
+            match self.client.fetch(&request, meter).await {
+                Ok(answer) => {
+                    *record = with_parts(record, &open, answer.body.root());
+                    // Not by key either: this source has no such part, and the next record would not tell otherwise.
+                    group.retain(|part| !open.contains(part) || part.is_in(record));
                     next += 1;
-                    continue;
                 }
-                let request = self.with(first, &open);
-                let request = Request {
-                    target: target.clone(),
-                    refusals_max: Some(if group.len() > 1 { 1 } else { REFUSALS_MAX }),
-                    ..request
-                };
-                match self.client.fetch(&request, meter).await {
-                    Ok(answer) => {
-                        *record = with_parts(record, &open, answer.body.root());
-                        // Not by key either: this source has no such part, and the next record would not tell otherwise.
-                        group.retain(|part| !open.contains(part) || part.is_in(record));
-                        next += 1;
-                    }
-                    Err(failure) if failure.kind == FailureKind::Refused => {
-                        let group = groups.remove(next);
-                        if let [part] = group.as_slice() {
-                            notes.push(format!("read without `{}`, which the source refuses: {failure}", part.place));
-                        } else {
-                            groups.splice(next..next, group.into_iter().map(|part| vec![part]));
-                        }
-                    }
-                    // Gone since it was listed: the next read will not list it.
-                    Err(failure) if failure.kind == FailureKind::NotFound => break,
-                    Err(failure) => {
-                        *failed = Some(failure);
-                        return;
+                Err(failure) if failure.kind == FailureKind::Refused => {
+                    let group = groups.remove(next);
+                    if let [part] = group.as_slice() {
+                        notes.push(format!("read without `{}`, which the source refuses: {failure}", part.place));
+                    } else {
+                        groups.splice(next..next, group.into_iter().map(|part| vec![part]));
                     }
                 }
+                // Gone since it was listed: the next read will not list it.
+                Err(failure) if failure.kind == FailureKind::NotFound => break,
+                Err(failure) => return Err(failure),
             }
         }
+        Ok(())
     }
 
     /// Where a record is found by its key.

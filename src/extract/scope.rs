@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tieout_json::{Cell, Kind, Node, Slice, look_up};
 
@@ -12,6 +13,7 @@ use super::decode::{Row, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::identity::identities;
+use super::long_list::{Entry, LongList};
 use super::manifest::{Manifest, Method, Paging, Refresh, Table};
 use super::paging::{Next, Page, Pager};
 use super::refresh::open_filter;
@@ -72,7 +74,7 @@ pub(crate) struct ScopeRead<'a> {
     pub table: &'a Table,
     pub scope: Arc<str>,
     pub parent: Option<Arc<ParentRow>>,
-    pub rows: Vec<Row>,
+    pub rows: LongList<Row>,
     pub rejects: Vec<Reject>,
     pub status: CoverageStatus,
     pub expected: Option<u64>,
@@ -107,16 +109,27 @@ const READS_MAX: usize = 2;
 const MOVED_MAX: usize = 2;
 
 /// A received record with its page's number and time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Received {
     pub(super) record: Slice,
     pub(super) page: usize,
     pub(super) at: DateTime<Utc>,
 }
 
+impl Entry for Received {
+    fn text(&self) -> &Slice {
+        &self.record
+    }
+
+    fn set_text(&mut self, text: Slice) {
+        self.record = text;
+    }
+}
+
 /// What came of the requests for one list.
 #[derive(Default)]
 pub(super) struct Pages {
-    pub(super) records: Vec<Received>,
+    pub(super) records: LongList<Received>,
     pub(super) count: usize,
     pub(super) total: Option<u64>,
     pub(super) oldest: Option<DateTime<Utc>>,
@@ -212,8 +225,9 @@ impl<'a> Reader<'a> {
             found.oldest = found.oldest.or(Some(at));
             if !pager.is_repeated(&page) {
                 let number = found.count;
-                let new = records.into_iter().skip(pager.overlap(&page));
-                found.records.extend(new.map(|record| Received { record, page: number, at }));
+                for record in records.into_iter().skip(pager.overlap(&page)) {
+                    found.records.push(Received { record, page: number, at });
+                }
             }
             let next = pager.next(&page);
             found.total = pager.total();

@@ -2,8 +2,8 @@
 //! where it was.
 //!
 //! One file a source, for its owner's eyes only. Its first frame says what the lists were read under; each further frame is
-//! one list that was read to its end: length, SHA-256, the list's identity, the moments, its rows. A frame is appended by one
-//! write, so that it survives the process.
+//! one list that was read to its end: length, SHA-256, the list's identity, the moments, what came of it, and the rows that a
+//! long list packed already. A frame is written at once, so that it survives the process.
 //!
 //! Invariants: rows come here after redaction, and no setting that is secret does, not even as a hash that could be tried
 //! out; a torn or altered frame is cut off with all behind it, and those lists are read again; what was read under another
@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 use super::SourceSettings;
 use super::decode::Row;
 use super::drift::Seen;
+use super::long_list::{LongList, Outline};
 use super::scope::{Job, ScopeRead};
 use super::secrets::Setting;
 use crate::warehouse::rows::{CoverageStatus, Reject};
@@ -37,13 +38,13 @@ pub const LASTS: TimeDelta = TimeDelta::hours(12);
 const ENDING: &str = "lists";
 
 /// The layout of the file.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Length and digest before each frame.
 const HEAD_BYTES: usize = 4 + 32;
 
-/// Identity and two moments at a frame's beginning.
-const FRAME_BYTES: usize = 32 + 8 + 8;
+/// Identity, two moments and the length of what comes before the packed rows, at a frame's beginning.
+const FRAME_BYTES: usize = 32 + 8 + 8 + 4;
 
 /// No frame is longer: a length beyond it is damage.
 const FRAME_MAX: u32 = 1 << 31;
@@ -141,7 +142,7 @@ struct Place {
 #[derive(Debug, Serialize, Deserialize)]
 struct Staged<'a> {
     table: Cow<'a, str>,
-    rows: Cow<'a, [Row]>,
+    rows: Outline<'a, Row>,
     rejects: Cow<'a, [Reject]>,
     status: CoverageStatus,
     expected: Option<u64>,
@@ -185,7 +186,7 @@ impl Staging {
         let mut file = create_private(&place.path)?;
         let mut frame = vec![0; HEAD_BYTES];
         serde_json::to_writer(&mut frame, &header)?;
-        seal(&mut frame);
+        seal(&mut frame, &[])?;
         file.write_all(&frame)?;
         let state = State { file: Some(file), end: frame.len() as u64, known: HashMap::new() };
         Ok(Self::new(place, state, began_at, started_at))
@@ -251,9 +252,12 @@ impl Staging {
             file.seek(SeekFrom::Start(place.offset)).ok()?;
             next_frame(file).ok()?.filter(|body| u32::try_from(body.len()).ok() == Some(place.length))?
         };
-        let json = zstd::decode_all(body.get(FRAME_BYTES..)?).ok()?;
-        let staged: Vec<Staged<'_>> = serde_json::from_slice(&json).ok()?;
-        let reads: Option<Vec<ScopeRead<'a>>> = staged.into_iter().map(|staged| read(source, job, staged)).collect();
+        let (head, rest) = body.split_at_checked(FRAME_BYTES)?;
+        let length = u32::from_le_bytes(*head.last_chunk()?);
+        let (json, mut packed) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        let staged: Vec<Staged<'_>> = serde_json::from_slice(&zstd::decode_all(json).ok()?).ok()?;
+        let reads = staged.into_iter().map(|staged| read(source, job, staged, &mut packed));
+        let reads: Option<Vec<ScopeRead<'a>>> = reads.collect();
         self.resumed.fetch_add(u64::from(reads.is_some()), Ordering::Relaxed);
         reads
     }
@@ -264,27 +268,29 @@ impl Staging {
         if !reads.first().is_some_and(|read| read.is_finished) {
             return;
         }
-        let frame = match frame(job, reads, at) {
-            Ok(frame) => frame,
+        let (frame, packed) = match frame(job, reads, at) {
+            Ok(written) => written,
             Err(error) => {
                 tracing::debug!(table = job.table.name, %error, "a list could not be kept");
                 return;
             }
         };
         let mut state = self.state();
-        if state.end + frame.len() as u64 > self.bytes_max {
+        let frame_bytes = frame.len() + packed.iter().map(|part| part.len()).sum::<usize>();
+        if state.end + frame_bytes as u64 > self.bytes_max {
             return;
         }
         let offset = state.end;
         let Some(file) = state.file.as_mut() else { return };
-        let written = file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(&frame));
+        let mut pieces = [frame.as_slice()].into_iter().chain(packed);
+        let written = file.seek(SeekFrom::Start(offset)).and_then(|_| pieces.try_for_each(|it| file.write_all(it)));
         if let Err(error) = written {
             tracing::warn!(path = %self.path.display(), %error, "read lists are no longer kept: a stopped run reads them again");
             state.file = None;
             return;
         }
-        state.end += frame.len() as u64;
-        let length = u32::try_from(frame.len() - HEAD_BYTES).unwrap_or(u32::MAX);
+        state.end += frame_bytes as u64;
+        let length = u32::try_from(frame_bytes - HEAD_BYTES).unwrap_or(u32::MAX);
         state.known.insert(identity(job), Place { offset, length });
     }
 
@@ -303,12 +309,17 @@ fn is_fresh(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (TimeDelta::zero()..LASTS).contains(&(now - at))
 }
 
-fn read<'a>(source: &'a SourceSettings, job: &Job<'a>, staged: Staged<'_>) -> Option<ScopeRead<'a>> {
+fn read<'a>(
+    source: &'a SourceSettings,
+    job: &Job<'a>,
+    staged: Staged<'_>,
+    packed: &mut &[u8],
+) -> Option<ScopeRead<'a>> {
     Some(ScopeRead {
         table: source.manifest.table(&staged.table)?,
         scope: Arc::clone(&job.scope),
         parent: job.parent.clone(),
-        rows: staged.rows.into_owned(),
+        rows: LongList::of_outline(staged.rows, packed)?,
         rejects: staged.rejects.into_owned(),
         status: staged.status,
         expected: staged.expected,
@@ -322,28 +333,38 @@ fn read<'a>(source: &'a SourceSettings, job: &Job<'a>, staged: Staged<'_>) -> Op
     })
 }
 
-/// Made in one piece: a list may be most of what a source has.
-fn frame(job: &Job<'_>, reads: &[ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<Vec<u8>> {
-    let staged = reads.iter().map(|read| Staged {
-        table: Cow::Borrowed(&read.table.name),
-        rows: Cow::Borrowed(&read.rows),
-        rejects: Cow::Borrowed(&read.rejects),
-        status: read.status,
-        expected: read.expected,
-        observed_at: read.observed_at,
-        error: read.error.as_deref().map(Cow::Borrowed),
-        seen: Cow::Borrowed(&read.seen),
-        left_out: read.left_out,
+/// A list's frame, and the packed rows that follow it: a list may be most of what a source has, and is not copied.
+fn frame<'r>(job: &Job<'_>, reads: &'r [ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<(Vec<u8>, Vec<&'r [u8]>)> {
+    let mut packed = Vec::new();
+    let staged = reads.iter().map(|read| {
+        let (rows, parts) = read.rows.outline();
+        packed.extend(parts);
+        Staged {
+            table: Cow::Borrowed(&read.table.name),
+            rows,
+            rejects: Cow::Borrowed(&read.rejects),
+            status: read.status,
+            expected: read.expected,
+            observed_at: read.observed_at,
+            error: read.error.as_deref().map(Cow::Borrowed),
+            seen: Cow::Borrowed(&read.seen),
+            left_out: read.left_out,
+        }
     });
+    let staged: Vec<Staged<'_>> = staged.collect();
     let mut frame = vec![0; HEAD_BYTES];
     frame.extend(identity(job));
     frame.extend(at.timestamp_micros().to_le_bytes());
     frame.extend(Utc::now().timestamp_micros().to_le_bytes());
-    let mut packed = zstd::Encoder::new(frame, 1)?;
-    serde_json::to_writer(&mut packed, &staged.collect::<Vec<_>>())?;
-    let mut frame = packed.finish()?;
-    seal(&mut frame);
-    Ok(frame)
+    let length_at = frame.len();
+    frame.extend([0; 4]);
+    let mut json = zstd::Encoder::new(frame, 1)?;
+    serde_json::to_writer(&mut json, &staged)?;
+    let mut frame = json.finish()?;
+    let length = u32::try_from(frame.len() - length_at - 4).map_err(io::Error::other)?.to_le_bytes();
+    frame.iter_mut().skip(length_at).zip(length).for_each(|(to, from)| *to = from);
+    seal(&mut frame, &packed)?;
+    Ok((frame, packed))
 }
 
 /// Identity and moments of a list: when it was read by the run's clock, when it was written by the machine's.
@@ -355,12 +376,18 @@ fn beginning(body: &[u8]) -> Option<(Identity, DateTime<Utc>, DateTime<Utc>)> {
     Some((body.get(..32)?.try_into().ok()?, moment(32)?, moment(40)?))
 }
 
-/// Writes length and digest of the body into the room before it.
-fn seal(frame: &mut [u8]) {
-    let Some((head, body)) = frame.split_at_mut_checked(HEAD_BYTES) else { return };
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let digest = Sha256::digest(&*body);
-    head.iter_mut().zip(length.iter().chain(&digest)).for_each(|(to, from)| *to = *from);
+/// Writes length and digest of the body and of what follows it into the room before it.
+fn seal(frame: &mut [u8], rest: &[&[u8]]) -> io::Result<()> {
+    let Some((head, body)) = frame.split_at_mut_checked(HEAD_BYTES) else { return Ok(()) };
+    let (mut length, mut hasher) = (0, Sha256::new());
+    for part in [&*body].into_iter().chain(rest.iter().copied()) {
+        length += part.len();
+        hasher.update(part);
+    }
+    let length = u32::try_from(length).ok().filter(|length| *length <= FRAME_MAX);
+    let length = length.ok_or_else(|| io::Error::other("the list is too long to be kept"))?.to_le_bytes();
+    head.iter_mut().zip(length.iter().chain(&hasher.finalize())).for_each(|(to, from)| *to = *from);
+    Ok(())
 }
 
 /// The body of the next frame; none at the end. An error if it is torn or altered.

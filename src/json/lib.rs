@@ -11,6 +11,7 @@ mod names;
 mod path;
 mod record;
 mod redact;
+mod slice;
 mod tape;
 mod text;
 
@@ -22,7 +23,8 @@ pub use links::without_signatures;
 pub use path::{NotAnObject, Pattern, look_up};
 pub use record::{BadValue, Plan, Read, Space};
 pub use redact::{Fields, Rules, Sensitive, redact};
-pub use tape::{Json, Kind, Malformed, Node, Slice, Tape};
+pub use slice::Slice;
+pub use tape::{Json, Kind, Malformed, Node, Tape};
 
 /// A value as JSON text: its keys in their order, its numbers as they were written.
 pub fn text(value: &Value) -> String {

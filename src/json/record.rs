@@ -4,7 +4,8 @@ use crate::cell::{Cell, Form, cell};
 use crate::hash::{HashSpace, content_hash};
 use crate::path::{NotAnObject, Pattern, look_up, open};
 use crate::redact::{Rules, redact};
-use crate::tape::{Kind, Malformed, Node, Slice, Tape};
+use crate::slice::Slice;
+use crate::tape::{Kind, Malformed, Node, Tape};
 
 /// How the records of a table become rows.
 #[derive(Clone, Debug, Default)]

@@ -7,8 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use crate::slice::Slice;
 use crate::text::unescape;
 
 /// Values inside one another, at most.
@@ -120,55 +119,7 @@ impl Json {
     /// A value of this text as a text of its own, without copying it.
     pub fn slice(&self, node: Node<'_>) -> Slice {
         let (from, to) = node.span();
-        Slice { text: std::sync::Arc::clone(&self.text), from, to }
-    }
-}
-
-/// A part of a text that is kept as long as one of its parts is.
-#[derive(Clone)]
-pub struct Slice {
-    text: std::sync::Arc<String>,
-    from: usize,
-    to: usize,
-}
-
-impl Slice {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        self.text.get(self.from..self.to).unwrap_or_default()
-    }
-
-    /// The slice of a value that was read from this slice.
-    #[must_use]
-    pub fn of(&self, node: Node<'_>) -> Self {
-        let (from, to) = node.span();
-        Self { text: std::sync::Arc::clone(&self.text), from: self.from + from, to: self.from + to }
-    }
-}
-
-/// Only the part: the rest of the text may hold what must not be told.
-impl fmt::Debug for Slice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl Serialize for Slice {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Slice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
-    }
-}
-
-impl From<String> for Slice {
-    fn from(text: String) -> Self {
-        let to = text.len();
-        Self { text: std::sync::Arc::new(text), from: 0, to }
+        Slice::new(&self.text, from..to)
     }
 }
 

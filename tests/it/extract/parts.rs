@@ -189,3 +189,40 @@ async fn a_field_of_the_lines_is_looked_for_in_the_lines() {
         assert!(shown.contains("7.5"), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn parts_that_long_lists_give_one_by_one_come_together() {
+    // Some of the records are packed by then, and the second list has another order.
+    const BILLS: u32 = 60;
+    let long = |number: u32, query: &str| {
+        let bill = bill(number, query.contains("expand").then_some(LINE), query.contains("custom"));
+        format!("{},\"Note\":{{\"value\":\"{}\"}}}}", bill.strip_suffix('}').unwrap(), "note ".repeat(32 << 10))
+    };
+    let server = serve(move |seen| match seen.path.as_str() {
+        "/login" | "/logout" => answer(204, &[], ""),
+        "/bills" if seen.query.contains("expand") && seen.query.contains("custom") => answer(500, &[], REFUSAL),
+        "/bills" => {
+            let number = |name: &str| -> u32 {
+                seen.query.split(name).nth(1).unwrap().split('&').next().unwrap().parse().unwrap()
+            };
+            let places = number("skip=")..(number("skip=") + number("top=")).min(BILLS);
+            let is_second = seen.query.contains("custom");
+            let numbers = places.map(|place| if is_second { BILLS - place } else { place + 1 });
+            ok(&format!("[{}]", numbers.map(|number| long(number, &seen.query)).collect::<Vec<_>>().join(",")))
+        }
+        _ => answer(404, &[], ""),
+    })
+    .await;
+    let outcome = extract(&server, &manifest().replace("top = 2", "top = 20")).await;
+    let bills = usize::try_from(BILLS).unwrap();
+    assert_eq!((rows(&outcome, "bills"), rows(&outcome, "bill_lines")), (bills, bills));
+    assert!(outcome.run.incomplete_tables.is_empty(), "{:?}", outcome.run);
+    assert_eq!(count(&server, "/bills/Bill/"), 0, "the lists gave everything");
+    let input = table(&outcome, "bills");
+    let spooled = input.spooled.iter().flat_map(|rows| rows.read(|_| true).unwrap()).map(Result::unwrap);
+    let retained = spooled.chain(input.batches.iter().cloned()).map(|batch| {
+        let column = batch.column_by_name("retainage").unwrap();
+        column.len() - column.null_count()
+    });
+    assert_eq!(retained.sum::<usize>(), bills);
+}

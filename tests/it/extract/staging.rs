@@ -244,7 +244,7 @@ async fn staged_lists_hold_no_secret_have_a_largest_size_and_go() {
     while rest.len() > 36 {
         let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
         let (frame, after) = rest[36..].split_at(length);
-        if let Some(packed) = frame.get(48..).and_then(|packed| zstd::decode_all(packed).ok()) {
+        if let Some(packed) = frame.get(52..).and_then(|packed| zstd::decode_all(packed).ok()) {
             text.push_str(&String::from_utf8(packed).unwrap());
         }
         rest = after;
