@@ -42,7 +42,7 @@ pub(super) fn gaps(tables: &[TableInput], sources: &[SourceSettings]) -> Vec<Gap
         }
         gaps.extend(of_table.into_values());
     }
-    gaps.sort_by_key(|gap| (gap.status == CoverageStatus::EmptyUnverified, !gap.is_held_back));
+    gaps.sort_by_key(|gap| (gap.is_harmless(), !gap.is_held_back));
     gaps
 }
 
@@ -101,13 +101,18 @@ impl Gap {
     pub(super) fn is_harmless(&self) -> bool {
         match self.status {
             CoverageStatus::EmptyUnverified => !self.is_held_back,
-            CoverageStatus::Forbidden | CoverageStatus::NotFound => self.informs,
-            _ => false,
+            _ => self.is_unneeded(),
         }
     }
 
+    /// Whether the system does not show what is only good to know.
+    fn is_unneeded(&self) -> bool {
+        self.informs && matches!(self.status, CoverageStatus::Forbidden | CoverageStatus::NotFound)
+    }
+
     fn line(&self) -> String {
-        let mut line = format!("incomplete: {}", self.table);
+        let what = if self.is_unneeded() { "complete without" } else { "incomplete:" };
+        let mut line = format!("{what} {}", self.table);
         if !self.place.is_empty() {
             let rest = if self.lists > 1 { " such as" } else { "" };
             line = format!("{line} ({} of {} lists,{rest} {})", self.lists, self.lists_of_table, self.place);
@@ -264,6 +269,12 @@ id = "int64"
         }
         assert!(is_complete("contracts", CoverageStatus::EmptyUnverified));
         assert!(!is_complete("locks", CoverageStatus::Failed));
+        let of = |name: &str, status: CoverageStatus| table(name, vec![coverage("17", status, "why")]);
+        let (text, _) = told(&[of("locks", CoverageStatus::Forbidden), of("contracts", CoverageStatus::Failed)]);
+        insta::assert_snapshot!(text, @r"
+        incomplete: toy.contracts (1 of 1 lists, project 17): failed: why
+        complete without toy.locks (1 of 1 lists, project 17): forbidden: why
+        ");
     }
 
     #[test]
