@@ -75,7 +75,10 @@ caused as (
         items.*,
         voided.pm_id as voided_id,
         voided.voided_at,
+        'S2:' || unreleased.entity || ':' || unreleased.group_id as unreleased_key,
+        unreleased.since as unreleased_since,
         case
+            when items.erp_count = 0 and unreleased.group_id is not null then 'unreleased'
             when items.erp_count = 0 then 'missing_in_erp'
             when items.pm_count = 0 then 'missing_in_pm'
             when abs(items.payable_gap) > setting_decimal('amount_tolerance') and abs(items.payable_gap) >= abs(items.pm_paid - items.erp_paid)
@@ -89,6 +92,7 @@ caused as (
     from items
     left join voided on items.ledger = 'ap' and voided.item_id = items.item_id
     left join link.unreflected_payments as unreflected on items.ledger = 'ap' and unreflected.group_id = items.item_id
+    left join link.unreleased_documents as unreleased on unreleased.ledger = items.ledger and unreleased.group_id = items.item_id
 
 ),
 
@@ -98,6 +102,7 @@ keyed as (
         caused.*,
         case ledger when 'ap' then 'I4:' else 'I3:' end || item_id as amount_key,
         case reason
+            when 'unreleased' then unreleased_key
             when 'missing_in_erp' then case when not is_linked then case ledger when 'ap' then 'I2:' else 'I1:' end || item_id end
             when 'missing_in_pm' then case when not is_linked then case ledger when 'ap' then 'I11:' else 'I10:' end || item_id end
             when 'not_mirrored' then 'P1:' || item_id
@@ -106,6 +111,7 @@ keyed as (
             when 'only_in_pm' then 'P4:' || coalesce(payment_unit, item_id)
         end as other_key,
         case reason
+            when 'unreleased' then unreleased_since
             when 'missing_in_erp' then pm_moved_at
             when 'missing_in_pm' then erp_moved_at
             when 'not_mirrored' then end_of_day(firm_day(erp_paid_at))
@@ -114,6 +120,7 @@ keyed as (
             when 'only_in_pm' then pm_paid_at
         end as moved_at,
         case reason
+            when 'unreleased' then 24 * setting_integer('approver_days')
             when 'missing_in_erp' then case ledger when 'ap' then setting_integer('grace_hours_i2') else setting_integer('grace_hours_i1') end
             when 'missing_in_pm' then case ledger when 'ap' then setting_integer('grace_hours_i11') else setting_integer('grace_hours_i10') end
             when 'not_mirrored' then setting_integer('grace_hours_p1')
@@ -142,7 +149,7 @@ select
         when abs(keyed.tax_gap) > setting_decimal('amount_tolerance') then keyed.amount_key || ':tax'
         else keyed.amount_key || ':net'
     end as explained_by,
-    case when keyed.reason like 'missing%' then keyed.other_key else keyed.amount_key || ':retainage' end as retainage_explained_by,
+    case when keyed.reason like 'missing%' or keyed.reason = 'unreleased' then keyed.other_key else keyed.amount_key || ':retainage' end as retainage_explained_by,
     coalesce(to_unixtime(clock.observed_at) - to_unixtime(keyed.moved_at) < keyed.grace_hours * 3600, false) as is_in_flight,
     keyed.currency_differs,
     keyed.currency

@@ -4,30 +4,45 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     the record's amount
--- question: What has accounting neither accepted nor rejected?
--- grain:    one row per PM record
+-- question: What has accounting neither accepted nor rejected, in the integration tool or in the ERP?
+-- grain:    one row per PM record; one per linked group of which the ERP's document is not released
 -- parameters: approver_days = 2
 -- requires: pm.vendor_invoices.sync_status
 -- optional: pm.sync_events
--- fix:      The accounting approver accepts or rejects it (Procore: ERP Integrations > Ready to Export).
+-- fix:      The accounting approver accepts or rejects it (Procore: ERP Integrations > Ready to Export); in the ERP, release it or reject it.
 -- columns:
---   status             the tool's word
+--   status             the tool's word; of the ERP's document: draft (on hold) or pending
 --   since              since when, UTC
 --   days_waiting       whole days from then to the commit's observed_at
 --   verdict            null; not_evaluated where nobody tells since when
 
-with waiting as (
+with in_the_tool as (
+
+    select entity, record_id, cast(null as varchar) as erp_id, project_id, label, status, since, amount, currency
+    from link.sync_states
+    where state = 'waiting'
+
+),
+
+in_the_erp as (
+
+    select documents.entity, documents.group_id as record_id, documents.erp_id, documents.project_id, documents.label,
+        documents.approval_status as status, documents.since, documents.amount, documents.currency
+    from link.unreleased_documents as documents
+    left anti join in_the_tool on in_the_tool.entity = documents.entity and in_the_tool.record_id = documents.group_id
+
+),
+
+waiting as (
 
     select
-        states.*,
-        (to_unixtime(clock.observed_at) - to_unixtime(states.since)) / 86400 as days_waiting
-    from link.sync_states as states
+        records.*,
+        (to_unixtime(clock.observed_at) - to_unixtime(records.since)) / 86400 as days_waiting
+    from (select * from in_the_tool union all select * from in_the_erp) as records
     cross join meta.clock
-    where
-        states.state = 'waiting' and
-        coalesce(to_unixtime(clock.observed_at) - to_unixtime(states.since) > setting_integer('approver_days') * 86400, true)
+    where coalesce(to_unixtime(clock.observed_at) - to_unixtime(records.since) > setting_integer('approver_days') * 86400, true)
 
 )
 
@@ -36,22 +51,24 @@ select
     waiting.project_id,
     projects.number as project_number,
     waiting.record_id as pm_id,
-    cast(null as varchar) as erp_id,
+    waiting.erp_id,
     waiting.label,
-    replace(trim(trailing 's' from waiting.entity), '_', ' ') || ' ' || waiting.label || ' waits in the integration tool' ||
+    replace(trim(trailing 's' from waiting.entity), '_', ' ') || ' ' || waiting.label ||
+        case when waiting.erp_id is null then ' waits in the integration tool' else ' is not released in the ERP' end ||
         coalesce(' for ' || cast(waiting.days_waiting as varchar) || ' days', ', and nobody knows since when') as detail,
-    waiting.status as pm_value,
-    cast(null as varchar) as erp_value,
+    case when waiting.erp_id is null then waiting.status else 'approved' end as pm_value,
+    case when waiting.erp_id is not null then waiting.status end as erp_value,
     cast(abs(coalesce(waiting.amount, 0)) as decimal(18,2)) as amount_at_risk,
     coalesce(waiting.currency, setting_text('currency')) as currency,
     waiting.since as occurred_at,
     'unknown' as cause,
-    case waiting.entity
-        when 'vendors' then 'V1:'
-        when 'commitments' then 'M1:'
-        when 'change_orders' then 'O1:'
-        when 'owner_invoices' then 'I1:'
-        when 'vendor_invoices' then 'I2:'
+    case
+        when waiting.erp_id is not null then null
+        when waiting.entity = 'vendors' then 'V1:'
+        when waiting.entity = 'commitments' then 'M1:'
+        when waiting.entity = 'change_orders' then 'O1:'
+        when waiting.entity = 'owner_invoices' then 'I1:'
+        when waiting.entity = 'vendor_invoices' then 'I2:'
     end || waiting.record_id as explained_by,
     waiting.entity,
     waiting.status,
