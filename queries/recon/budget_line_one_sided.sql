@@ -3,10 +3,11 @@
 -- entity:   budget_lines
 -- scope:    project
 -- record_owner: pm
--- version:  1
+-- version:  2
 -- risk:     the line's amount, without its sign
 -- question: Which budget lines has only one side?
--- grain:    one row per project, budget type, code and cost type that one side lacks; lines over nothing left out
+-- grain:    one row per project, budget type, code and cost type that one side lacks, lines over nothing left out; one per project
+--           whose budget is not locked
 -- parameters: amount_tolerance = 0.01
 -- requires: pm.budget_lines, erp.budget_lines
 -- fix:      Missing in the ERP: send the budget again. Only there: enter it in PM, or remove it.
@@ -15,6 +16,7 @@
 --   place              normalised code, and cost type where both sides name it
 --   side               pm or erp: the side that has it
 --   amount             its revised budget
+--   verdict            null; not_applicable where the budget is not locked: then of the whole project (verdict_scope = project)
 
 -- A side without any line of that budget type in a project keeps none there: Procore knows no revenue budget, and a project without
 -- a budget in the ERP has not been set up.
@@ -24,6 +26,12 @@ with kept as (
     from link.budget_comparisons
     group by measure, project_id
     having sum(pm_count) > 0 and sum(erp_count) > 0
+
+),
+
+unlocked as (
+
+    select * from shared.unlocked_budgets
 
 ),
 
@@ -63,6 +71,34 @@ select
     one_sided.measure,
     one_sided.place,
     one_sided.side,
-    one_sided.amount
+    one_sided.amount,
+    cast(null as varchar) as verdict,
+    cast(null as varchar) as verdict_scope
 from one_sided
 where abs(one_sided.amount) > setting_decimal('amount_tolerance')
+
+union all
+
+select
+    'B2:' || project_id || ':unlocked' as exception_key,
+    project_id,
+    project_number,
+    cast(null as varchar) as pm_id,
+    cast(null as varchar) as erp_id,
+    label,
+    detail,
+    cast(null as varchar) as pm_value,
+    cast(null as varchar) as erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk,
+    setting_text('currency') as currency,
+    cast(null as timestamp with time zone) as occurred_at,
+    'unknown' as cause,
+    cast(null as varchar) as explained_by,
+    cast(null as varchar) as fix_side,
+    cast(null as varchar) as measure,
+    cast(null as varchar) as place,
+    cast(null as varchar) as side,
+    cast(null as decimal(18,2)) as amount,
+    'not_applicable' as verdict,
+    'project' as verdict_scope
+from unlocked

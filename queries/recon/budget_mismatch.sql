@@ -4,10 +4,10 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where is a locked budget another sum in the ERP?
--- grain:    one row per project, budget type, code and cost type that both sides have
+-- grain:    one row per project, budget type, code and cost type that both sides have; one per project whose budget is not locked
 -- parameters: amount_tolerance = 0.01
 -- compares: revised_amount
 -- optional: pm.change_order_lines
@@ -18,6 +18,7 @@
 --   pm_amount          revised budget in PM
 --   erp_amount         revised budget in the ERP
 --   difference         PM minus ERP; null where currencies differ
+--   verdict            null; not_applicable where the budget is not locked: then of the whole project (verdict_scope = project)
 
 -- Lines of change orders that never reached the ERP: what they add to a code is theirs.
 with stuck as (
@@ -31,7 +32,13 @@ with stuck as (
 
 ),
 
--- A budget that is not locked is still being made.
+-- A budget that is not locked is still being made: nothing of it is compared.
+unlocked as (
+
+    select * from shared.unlocked_budgets
+
+),
+
 different as (
 
     select
@@ -73,8 +80,36 @@ select
     different.place,
     different.pm_amount,
     different.erp_amount,
-    cast(case when not different.currency_differs then different.difference end as decimal(18,2)) as difference
+    cast(case when not different.currency_differs then different.difference end as decimal(18,2)) as difference,
+    cast(null as varchar) as verdict,
+    cast(null as varchar) as verdict_scope
 from different
 left join stuck on
     stuck.project_id = different.project_id and
     stuck.code_key = different.code_key
+
+union all
+
+select
+    'B1:' || project_id || ':unlocked' as exception_key,
+    project_id,
+    project_number,
+    cast(null as varchar) as pm_id,
+    cast(null as varchar) as erp_id,
+    label,
+    detail,
+    cast(null as varchar) as pm_value,
+    cast(null as varchar) as erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk,
+    setting_text('currency') as currency,
+    cast(null as timestamp with time zone) as occurred_at,
+    'unknown' as cause,
+    cast(null as varchar) as explained_by,
+    cast(null as varchar) as measure,
+    cast(null as varchar) as place,
+    cast(null as decimal(18,2)) as pm_amount,
+    cast(null as decimal(18,2)) as erp_amount,
+    cast(null as decimal(18,2)) as difference,
+    'not_applicable' as verdict,
+    'project' as verdict_scope
+from unlocked

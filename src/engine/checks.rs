@@ -124,11 +124,19 @@ struct Said {
 }
 
 /// Something that a check could not compare, as a row with a `verdict` tells: `not_evaluated` where the data should have
-/// been there, `not_applicable` where nobody sends it.
+/// been there, `not_applicable` where nobody sends it. With `verdict_scope` `project` nothing of the project was compared.
 struct Note {
     project: Option<String>,
     is_gap: bool,
+    is_whole_project: bool,
     text: String,
+}
+
+impl Note {
+    /// Whether the check says nothing of a project, for good reason.
+    fn rules_out(&self, project: &str) -> bool {
+        self.is_whole_project && !self.is_gap && self.project.as_deref() == Some(project)
+    }
 }
 
 /// The first gap in what a measure read, and what its view said.
@@ -234,6 +242,7 @@ impl Evaluator<'_> {
         let mut columns = system_columns("exceptions");
         columns.push(("mirror_observed_at".to_owned(), ColumnType::Timestamp));
         columns.push(("verdict".to_owned(), ColumnType::Text));
+        columns.push(("verdict_scope".to_owned(), ColumnType::Text));
         let mut rows = rows_of(&answer.batches, &columns).map_err(|error| error.to_string())?;
         rows.retain(|row| !footing.is_void(row));
         let notes = notes(&mut rows)?;
@@ -258,6 +267,7 @@ impl Evaluator<'_> {
         let mut exception = row.clone();
         exception.remove("mirror_observed_at");
         exception.remove("verdict");
+        exception.remove("verdict_scope");
         let before = row.get("exception_key").and_then(Cell::as_text).and_then(|key| known.get(key));
         let kept = |name: &str| before.and_then(|row| row.get(name)).cloned();
         let mut set = |name: &str, cell: Cell| drop(exception.insert(name.to_owned(), cell));
@@ -330,8 +340,9 @@ impl Evaluator<'_> {
         let is_partial = first.is_some() || notes.iter().any(|note| note.is_gap);
         let verdict = match (is_partial, Tally::of(&kept).disagrees()) {
             (true, _) => Verdict::Partial,
-            (_, false) => Verdict::Clean,
-            _ => Verdict::Exceptions,
+            (_, true) => Verdict::Exceptions,
+            _ if self.is_nowhere_applicable(&notes) => Verdict::NotApplicable,
+            _ => Verdict::Clean,
         };
         let unread = first.map(|first| match gaps {
             0 | 1 => first.clone(),
@@ -340,6 +351,12 @@ impl Evaluator<'_> {
         let reason = unread.or_else(|| told(&notes)).or_else(|| footing.without.clone());
         let notes: Vec<Note> = said.notes.into_iter().filter(|note| is_read(&note)).collect();
         self.outcome(query, Some(footing), verdict, reason, None, kept, &notes)
+    }
+
+    /// Whether there are projects, and of none of them anything was compared: that is no all-clear.
+    fn is_nowhere_applicable(&self, notes: &[&Note]) -> bool {
+        let is_ruled_out = |project: &Project| notes.iter().any(|note| note.rules_out(&project.id));
+        !self.projects.is_empty() && self.projects.iter().all(is_ruled_out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one per thing that a verdict tells")]
@@ -376,6 +393,9 @@ impl Evaluator<'_> {
                     _ if part.is_some() => (Verdict::Partial, part.map(String::as_str)),
                     _ if own.iter().any(|note| note.is_gap) => (Verdict::Partial, told.as_deref()),
                     _ if tally.disagrees() => (Verdict::Exceptions, told.as_deref()),
+                    _ if own.iter().any(|note| note.rules_out(&project.id)) => {
+                        (Verdict::NotApplicable, told.as_deref())
+                    }
                     _ => (Verdict::Clean, told.as_deref()),
                 };
                 runs.push(self.run_row(query, footing, Some(project), verdict, reason, error.as_deref(), &tally));
@@ -442,8 +462,10 @@ fn notes(rows: &mut Vec<Row>) -> Result<Vec<Note>, String> {
             Some("not_applicable") => false,
             other => return Err(format!("verdict {other:?} of a row is neither not_evaluated nor not_applicable")),
         };
+        let is_whole_project = text("verdict_scope").as_deref() == Some("project");
+        let project = text("project_id");
         let text = text("detail").ok_or("a row with a verdict has no detail")?;
-        notes.push(Note { project: row.get("project_id").and_then(Cell::as_text).map(str::to_owned), is_gap, text });
+        notes.push(Note { project, is_gap, is_whole_project, text });
     }
     Ok(notes)
 }

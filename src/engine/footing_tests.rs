@@ -152,6 +152,34 @@ async fn a_row_may_say_that_it_could_not_be_compared() {
 }
 
 #[tokio::test]
+async fn a_project_of_which_nothing_is_compared_is_not_clean() {
+    let sql = "select 'X1:' || record_id as exception_key, project_id, 'not locked' as detail, \
+               case when record_id = 'c' then null else 'not_applicable' end as verdict, \
+               case when record_id <> 'b' then 'project' end as verdict_scope from pm.change_orders";
+    let query = check("", sql);
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    let order = |id: &'static str, project: &'static str| (id, project, 500, "approved");
+    let scopes = [("1", OK), ("2", OK), ("3", OK)];
+    let (verdict, runs) = judge(&mut firm, &[order("a", "1"), order("b", "2")], &scopes).await;
+    assert_eq!(verdict, Verdict::Clean);
+    let of_first = "| 1 | not_applicable | 0 | not locked |";
+    let of_second = "| 2 | clean | 0 | not locked |";
+    assert_eq!(
+        runs,
+        format!("{of_first}\n{of_second}\n| 3 | clean | 0 | |\n| | clean | 0 | not locked; 1 more like it |")
+    );
+    // An exception of such a project speaks louder; and where no project was compared, neither was the firm.
+    let (verdict, runs) = judge(&mut firm, &[order("a", "1"), order("c", "1")], &scopes[..1]).await;
+    assert_eq!((verdict, runs.lines().next()), (Verdict::Exceptions, Some("| 1 | exceptions | 1 | not locked |")));
+    let mut firm = Firm::new(definitions(&[("queries/recon/x1.sql", &query)]), settings()).await;
+    let (verdict, runs) = judge(&mut firm, &[order("a", "1")], &scopes[..1]).await;
+    assert_eq!(
+        (verdict, runs.as_str()),
+        (Verdict::NotApplicable, "| 1 | not_applicable | 0 | not locked |\n| | not_applicable | 0 | not locked |")
+    );
+}
+
+#[tokio::test]
 async fn no_check_waits_for_what_only_informs() {
     let query = check("", "select 'X1:' || record_id as exception_key, project_id from pm.change_orders");
     for (informs, expected) in [("false", Verdict::NotEvaluated), ("true", Verdict::Exceptions)] {
