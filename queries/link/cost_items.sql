@@ -7,7 +7,7 @@
 --   cost_type          the ERP's cost type; null on codes of which not every line names a linked one
 --   place              code and cost type
 --   label              the same as people write it, in PM if the code stands there
---   item_id            bill:<group or record id>, line:<stored ERP id>, erp:<ERP record id>, or pool: lines that name nothing
+--   item_id            as in link.cost_lines
 --   stream             requisition, bill (outside commitments) or other
 --   pm_count           PM lines: direct costs, and lines of approved requisitions
 --   erp_count          project transactions of the ERP
@@ -45,6 +45,16 @@ placed as (
     where counts_from is null or counts_from <= clock.accounting_date
     window code_lines as (partition by project_id, code_key)
 
+),
+
+-- Where PM has what the ERP has on another code.
+moved as (
+
+    select
+        placed.*,
+        min(case when side = 'pm' then code_key || coalesce(' ' || told_type, '') end) over (partition by project_id, item_id) as pm_place
+    from placed
+
 )
 
 select
@@ -69,8 +79,10 @@ select
         when item_id like 'bill:%' and abs(min(item_gap)) > setting_decimal('amount_tolerance')
             then 'I4:' || substr(item_id, 6) || ':gross'
         when item_id like 'bill:%' then 'I6:' || substr(item_id, 6)
-        -- One line, on a code in PM and on a default code in the ERP: both places follow from the default code.
-        when item_id like 'line:%' and abs(min(item_gap)) <= setting_decimal('amount_tolerance') then min(default_key)
+        -- One line or document, on a code in PM and on a default code in the ERP: both places follow from the default code.
+        when (item_id like 'line:%' or item_id like 'document:%') and abs(min(item_gap)) <= setting_decimal('amount_tolerance')
+            -- On another code: PM's place tells of it, and the ERP's follows.
+            then coalesce(min(default_key), case when count(case when side = 'pm' then 1 end) = 0 then 'B3:' || project_id || ':' || min(pm_place) end)
     end as explained_by
-from placed
+from moved
 group by project_id, code_key, told_type, item_id

@@ -6,7 +6,8 @@
 --   project_id         PM's record id of the project; of several that are one ERP project the first
 --   cost_code          as the side writes it
 --   cost_type          the ERP's cost type, where it is linked
---   item_id            bill:<group or record id>, line:<stored ERP id>, erp:<ERP record id>, or pool: lines that name nothing
+--   item_id            bill:<group or record id>, line:<stored ERP id of a line>, document:<stored ERP id of a document>,
+--                      erp:<ERP record id>, or pool: lines that name nothing
 --   stream             requisition, bill (outside commitments) or other
 --   is_mirrored        whether a connector made the line, or the ERP is sent it
 --   dated              day of the cost
@@ -88,6 +89,7 @@ posted as (
         costs.currency,
         coalesce(costs.updated_at, costs.created_at) as moved_at,
         coalesce(by_key.erp_line, by_id.erp_line) as erp_line,
+        case when by_key.erp_line is null and by_id.erp_line is null then coalesce(by_document.erp_line, by_typed_document.erp_line) end as erp_document,
         coalesce(bills.record_id, typed_bills.record_id) as bill_id,
         coalesce(bills.group_id, typed_bills.group_id) as group_id,
         coalesce(bills.number_key, typed_bills.number_key) as number_key,
@@ -101,8 +103,19 @@ posted as (
     left join (select distinct erp_type from types) as types on types.erp_type = costs.cost_type
     left join named as by_id on by_id.project_id = jobs.pm_id and by_id.erp_line = costs.record_id
     left join named as by_key on by_key.project_id = jobs.pm_id and by_key.erp_line = split_part(costs.record_id, '|', -1)
+    left join named as by_document on by_document.project_id = jobs.pm_id and by_document.erp_line = costs.document_id
+    left join named as by_typed_document on
+        by_typed_document.project_id = jobs.pm_id and
+        by_typed_document.erp_line = costs.document_type || '|' || costs.document_id
     left join bills on bills.record_id = costs.document_id
     left join bills as typed_bills on typed_bills.record_id = costs.document_type || '|' || costs.document_id
+
+),
+
+-- Some connectors store the bill or batch on a direct cost, not its line.
+named_documents as (
+
+    select distinct project_id, erp_document from posted where erp_document is not null
 
 ),
 
@@ -111,7 +124,7 @@ default_lines as (
 
     select project_id, number_key, amount, min(record_id) as record_id
     from posted
-    where erp_line is null and number_key is not null and is_default_code and group_id is null and not is_committed
+    where erp_line is null and erp_document is null and number_key is not null and is_default_code and group_id is null and not is_committed
     group by project_id, number_key, amount
     having count(*) = 1
 
@@ -141,7 +154,7 @@ matched_lines as (
 -- A connector that brings bills back as direct costs shows a requisition's cost twice in PM: then the requisition does not count.
 repeated as (
 
-    select distinct group_id from posted where erp_line is not null and group_id is not null
+    select distinct group_id from posted where coalesce(erp_line, erp_document) is not null and group_id is not null
     union
     select posted.group_id
     from posted
@@ -195,11 +208,12 @@ requisition_lines as (
 )
 
 select 'pm' as side, direct.project_id, direct.cost_code, direct.cost_type,
-    coalesce('line:' || coalesce(direct.erp_line, matched_lines.record_id), 'pool') as item_id,
+    coalesce('document:' || named_documents.erp_document, 'line:' || coalesce(direct.erp_line, matched_lines.record_id), 'pool') as item_id,
     case when direct.document_type in ('invoice', 'expense', 'subcontractor_invoice') then 'bill' else 'other' end as stream,
     direct.erp_line is not null as is_mirrored, direct.dated, direct.amount, direct.currency, direct.moved_at,
     cast(null as varchar) as missing_key
 from direct
+left join named_documents on named_documents.project_id = direct.project_id and named_documents.erp_document = direct.erp_line
 left join matched_lines on
     direct.erp_line is null and
     matched_lines.project_id = direct.project_id and
@@ -226,6 +240,7 @@ select
     posted.cost_type,
     case
         when posted.erp_line is not null then 'line:' || posted.erp_line
+        when posted.erp_document is not null then 'document:' || posted.erp_document
         when matched_lines.record_id is not null then 'line:' || posted.record_id
         when posted.group_id is not null and repeated.group_id is null then 'bill:' || posted.group_id
         when posted.group_id is null and posted.is_committed then 'bill:' || posted.bill_id

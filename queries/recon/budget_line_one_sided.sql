@@ -3,7 +3,7 @@
 -- entity:   budget_lines
 -- scope:    project
 -- record_owner: pm
--- version:  2
+-- version:  1
 -- risk:     the line's amount, without its sign
 -- question: Which budget lines has only one side?
 -- grain:    one row per project, budget type, code and cost type that one side lacks, lines over nothing left out; one per project

@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  2
+-- version:  1
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where is a locked budget another sum in the ERP?
 -- grain:    one row per project, budget type, code and cost type that both sides have; one per project whose budget is not locked
