@@ -307,7 +307,8 @@ impl Firm {
 
     pub(super) fn release_bill_retainage(&mut self, key: &str, contract: i64) {
         let today = self.today();
-        let Some(bill) = self.acumatica.bills.get_mut(key).filter(|bill| bill.retainage_unreleased > Cents::ZERO)
+        let Some(bill) =
+            self.acumatica.bills.get_mut(key).filter(|bill| bill.retainage_unreleased > Cents::ZERO && !bill.hold)
         else {
             return;
         };

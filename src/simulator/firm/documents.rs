@@ -71,6 +71,10 @@ impl Firm {
         let key = format!("Bill|{reference}");
         self.billed.insert(key.clone(), requisition.id);
         self.file_document(&key, requisition.commitment_id);
+        if !is_split && self.hold_bill(&mut bill, requisition) {
+            self.acumatica.bills.insert(key.clone(), bill);
+            return key;
+        }
         if !is_split && !self.miscode_bill(&mut bill, requisition) {
             self.spoil_bill(&mut bill, requisition.id, &key);
         }
@@ -177,6 +181,16 @@ impl Firm {
             self.open_bills.entry(bill.vendor.clone()).or_default().insert(key.clone());
         }
         self.acumatica.bills.insert(key, bill);
+    }
+
+    /// Accounting lets a bill go: it is posted, and paid some weeks later.
+    pub(super) fn release_held_bill(&mut self, key: &str) {
+        let Some(mut bill) = self.acumatica.bills.remove(key) else { return };
+        (bill.hold, bill.last_modified_at) = (false, self.now);
+        bill.total();
+        self.release_bill(bill);
+        let at = self.days_on(20, 28);
+        self.schedule(at, Event::PayBill(key.to_owned(), true));
     }
 
     /// Corrects a bill on which nothing is paid; otherwise says no.

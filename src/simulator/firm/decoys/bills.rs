@@ -350,14 +350,6 @@ impl Firm {
         }
     }
 
-    pub(super) fn release_held_bill(&mut self, key: &str) {
-        let Some(mut bill) = self.acumatica.bills.remove(key) else { return };
-        (bill.hold, bill.last_modified_at) = (false, self.now);
-        bill.total();
-        self.release_bill(bill);
-        self.pay_in(20, key);
-    }
-
     /// A purchase order that both systems have, with a company of its own.
     pub(super) fn order(&mut self, job: usize) -> Option<ProcoreId> {
         let (company, _) = self.company();

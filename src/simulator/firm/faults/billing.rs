@@ -107,6 +107,28 @@ impl Firm {
         true
     }
 
+    /// S2: accounting does not release the bill. Says whether that happens; then nothing of it is posted.
+    pub(in crate::firm) fn hold_bill(&mut self, bill: &mut ErpBill, requisition: &Requisition) -> bool {
+        if !self.is_befallen(Mishap::BillHeld) {
+            return false;
+        }
+        (bill.status, bill.hold) = ("On Hold", true);
+        let key = format!("{}|{}", bill.doc_type, bill.reference_nbr);
+        self.spoil(requisition.id);
+        self.with_mishap_chances(|firm| {
+            let amount = Some(requisition.summary.current_payment_due);
+            let ids = (Some(requisition.id), Some(key.as_str()));
+            let fault = firm.record(("S2", "vendor_invoices"), ids, None, amount, format!("{key} is not released"));
+            firm.backdate(fault, requisition.updated_at);
+            let (due, now) = (requisition.updated_at + TimeDelta::days(2), firm.now);
+            if let Some(fault) = firm.faults.get_mut(fault) {
+                fault.opened_at = due.max(now);
+            }
+            firm.may_undo(fault, Undo::ReleaseBill(key.clone()), (5, 22));
+        });
+        true
+    }
+
     /// I5: the bill goes to the month after the one that it bills.
     pub(in crate::firm) fn post_late(&mut self, key: &str, requisition: ProcoreId) {
         if !self.is_whole(requisition) || !self.is_befallen(Mishap::BillLate) {

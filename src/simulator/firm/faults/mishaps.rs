@@ -66,6 +66,8 @@ pub(in crate::firm) enum Mishap {
     RequisitionWaiting,
     /// I2, R1: a bill is deleted after Procore was told its number. Armed.
     BillDeleted,
+    /// S2: a bill stays on hold in accounting. Armed.
+    BillHeld,
     /// I5: a bill is posted a month late. Armed.
     BillLate,
     /// I6: a line of a bill gets another code. Armed.
@@ -103,7 +105,7 @@ pub(in crate::firm) enum Mishap {
 }
 
 /// All of them.
-const ALL: [Mishap; 43] = [
+const ALL: [Mishap; 44] = [
     Mishap::ErpVendorUnknown,
     Mishap::VendorTwiceInErp,
     Mishap::VendorTwiceInProcore,
@@ -147,6 +149,7 @@ const ALL: [Mishap; 43] = [
     Mishap::CostJournal,
     Mishap::ProjectRenamed,
     Mishap::ProjectInErpAlone,
+    Mishap::BillHeld,
 ];
 
 /// How often one that finds nothing to befall is tried again.
@@ -362,6 +365,8 @@ pub(in crate::firm) enum Undo {
     AssignBack(ProcoreId, ProcoreId),
     /// The form is calculated again: contract sum, completed, balance.
     PrintForm(ProcoreId, Box<super::super::model::G702>),
+    /// A bill leaves hold and is posted.
+    ReleaseBill(String),
     /// A bill that was never released is deleted.
     DeleteBill(String),
     /// The payment gets its amount: payment, requisition, what it has too much.
@@ -405,6 +410,7 @@ impl Firm {
             Undo::CloseOrder(contract) => self.set_order_status(contract, "Completed"),
             Undo::AssignBack(contract, vendor) => self.assign_commitment(contract, vendor),
             Undo::PrintForm(id, form) => self.print_form(id, *form),
+            Undo::ReleaseBill(key) => self.release_held_bill(&key),
             Undo::DeleteBill(key) => {
                 self.acumatica.bills.remove(&key);
             }

@@ -16,7 +16,7 @@ fn lived(seed: u64, mishaps: u32, until: &str) -> Firm {
 
 #[test]
 fn every_kind_happens() {
-    let firm = lived(3, 300, "2026-01-01T11:00:00Z");
+    let firm = lived(4, 300, "2026-01-01T11:00:00Z");
     let truth = firm.truth();
     let checks: BTreeSet<&str> = truth.iter().map(|fault| fault.check.as_str()).collect();
     for check in [
