@@ -229,7 +229,7 @@ select 'pm' as side, lines.project_id, lines.cost_code, lines.cost_type, 'bill:'
         else 'S2:vendor_invoices:' || unreleased.group_id
     end as missing_key
 from requisition_lines as lines
-left join link.unreleased_documents as unreleased on unreleased.ledger = 'ap' and unreleased.group_id = lines.group_id
+left join link.unreleased_bills as unreleased on unreleased.group_id = lines.group_id
 
 union all
 

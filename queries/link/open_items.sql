@@ -68,6 +68,14 @@ voided as (
 
 ),
 
+unreleased as (
+
+    select 'ap' as ledger, 'vendor_invoices' as entity, group_id, since from link.unreleased_bills
+    union all
+    select 'ar' as ledger, 'owner_invoices' as entity, group_id, since from link.unreleased_owner_invoices
+
+),
+
 -- What is open differs by what was billed and by what was paid.
 caused as (
 
@@ -92,7 +100,7 @@ caused as (
     from items
     left join voided on items.ledger = 'ap' and voided.item_id = items.item_id
     left join link.unreflected_payments as unreflected on items.ledger = 'ap' and unreflected.group_id = items.item_id
-    left join link.unreleased_documents as unreleased on unreleased.ledger = items.ledger and unreleased.group_id = items.item_id
+    left join unreleased on unreleased.ledger = items.ledger and unreleased.group_id = items.item_id
 
 ),
 

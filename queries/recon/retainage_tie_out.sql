@@ -20,25 +20,28 @@
 --   account_count      control accounts
 
 select
-    'T3:' || gaps.control as exception_key,
+    'T3:' || balances.control as exception_key,
     cast(null as varchar) as project_id,
     cast(null as varchar) as project_number,
     cast(null as varchar) as pm_id,
     cast(null as varchar) as erp_id,
-    gaps.label,
-    gaps.label || gaps.told as detail,
+    replace(balances.control, '_', ' ') as label,
+    replace(balances.control, '_', ' ') || ' come to ' || cast(balances.document_amount as varchar) || ' by document and to ' || cast(balances.ledger_amount as varchar) ||
+        ' in the control accounts' as detail,
     cast(null as varchar) as pm_value,
-    gaps.erp_value,
-    gaps.amount_at_risk,
+    cast(balances.document_amount as varchar) as erp_value,
+    cast(abs(balances.document_amount - balances.ledger_amount) as decimal(18,2)) as amount_at_risk,
     setting_text('currency') as currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,
     cast(null as varchar) as explained_by,
-    gaps.control,
-    gaps.document_amount,
-    gaps.ledger_amount,
-    gaps.difference,
-    gaps.document_count,
-    gaps.account_count
-from shared.control_tie_out as gaps
-where gaps.control in ('retainage_payable', 'retainage_receivable')
+    balances.control,
+    balances.document_amount,
+    balances.ledger_amount,
+    cast(balances.document_amount - balances.ledger_amount as decimal(18,2)) as difference,
+    balances.document_count,
+    balances.account_count
+from link.control_balances as balances
+where
+    balances.control in ('retainage_payable', 'retainage_receivable') and
+    abs(balances.document_amount - balances.ledger_amount) > setting_decimal('amount_tolerance')

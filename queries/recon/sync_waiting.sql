@@ -10,6 +10,7 @@
 -- grain:    one row per PM record; one per linked group of which the ERP's document is not released
 -- parameters: approver_days = 2
 -- requires: pm.vendor_invoices.sync_status
+-- by_entity: vendors, commitments, change_orders, owner_invoices, vendor_invoices
 -- optional: pm.sync_events
 -- fix:      The accounting approver accepts or rejects it (Procore: ERP Integrations > Ready to Export); in the ERP, release it or reject it.
 -- columns:
@@ -26,11 +27,19 @@ with in_the_tool as (
 
 ),
 
+unreleased as (
+
+    select 'vendor_invoices' as entity, bills.* from link.unreleased_bills as bills
+    union all
+    select 'owner_invoices' as entity, invoices.* from link.unreleased_owner_invoices as invoices
+
+),
+
 in_the_erp as (
 
     select documents.entity, documents.group_id as record_id, documents.erp_id, documents.project_id, documents.label,
         documents.approval_status as status, documents.since, documents.amount, documents.currency
-    from link.unreleased_documents as documents
+    from unreleased as documents
     left anti join in_the_tool on in_the_tool.entity = documents.entity and in_the_tool.record_id = documents.group_id
 
 ),

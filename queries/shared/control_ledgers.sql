@@ -1,0 +1,76 @@
+-- title:    Balances of the ERP's control accounts at the accounting date
+-- grain:    one row per control (ap, ar, retainage_payable, retainage_receivable) that has accounts
+
+with controls as (
+
+    select
+        account,
+        case
+            when control_of = 'ap' or setting_list_contains('ap_accounts', account) then 'ap'
+            when control_of = 'ar' or setting_list_contains('ar_accounts', account) then 'ar'
+            when control_of = 'retainage_payable' or setting_list_contains('retainage_payable_accounts', account) then 'retainage_payable'
+            when control_of = 'retainage_receivable' or setting_list_contains('retainage_receivable_accounts', account)
+                then 'retainage_receivable'
+        end as control
+    from erp.gl_accounts
+
+),
+
+-- The last period that has ended, and what was posted in later ones: a bill dated in June and posted in July is in no balance of June.
+-- Budgets and statistics are ledgers of their own.
+ended as (
+
+    select max(periods.ends_on) as ends_on
+    from erp.fiscal_periods as periods
+    inner join (select distinct period from erp.account_balances) as balances on balances.period = periods.period
+    cross join meta.clock
+    where periods.ends_on <= clock.accounting_date
+
+),
+
+ledger as (
+
+    -- Closing balances are debits less credits: what is owed to others stands there as a negative amount.
+    select
+        controls.control,
+        case when controls.control in ('ap', 'retainage_payable') then -balances.closing else balances.closing end as amount
+    from controls
+    inner join erp.account_balances as balances on balances.account = controls.account
+    inner join erp.fiscal_periods as periods on periods.period = balances.period
+    inner join ended on ended.ends_on = periods.ends_on
+    where controls.control is not null and lower(coalesce(balances.ledger, 'actual')) like '%actual%'
+
+    union all
+
+    select
+        controls.control,
+        case
+            when controls.control in ('ap', 'retainage_payable') then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
+            else coalesce(lines.debit, 0) - coalesce(lines.credit, 0)
+        end as amount
+    from controls
+    inner join erp.gl_transactions as lines on lines.account = controls.account
+    left join erp.fiscal_periods as periods on periods.period = lines.period
+    cross join ended
+    cross join meta.clock
+    where
+        controls.control is not null and
+        (ended.ends_on is null or coalesce(periods.starts_on, lines.date) > ended.ends_on) and
+        lines.date <= clock.accounting_date
+
+),
+
+posted as (
+
+    select control, sum(coalesce(amount, 0)) as amount from ledger group by control
+
+),
+
+known as (
+
+    select control, count(*) as account_count from controls where control is not null group by control
+
+)
+select known.control, known.account_count, coalesce(posted.amount, 0) as ledger_amount
+from known
+left join posted on posted.control = known.control
