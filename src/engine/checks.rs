@@ -135,7 +135,7 @@ struct Note {
 impl Note {
     /// Whether the check says nothing of a project, for good reason.
     fn rules_out(&self, project: &str) -> bool {
-        self.is_whole_project && !self.is_gap && self.project.as_deref() == Some(project)
+        self.is_whole_project && !self.is_gap && self.project.as_deref().is_none_or(|own| own == project)
     }
 }
 

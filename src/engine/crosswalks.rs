@@ -1,4 +1,5 @@
-//! The firm's own pairs: `crosswalks/<entity>.csv` with the columns `pm_id` and `erp_id`; others are the firm's notes.
+//! The firm's own pairs: `crosswalks/<entity>.csv` with the columns `pm_id` and `erp_id`; others are the firm's notes. And, in
+//! `cost_type_accounts.csv`, the accounts that cost of a type belongs on: columns `cost_type` and `account`.
 //!
 //! Invariant: of a file that cannot be read nothing is used, and no record of its entity is linked: links without the
 //! firm's own pairs would raise disagreements that are none. Other entities are not concerned.
@@ -29,7 +30,7 @@ pub(crate) fn load(definitions: &Definitions, queries: &BTreeMap<Name, QueryFile
             let nearest = links.min_by_key(|view| strsim::levenshtein(view, entity)).unwrap_or_default();
             tell(format!("nothing is linked by it: there is no link.{entity} (did you mean `{nearest}.csv`?)"));
         }
-        match pairs(text) {
+        match pairs(text, columns(entity)) {
             Ok(pairs) => drop(crosswalks.insert(entity.to_owned(), pairs)),
             Err(reason) => tell(reason),
         }
@@ -42,13 +43,18 @@ pub(crate) fn entity(path: &str) -> Option<&str> {
     path.strip_prefix("crosswalks/")?.strip_suffix(".csv")
 }
 
-fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+/// The two columns of an entity's file.
+fn columns(entity: &str) -> [&'static str; 2] {
+    if entity == "cost_type_accounts" { ["cost_type", "account"] } else { ["pm_id", "erp_id"] }
+}
+
+fn pairs(text: &str, [first, second]: [&str; 2]) -> Result<Vec<(String, String)>, String> {
     let text = text.trim_start_matches('\u{feff}');
     let names: Vec<&str> =
         text.lines().next().unwrap_or_default().split(',').map(|name| name.trim().trim_matches('"')).collect();
     let column = |wanted: &str| names.iter().position(|name| *name == wanted);
-    let (Some(pm), Some(erp)) = (column("pm_id"), column("erp_id")) else {
-        return Err("line 1: it must name the columns pm_id and erp_id, parted by commas".to_owned());
+    let (Some(pm), Some(erp)) = (column(first), column(second)) else {
+        return Err(format!("line 1: it must name the columns {first} and {second}, parted by commas"));
     };
     let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
     let reader = ReaderBuilder::new(Arc::new(Schema::new(fields))).with_header(true).with_projection(vec![pm, erp]);
@@ -81,10 +87,13 @@ mod tests {
     fn a_line_that_cannot_be_read_is_named() {
         let pair = |pm: &str, erp: &str| (pm.to_owned(), erp.to_owned());
         let good = "\u{feff}note,\"pm_id\",erp_id\n\"ours, too\", 1 ,V1\nx,2,\n";
-        assert_eq!(pairs(good), Ok(vec![pair("1", "V1")]));
-        assert!(pairs("pm_id;erp_id\n1;2\n").unwrap_err().starts_with("line 1: "));
-        let short = pairs("pm_id,erp_id,note\n1,2,x\n1,2\n").unwrap_err();
+        assert_eq!(pairs(good, columns("vendors")), Ok(vec![pair("1", "V1")]));
+        assert!(pairs("pm_id;erp_id\n1;2\n", columns("vendors")).unwrap_err().starts_with("line 1: "));
+        let short = pairs("pm_id,erp_id,note\n1,2,x\n1,2\n", columns("vendors")).unwrap_err();
         assert!(short.starts_with("line 3: "), "{short}");
+        let accounts = columns("cost_type_accounts");
+        assert_eq!(pairs("account,cost_type\n50*,LABOR\n", accounts), Ok(vec![pair("LABOR", "50*")]));
+        assert!(pairs(good, accounts).unwrap_err().contains("cost_type and account"));
     }
 
     #[test]
