@@ -1,10 +1,11 @@
 -- title:    What PM's payments pay of each vendor invoice
 -- question: Which invoices do payments settle that name none?
 -- grain:    one row per PM vendor invoice, void and rejected ones apart
+-- parameters: connector_profile
 -- columns:
 --   pm_id              PM's record_id
 --   commitment_id      PM's record id of the commitment
---   payable_amount     net and tax in PM
+--   payable_amount     net and tax in PM, without the tax and the stored materials that the connector leaves out
 --   paid_amount        paid by payments that name the invoice
 --   released_amount    paid on PM's own invoice of a release, known by the ERP's check (release_payments)
 --   allocated_amount   other payments of the commitment that name no invoice, allotted to its oldest invoices first
@@ -24,6 +25,7 @@ with applied as (
 
 ),
 
+-- Procore Edge for Acumatica sends no tax and no stored materials: nobody will ever pay them by this invoice.
 invoices as (
 
     select
@@ -32,10 +34,13 @@ invoices as (
         coalesce(vendor_invoices.kind = 'retainage_release', false) as is_release,
         vendor_invoices.currency,
         coalesce(vendor_invoices.invoice_date, vendor_invoices.period_end, cast(vendor_invoices.created_at as date)) as dated,
-        vendor_invoices.net_amount + coalesce(vendor_invoices.tax_amount, 0) as payable_amount,
+        vendor_invoices.net_amount - coalesce(materials.net_amount, 0) +
+            case when setting_text('connector_profile') = 'procore-acumatica-edge' then 0 else coalesce(vendor_invoices.tax_amount, 0) end
+            as payable_amount,
         coalesce(vendor_invoices.paid_amount, applied.amount, 0) as paid_amount
     from pm.vendor_invoices
     left join applied on applied.invoice_id = vendor_invoices.record_id
+    left join link.unsynced_materials as materials on materials.invoice_id = vendor_invoices.record_id
     where coalesce(vendor_invoices.approval_status, 'pending') not in ('void', 'rejected')
 
 ),

@@ -5,7 +5,7 @@
 --   pm_id              PM's record_id
 --   group_id           the link's group; null without an ERP record
 --   unit_id            what can be compared as one: the group, else the invoice; commitment:<record id> where payments name no invoice
---   payable_amount     net and tax in PM
+--   payable_amount     net and tax in PM, as in link.payment_allotments
 --   paid_amount        paid in PM by payments that name the invoice
 --   released_amount    paid in PM on its own invoice of a release, known by the ERP's check: no difference to be found there
 --   allocated_amount   PM payments of the commitment that name no invoice, allotted to its oldest invoices first

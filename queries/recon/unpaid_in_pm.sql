@@ -17,7 +17,7 @@
 --   commitment_id      PM's record id of the commitment
 --   invoice_date       its date; else the end of its period, else the day of its approval or entry
 --   days_unpaid        from that date to the accounting date
---   payable_amount     net and tax
+--   payable_amount     net and tax, as in link.payment_allotments
 --   pm_paid_amount     paid in PM
 --   unpaid_amount      the rest
 --   erp_paid_amount    paid in the ERP
@@ -121,10 +121,11 @@ select
     coalesce(unpaid.currency, setting_text('currency')) as currency,
     end_of_day(unpaid.counted_from) as occurred_at,
     'unknown' as cause,
-    -- What never reached the ERP cannot be paid there. Only a bill paid in full makes the missing payment the whole story; of one paid in
+    -- What never reached the ERP, or is not released there, cannot be paid. Only a bill paid in full makes the missing payment the whole story; of one paid in
     -- part, the rest is unpaid in truth.
     case
         when unpaid.erp_verdict = 'no_record' then 'I2:' || unpaid.record_id
+        when unreleased.group_id is not null then 'S2:vendor_invoices:' || unpaid.group_id
         when unpaid.erp_verdict = 'paid' and unreflected.group_id is not null then 'P1:' || unpaid.group_id
         when unpaid.erp_verdict = 'paid' and unpaid.erp_paid_amount > unpaid.pm_paid_amount then 'P2:' || unpaid.unit_id
     end as explained_by,
@@ -146,3 +147,4 @@ left join bills on bills.pm_id = unpaid.record_id
 left join pm.projects on projects.record_id = unpaid.project_id
 left join pm.vendors on vendors.record_id = unpaid.vendor_id
 left join link.unreflected_payments as unreflected on unreflected.group_id = unpaid.group_id
+left join link.unreleased_bills as unreleased on unreleased.group_id = unpaid.group_id
