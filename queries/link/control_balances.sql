@@ -7,6 +7,8 @@
 --   document_count     documents behind it
 --   ledger_amount      balance of the control accounts, positive as owed
 --   account_count      control accounts
+--   unposted_amount    on these accounts in batches that are not posted, positive as owed
+--   unposted_batches   those batches
 
 select * from link.payable_balances
 union all

@@ -7,6 +7,8 @@
 --   document_count     documents behind it
 --   ledger_amount      balance of the control accounts, positive as owed
 --   account_count      control accounts
+--   unposted_amount    on these accounts in batches that are not posted, positive as owed
+--   unposted_batches   those batches
 
 with applied as (
 
@@ -79,7 +81,9 @@ select
     cast(coalesce(open_documents.amount, 0) as decimal(18,2)) as document_amount,
     coalesce(open_documents.document_count, 0) as document_count,
     cast(ledgers.ledger_amount as decimal(18,2)) as ledger_amount,
-    ledgers.account_count
+    ledgers.account_count,
+    cast(ledgers.unposted_amount as decimal(18,2)) as unposted_amount,
+    ledgers.unposted_batches
 from shared.control_ledgers as ledgers
 left join open_documents on open_documents.control = ledgers.control
 where ledgers.control in ('ar', 'retainage_receivable')

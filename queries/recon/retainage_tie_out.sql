@@ -10,6 +10,7 @@
 -- grain:    one row per control that does not tie
 -- parameters: amount_tolerance = 0.01, [accounts]
 -- requires: accounts.retainage_payable, erp.vendor_invoices.retainage_amount, erp.account_balances, erp.fiscal_periods, erp.gl_transactions
+-- optional: erp.unposted_transactions
 -- fix:      Compare by document; post or reverse what was entered past the subledger. Unposted batches are not in the ledger yet.
 -- columns:
 --   control            what the accounts control
@@ -18,6 +19,8 @@
 --   difference         documents less ledger
 --   document_count     documents behind it
 --   account_count      control accounts
+--   unposted_amount    on these accounts in batches that are not posted; where it is the difference, it is the cause
+--   unposted_batches   those batches
 
 select
     'T3:' || balances.control as exception_key,
@@ -27,20 +30,28 @@ select
     cast(null as varchar) as erp_id,
     replace(balances.control, '_', ' ') as label,
     replace(balances.control, '_', ' ') || ' come to ' || cast(balances.document_amount as varchar) || ' by document and to ' || cast(balances.ledger_amount as varchar) ||
-        ' in the control accounts' as detail,
+        ' in the control accounts' ||
+        coalesce('; ' || cast(balances.unposted_amount as varchar) || ' stands in batches that are not posted: ' || balances.unposted_batches, '')
+        as detail,
     cast(null as varchar) as pm_value,
     cast(balances.document_amount as varchar) as erp_value,
     cast(abs(balances.document_amount - balances.ledger_amount) as decimal(18,2)) as amount_at_risk,
     setting_text('currency') as currency,
     cast(null as timestamp with time zone) as occurred_at,
-    'unknown' as cause,
+    case
+        when abs(balances.document_amount - balances.ledger_amount - balances.unposted_amount) <= setting_decimal('amount_tolerance')
+            then 'unposted batch'
+        else 'unknown'
+    end as cause,
     cast(null as varchar) as explained_by,
     balances.control,
     balances.document_amount,
     balances.ledger_amount,
     cast(balances.document_amount - balances.ledger_amount as decimal(18,2)) as difference,
     balances.document_count,
-    balances.account_count
+    balances.account_count,
+    balances.unposted_amount,
+    balances.unposted_batches
 from link.control_balances as balances
 where
     balances.control in ('retainage_payable', 'retainage_receivable') and

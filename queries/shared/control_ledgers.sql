@@ -66,11 +66,46 @@ posted as (
 
 ),
 
+-- Batches that the ledger has not taken yet explain what it lacks.
+waiting as (
+
+    select
+        controls.control,
+        lines.batch,
+        sum(
+            case
+                when controls.control in ('ap', 'retainage_payable') then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
+                else coalesce(lines.debit, 0) - coalesce(lines.credit, 0)
+            end
+        ) as amount,
+        row_number() over (partition by controls.control order by lines.batch) as turn
+    from controls
+    inner join erp.unposted_transactions as lines on lines.account = controls.account
+    cross join meta.clock
+    where controls.control is not null and coalesce(lines.date, clock.accounting_date) <= clock.accounting_date
+    group by controls.control, lines.batch
+
+),
+
+unposted as (
+
+    select
+        control,
+        sum(amount) as amount,
+        string_agg(case when turn <= 10 then batch end, ', ' order by batch) ||
+            case when count(*) > 10 then ' and ' || cast(count(*) - 10 as varchar) || ' more' else '' end as batches
+    from waiting
+    group by control
+
+),
+
 known as (
 
     select control, count(*) as account_count from controls where control is not null group by control
 
 )
-select known.control, known.account_count, coalesce(posted.amount, 0) as ledger_amount
+select known.control, known.account_count, coalesce(posted.amount, 0) as ledger_amount, coalesce(unposted.amount, 0) as unposted_amount,
+    unposted.batches as unposted_batches
 from known
+left join unposted on unposted.control = known.control
 left join posted on posted.control = known.control

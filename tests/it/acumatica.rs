@@ -97,7 +97,7 @@ fn requests(said: &str) -> i64 {
 }
 
 /// Every entity of the model that Acumatica has.
-const ENTITIES: [&str; 22] = [
+const ENTITIES: [&str; 23] = [
     "account_balances",
     "budget_lines",
     "change_order_lines",
@@ -117,6 +117,7 @@ const ENTITIES: [&str; 22] = [
     "payments",
     "prime_contracts",
     "projects",
+    "unposted_transactions",
     "vendor_invoice_lines",
     "vendor_invoices",
     "vendors",
@@ -210,6 +211,15 @@ async fn the_books_add_up_from_lines_to_the_trial_balance() {
     );
     assert!(office.count("select count(*) as n from erp.vendor_invoices where tax_amount > 0 and net_amount > 0") > 0);
     assert!(office.count("select count(*) as n from acumatica.journal_transactions where status = 'Unposted'") > 0);
+    // A batch is posted or waits, line by line, and never both.
+    assert!(office.count("select count(*) as n from erp.unposted_transactions") > 0);
+    office.none(
+        "select coalesce(posted.record_id, waiting.record_id) as record_id from erp.gl_transactions as posted \
+         full join erp.unposted_transactions as waiting on waiting.record_id = posted.record_id \
+         full join acumatica.journal_lines as lines on concat(trim(lines.module), '|', trim(lines.batch_nbr), '|', \
+         cast(coalesce(lines.line_nbr, lines.position) as varchar)) = coalesce(posted.record_id, waiting.record_id) \
+         where (posted.record_id is null) = (waiting.record_id is null) or lines.batch_nbr is null",
+    );
     office.none(
         "select record_id from erp.change_orders where approval_status = 'closed' and (approved_at is null or \
          approved_at_basis <> 'source' or approved_by is null)",
