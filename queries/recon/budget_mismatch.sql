@@ -21,14 +21,22 @@
 --   verdict            null; not_applicable where the budget is not locked: then of the whole project (verdict_scope = project)
 
 -- Lines of change orders that never reached the ERP: what they add to a code is theirs.
-with stuck as (
+with pm_jobs as (
 
-    select orders.project_id, normalize_number(lines.cost_code) as code_key, sum(lines.amount) as amount, min('O1:' || orders.record_id) as exception_key
+    select * from shared.joined_projects
+
+),
+
+stuck as (
+
+    select coalesce(pm_jobs.project_id, orders.project_id) as project_id, normalize_number(lines.cost_code) as code_key,
+        sum(lines.amount) as amount, min('O1:' || orders.record_id) as exception_key
     from pm.change_orders as orders
+    left join pm_jobs on pm_jobs.pm_id = orders.project_id
     inner join pm.change_order_lines as lines on lines.change_order_id = orders.record_id
     left anti join link.change_orders as links on links.pm_id = orders.record_id
     where orders.approval_status = 'approved'
-    group by orders.project_id, normalize_number(lines.cost_code)
+    group by coalesce(pm_jobs.project_id, orders.project_id), normalize_number(lines.cost_code)
 
 ),
 
