@@ -75,8 +75,8 @@ struct Served {
     is_digits: bool,
 }
 
-async fn measure(served: Served, table: &str) -> (u64, Duration) {
-    let router = Router::new().fallback(answer).with_state(served);
+async fn measure(firm: Served, table: &str) -> (u64, Duration) {
+    let router = Router::new().fallback(answer).with_state(firm);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });

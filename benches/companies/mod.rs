@@ -81,12 +81,12 @@ const SHORT: [(&str, &str); 8] = [
 ];
 
 #[derive(Clone, Default)]
-pub struct Company {
-    pub name: String,
-    pub phone: Option<String>,
-    pub email: Option<String>,
-    pub address: Option<String>,
-    pub postal_code: Option<String>,
+pub(crate) struct Company {
+    pub(crate) name: String,
+    pub(crate) phone: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) postal_code: Option<String>,
 }
 
 fn pick<'a>(list: &[&'a str], rng: &mut ChaCha8Rng) -> &'a str {
@@ -99,7 +99,7 @@ fn family(rng: &mut ChaCha8Rng) -> String {
     format!("{}{middle}{}", pick(&BEGINNINGS, rng), pick(&ENDINGS, rng))
 }
 
-pub fn company(rng: &mut ChaCha8Rng) -> Company {
+pub(crate) fn company(rng: &mut ChaCha8Rng) -> Company {
     let first = if rng.random_bool(0.7) { family(rng) } else { pick(&PLACES, rng).to_owned() };
     let mut words = vec![first, pick(&TRADES, rng).to_owned()];
     if rng.random_bool(0.4) {
@@ -120,7 +120,7 @@ pub fn company(rng: &mut ChaCha8Rng) -> Company {
 }
 
 /// The same company as somebody else enters it.
-pub fn otherwise(company: &Company, rng: &mut ChaCha8Rng) -> Company {
+pub(crate) fn otherwise(company: &Company, rng: &mut ChaCha8Rng) -> Company {
     let mut words: Vec<String> = company.name.split(' ').map(str::to_owned).collect();
     for word in &mut words {
         if let Some((_, short)) = SHORT.iter().find(|(long, _)| long == word)

@@ -250,7 +250,9 @@ mod tests {
     #[test]
     fn parts_that_are_not_there_make_no_list() {
         let mut list = LongList::default();
-        (0..20).for_each(|id| drop(list.push(record(id, 1000))));
+        for id in 0..20 {
+            list.push(record(id, 1000));
+        }
         let (outline, parts) = list.outline();
         let (json, bytes) = (serde_json::to_string(&outline).unwrap(), parts.collect::<Vec<_>>().concat());
         assert!(bytes.len() > 100, "some are packed");

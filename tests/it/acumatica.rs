@@ -123,6 +123,18 @@ const ENTITIES: [&str; 23] = [
     "vendors",
 ];
 
+/// A batch is posted or waits, line by line, and never both.
+fn every_journal_line_is_posted_or_waits(office: &Office) {
+    assert!(office.count("select count(*) as n from erp.unposted_transactions") > 0);
+    office.none(
+        "select coalesce(posted.record_id, waiting.record_id) as record_id from erp.gl_transactions as posted \
+         full join erp.unposted_transactions as waiting on waiting.record_id = posted.record_id \
+         full join acumatica.journal_lines as lines on concat(trim(lines.module), '|', trim(lines.batch_nbr), '|', \
+         cast(coalesce(lines.line_nbr, lines.position) as varchar)) = coalesce(posted.record_id, waiting.record_id) \
+         where (posted.record_id is null) = (waiting.record_id is null) or lines.batch_nbr is null",
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_books_add_up_from_lines_to_the_trial_balance() {
     let office = Office::new("").await;
@@ -211,15 +223,7 @@ async fn the_books_add_up_from_lines_to_the_trial_balance() {
     );
     assert!(office.count("select count(*) as n from erp.vendor_invoices where tax_amount > 0 and net_amount > 0") > 0);
     assert!(office.count("select count(*) as n from acumatica.journal_transactions where status = 'Unposted'") > 0);
-    // A batch is posted or waits, line by line, and never both.
-    assert!(office.count("select count(*) as n from erp.unposted_transactions") > 0);
-    office.none(
-        "select coalesce(posted.record_id, waiting.record_id) as record_id from erp.gl_transactions as posted \
-         full join erp.unposted_transactions as waiting on waiting.record_id = posted.record_id \
-         full join acumatica.journal_lines as lines on concat(trim(lines.module), '|', trim(lines.batch_nbr), '|', \
-         cast(coalesce(lines.line_nbr, lines.position) as varchar)) = coalesce(posted.record_id, waiting.record_id) \
-         where (posted.record_id is null) = (waiting.record_id is null) or lines.batch_nbr is null",
-    );
+    every_journal_line_is_posted_or_waits(&office);
     office.none(
         "select record_id from erp.change_orders where approval_status = 'closed' and (approved_at is null or \
          approved_at_basis <> 'source' or approved_by is null)",
