@@ -34,88 +34,21 @@ erp_used as (
 
 ),
 
-mapped as (
-
-    select
-        pm_side.taxes > 0 and erp_side.taxes > 0 as taxes,
-        pm_side.flags > 0 and erp_side.flags > 0 as flags,
-        pm_side.addresses > 0 and erp_side.addresses > 0 as addresses,
-        pm_side.cities > 0 and erp_side.cities > 0 as cities,
-        pm_side.states > 0 and erp_side.states > 0 as states,
-        pm_side.codes > 0 and erp_side.codes > 0 as codes,
-        pm_side.emails > 0 and erp_side.emails > 0 as emails,
-        pm_side.phones > 0 and erp_side.phones > 0 as phones
-    from (
-        select count(tax_id_hash) as taxes, count(is_active) as flags, count(address_line) as addresses, count(city) as cities,
-            count(state) as states, count(postal_code) as codes, count(email) as emails, count(phone) as phones
-        from pm.customers
-    ) as pm_side
-    cross join (
-        select count(tax_id_hash) as taxes, count(is_active) as flags, count(address_line) as addresses, count(city) as cities,
-            count(state) as states, count(postal_code) as codes, count(email) as emails, count(phone) as phones
-        from erp.customers
-    ) as erp_side
-
-),
-
+-- The fields that PM's directory and the ERP both have of an owner.
 compared as (
 
     select
-        links.pm_id,
-        links.erp_id,
+        differences.pm_id,
+        differences.erp_id,
+        differences.field,
         pm_side.name,
         erp_side.name as erp_name,
-        fields.field,
-        case fields.field
-            when 'name' then true
-            when 'tax_id' then mapped.taxes
-            when 'is_active' then mapped.flags
-            when 'address_line' then mapped.addresses
-            when 'city' then mapped.cities
-            when 'state' then mapped.states
-            when 'postal_code' then mapped.codes
-            when 'email' then mapped.emails
-            when 'phone' then mapped.phones
-        end as is_comparable,
-        case fields.field
-            when 'name' then pm_side.name_key
-            when 'tax_id' then pm_side.tax_id_hash
-            when 'is_active' then cast(pm_side.is_active as varchar)
-            when 'address_line' then normalize_address(pm_side.address_line)
-            when 'city' then upper(trim(pm_side.city))
-            when 'state' then upper(trim(pm_side.state))
-            when 'postal_code' then normalize_postal_code(pm_side.postal_code)
-            when 'email' then upper(trim(pm_side.email))
-            when 'phone' then normalize_phone(pm_side.phone)
-        end as pm_key,
-        case fields.field
-            when 'name' then erp_side.name_key
-            when 'tax_id' then erp_side.tax_id_hash
-            when 'is_active' then cast(erp_side.is_active as varchar)
-            when 'address_line' then normalize_address(erp_side.address_line)
-            when 'city' then upper(trim(erp_side.city))
-            when 'state' then upper(trim(erp_side.state))
-            when 'postal_code' then normalize_postal_code(erp_side.postal_code)
-            when 'email' then upper(trim(erp_side.email))
-            when 'phone' then normalize_phone(erp_side.phone)
-        end as erp_key,
-        case fields.field
-            when 'name' then pm_side.name when 'tax_id' then 'hashed' when 'is_active' then cast(pm_side.is_active as varchar)
-            when 'address_line' then pm_side.address_line when 'city' then pm_side.city when 'state' then pm_side.state
-            when 'postal_code' then pm_side.postal_code when 'email' then pm_side.email when 'phone' then pm_side.phone
-        end as pm_value,
-        case fields.field
-            when 'name' then erp_side.name when 'tax_id' then 'hashed' when 'is_active' then cast(erp_side.is_active as varchar)
-            when 'address_line' then erp_side.address_line when 'city' then erp_side.city when 'state' then erp_side.state
-            when 'postal_code' then erp_side.postal_code when 'email' then erp_side.email when 'phone' then erp_side.phone
-        end as erp_value
-    from link.customers as links
-    inner join pm.customers as pm_side on pm_side.record_id = links.pm_id
-    inner join erp.customers as erp_side on erp_side.record_id = links.erp_id
-    cross join (
-        values ('name'), ('tax_id'), ('is_active'), ('address_line'), ('city'), ('state'), ('postal_code'), ('email'), ('phone')
-    ) as fields (field)
-    cross join mapped
+        case when differences.field = 'tax_id' then 'hashed' else differences.pm_value end as pm_value,
+        case when differences.field = 'tax_id' then 'hashed' else differences.erp_value end as erp_value
+    from shared.party_differences as differences
+    inner join pm.customers as pm_side on pm_side.record_id = differences.pm_id
+    inner join erp.customers as erp_side on erp_side.record_id = differences.erp_id
+    where differences.field in ('name', 'tax_id', 'is_active', 'address_line', 'city', 'state', 'postal_code', 'email', 'phone')
 
 ),
 
@@ -165,7 +98,6 @@ found as (
     select 'K1:' || pm_id || ':' || erp_id || ':' || field as exception_key, pm_id, erp_id, 'differs', field, name, erp_name, pm_value,
         erp_value, 'pm'
     from compared
-    where is_comparable and (nullif(pm_key, '') is distinct from nullif(erp_key, ''))
 
 ),
 
