@@ -50,41 +50,7 @@ company_keys as (
 -- Numbers in the linked project or vendor, by the rule of the link views: kinds and contracts may not contradict each other.
 pm_records as (
 
-    select 'commitments' as entity, orders.record_id, orders.number_key, projects.erp_id as parent, orders.kind,
-        cast(null as varchar) as contract_id, orders.project_id, orders.number as label, orders.revised_amount as amount, orders.currency
-    from pm.commitments as orders
-    inner join link.projects as projects on projects.pm_id = orders.project_id
-    left anti join link.commitments as links on links.pm_id = orders.record_id
-    where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'change_orders' as entity, orders.record_id, orders.number_key, projects.erp_id as parent, orders.kind,
-        contracts.erp_id as contract_id, orders.project_id, orders.number as label, orders.amount, orders.currency
-    from pm.change_orders as orders
-    inner join link.projects as projects on projects.pm_id = orders.project_id
-    left join link.commitments as contracts on contracts.pm_id = orders.contract_id and orders.kind = 'commitment'
-    left anti join link.change_orders as links on links.pm_id = orders.record_id
-    where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'owner_invoices' as entity, invoices.record_id, invoices.number_key, projects.erp_id as parent, invoices.kind,
-        cast(null as varchar) as contract_id, invoices.project_id, invoices.number as label, invoices.net_amount as amount, invoices.currency
-    from pm.owner_invoices as invoices
-    inner join link.projects as projects on projects.pm_id = invoices.project_id
-    left anti join link.owner_invoices as links on links.pm_id = invoices.record_id
-    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'vendor_invoices' as entity, invoices.record_id, invoices.number_key, vendors.erp_id as parent, invoices.kind,
-        contracts.erp_id as contract_id, invoices.project_id, invoices.number as label, invoices.net_amount as amount, invoices.currency
-    from pm.vendor_invoices as invoices
-    inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
-    left join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
-    left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
-    where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+    select entity, record_id, number_key, parent, kind, contract_id, project_id, label, amount, currency from link.pm_unlinked_numbers
 
     union all
 
@@ -97,32 +63,7 @@ pm_records as (
 
 erp_records as (
 
-    select 'commitments' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
-    from erp.commitments
-    left anti join link.commitments as links on links.erp_id = commitments.record_id
-    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'change_orders' as entity, record_id, coalesce(normalize_number(external_reference), number_key) as name, project_id as parent, kind,
-        case when kind = 'commitment' then contract_id end as contract_id
-    from erp.change_orders
-    left anti join link.change_orders as links on links.erp_id = change_orders.record_id
-    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'owner_invoices' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
-    from erp.owner_invoices
-    left anti join link.owner_invoices as links on links.erp_id = owner_invoices.record_id
-    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
-
-    union all
-
-    select 'vendor_invoices' as entity, record_id, number_key as name, vendor_id as parent, kind, commitment_id as contract_id
-    from erp.vendor_invoices
-    left anti join link.vendor_invoices as links on links.erp_id = vendor_invoices.record_id
-    where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+    select entity, record_id, name, parent, kind, contract_id from link.erp_unlinked_numbers
 
     union all
 
