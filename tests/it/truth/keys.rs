@@ -96,7 +96,7 @@ pub(super) fn key(fault: &Fault) -> String {
         "M2" => format!("{pm_id}:{}", component(field)),
         "B1" | "B2" => format!("{pm_id}:cost_budget:{}", place(erp_id)),
         "B3" => format!("{pm_id}:{}", place(erp_id)),
-        "R1" | "R2" => format!("{}:pm:{pm_id}", fault.entity),
+        "R1" | "R2" | "R3" => format!("{}:pm:{pm_id}", fault.entity),
         "S1" | "S2" => format!("{}:{pm_id}", fault.entity),
         "L2" => format!("{}:{}", fault.entity, if fault.entity == "payments" { "erp_to_pm" } else { "pm_to_erp" }),
         "J1" if fault.pm_id.is_none() => format!("erp:{erp_id}"),

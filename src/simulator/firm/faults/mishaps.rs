@@ -68,6 +68,8 @@ pub(in crate::firm) enum Mishap {
     BillDeleted,
     /// S2: a bill stays on hold in accounting. Armed.
     BillHeld,
+    /// R3, O3: the ids of two change orders are confused in Procore.
+    LinksSwapped,
     /// I5: a bill is posted a month late. Armed.
     BillLate,
     /// I6: a line of a bill gets another code. Armed.
@@ -105,7 +107,7 @@ pub(in crate::firm) enum Mishap {
 }
 
 /// All of them.
-const ALL: [Mishap; 44] = [
+const ALL: [Mishap; 45] = [
     Mishap::ErpVendorUnknown,
     Mishap::VendorTwiceInErp,
     Mishap::VendorTwiceInProcore,
@@ -150,6 +152,7 @@ const ALL: [Mishap; 44] = [
     Mishap::ProjectRenamed,
     Mishap::ProjectInErpAlone,
     Mishap::BillHeld,
+    Mishap::LinksSwapped,
 ];
 
 /// How often one that finds nothing to befall is tried again.
@@ -225,6 +228,7 @@ impl Firm {
             Mishap::CostJournal => self.journal_job_cost(),
             Mishap::ProjectRenamed => self.rename_project(),
             Mishap::ProjectInErpAlone => self.set_up_erp_project(),
+            Mishap::LinksSwapped => self.confuse_links(),
             _ => {
                 self.armed.insert(kind);
                 Some(())
@@ -365,6 +369,8 @@ pub(in crate::firm) enum Undo {
     AssignBack(ProcoreId, ProcoreId),
     /// The form is calculated again: contract sum, completed, balance.
     PrintForm(ProcoreId, Box<super::super::model::G702>),
+    /// Two change orders get their ids back.
+    SwapLinks(ProcoreId, ProcoreId),
     /// A bill leaves hold and is posted.
     ReleaseBill(String),
     /// A bill that was never released is deleted.
@@ -410,6 +416,7 @@ impl Firm {
             Undo::CloseOrder(contract) => self.set_order_status(contract, "Completed"),
             Undo::AssignBack(contract, vendor) => self.assign_commitment(contract, vendor),
             Undo::PrintForm(id, form) => self.print_form(id, *form),
+            Undo::SwapLinks(one, other) => self.swap_links(one, other),
             Undo::ReleaseBill(key) => self.release_held_bill(&key),
             Undo::DeleteBill(key) => {
                 self.acumatica.bills.remove(&key);

@@ -1,11 +1,14 @@
 //! Mishaps of commitments and change orders.
 
+use std::collections::BTreeMap;
+
 use super::super::Firm;
 use super::super::billing::RETAINAGE;
 use super::super::connector::{order_line, total};
 use super::super::jobs::TASK;
 use super::super::model::{
-    Cents, ChangeOrder, Commitment, CommitmentKind, ErpChangeOrder, ErpChangeOrderCommitment, ErpCommitment, ProcoreId,
+    Cents, ChangeOrder, ChangeOrderKind, Commitment, CommitmentKind, ErpChangeOrder, ErpChangeOrderCommitment,
+    ErpCommitment, ProcoreId,
 };
 use super::super::names::ACCOUNTS;
 use super::mishaps::{Mishap, Undo};
@@ -31,6 +34,52 @@ impl Firm {
             firm.may_undo(first, Undo::CorrectChange(reference.to_owned(), more), (15, 60));
         });
         keyed
+    }
+
+    /// R3: somebody stores on each of two change orders of one contract the id of the other. Their amounts differ then (O3).
+    pub(super) fn confuse_links(&mut self) -> Option<()> {
+        let mut linked: BTreeMap<ProcoreId, Vec<(ChangeOrder, String)>> = BTreeMap::new();
+        for order in self.procore.change_orders.values() {
+            let package = order.legacy_package_id.and_then(|id| self.procore.change_order_packages.get(&id));
+            let Some(reference) = package.and_then(|package| package.origin_id.clone()) else { continue };
+            let record = self.acumatica.change_orders.get(&reference);
+            let is_good = order.status == "approved" && order.kind == ChangeOrderKind::Commitment;
+            if is_good && self.is_whole(order.id) && record.is_some_and(|record| record.status == "Closed") {
+                linked.entry(order.contract_id).or_default().push((order.clone(), reference));
+            }
+        }
+        let pairs: Vec<_> = linked.into_values().filter(|orders| orders.len() > 1).collect();
+        let [(one, one_erp), (other, other_erp), ..] = self.pick(&pairs)?.as_slice() else { return None };
+        let (one, one_erp, other, other_erp) = (one.clone(), one_erp.clone(), other.clone(), other_erp.clone());
+        self.swap_links(one.id, other.id);
+        let more = (one.grand_total - other.grand_total).abs();
+        let mut first = None;
+        for (order, erp) in [(&one, &other_erp), (&other, &one_erp)] {
+            self.spoil(order.id);
+            let ids = (Some(order.id), Some(erp.as_str()));
+            let note = format!("{} stores the id of another", order.number);
+            let fault = self.record(("R3", "change_orders"), ids, None, Some(order.grand_total), note.clone());
+            first = first.or(Some(fault));
+            if !more.is_zero() {
+                self.record(("O3", "change_orders"), ids, Some("amount"), Some(more), note);
+            }
+        }
+        self.may_undo(first?, Undo::SwapLinks(one.id, other.id), (20, 70));
+        Some(())
+    }
+
+    pub(super) fn swap_links(&mut self, one: ProcoreId, other: ProcoreId) {
+        let package = |firm: &Self, id| firm.procore.change_orders.get(&id).and_then(|order| order.legacy_package_id);
+        let packages = [one, other].map(|id| package(self, id));
+        let references = packages.map(|id| Some(self.procore.change_order_packages.get(&id?)?.origin_id.clone()));
+        let now = self.now;
+        for (id, reference) in packages.into_iter().zip(references.into_iter().rev()) {
+            let record = id.and_then(|id| self.procore.change_order_packages.get_mut(&id));
+            if let (Some(record), Some(reference)) = (record, reference) {
+                record.origin_code.clone_from(&reference);
+                (record.origin_id, record.updated_at) = (reference, now);
+            }
+        }
     }
 
     /// O5: a change order that accounting enters and does not release. It has moved neither order nor budget.

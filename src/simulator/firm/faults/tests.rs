@@ -22,7 +22,7 @@ fn every_kind_happens() {
     for check in [
         "V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "C5", "O1", "O2", "O3", "O4", "O5", "M1", "M2", "M3",
         "M4", "M6", "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "P1", "P2", "P3", "P4", "R1", "R2",
-        "S1", "S2", "L2", "B1", "B2", "B3", "J1", "K1", "T1", "T2", "T3", "T4", "W1", "W2",
+        "R3", "S1", "S2", "L2", "B1", "B2", "B3", "J1", "K1", "T1", "T2", "T3", "T4", "W1", "W2",
     ] {
         assert!(checks.contains(check), "no {check} in {checks:?}");
     }
