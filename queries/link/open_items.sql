@@ -23,40 +23,6 @@ with pm_groups as (
 
 ),
 
-items as (
-
-    select
-        ledger,
-        item_id,
-        coalesce(min(case when side = 'pm' then project_id end), min(project_id)) as project_id,
-        coalesce(min(case when side = 'pm' then party_id end), min(party_id)) as party_id,
-        coalesce(min(case when side = 'erp' then due_date end), min(due_date)) as due_date,
-        min(dated) as dated,
-        bool_or(is_linked) as is_linked,
-        count(case when side = 'pm' then 1 end) as pm_count,
-        count(case when side = 'erp' then 1 end) as erp_count,
-        sum(case when side = 'pm' then payable_amount - paid_amount else 0 end) as pm_open,
-        sum(case when side = 'erp' then payable_amount - paid_amount else 0 end) as erp_open,
-        sum(case when side = 'pm' then paid_amount else 0 end) as pm_paid,
-        sum(case when side = 'erp' then paid_amount else 0 end) as erp_paid,
-        sum(case when side = 'pm' then retained_amount else 0 end) as pm_retainage,
-        sum(case when side = 'erp' then retained_amount else 0 end) as erp_retainage,
-        sum(case side when 'pm' then payable_amount else -payable_amount end) as payable_gap,
-        sum(case side when 'pm' then coalesce(gross_amount, 0) else -coalesce(gross_amount, 0) end) as gross_gap,
-        sum(case side when 'pm' then retained_amount else -retained_amount end) as retainage_gap,
-        sum(case side when 'pm' then coalesce(tax_amount, 0) else -coalesce(tax_amount, 0) end) as tax_gap,
-        max(case when side = 'pm' then moved_at end) as pm_moved_at,
-        max(case when side = 'erp' then moved_at end) as erp_moved_at,
-        max(case when side = 'pm' then paid_at end) as pm_paid_at,
-        max(case when side = 'erp' then paid_at end) as erp_paid_at,
-        min(payment_unit) as payment_unit,
-        coalesce(min(currency) <> max(currency), false) as currency_differs,
-        min(currency) as currency
-    from link.open_documents
-    group by ledger, item_id
-
-),
-
 voided as (
 
     select coalesce(pm_groups.group_id, payments.invoice_id) as item_id, sum(payments.amount) as amount, min(payments.pm_id) as pm_id,
@@ -97,7 +63,7 @@ caused as (
             when items.erp_paid > setting_decimal('amount_tolerance') then 'paid_otherwise'
             else 'only_in_pm'
         end as reason
-    from items
+    from link.open_balances as items
     left join voided on items.ledger = 'ap' and voided.item_id = items.item_id
     left join link.unreflected_payments as unreflected on items.ledger = 'ap' and unreflected.group_id = items.item_id
     left join unreleased on unreleased.ledger = items.ledger and unreleased.group_id = items.item_id
