@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     the net amount of the repeated document
 -- question: Which invoice was billed twice, on either side?
 -- grain:    one row per repeated document: every one of a group but the first entered
@@ -75,7 +75,7 @@ contracted as (
         *,
         coalesce(
             contract_id,
-            min(contract_id) over (partition by side, document, party_id, number_key, kind, gross_amount, net_amount),
+            min(contract_id) over (partition by side, document, party_id, number_key, kind, coalesce(gross_amount, net_amount)),
             ''
         ) as contract
     from documents
@@ -87,7 +87,8 @@ contracted as (
 
 ),
 
--- Same party, contract, number and amount. One supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one
+-- Same party, contract, number and amount before retainage: of one document entered twice, one may since have been corrected. One
+-- supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one
 -- that is linked and agrees is the invoice, and the other repeats it, whichever was entered first.
 grouped as (
 
@@ -100,7 +101,7 @@ grouped as (
     left join whole on contracted.side = 'erp' and contracted.document = 'vendor_invoice' and whole.erp_id = contracted.record_id
     window same as (
         partition by contracted.side, contracted.document, contracted.party_id, contracted.contract, contracted.number_key, contracted.kind,
-            contracted.gross_amount, contracted.net_amount
+            coalesce(contracted.gross_amount, contracted.net_amount)
         order by case when whole.erp_id is null then 1 else 0 end, contracted.created_at, length(contracted.record_id), contracted.record_id
     )
 
