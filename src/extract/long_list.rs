@@ -1,7 +1,7 @@
 //! The records of one list, however long: beyond a few megabytes they wait compressed and are unpacked part by part.
 //!
 //! A list is known to be whole only at its last page, and only then its records count. Until then they must be held, and what
-//! is not redacted yet may not wait on the disk. Records of one list are much alike: compressed they take a tenth.
+//! is not redacted yet may not wait on the disk. Records of one list are much alike: compressed they take a tenth to a half.
 //!
 //! Leaves out: rows of several lists (`gathered`), which wait on the disk.
 
