@@ -1,4 +1,5 @@
 -- title:    Linked change orders, compared as groups
+-- entity:   change_orders
 -- question: What does each side say of a change order that both have?
 -- grain:    one row per linked group
 -- columns:
@@ -18,13 +19,7 @@
 
 with pairs as (
 
-    select
-        group_id,
-        pm_id,
-        erp_id,
-        row_number() over (partition by pm_id order by erp_id) as pm_turn,
-        row_number() over (partition by erp_id order by pm_id) as erp_turn
-    from link.change_orders
+    select * from shared.group_turns
 
 ),
 

@@ -1,4 +1,5 @@
 -- title:    Linked commitments, compared as groups
+-- entity:   commitments
 -- question: What does each side say of a commitment that both have?
 -- grain:    one row per linked group
 -- columns:
@@ -23,13 +24,7 @@
 
 with pairs as (
 
-    select
-        group_id,
-        pm_id,
-        erp_id,
-        row_number() over (partition by pm_id order by erp_id) as pm_turn,
-        row_number() over (partition by erp_id order by pm_id) as erp_turn
-    from link.commitments
+    select * from shared.group_turns
 
 ),
 

@@ -10,21 +10,7 @@
 --   unposted_amount    on these accounts in batches that are not posted, positive as owed
 --   unposted_batches   those batches
 
-with applied as (
-
-    select payments.payment_date, applications.amount
-    from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
-    left join erp.vendor_invoices as documents on documents.record_id = applications.invoice_id
-    cross join meta.clock
-    where
-        payments.direction = 'disbursement' and
-        payments.status = 'paid' and
-        coalesce(documents.invoice_date, clock.accounting_date) <= clock.accounting_date
-
-),
-
-documents as (
+with documents as (
 
     select 'ap' as control, net_amount + coalesce(tax_amount, 0) - coalesce(paid_amount, 0) as amount, invoice_date as dated
     from erp.vendor_invoices
@@ -38,31 +24,11 @@ documents as (
 
     union all
 
-    select 'ap' as control, -amount as amount, payment_date as dated
-    from erp.payments
-    where direction = 'disbursement' and status = 'paid'
-
-    union all
-
-    -- What a payment settles is taken off its invoice already; one applied later, or to a later invoice, is still unapplied at the date.
-    select 'ap' as control, amount, payment_date as dated
-    from applied
-
-    union all
-
-    -- A discount that a payment took settles its part of the invoice without money.
-    select 'ap' as control, -applications.discount as amount, payments.payment_date as dated
-    from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
-    where payments.direction = 'disbursement' and payments.status = 'paid' and applications.discount <> 0
-
-    union all
-
-    -- Paid after the accounting date: open at it.
-    select 'ap' as control, applied.amount, cast(null as date) as dated
-    from applied
+    select effects.control, effects.amount, effects.dated
+    from shared.payment_effects as effects
+    left join erp.vendor_invoices as invoices on invoices.record_id = effects.invoice_id
     cross join meta.clock
-    where applied.payment_date > clock.accounting_date
+    where effects.control = 'ap' and coalesce(invoices.invoice_date, clock.accounting_date) <= clock.accounting_date
 
 ),
 

@@ -1,4 +1,5 @@
 -- title:    Stored materials that the connector leaves out
+-- entity:   vendor_invoices
 -- question: Which PM invoices stand in the ERP without their stored materials, because the connector does not send those?
 -- grain:    one row per PM vendor invoice with stored materials whose group comes to its ERP bills without them
 -- parameters: connector_profile, amount_tolerance = 0.01
@@ -13,13 +14,7 @@
 -- entered them in the ERP by hand both sides agree, and nothing is left out; any other difference is a difference.
 with pairs as (
 
-    select
-        group_id,
-        pm_id,
-        erp_id,
-        row_number() over (partition by pm_id order by erp_id) as pm_turn,
-        row_number() over (partition by erp_id order by pm_id) as erp_turn
-    from link.vendor_invoices
+    select * from shared.group_turns
 
 ),
 
