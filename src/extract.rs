@@ -52,6 +52,7 @@ mod reread;
 mod rules;
 mod run;
 mod scope;
+mod sealed;
 mod secrets;
 mod staging;
 mod template;

@@ -1,6 +1,7 @@
 //! From the records of one list to the rows of its table and of the tables embedded in it, each with how far it is believed.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use super::failure::{Failure, FailureKind};
 use super::long_list::LongList;
 use super::manifest::Table;
 use super::rules::DriftPolicy;
-use super::scope::{Job, Pages, Reader, Received, ScopeRead};
+use super::scope::{Job, Pages, Reader, Received, ScopeRead, unread};
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
 /// Letters of a value that is told, at most.
@@ -34,6 +35,11 @@ fn beginning(hash: &str) -> u64 {
     hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
 
+/// What the disk gave back; none, and the reason set aside, if it did not.
+fn kept_or<T>(lost: &mut Option<io::Error>, record: io::Result<T>) -> Option<T> {
+    record.map_err(|reason| *lost = Some(reason)).ok()
+}
+
 /// Whether a reject stands for a record that is no row, not for a value of one.
 fn is_record(reject: &Reject) -> bool {
     reject.key.is_none() || !reject.raw.is_empty()
@@ -44,18 +50,21 @@ impl<'a> Reader<'a> {
         let owner = job.parent.as_ref().and_then(|parent| {
             self.manifest().table(&parent.table).map(|table| (table, Arc::from(parent.cells.as_slice())))
         });
-        let records = pages.records.into_iter().enumerate();
+        let mut lost = None;
+        let records = pages.records.into_iter().map_while(|record| kept_or(&mut lost, record)).enumerate();
         let mut records = records.map(|(place, received)| (received, place + 1, owner.clone()));
         let mut reads = Vec::new();
         let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
         self.decode_table(job.table, job, &mut records, observed_at, &mut reads);
+        drop(records);
+        let failure = pages.failure.or(lost.map(|reason| unread(job.table, &reason)));
         if let Some(read) = reads.first_mut() {
             read.expected = pages.total;
             let records = read.rows.len() + read.rejects.iter().filter(|reject| is_record(reject)).count();
             let received = u64::try_from(records).unwrap_or(u64::MAX).saturating_add(read.left_out);
             let is_missing = |failure: &Failure| failure.kind == FailureKind::NotFound && pages.count == 0;
-            read.is_finished = pages.failure.as_ref().is_none_or(is_missing) && pages.broken.is_none();
-            if let Some(failure) = pages.failure {
+            read.is_finished = failure.as_ref().is_none_or(is_missing) && pages.broken.is_none();
+            if let Some(failure) = failure {
                 // With a first page the rest is missing; without one there is nothing at all.
                 read.status = if pages.count > 0 { CoverageStatus::Partial } else { failure.status() };
                 read.error = Some(failure.to_string());
@@ -243,7 +252,9 @@ impl<'a> Reader<'a> {
         let (mut count, mut lists, mut misshapen) = (0_usize, 0_usize, 0_usize);
         let is_asked_for = self.parts(outer.table).iter().any(|part| part.place == path);
         let mut tape = Tape::default();
-        let mut records = outer.rows.placed().flat_map(|(place, owner)| {
+        let mut lost = None;
+        let owners = outer.rows.placed().map_while(|placed| kept_or(&mut lost, placed));
+        let mut records = owners.flat_map(|(place, owner)| {
             let found = match tape.read(owner.raw.as_str()) {
                 Ok(record) => look_up(record, path, unwrap),
                 Err(_) => Ok(None),
@@ -270,7 +281,10 @@ impl<'a> Reader<'a> {
         drop(records);
         let owners = outer.rows.len();
         let Some(read) = reads.get_mut(place) else { return };
-        if misshapen > 0 {
+        if let Some(reason) = lost {
+            read.status = CoverageStatus::Partial;
+            read.error = Some(unread(outer.table, &reason).to_string());
+        } else if misshapen > 0 {
             read.status = CoverageStatus::Partial;
             read.error = Some(format!("`{path}` is no list in {misshapen} records of {}", outer.table.name));
         } else if is_asked_for && lists > 0 && lists < owners {

@@ -132,13 +132,13 @@ async fn check_all(source: &SourceSettings, client: &Client, meter: &Meter) -> R
                 let tried = if read.table.name == PROJECTS { PROJECTS_TRIED_MAX } else { 1 };
                 // Spread over the list: its first ones are often alike.
                 let step = read.rows.len().div_ceil(tried);
-                let rows = read.rows.iter().step_by(step).map(|row| parent_row(&read, &row));
+                let rows = read.rows.iter().flatten().step_by(step).map(|row| parent_row(&read, &row));
                 samples.insert(read.table.name.as_str(), rows.collect());
             }
             checks.push(TableCheck {
                 table: read.table.name.clone(),
                 status: probed(&read),
-                sample: read.rows.iter().next().map(|row| row.raw.as_str().to_owned()),
+                sample: read.rows.iter().flatten().next().map(|row| row.raw.as_str().to_owned()),
                 deletes: deletes(source, read.table),
                 size,
                 drift: read.seen.drift(&source.manifest, read.table, ReadMode::Full, &PreviousTables::default()),
@@ -200,7 +200,7 @@ fn size(read: &ScopeRead<'_>, lists: u64, is_probe: bool) -> Option<Size> {
     // A list without pages comes whole, whatever was asked for.
     let is_whole = !is_probe || read.table.paging == Paging::None && read.table.embedded.is_none();
     let of_list = read.expected.map(|told| told.saturating_sub(read.left_out)).or(is_whole.then_some(received))?;
-    let bytes: usize = read.rows.iter().map(|row| row.raw.as_str().len()).sum();
+    let bytes: usize = read.rows.iter().flatten().map(|row| row.raw.as_str().len()).sum();
     let records = of_list.saturating_mul(lists);
     Some(Size { records, bytes: records.saturating_mul(bytes as u64) / received.max(1) })
 }

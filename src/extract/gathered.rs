@@ -92,6 +92,6 @@ impl Gathered {
     }
 }
 
-fn kept(source: &SourceSettings, table: &Table, reason: WarehouseError) -> Error {
+pub(super) fn kept(source: &SourceSettings, table: &Table, reason: WarehouseError) -> Error {
     Error::Spool { name: source.name.clone(), table: table.name.clone(), reason: Box::new(reason) }
 }

@@ -5,6 +5,7 @@
 //! of them; the record by its key; without the part, which is told. Leaves out: what the parts mean.
 
 use std::collections::HashMap;
+use std::io;
 
 use serde_json::Value;
 use tieout_json::{Kind, Node, Slice, Tape};
@@ -14,7 +15,7 @@ use super::failure::{Failure, FailureKind};
 use super::identity::{key_values, written};
 use super::long_list::LongList;
 use super::manifest::{Method, Table};
-use super::scope::{Job, Pages, Reader, Received};
+use super::scope::{Job, Pages, Reader, Received, unread};
 use super::template::segment;
 
 /// How often a list is refused before its parts are taken apart: once may be bad luck.
@@ -197,8 +198,8 @@ impl<'a> Reader<'a> {
                 break;
             }
             let more = self.pages(job, self.with(first, &parts), meter).await;
-            self.join(job, &mut pages.records, more.records, &parts);
-            pages.failure = more.failure;
+            let joined = self.join(job, &mut pages.records, more.records, &parts);
+            pages.failure = more.failure.or(joined.err().map(|reason| unread(job.table, &reason)));
             pages.broken = pages.broken.or(more.broken);
             pages.moved = pages.moved.or(more.moved);
         }
@@ -214,14 +215,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Gives records the parts of another list's. Both mostly have the same order: few wait for their like.
-    fn join(&self, job: &Job<'a>, records: &mut LongList<Received>, others: LongList<Received>, parts: &[Part]) {
+    fn join(
+        &self,
+        job: &Job<'a>,
+        records: &mut LongList<Received>,
+        others: LongList<Received>,
+        parts: &[Part],
+    ) -> io::Result<()> {
         let mut others = others.into_iter();
         let mut waiting: HashMap<String, Slice> = HashMap::new();
         let mut tape = Tape::default();
-        for mut found in std::mem::take(records) {
+        for found in std::mem::take(records) {
+            let mut found = found?;
             if let Some(key) = self.key(job, &found.record) {
                 while !waiting.contains_key(&key)
-                    && let Some(other) = others.next()
+                    && let Some(other) = others.next().transpose()?
                 {
                     waiting.extend(self.key(job, &other.record).map(|key| (key, other.record)));
                 }
@@ -232,6 +240,7 @@ impl<'a> Reader<'a> {
             }
             records.push(found);
         }
+        Ok(())
     }
 
     fn key(&self, job: &Job<'a>, record: &Slice) -> Option<String> {
@@ -246,7 +255,8 @@ impl<'a> Reader<'a> {
         // A single value may rightly be absent from a record: only one that no record has was not given.
         let mut counts = vec![0; parts.len()];
         let mut tape = Tape::default();
-        for found in pages.records.iter() {
+        // A record that the disk does not give back is told below, where all are read again.
+        for found in pages.records.iter().flatten() {
             let Ok(record) = tape.read(found.record.as_str()) else { continue };
             for (count, _) in counts.iter_mut().zip(&parts).filter(|(_, part)| part.is_given(record)) {
                 *count += 1;
@@ -263,7 +273,14 @@ impl<'a> Reader<'a> {
         // What is asked for in one request; a group that is refused falls apart.
         let mut groups = vec![lacking];
         let Pages { records, notes, failure: failed, .. } = pages;
-        for mut found in std::mem::take(records) {
+        for found in std::mem::take(records) {
+            let mut found = match found {
+                Ok(found) => found,
+                Err(reason) => {
+                    *failed = Some(unread(job.table, &reason));
+                    break;
+                }
+            };
             if failed.is_none() {
                 *failed = self.complete(job, first, &mut found.record, &mut groups, notes, meter).await.err();
             }

@@ -34,7 +34,7 @@ impl Changes {
             Some(Cell::Timestamp(micros)) => Some(*micros),
             _ => None,
         };
-        let Some(latest) = read.rows.iter().filter_map(|row| moment(&row)).max() else { return };
+        let Some(latest) = read.rows.iter().flatten().filter_map(|row| moment(&row)).max() else { return };
         let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
         let above = read.parent.as_ref().map(|parent| parent.table.clone());
         let known = self.0.entry((read.table.name.clone(), project, above)).or_insert(latest);
@@ -114,7 +114,8 @@ impl<'a> Run<'a> {
     /// the next run sees it.
     fn replace(&mut self, read: &ScopeRead<'a>) {
         let Some(gathered) = self.tables.get_mut(read.table.name.as_str()) else { return };
-        let newer: BTreeMap<String, Row> = read.rows.iter().map(|row| (row.key.clone(), row.into_owned())).collect();
+        let newer: BTreeMap<String, Row> =
+            read.rows.iter().flatten().map(|row| (row.key.clone(), row.into_owned())).collect();
         for (_, row) in gathered.pending.iter_mut().filter(|(scope, _)| *scope == read.scope) {
             if let Some(newer) = newer.get(&row.key) {
                 row.clone_from(newer);

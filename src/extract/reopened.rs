@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
             let texts: Vec<String> = values.into_iter().map(text).collect();
             Some(join_key(texts.iter().map(String::as_str)))
         };
-        let came: BTreeSet<String> = list.records.iter().filter_map(|received| key(&received)).collect();
+        let came: BTreeSet<String> = list.records.iter().flatten().filter_map(|received| key(&received)).collect();
         let missing: Vec<&String> = open.iter().filter(|key| !came.contains(*key)).collect();
         let rows = known.and_then(|known| known.rows.get(&*job.scope)).copied().unwrap_or(u64::MAX);
         if missing.len() as u64 > pages(job.table, rows) {

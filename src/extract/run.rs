@@ -13,7 +13,7 @@ use super::client::{Client, Meter};
 use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::cell_of;
 use super::failure::{Error, Failure, FailureKind};
-use super::gathered::Gathered;
+use super::gathered::{Gathered, kept};
 use super::manifest::{ColumnFrom, Table};
 use super::order::order;
 use super::recheck::Changes;
@@ -21,9 +21,9 @@ use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
 use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor};
-use crate::warehouse::Spooled;
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
+use crate::warehouse::{Error as WarehouseError, Spooled};
 
 /// Reads a source. An error only when nothing could be read at all; a table that failed says so in its coverage.
 ///
@@ -248,6 +248,7 @@ impl<'a> Run<'a> {
         let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
         let mut count = 0;
         for row in read.rows {
+            let row = row.map_err(|reason| kept(self.source, table, WarehouseError::unread(reason)))?;
             if let Some(other) = gathered.scope_of.get(&row.key).filter(|other| **other != read.scope) {
                 let reason = format!(
                     "the key `{}` is listed under scope `{other}` already; keys must be unique in a table",

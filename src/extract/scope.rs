@@ -1,5 +1,6 @@
 //! One list under one parent, read to its end: pages, records, rows, and the rows embedded in them.
 
+use std::io;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -140,6 +141,22 @@ pub(super) struct Pages {
     pub(super) moved: Option<String>,
     /// Complete, but for parts that the source does not know.
     pub(super) notes: Vec<String>,
+}
+
+/// Method and path of a table's lists.
+fn described(table: &Table) -> String {
+    let method = if table.method == Method::Put { "PUT" } else { "GET" };
+    format!("{method} {}", table.path.as_deref().unwrap_or_default())
+}
+
+/// Records that waited on this machine's disk for their list's end, and are not given back by it.
+pub(super) fn unread(table: &Table, reason: &io::Error) -> Failure {
+    Failure {
+        kind: FailureKind::Other,
+        request: described(table),
+        what: format!("its records waited on the disk for the end of their list and cannot be read again: {reason}"),
+        hint: Some("TMPDIR names another folder".into()),
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -320,12 +337,7 @@ impl<'a> Reader<'a> {
         let table = job.table;
         let path = table.path.as_deref().unwrap_or_default();
         let value = |piece: &Piece<'_>| self.placeholder(job, piece);
-        let unset = |what: String| Failure {
-            kind: FailureKind::Other,
-            request: format!("{} {path}", if table.method == Method::Put { "PUT" } else { "GET" }),
-            what,
-            hint: None,
-        };
+        let unset = |what: String| Failure { kind: FailureKind::Other, request: described(table), what, hint: None };
         let is_unset = |error: Unset| match error {
             Unset::Setting(name) => unset(format!("setting `{name}` is not set")),
             Unset::Column(name) => unset(format!("`{name}` of the parent record is null")),

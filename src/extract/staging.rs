@@ -3,7 +3,7 @@
 //!
 //! One file a source, for its owner's eyes only. Its first frame says what the lists were read under; each further frame is
 //! one list that was read to its end: length, SHA-256, the list's identity, the moments, what came of it, and the rows that a
-//! long list packed already. A frame is written at once, so that it survives the process.
+//! long list packed already. It is written when the list is read, its head last, so that it survives the process.
 //!
 //! Invariants: rows come here after redaction, and no setting that is secret does, not even as a hash that could be tried
 //! out; a torn or altered frame is cut off with all behind it, and those lists are read again; what was read under another
@@ -45,6 +45,9 @@ const HEAD_BYTES: usize = 4 + 32;
 
 /// Identity, two moments and the length of what comes before the packed rows, at a frame's beginning.
 const FRAME_BYTES: usize = 32 + 8 + 8 + 4;
+
+/// Bytes of a frame that are looked through at once.
+const PIECE_BYTES: u64 = 1 << 20;
 
 /// No frame is longer: a length beyond it is damage.
 const FRAME_MAX: u32 = 1 << 31;
@@ -127,16 +130,11 @@ struct State {
     /// None once a write failed: what follows could not be told from what was cut off.
     file: Option<File>,
     end: u64,
-    known: HashMap<Identity, Place>,
+    /// Where each list's frame begins.
+    known: HashMap<Identity, u64>,
 }
 
 type Identity = [u8; 32];
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    offset: u64,
-    length: u32,
-}
 
 /// One table's part of a list.
 #[derive(Debug, Serialize, Deserialize)]
@@ -184,9 +182,9 @@ impl Staging {
         let fingerprint = fingerprint(source, &place.base, &salt);
         let header = Header { format: FORMAT, salt, fingerprint, began_at, started_at };
         let mut file = create_private(&place.path)?;
-        let mut frame = vec![0; HEAD_BYTES];
-        serde_json::to_writer(&mut frame, &header)?;
-        seal(&mut frame, &[])?;
+        let body = serde_json::to_vec(&header)?;
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        let frame = [length.to_le_bytes().as_slice(), &Sha256::digest(&body), &body].concat();
         file.write_all(&frame)?;
         let state = State { file: Some(file), end: frame.len() as u64, known: HashMap::new() };
         Ok(Self::new(place, state, began_at, started_at))
@@ -206,8 +204,8 @@ impl Staging {
     /// None if there is nothing to go on with.
     fn reopen(place: &StagingPlace, source: &SourceSettings, now: DateTime<Utc>) -> Option<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(&place.path).ok()?;
-        let body = next_frame(&mut file).ok()??;
-        let header: Header = serde_json::from_slice(&body).ok()?;
+        let frame = next_frame(&mut file, usize::MAX).ok()??;
+        let header: Header = serde_json::from_slice(&frame.beginning).ok()?;
         if header.format != FORMAT || header.fingerprint != fingerprint(source, &place.base, &header.salt) {
             tracing::info!(
                 source = source.name,
@@ -215,18 +213,17 @@ impl Staging {
             );
             return None;
         }
-        let (mut end, mut known) = ((HEAD_BYTES + body.len()) as u64, HashMap::new());
+        let (mut end, mut known) = (frame.length, HashMap::new());
         loop {
-            match next_frame(&mut file) {
-                Ok(Some(body)) => {
-                    let length = u32::try_from(body.len()).ok()?;
-                    if let Some((identity, at, wall)) = beginning(&body)
+            match next_frame(&mut file, FRAME_BYTES) {
+                Ok(Some(frame)) => {
+                    if let Some((identity, at, wall)) = beginning(&frame.beginning)
                         && is_fresh(at, now)
                         && is_fresh(wall, Utc::now())
                     {
-                        known.insert(identity, Place { offset: end, length });
+                        known.insert(identity, end);
                     }
-                    end += (HEAD_BYTES + body.len()) as u64;
+                    end += frame.length;
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -245,18 +242,23 @@ impl Staging {
 
     /// The rows of a list that was read before.
     pub(crate) fn take<'a>(&self, source: &'a SourceSettings, job: &Job<'a>) -> Option<Vec<ScopeRead<'a>>> {
-        let body = {
+        let (json, mut packed_at) = {
             let mut state = self.state();
-            let place = *state.known.get(&identity(job))?;
+            let offset = *state.known.get(&identity(job))?;
             let file = state.file.as_mut()?;
-            file.seek(SeekFrom::Start(place.offset)).ok()?;
-            next_frame(file).ok()?.filter(|body| u32::try_from(body.len()).ok() == Some(place.length))?
+            // Whole: it was written by this run, or looked through when the file was opened.
+            file.seek(SeekFrom::Start(offset + HEAD_BYTES as u64)).ok()?;
+            let mut head = [0; FRAME_BYTES];
+            file.read_exact(&mut head).ok()?;
+            let length = u32::from_le_bytes(*head.last_chunk()?);
+            let mut json = vec![0; usize::try_from(length).ok()?];
+            file.read_exact(&mut json).ok()?;
+            (json, offset + (HEAD_BYTES + FRAME_BYTES) as u64 + u64::from(length))
         };
-        let (head, rest) = body.split_at_checked(FRAME_BYTES)?;
-        let length = u32::from_le_bytes(*head.last_chunk()?);
-        let (json, mut packed) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        let staged: Vec<Staged<'_>> = serde_json::from_slice(&zstd::decode_all(json).ok()?).ok()?;
-        let reads = staged.into_iter().map(|staged| read(source, job, staged, &mut packed));
+        let staged: Vec<Staged<'_>> = serde_json::from_slice(&zstd::decode_all(json.as_slice()).ok()?).ok()?;
+        // Another handle has another position.
+        let file = Arc::new(Mutex::new(File::open(&self.path).ok()?));
+        let reads = staged.into_iter().map(|staged| read(source, job, staged, &file, &mut packed_at));
         let reads: Option<Vec<ScopeRead<'a>>> = reads.collect();
         self.resumed.fetch_add(u64::from(reads.is_some()), Ordering::Relaxed);
         reads
@@ -268,30 +270,26 @@ impl Staging {
         if !reads.first().is_some_and(|read| read.is_finished) {
             return;
         }
-        let (frame, packed) = match frame(job, reads, at) {
-            Ok(written) => written,
+        let frame = match frame(job, reads, at) {
+            Ok(frame) => frame,
             Err(error) => {
                 tracing::debug!(table = job.table.name, %error, "a list could not be kept");
                 return;
             }
         };
         let mut state = self.state();
-        let frame_bytes = frame.len() + packed.iter().map(|part| part.len()).sum::<usize>();
-        if state.end + frame_bytes as u64 > self.bytes_max {
-            return;
+        let State { file: Some(file), end, known } = &mut *state else { return };
+        match write_frame(file, *end, self.bytes_max, frame) {
+            Ok(None) => {}
+            Ok(Some(length)) => {
+                known.insert(identity(job), *end);
+                *end += length;
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "read lists are no longer kept: a stopped run reads them again");
+                state.file = None;
+            }
         }
-        let offset = state.end;
-        let Some(file) = state.file.as_mut() else { return };
-        let mut pieces = [frame.as_slice()].into_iter().chain(packed);
-        let written = file.seek(SeekFrom::Start(offset)).and_then(|_| pieces.try_for_each(|it| file.write_all(it)));
-        if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "read lists are no longer kept: a stopped run reads them again");
-            state.file = None;
-            return;
-        }
-        state.end += frame_bytes as u64;
-        let length = u32::try_from(frame_bytes - HEAD_BYTES).unwrap_or(u32::MAX);
-        state.known.insert(identity(job), Place { offset, length });
     }
 
     /// How many lists were taken from an earlier run.
@@ -313,13 +311,14 @@ fn read<'a>(
     source: &'a SourceSettings,
     job: &Job<'a>,
     staged: Staged<'_>,
-    packed: &mut &[u8],
+    file: &Arc<Mutex<File>>,
+    packed_at: &mut u64,
 ) -> Option<ScopeRead<'a>> {
     Some(ScopeRead {
         table: source.manifest.table(&staged.table)?,
         scope: Arc::clone(&job.scope),
         parent: job.parent.clone(),
-        rows: LongList::of_outline(staged.rows, packed)?,
+        rows: LongList::of_outline(staged.rows, file, packed_at),
         rejects: staged.rejects.into_owned(),
         status: staged.status,
         expected: staged.expected,
@@ -333,38 +332,60 @@ fn read<'a>(
     })
 }
 
-/// A list's frame, and the packed rows that follow it: a list may be most of what a source has, and is not copied.
-fn frame<'r>(job: &Job<'_>, reads: &'r [ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<(Vec<u8>, Vec<&'r [u8]>)> {
-    let mut packed = Vec::new();
-    let staged = reads.iter().map(|read| {
-        let (rows, parts) = read.rows.outline();
-        packed.extend(parts);
-        Staged {
-            table: Cow::Borrowed(&read.table.name),
-            rows,
-            rejects: Cow::Borrowed(&read.rejects),
-            status: read.status,
-            expected: read.expected,
-            observed_at: read.observed_at,
-            error: read.error.as_deref().map(Cow::Borrowed),
-            seen: Cow::Borrowed(&read.seen),
-            left_out: read.left_out,
+/// Writes a list at the file's end and gives the frame's length; none if it was not written, for it is too long. What is written
+/// of a frame counts only once its head is there, which comes last: the packed rows of a list may be most of what a source has,
+/// and are passed through one part at a time.
+fn write_frame(
+    file: &mut File,
+    end: u64,
+    bytes_max: u64,
+    (beginning, packed): (Vec<u8>, Parts<'_>),
+) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(end))?;
+    file.write_all(&[0; HEAD_BYTES])?;
+    let (mut length, mut hasher) = (0, Sha256::new());
+    for part in [Ok(Cow::Owned(beginning))].into_iter().chain(packed) {
+        let part = part?;
+        length += part.len();
+        if length > FRAME_MAX as usize || end + (HEAD_BYTES + length) as u64 > bytes_max {
+            file.set_len(end)?;
+            return Ok(None);
         }
+        hasher.update(&part);
+        file.write_all(&part)?;
+    }
+    file.seek(SeekFrom::Start(end))?;
+    file.write_all(&u32::try_from(length).map_err(io::Error::other)?.to_le_bytes())?;
+    file.write_all(&hasher.finalize())?;
+    Ok(Some((HEAD_BYTES + length) as u64))
+}
+
+/// The packed rows of a list, part by part.
+type Parts<'r> = Box<dyn Iterator<Item = io::Result<Cow<'r, [u8]>>> + 'r>;
+
+/// A list's frame but for its head, and the packed rows that follow it.
+fn frame<'r>(job: &Job<'_>, reads: &'r [ScopeRead<'_>], at: DateTime<Utc>) -> io::Result<(Vec<u8>, Parts<'r>)> {
+    let staged = reads.iter().map(|read| Staged {
+        table: Cow::Borrowed(&read.table.name),
+        rows: read.rows.outline().0,
+        rejects: Cow::Borrowed(&read.rejects),
+        status: read.status,
+        expected: read.expected,
+        observed_at: read.observed_at,
+        error: read.error.as_deref().map(Cow::Borrowed),
+        seen: Cow::Borrowed(&read.seen),
+        left_out: read.left_out,
     });
     let staged: Vec<Staged<'_>> = staged.collect();
-    let mut frame = vec![0; HEAD_BYTES];
-    frame.extend(identity(job));
+    let mut frame = identity(job).to_vec();
     frame.extend(at.timestamp_micros().to_le_bytes());
     frame.extend(Utc::now().timestamp_micros().to_le_bytes());
-    let length_at = frame.len();
-    frame.extend([0; 4]);
-    let mut json = zstd::Encoder::new(frame, 1)?;
+    let mut json = zstd::Encoder::new(Vec::new(), 1)?;
     serde_json::to_writer(&mut json, &staged)?;
-    let mut frame = json.finish()?;
-    let length = u32::try_from(frame.len() - length_at - 4).map_err(io::Error::other)?.to_le_bytes();
-    frame.iter_mut().skip(length_at).zip(length).for_each(|(to, from)| *to = from);
-    seal(&mut frame, &packed)?;
-    Ok((frame, packed))
+    let json = json.finish()?;
+    frame.extend(u32::try_from(json.len()).map_err(io::Error::other)?.to_le_bytes());
+    frame.extend(json);
+    Ok((frame, Box::new(reads.iter().flat_map(|read| read.rows.outline().1))))
 }
 
 /// Identity and moments of a list: when it was read by the run's clock, when it was written by the machine's.
@@ -376,22 +397,16 @@ fn beginning(body: &[u8]) -> Option<(Identity, DateTime<Utc>, DateTime<Utc>)> {
     Some((body.get(..32)?.try_into().ok()?, moment(32)?, moment(40)?))
 }
 
-/// Writes length and digest of the body and of what follows it into the room before it.
-fn seal(frame: &mut [u8], rest: &[&[u8]]) -> io::Result<()> {
-    let Some((head, body)) = frame.split_at_mut_checked(HEAD_BYTES) else { return Ok(()) };
-    let (mut length, mut hasher) = (0, Sha256::new());
-    for part in [&*body].into_iter().chain(rest.iter().copied()) {
-        length += part.len();
-        hasher.update(part);
-    }
-    let length = u32::try_from(length).ok().filter(|length| *length <= FRAME_MAX);
-    let length = length.ok_or_else(|| io::Error::other("the list is too long to be kept"))?.to_le_bytes();
-    head.iter_mut().zip(length.iter().chain(&hasher.finalize())).for_each(|(to, from)| *to = *from);
-    Ok(())
+/// A frame that is whole.
+struct Frame {
+    /// Of its body, as much as was asked for.
+    beginning: Vec<u8>,
+    /// With its head.
+    length: u64,
 }
 
-/// The body of the next frame; none at the end. An error if it is torn or altered.
-fn next_frame(file: &mut File) -> io::Result<Option<Vec<u8>>> {
+/// The next frame, looked through piece by piece; none at the end. An error if it is torn or altered.
+fn next_frame(file: &mut File, wanted: usize) -> io::Result<Option<Frame>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     if head.is_empty() {
@@ -403,10 +418,21 @@ fn next_frame(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     if length > FRAME_MAX {
         return Err(damaged());
     }
-    let mut body = Vec::new();
-    file.take(u64::from(length)).read_to_end(&mut body)?;
-    let is_whole = body.len() as u64 == u64::from(length) && Sha256::digest(&body).as_slice() == digest;
-    if is_whole { Ok(Some(body)) } else { Err(damaged()) }
+    let (mut beginning, mut hasher) = (Vec::new(), Sha256::new());
+    let (mut left, mut piece) = (u64::from(length), Vec::new());
+    while left > 0 {
+        piece.clear();
+        let read = file.take(left.min(PIECE_BYTES)).read_to_end(&mut piece)?;
+        if read == 0 {
+            return Err(damaged());
+        }
+        left -= read as u64;
+        hasher.update(&piece);
+        let missing = wanted.saturating_sub(beginning.len()).min(piece.len());
+        beginning.extend_from_slice(piece.get(..missing).unwrap_or_default());
+    }
+    let is_whole = hasher.finalize().as_slice() == digest;
+    if is_whole { Ok(Some(Frame { beginning, length: HEAD_BYTES as u64 + u64::from(length) })) } else { Err(damaged()) }
 }
 
 /// What makes two lists the same: table, scope, cursor, and all that the request and the rows take from the rows above.

@@ -167,6 +167,11 @@ impl Error {
         Self::Corrupt { file: file.into(), reason: reason.into() }
     }
 
+    /// Rows that waited in the temporary folder and are not given back.
+    pub(crate) fn unread(source: io::Error) -> Self {
+        Self::io("read", "rows of the run in the temporary folder (TMPDIR)".as_ref())(source)
+    }
+
     pub(super) fn arrow(action: &'static str, path: impl Into<String>) -> impl FnOnce(ArrowError) -> Self {
         let path = path.into();
         move |source| Self::Arrow { action, path, source }
