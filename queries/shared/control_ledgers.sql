@@ -28,12 +28,10 @@ ended as (
 
 ),
 
+-- All in debits less credits, as closing balances are.
 ledger as (
 
-    -- Closing balances are debits less credits: what is owed to others stands there as a negative amount.
-    select
-        controls.control,
-        case when controls.control in ('ap', 'retainage_payable') then -balances.closing else balances.closing end as amount
+    select controls.control, balances.closing as amount
     from controls
     inner join erp.account_balances as balances on balances.account = controls.account
     inner join erp.fiscal_periods as periods on periods.period = balances.period
@@ -42,12 +40,7 @@ ledger as (
 
     union all
 
-    select
-        controls.control,
-        case
-            when controls.control in ('ap', 'retainage_payable') then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
-            else coalesce(lines.debit, 0) - coalesce(lines.credit, 0)
-        end as amount
+    select controls.control, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as amount
     from controls
     inner join erp.gl_transactions as lines on lines.account = controls.account
     left join erp.fiscal_periods as periods on periods.period = lines.period
@@ -72,12 +65,7 @@ waiting as (
     select
         controls.control,
         lines.batch,
-        sum(
-            case
-                when controls.control in ('ap', 'retainage_payable') then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
-                else coalesce(lines.debit, 0) - coalesce(lines.credit, 0)
-            end
-        ) as amount,
+        sum(coalesce(lines.debit, 0) - coalesce(lines.credit, 0)) as amount,
         row_number() over (partition by controls.control order by lines.batch) as turn
     from controls
     inner join erp.unposted_transactions as lines on lines.account = controls.account
@@ -99,12 +87,21 @@ unposted as (
 
 ),
 
+-- What is owed to others stands in the ledger as a negative amount, and here as what is owed.
 known as (
 
-    select control, count(*) as account_count from controls where control is not null group by control
+    select control, case when control in ('ap', 'retainage_payable') then -1 else 1 end as sign, count(*) as account_count
+    from controls
+    where control is not null
+    group by control
 
 )
-select known.control, known.account_count, coalesce(posted.amount, 0) as ledger_amount, coalesce(unposted.amount, 0) as unposted_amount,
+
+select
+    known.control,
+    known.account_count,
+    known.sign * coalesce(posted.amount, 0) as ledger_amount,
+    known.sign * coalesce(unposted.amount, 0) as unposted_amount,
     unposted.batches as unposted_batches
 from known
 left join unposted on unposted.control = known.control
