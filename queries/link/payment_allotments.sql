@@ -13,14 +13,10 @@
 
 with applied as (
 
-    select
-        payment_applications.invoice_id,
-        sum(payment_applications.amount) as amount
+    select payment_applications.invoice_id, sum(payment_applications.amount) as amount
     from pm.payment_applications
     inner join pm.payments on payments.record_id = payment_applications.payment_id
-    where
-        payments.voided_at is null and
-        coalesce(payments.status, 'paid') = 'paid'
+    where payments.voided_at is null and coalesce(payments.status, 'paid') = 'paid'
     group by payment_applications.invoice_id
 
 ),
@@ -76,21 +72,11 @@ releases as (
 
     select
         pooled.*,
-        least(
-            greatest(
-                release_pool - coalesce(
-                    sum(open_amount) over (
-                        partition by commitment_id, is_release
-                        order by dated, pm_id
-                        rows between unbounded preceding and 1 preceding
-                    ),
-                    0
-                ),
-                0
-            ),
-            open_amount
-        ) as released_amount
+        least(greatest(release_pool - coalesce(sum(open_amount) over earlier, 0), 0), open_amount) as released_amount
     from pooled
+    window earlier as (
+        partition by commitment_id, is_release order by dated, pm_id rows between unbounded preceding and 1 preceding
+    )
 
 ),
 
@@ -101,15 +87,9 @@ queued as (
     select
         releases.*,
         open_amount - released_amount as still_open,
-        coalesce(
-            sum(open_amount - released_amount) over (
-                partition by commitment_id
-                order by dated, pm_id
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) as open_before
+        coalesce(sum(open_amount - released_amount) over earlier, 0) as open_before
     from releases
+    window earlier as (partition by commitment_id order by dated, pm_id rows between unbounded preceding and 1 preceding)
 
 )
 

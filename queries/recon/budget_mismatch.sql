@@ -40,13 +40,6 @@ stuck as (
 
 ),
 
--- A budget that is not locked is still being made: nothing of it is compared.
-unlocked as (
-
-    select * from shared.unlocked_budgets
-
-),
-
 different as (
 
     select
@@ -71,8 +64,7 @@ select
     'B1:' || different.project_id || ':' || different.measure || ':' || different.place as exception_key,
     different.project_id,
     different.project_number,
-    cast(null as varchar) as pm_id,
-    cast(null as varchar) as erp_id,
+    cast(null as varchar) as pm_id, cast(null as varchar) as erp_id,
     different.label,
     replace(different.measure, '_', ' ') || ' of ' || different.label || ' is ' || cast(different.pm_amount as varchar) ||
         case when different.currency_differs then ' ' || different.pm_currency else '' end || ' in PM and ' || cast(different.erp_amount as varchar) ||
@@ -84,13 +76,9 @@ select
     cast(null as timestamp with time zone) as occurred_at,
     case when different.currency_differs then 'currency_differs' else 'unknown' end as cause,
     case when abs(different.difference - stuck.amount) <= setting_decimal('amount_tolerance') then stuck.exception_key end as explained_by,
-    different.measure,
-    different.place,
-    different.pm_amount,
-    different.erp_amount,
+    different.measure, different.place, different.pm_amount, different.erp_amount,
     cast(case when not different.currency_differs then different.difference end as decimal(18,2)) as difference,
-    cast(null as varchar) as verdict,
-    cast(null as varchar) as verdict_scope
+    cast(null as varchar) as verdict, cast(null as varchar) as verdict_scope
 from different
 left join stuck on
     stuck.project_id = different.project_id and
@@ -98,26 +86,21 @@ left join stuck on
 
 union all
 
+-- A budget that is not locked is still being made: nothing of it is compared.
 select
     'B1:' || project_id || ':unlocked' as exception_key,
     project_id,
     project_number,
-    cast(null as varchar) as pm_id,
-    cast(null as varchar) as erp_id,
+    cast(null as varchar) as pm_id, cast(null as varchar) as erp_id,
     label,
     detail,
-    cast(null as varchar) as pm_value,
-    cast(null as varchar) as erp_value,
+    cast(null as varchar) as pm_value, cast(null as varchar) as erp_value,
     cast(0 as decimal(18,2)) as amount_at_risk,
     setting_text('currency') as currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,
     cast(null as varchar) as explained_by,
-    cast(null as varchar) as measure,
-    cast(null as varchar) as place,
-    cast(null as decimal(18,2)) as pm_amount,
-    cast(null as decimal(18,2)) as erp_amount,
-    cast(null as decimal(18,2)) as difference,
-    'not_applicable' as verdict,
-    'project' as verdict_scope
-from unlocked
+    cast(null as varchar) as measure, cast(null as varchar) as place,
+    cast(null as decimal(18,2)) as pm_amount, cast(null as decimal(18,2)) as erp_amount, cast(null as decimal(18,2)) as difference,
+    'not_applicable' as verdict, 'project' as verdict_scope
+from shared.unlocked_budgets
