@@ -33,8 +33,7 @@ grouped as (
 
     select
         group_id,
-        sum(pm_amount) as pm_total,
-        sum(erp_amount) as erp_total,
+        sum(pm_amount) as pm_total, sum(erp_amount) as erp_total,
         sum(abs(pm_amount - erp_amount)) as moved,
         string_agg(case when pm_amount <> erp_amount then trim(place) || ' ' || cast(pm_amount as varchar) end, ', ' order by place) as pm_coding,
         string_agg(case when pm_amount <> erp_amount then trim(place) || ' ' || cast(erp_amount as varchar) end, ', ' order by place) as erp_coding
@@ -50,8 +49,7 @@ headers as (
         documents.group_id,
         min(case when documents.side = 'pm' then documents.record_id end) as pm_id,
         min(case when documents.side = 'erp' then documents.record_id end) as erp_id,
-        sum(invoices.gross_amount) as pm_gross,
-        sum(bills.gross_amount) as erp_gross
+        sum(invoices.gross_amount) as pm_gross, sum(bills.gross_amount) as erp_gross
     from documents
     left join pm.vendor_invoices as invoices on documents.side = 'pm' and invoices.record_id = documents.record_id
     left join erp.vendor_invoices as bills on
@@ -67,15 +65,10 @@ told as (
 
     select
         headers.*,
-        invoices.project_id,
-        invoices.number,
-        invoices.currency,
+        invoices.project_id, invoices.number, invoices.currency,
         coalesce(invoices.approved_at, invoices.created_at) as occurred_at,
-        coalesce(grouped.pm_total, 0) as pm_total,
-        coalesce(grouped.erp_total, 0) as erp_total,
-        grouped.moved,
-        grouped.pm_coding,
-        grouped.erp_coding,
+        coalesce(grouped.pm_total, 0) as pm_total, coalesce(grouped.erp_total, 0) as erp_total,
+        grouped.moved, grouped.pm_coding, grouped.erp_coding,
         case
             when
                 abs(coalesce(grouped.pm_total, 0) - coalesce(grouped.erp_total, 0)) > setting_decimal('amount_tolerance') or
@@ -109,8 +102,7 @@ select
                 ' cannot be compared by code: its lines come to ' || cast(cast(told.pm_total as decimal(18,2)) as varchar) || ' in PM and to ' ||
                 cast(cast(told.erp_total as decimal(18,2)) as varchar) || ' in the ERP'
         end as detail,
-    told.pm_coding as pm_value,
-    told.erp_coding as erp_value,
+    told.pm_coding as pm_value, told.erp_coding as erp_value,
     cast(told.moved / 2 as decimal(18,2)) as amount_at_risk,
     coalesce(told.currency, setting_text('currency')) as currency,
     told.occurred_at,
@@ -119,9 +111,7 @@ select
     told.verdict,
     told.group_id,
     told.number,
-    cast(told.pm_total as decimal(18,2)) as pm_total,
-    cast(told.erp_total as decimal(18,2)) as erp_total,
-    told.pm_coding,
-    told.erp_coding
+    cast(told.pm_total as decimal(18,2)) as pm_total, cast(told.erp_total as decimal(18,2)) as erp_total,
+    told.pm_coding, told.erp_coding
 from told
 left join pm.projects on projects.record_id = told.project_id

@@ -48,17 +48,13 @@ with documents as (
 -- Two equal halves of one PM invoice agree with it together.
 pairs as (
 
-    select group_id, erp_id, sum(pm_net) over (partition by group_id) as pm_net, sum(erp_net) over (partition by group_id) as erp_net
-    from (
-        select
-            links.group_id,
-            links.erp_id,
-            case when row_number() over (partition by links.pm_id order by links.erp_id) = 1 then pm_side.net_amount end as pm_net,
-            case when row_number() over (partition by links.erp_id order by links.pm_id) = 1 then erp_side.net_amount end as erp_net
-        from link.vendor_invoices as links
-        left join pm.vendor_invoices as pm_side on pm_side.record_id = links.pm_id
-        left join erp.vendor_invoices as erp_side on erp_side.record_id = links.erp_id
-    ) as amounts
+    select
+        turns.erp_id,
+        sum(case when turns.pm_turn = 1 then pm_side.net_amount end) over (partition by turns.group_id) as pm_net,
+        sum(case when turns.erp_turn = 1 then erp_side.net_amount end) over (partition by turns.group_id) as erp_net
+    from shared.group_turns as turns
+    left join pm.vendor_invoices as pm_side on pm_side.record_id = turns.pm_id
+    left join erp.vendor_invoices as erp_side on erp_side.record_id = turns.erp_id
 
 ),
 
@@ -71,25 +67,20 @@ whole as (
 -- Entered once with its contract and once without, it is the same document.
 contracted as (
 
-    select
-        *,
-        coalesce(
-            contract_id,
-            min(contract_id) over (partition by side, document, party_id, number_key, kind, coalesce(gross_amount, net_amount)),
-            ''
-        ) as contract
+    select *, coalesce(contract_id, min(contract_id) over same, '') as contract
     from documents
     where
         number_key is not null and
         party_id is not null and
         net_amount <> 0 and
         coalesce(approval_status, 'pending') not in ('void', 'rejected')
+    window same as (partition by side, document, party_id, number_key, kind, coalesce(gross_amount, net_amount))
 
 ),
 
--- Same party, contract, number and amount before retainage: of one document entered twice, one may since have been corrected. One
--- supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one
--- that is linked and agrees is the invoice, and the other repeats it, whichever was entered first.
+-- Same party, contract, number and amount before retainage: of one document entered twice, one may since have been corrected.
+-- One supplier's number on two amounts is a bill split in two, and I4's question. Of two, the one that is linked and agrees is
+-- the invoice, and the other repeats it, whichever was entered first.
 grouped as (
 
     select
@@ -104,14 +95,6 @@ grouped as (
             coalesce(contracted.gross_amount, contracted.net_amount)
         order by case when whole.erp_id is null then 1 else 0 end, contracted.created_at, length(contracted.record_id), contracted.record_id
     )
-
-),
-
-repeated as (
-
-    select grouped.*
-    from grouped
-    where grouped.record_id <> grouped.repeats_id and not grouped.is_whole
 
 )
 
@@ -133,13 +116,11 @@ select
     cast(null as varchar) as explained_by,
     case repeated.document when 'owner_invoice' then 'owner_invoices' else 'vendor_invoices' end as entity,
     repeated.side as fix_side,
-    repeated.side,
-    repeated.document,
-    repeated.number,
-    repeated.repeats_id,
-    repeated.repeats_number,
+    repeated.side, repeated.document, repeated.number,
+    repeated.repeats_id, repeated.repeats_number,
     repeated.party_id,
     repeated.net_amount as amount
-from repeated
+from grouped as repeated
 left join link.erp_projects as erp_projects on repeated.side = 'erp' and erp_projects.erp_id = repeated.project_id
 left join pm.projects as pm_projects on repeated.side = 'pm' and pm_projects.record_id = repeated.project_id
+where repeated.record_id <> repeated.repeats_id and not repeated.is_whole
