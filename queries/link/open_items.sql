@@ -17,20 +17,15 @@
 --   currency_differs   the sides use different currencies (I3, I4): their amounts say nothing to each other
 --   currency           of the amounts
 
-with pm_groups as (
+with voided as (
 
-    select pm_id, min(group_id) as group_id from link.vendor_invoices group by pm_id
-
-),
-
-voided as (
-
-    select coalesce(pm_groups.group_id, payments.invoice_id) as item_id, sum(payments.amount) as amount, min(payments.pm_id) as pm_id,
+    select coalesce(groups.group_id, payments.invoice_id) as item_id, sum(payments.amount) as amount, min(payments.pm_id) as pm_id,
         max(payments.voided_at) as voided_at
     from link.voided_payments as payments
-    left join pm_groups on pm_groups.pm_id = payments.invoice_id
+    left join (select pm_id, min(group_id) as group_id from link.vendor_invoices group by pm_id) as groups
+        on groups.pm_id = payments.invoice_id
     where payments.direction = 'disbursement' and payments.invoice_id is not null
-    group by coalesce(pm_groups.group_id, payments.invoice_id)
+    group by coalesce(groups.group_id, payments.invoice_id)
 
 ),
 
@@ -47,10 +42,9 @@ caused as (
 
     select
         items.*,
-        voided.pm_id as voided_id,
-        voided.voided_at,
-        'S2:' || unreleased.entity || ':' || unreleased.group_id as unreleased_key,
-        unreleased.since as unreleased_since,
+        case items.ledger when 'ap' then 'I4:' else 'I3:' end || items.item_id as amount_key,
+        'S2:' || unreleased.entity || ':' || unreleased.group_id as unreleased_key, unreleased.since as unreleased_since,
+        voided.pm_id as voided_id, voided.voided_at,
         case
             when items.erp_count = 0 and unreleased.group_id is not null then 'unreleased'
             when items.erp_count = 0 then 'missing_in_erp'
@@ -70,11 +64,11 @@ caused as (
 
 ),
 
+-- The exception that a difference follows from, and the second at which its grace is over.
 keyed as (
 
     select
         caused.*,
-        case ledger when 'ap' then 'I4:' else 'I3:' end || item_id as amount_key,
         case reason
             when 'unreleased' then unreleased_key
             when 'missing_in_erp' then case when not is_linked then case ledger when 'ap' then 'I2:' else 'I1:' end || item_id end
@@ -85,37 +79,26 @@ keyed as (
             when 'only_in_pm' then 'P4:' || coalesce(payment_unit, item_id)
         end as other_key,
         case reason
-            when 'unreleased' then unreleased_since
-            when 'missing_in_erp' then pm_moved_at
-            when 'missing_in_pm' then erp_moved_at
-            when 'not_mirrored' then end_of_day(firm_day(erp_paid_at))
-            when 'voided' then voided_at
-            when 'paid_otherwise' then case when erp_paid > pm_paid then end_of_day(firm_day(erp_paid_at)) else pm_paid_at end
-            when 'only_in_pm' then pm_paid_at
-        end as moved_at,
-        case reason
-            when 'unreleased' then 24 * setting_integer('approver_days')
-            when 'missing_in_erp' then case ledger when 'ap' then setting_integer('grace_hours_i2') else setting_integer('grace_hours_i1') end
-            when 'missing_in_pm' then case ledger when 'ap' then setting_integer('grace_hours_i11') else setting_integer('grace_hours_i10') end
-            when 'not_mirrored' then setting_integer('grace_hours_p1')
-            when 'voided' then setting_integer('grace_hours_p3')
-            when 'paid_otherwise' then setting_integer('grace_hours_p2')
-            when 'only_in_pm' then setting_integer('grace_hours_p4')
-        end as grace_hours
+            when 'unreleased' then to_unixtime(unreleased_since) + 3600 * 24 * setting_integer('approver_days')
+            when 'missing_in_erp' then to_unixtime(pm_moved_at) +
+                3600 * case ledger when 'ap' then setting_integer('grace_hours_i2') else setting_integer('grace_hours_i1') end
+            when 'missing_in_pm' then to_unixtime(erp_moved_at) +
+                3600 * case ledger when 'ap' then setting_integer('grace_hours_i11') else setting_integer('grace_hours_i10') end
+            when 'not_mirrored' then to_unixtime(end_of_day(firm_day(erp_paid_at))) + 3600 * setting_integer('grace_hours_p1')
+            when 'voided' then to_unixtime(voided_at) + 3600 * setting_integer('grace_hours_p3')
+            when 'paid_otherwise' then to_unixtime(case when erp_paid > pm_paid then end_of_day(firm_day(erp_paid_at)) else pm_paid_at end) +
+                3600 * setting_integer('grace_hours_p2')
+            when 'only_in_pm' then to_unixtime(pm_paid_at) + 3600 * setting_integer('grace_hours_p4')
+        end as grace_ends
     from caused
 
 )
 
 select
-    keyed.ledger,
-    keyed.item_id,
-    keyed.project_id,
-    keyed.party_id,
+    keyed.ledger, keyed.item_id, keyed.project_id, keyed.party_id,
     coalesce(keyed.due_date, cast(cast(keyed.dated as int) + setting_integer('default_terms_days') as date)) as due_date,
-    cast(keyed.pm_open as decimal(18,2)) as pm_open,
-    cast(keyed.erp_open as decimal(18,2)) as erp_open,
-    cast(keyed.pm_retainage as decimal(18,2)) as pm_retainage,
-    cast(keyed.erp_retainage as decimal(18,2)) as erp_retainage,
+    cast(keyed.pm_open as decimal(18,2)) as pm_open, cast(keyed.erp_open as decimal(18,2)) as erp_open,
+    cast(keyed.pm_retainage as decimal(18,2)) as pm_retainage, cast(keyed.erp_retainage as decimal(18,2)) as erp_retainage,
     case
         when keyed.reason <> 'billed' then keyed.other_key
         when abs(keyed.gross_gap) > setting_decimal('amount_tolerance') then keyed.amount_key || ':gross'
@@ -124,8 +107,7 @@ select
         else keyed.amount_key || ':net'
     end as explained_by,
     case when keyed.reason like 'missing%' or keyed.reason = 'unreleased' then keyed.other_key else keyed.amount_key || ':retainage' end as retainage_explained_by,
-    coalesce(to_unixtime(clock.observed_at) - to_unixtime(keyed.moved_at) < keyed.grace_hours * 3600, false) as is_in_flight,
-    keyed.currency_differs,
-    keyed.currency
+    coalesce(to_unixtime(clock.observed_at) < keyed.grace_ends, false) as is_in_flight,
+    keyed.currency_differs, keyed.currency
 from keyed
 cross join meta.clock
