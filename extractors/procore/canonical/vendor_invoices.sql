@@ -18,22 +18,16 @@ with demo_projects as (
 
 ),
 
-approved_requisitions as (
-
-    select id, commitment_id, number, completed_and_stored
-    from source.requisitions
-    where status in ('approved', 'approved_as_noted', 'pending_owner_approval')
-
-),
-
 earlier as (
 
     select requisitions.id, previous.completed_and_stored,
         row_number() over (partition by requisitions.id order by previous.number desc, previous.id desc) as position
     from source.requisitions as requisitions
-    inner join approved_requisitions as previous
+    inner join source.requisitions as previous
         on requisitions.commitment_id = previous.commitment_id and requisitions.number > previous.number
-    where requisitions.previous_requisition_id is null
+    where
+        requisitions.previous_requisition_id is null and
+        previous.status in ('approved', 'approved_as_noted', 'pending_owner_approval')
 
 ),
 
@@ -42,12 +36,10 @@ measured as (
     select requisitions.*,
         requisitions.earned_less_retainage - requisitions.previous_certificates as net_amount,
         coalesce(
-            case
-                when requisitions.previous_requisition_id is not null
-                    then requisitions.completed_and_stored - named.completed_and_stored
-                when earlier.id is not null then requisitions.completed_and_stored - earlier.completed_and_stored
-                when requisitions.previous_certificates = 0 or (requisitions.previous_certificates is null and requisitions.number = 1)
-                    then requisitions.completed_and_stored
+            requisitions.completed_and_stored - case
+                when requisitions.previous_requisition_id is not null then named.completed_and_stored
+                when earlier.id is not null then earlier.completed_and_stored
+                when coalesce(requisitions.previous_certificates = 0, requisitions.number = 1) then cast(0 as decimal(24, 6))
             end,
             requisitions.total_claimed_amount
         ) as gross_amount
@@ -60,13 +52,10 @@ measured as (
 -- What of the period is stored material: there now and not before, whether or not it became work since.
 stored as (
 
-    select
-        requisition_id,
+    select requisition_id,
         sum(materials_stored - coalesce(materials_stored_before, cast(0 as decimal(24, 6)))) as amount,
-        sum(
-            coalesce(materials_retained, materials_new_retained, cast(0 as decimal(24, 6)))
-                - coalesce(materials_released, cast(0 as decimal(24, 6)))
-        ) as retainage_amount
+        sum(coalesce(materials_retained, materials_new_retained, cast(0 as decimal(24, 6)))) -
+            sum(coalesce(materials_released, cast(0 as decimal(24, 6)))) as retainage_amount
     from source.requisition_items
     group by requisition_id
 
@@ -88,42 +77,29 @@ paid_by_requisition as (
     where requisition_id is not null
     group by requisition_id
 
-),
-
-unattributed as (
-
-    select contract_id from paid where requisition_id is null group by contract_id
-
 )
 
 select
     measured._key as record_id,
     nullif(trim(measured.origin_id), '') as linked_id,
-    measured.created_at,
-    measured.updated_at,
-    measured.created_by,
+    measured.created_at, measured.updated_at, measured.created_by,
     nullif(trim(measured.erp_status), '') as sync_status,
     case when measured.invoice_type = 'retainage_release' then 'retainage_release' else 'progress' end as kind,
     coalesce(nullif(trim(measured.invoice_number), ''), cast(measured.number as varchar)) as number,
     normalize_number(nullif(trim(measured.invoice_number), '')) as number_key,
-    cast(measured.project_id as varchar) as project_id,
-    cast(measured.vendor_id as varchar) as vendor_id,
+    cast(measured.project_id as varchar) as project_id, cast(measured.vendor_id as varchar) as vendor_id,
     cast(measured.commitment_id as varchar) as commitment_id,
     measured.billing_date as invoice_date,
-    measured.requisition_start as period_start,
-    measured.requisition_end as period_end,
+    measured.requisition_start as period_start, measured.requisition_end as period_end,
     case lower(trim(measured.status))
         when 'draft' then 'draft'
         when 'approved' then 'approved'
         when 'approved_as_noted' then 'approved'
         else 'pending'
     end as approval_status,
-    measured.gross_amount,
-    measured.gross_amount - measured.net_amount as retainage_amount,
-    measured.tax_applicable as tax_amount,
-    measured.net_amount,
-    stored.amount as stored_materials_amount,
-    stored.retainage_amount as stored_materials_retainage_amount,
+    measured.gross_amount, measured.gross_amount - measured.net_amount as retainage_amount,
+    measured.tax_applicable as tax_amount, measured.net_amount,
+    stored.amount as stored_materials_amount, stored.retainage_amount as stored_materials_retainage_amount,
     case
         when paid_by_requisition.requisition_id is not null then paid_by_requisition.amount
         when unattributed.contract_id is null then cast(0 as decimal(24, 6))
@@ -133,5 +109,6 @@ select
 from measured
 left join paid_by_requisition on measured.id = paid_by_requisition.requisition_id
 left join stored on measured.id = stored.requisition_id
-left join unattributed on measured.commitment_id = unattributed.contract_id
+left join (select distinct contract_id from paid where requisition_id is null) as unattributed
+    on measured.commitment_id = unattributed.contract_id
 left anti join demo_projects on measured.project_id = demo_projects.id
