@@ -27,24 +27,19 @@ with exceptions as (
 ),
 
 -- An exception about one field names it at the end of its key; one about payments follows from what was paid, one about other
--- amounts from any of them.
+-- amounts from any of them. Of fields that moved together it is the one that the key names, else the first by name.
 moves as (
 
     select
-        exceptions.check_id,
-        exceptions.exception_key,
-        moved.side,
-        moved.field,
-        moved.record_owner,
-        moved.old_value,
-        moved.new_value,
-        moved.commit_number,
-        moved.moved_at,
-        moved.moved_by,
-        count(*) over (partition by exceptions.check_id, exceptions.exception_key, moved.field, moved.commit_number) > 1 as is_shared,
-        count(moved.moved_at) over (
-            partition by exceptions.check_id, exceptions.exception_key, moved.field, moved.commit_number
-        ) > 1 as is_timed
+        exceptions.check_id, exceptions.exception_key, moved.side, moved.field, moved.record_owner,
+        moved.old_value, moved.new_value, moved.commit_number, moved.moved_at, moved.moved_by,
+        row_number() over (
+            partition by exceptions.check_id, exceptions.exception_key
+            order by moved.commit_number desc, moved.moved_at desc nulls last, moved.side,
+                case when moved.field like split_part(exceptions.exception_key, ':', -1) || '%' then 0 else 1 end, moved.field
+        ) as place,
+        count(*) over together > 1 as is_shared,
+        count(moved.moved_at) over together > 1 as is_timed
     from exceptions
     inner join system.field_moves as moved on
         moved.entity = exceptions.entity and
@@ -60,17 +55,7 @@ moves as (
             exceptions.check_id not like 'P%' and
             split_part(exceptions.exception_key, ':', -1) not in ('gross', 'retainage', 'tax', 'net')
         )
-
-),
-
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by check_id, exception_key order by commit_number desc, moved_at desc nulls last, side
-        ) as place
-    from moves
+    window together as (partition by exceptions.check_id, exceptions.exception_key, moved.field, moved.commit_number)
 
 ),
 
@@ -78,10 +63,8 @@ ranked as (
 appeared as (
 
     select
-        exceptions.check_id,
-        exceptions.exception_key,
-        min(statuses.first_seen_at) as first_seen_at,
-        min(commits.commit_number) as commit_number
+        exceptions.check_id, exceptions.exception_key,
+        min(statuses.first_seen_at) as first_seen_at, min(commits.commit_number) as commit_number
     from exceptions
     inner join system.record_statuses as statuses on
         statuses.entity = exceptions.entity and
@@ -89,48 +72,41 @@ appeared as (
     inner join meta.commits as commits on
         commits.observed_at = statuses.first_seen_at and
         commits.commit_number > 1
-    where
-        exceptions.pm_id is null or
-        exceptions.erp_id is null
+    where exceptions.pm_id is null or exceptions.erp_id is null
     group by exceptions.check_id, exceptions.exception_key
 
 )
 
 select
-    exceptions.check_id,
-    exceptions.exception_key,
-    exceptions.entity,
-    exceptions.project_id,
-    exceptions.label,
+    exceptions.check_id, exceptions.exception_key,
+    exceptions.entity, exceptions.project_id, exceptions.label,
     case
-        when ranked.side is not null then ranked.side
+        when moves.side is not null then moves.side
         when appeared.commit_number is null then null
         when exceptions.erp_id is null then 'pm'
         else 'erp'
     end as moved_side,
-    ranked.field,
-    ranked.old_value,
-    ranked.new_value,
-    coalesce(ranked.commit_number, appeared.commit_number) as moved_commit,
-    coalesce(ranked.moved_at, commits.observed_at, appeared.first_seen_at) as moved_at,
-    ranked.moved_by,
+    moves.field, moves.old_value, moves.new_value,
+    coalesce(moves.commit_number, appeared.commit_number) as moved_commit,
+    coalesce(moves.moved_at, commits.observed_at, appeared.first_seen_at) as moved_at,
+    moves.moved_by,
     case
-        when ranked.side is not null then ranked.side = ranked.record_owner
+        when moves.side is not null then moves.side = moves.record_owner
         when appeared.commit_number is null then null
         else case when exceptions.erp_id is null then 'pm' else 'erp' end = exceptions.record_owner
     end as is_owner,
     case
-        when ranked.side is null and appeared.commit_number is null then 'unknown'
-        when not coalesce(ranked.is_shared, false) then 'observed'
-        when ranked.is_timed then 'by_source_time'
+        when moves.side is null and appeared.commit_number is null then 'unknown'
+        when not coalesce(moves.is_shared, false) then 'observed'
+        when moves.is_timed then 'by_source_time'
         else 'unknown'
     end as evidence
 from exceptions
-left join ranked on
-    ranked.check_id = exceptions.check_id and
-    ranked.exception_key = exceptions.exception_key and
-    ranked.place = 1
+left join moves on
+    moves.check_id = exceptions.check_id and
+    moves.exception_key = exceptions.exception_key and
+    moves.place = 1
 left join appeared on
     appeared.check_id = exceptions.check_id and
     appeared.exception_key = exceptions.exception_key
-left join meta.commits as commits on commits.commit_number = ranked.commit_number
+left join meta.commits as commits on commits.commit_number = moves.commit_number
