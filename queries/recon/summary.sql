@@ -19,42 +19,25 @@
 --   projects_not_evaluated
 --   projects_not_applicable
 
-with latest_runs as (
-
-    select *
-    from recon.check_runs
-    where is_latest
-
-),
-
-firm_runs as (
-
-    select check_id, verdict
-    from latest_runs
-    where project_id is null
-
-),
-
-project_runs as (
+with runs as (
 
     select
         check_id,
-        count(case when verdict = 'clean' then 1 end) as projects_clean,
-        count(case when verdict = 'exceptions' then 1 end) as projects_with_exceptions,
-        count(case when verdict = 'partial' then 1 end) as projects_partial,
-        count(case when verdict = 'not_evaluated' then 1 end) as projects_not_evaluated,
-        count(case when verdict = 'not_applicable' then 1 end) as projects_not_applicable
-    from latest_runs
-    where project_id is not null
+        min(case when project_id is null then verdict end) as verdict,
+        count(case when project_id is not null and verdict = 'clean' then 1 end) as projects_clean,
+        count(case when project_id is not null and verdict = 'exceptions' then 1 end) as projects_with_exceptions,
+        count(case when project_id is not null and verdict = 'partial' then 1 end) as projects_partial,
+        count(case when project_id is not null and verdict = 'not_evaluated' then 1 end) as projects_not_evaluated,
+        count(case when project_id is not null and verdict = 'not_applicable' then 1 end) as projects_not_applicable
+    from recon.check_runs
+    where is_latest
     group by check_id
 
 ),
 
 open_keys as (
 
-    select distinct exception_key
-    from recon.exceptions
-    where state = 'open'
+    select distinct exception_key from recon.exceptions where state = 'open'
 
 ),
 
@@ -88,41 +71,29 @@ previous_month as (
 
 previous_runs as (
 
-    select
-        check_runs.check_id,
-        check_runs.exception_count
+    select check_runs.check_id, check_runs.exception_count
     from recon.check_runs
     inner join previous_month on previous_month.evaluated_commit = check_runs.commit_number
-    where
-        check_runs.project_id is null and
-        check_runs.verdict not in ('not_evaluated', 'not_applicable')
+    where check_runs.project_id is null and check_runs.verdict not in ('not_evaluated', 'not_applicable')
 
 ),
 
 told as (
 
     select
-        checks.check_id,
-        checks.view_name,
-        checks.title,
-        coalesce(firm_runs.verdict, 'not_evaluated') as verdict,
-        coalesce(firm_runs.verdict, 'not_evaluated') not in ('not_evaluated', 'not_applicable') as is_told,
-        coalesce(counted.open_count, 0) as open_count,
-        coalesce(counted.in_flight_count, 0) as in_flight_count,
-        coalesce(counted.waived_count, 0) as waived_count,
+        checks.check_id, checks.view_name, checks.title,
+        coalesce(runs.verdict, 'not_evaluated') as verdict,
+        coalesce(runs.verdict, 'not_evaluated') not in ('not_evaluated', 'not_applicable') as is_told,
+        coalesce(counted.open_count, 0) as open_count, previous_runs.exception_count as previous_count,
+        coalesce(counted.in_flight_count, 0) as in_flight_count, coalesce(counted.waived_count, 0) as waived_count,
         coalesce(counted.amount_at_risk, 0) as amount_at_risk,
         counted.currency is distinct from counted.last_currency as is_mixed,
         coalesce(counted.currency, setting_text('currency')) as currency,
         counted.oldest_age_days,
-        previous_runs.exception_count as previous_count,
-        coalesce(project_runs.projects_clean, 0) as projects_clean,
-        coalesce(project_runs.projects_with_exceptions, 0) as projects_with_exceptions,
-        coalesce(project_runs.projects_partial, 0) as projects_partial,
-        coalesce(project_runs.projects_not_evaluated, 0) as projects_not_evaluated,
-        coalesce(project_runs.projects_not_applicable, 0) as projects_not_applicable
+        runs.projects_clean, runs.projects_with_exceptions, runs.projects_partial, runs.projects_not_evaluated,
+        runs.projects_not_applicable
     from meta.checks
-    left join firm_runs on firm_runs.check_id = checks.check_id
-    left join project_runs on project_runs.check_id = checks.check_id
+    left join runs on runs.check_id = checks.check_id
     left join counted on counted.check_id = checks.check_id
     left join previous_runs on previous_runs.check_id = checks.check_id
     where checks.check_id is not null
@@ -131,10 +102,7 @@ told as (
 
 -- Never a bare 0: where the check could not speak there is no count.
 select
-    check_id,
-    view_name,
-    title,
-    verdict,
+    check_id, view_name, title, verdict,
     case when is_told then open_count end as open_count,
     case when is_told then in_flight_count end as in_flight_count,
     case when is_told then waived_count end as waived_count,
@@ -142,10 +110,8 @@ select
     case when is_mixed then 'mixed' else currency end as currency,
     case when is_told then oldest_age_days end as oldest_age_days,
     case when is_told then open_count - previous_count end as change_since_last_month,
-    projects_clean,
-    projects_with_exceptions,
-    projects_partial,
-    projects_not_evaluated,
-    projects_not_applicable
+    coalesce(projects_clean, 0) as projects_clean, coalesce(projects_with_exceptions, 0) as projects_with_exceptions,
+    coalesce(projects_partial, 0) as projects_partial, coalesce(projects_not_evaluated, 0) as projects_not_evaluated,
+    coalesce(projects_not_applicable, 0) as projects_not_applicable
 from told
 order by check_id
