@@ -15,25 +15,7 @@
 --   stored_id          the id as stored; null for several_candidates
 --   candidate_count    records that would fit
 
-with stored as (
-
-    select
-        entity,
-        side,
-        record_id,
-        project_id,
-        label,
-        stored_id,
-        amount,
-        currency,
-        case when target_count > 1 then 'id_names_several' else 'id_stored_twice' end as reason,
-        greatest(target_count, holder_count) as candidate_count
-    from link.stored_ids
-    where not is_linked and not is_void and target_count > 0 and (target_count > 1 or holder_count > 1)
-
-),
-
-companies as (
+with companies as (
 
     select * from shared.unlinked_companies where nullif(trim(linked_id), '') is null
 
@@ -48,82 +30,54 @@ company_keys as (
 ),
 
 -- Numbers in the linked project or vendor, by the rule of the link views: kinds and contracts may not contradict each other.
-pm_records as (
-
-    select entity, record_id, number_key, parent, kind, contract_id, project_id, label, amount, currency from link.pm_unlinked_numbers
-
-    union all
-
-    select entity, record_id, key as number_key, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id,
-        cast(null as varchar) as project_id, label, cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency
-    from company_keys
-    where side = 'pm'
-
-),
-
-erp_records as (
-
-    select entity, record_id, name, parent, kind, contract_id from link.erp_unlinked_numbers
-
-    union all
-
-    select entity, record_id, key as name, basis as parent, cast(null as varchar) as kind, cast(null as varchar) as contract_id
-    from company_keys
-    where side = 'erp'
-
-),
-
 -- Two companies may share both name and tax id: one pair.
 pairs as (
 
-    select distinct
-        pm_records.entity,
-        pm_records.record_id,
-        pm_records.project_id,
-        pm_records.label,
-        pm_records.amount,
-        pm_records.currency,
-        erp_records.record_id as erp_id
-    from pm_records
-    inner join erp_records on
-        erp_records.entity = pm_records.entity and
-        erp_records.parent = pm_records.parent and
-        erp_records.name = pm_records.number_key and
-        coalesce(erp_records.kind, pm_records.kind, '') = coalesce(pm_records.kind, erp_records.kind, '') and
-        coalesce(erp_records.contract_id, pm_records.contract_id, '') = coalesce(pm_records.contract_id, erp_records.contract_id, '')
+    select pm_side.entity, pm_side.record_id, pm_side.project_id, pm_side.label, pm_side.amount, pm_side.currency,
+        erp_side.record_id as erp_id
+    from link.pm_unlinked_numbers as pm_side
+    inner join link.erp_unlinked_numbers as erp_side on
+        erp_side.entity = pm_side.entity and erp_side.parent = pm_side.parent and erp_side.name = pm_side.number_key and
+        coalesce(erp_side.kind, pm_side.kind, '') = coalesce(pm_side.kind, erp_side.kind, '') and
+        coalesce(erp_side.contract_id, pm_side.contract_id, '') = coalesce(pm_side.contract_id, erp_side.contract_id, '')
+
+    union
+
+    select pm_side.entity, pm_side.record_id, cast(null as varchar) as project_id, pm_side.label,
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, erp_side.record_id as erp_id
+    from company_keys as pm_side
+    inner join company_keys as erp_side on
+        erp_side.entity = pm_side.entity and erp_side.basis = pm_side.basis and erp_side.key = pm_side.key
+    where pm_side.side = 'pm' and erp_side.side = 'erp'
 
 ),
 
 candidates as (
 
-    select
-        *,
-        count(*) over (partition by entity, record_id) as erp_count,
-        count(*) over (partition by entity, erp_id) as pm_count
+    select *, greatest(count(*) over (partition by entity, record_id), count(*) over (partition by entity, erp_id)) as candidate_count
     from pairs
 
 ),
 
 found as (
 
-    select entity, side, record_id, project_id, label, stored_id, amount, currency, reason, candidate_count
-    from stored
+    select
+        entity, side, record_id, project_id, label, stored_id, amount, currency,
+        case when target_count > 1 then 'id_names_several' else 'id_stored_twice' end as reason,
+        greatest(target_count, holder_count) as candidate_count
+    from link.stored_ids
+    where not is_linked and not is_void and target_count > 0 and (target_count > 1 or holder_count > 1)
 
     union all
 
     select
-        entity,
-        'pm' as side,
-        record_id,
-        min(project_id) as project_id,
-        min(coalesce(label, record_id)) as label,
-        cast(null as varchar) as stored_id,
-        min(amount) as amount,
-        min(currency) as currency,
+        entity, 'pm' as side, record_id,
+        min(project_id) as project_id, min(coalesce(label, record_id)) as label, cast(null as varchar) as stored_id,
+        min(amount) as amount, min(currency) as currency,
         'several_candidates' as reason,
-        max(greatest(erp_count, pm_count)) as candidate_count
+        max(candidate_count) as candidate_count
     from candidates
-    where erp_count > 1 or pm_count > 1
+    where candidate_count > 1
     group by entity, record_id
 
 )
@@ -137,7 +91,8 @@ select
     found.label,
     replace(trim(trailing 's' from found.entity), '_', ' ') || ' ' || found.label || case found.side when 'pm' then ' in PM' else ' in the ERP' end ||
         case found.reason
-            when 'several_candidates' then ' has ' || cast(found.candidate_count as varchar) || ' candidates by its ' || case when found.entity in ('vendors', 'customers') then 'name or tax id' else 'number' end
+            when 'several_candidates' then ' has ' || cast(found.candidate_count as varchar) || ' candidates by its ' ||
+                case when found.entity in ('vendors', 'customers') then 'name or tax id' else 'number' end
             when 'id_names_several' then ' stores the id ' || found.stored_id || ', which names several records'
             else ' stores the id ' || found.stored_id || ', as others do'
         end as detail,
@@ -157,9 +112,6 @@ select
     end as explained_by,
     found.entity,
     found.side as fix_side,
-    found.side,
-    found.reason,
-    found.stored_id,
-    found.candidate_count
+    found.side, found.reason, found.stored_id, found.candidate_count
 from found
 left join pm.projects on projects.record_id = found.project_id
