@@ -21,20 +21,10 @@
 -- behind. Neither is told.
 with records as (
 
-    select entity, side, record_id, label, upper(trim(number)) as number, normalize_number(number) as number_key,
-        normalize_number(reference) as reference_key, normalize_name(label) as name_key
+    select entity, side, record_id, label, normalize_number(number) as number_key, normalize_number(reference) as reference_key,
+        normalize_name(label) as name_key
     from shared.linkable_records
     where coalesce(approval_status, 'pending') not in ('void', 'rejected')
-
-),
-
-names as (
-
-    select entity, side, record_id, upper(record_id) as name from records
-    union
-    select entity, side, record_id, upper(split_part(record_id, '|', -1)) as name from records
-    union
-    select entity, side, record_id, number as name from records where number <> ''
 
 ),
 
@@ -43,14 +33,6 @@ links as (
     select entity, 'pm' as side, pm_id as record_id, erp_id as partner_id from link.pairs
     union
     select entity, 'erp' as side, erp_id as record_id, pm_id as partner_id from link.pairs
-
-),
-
-moves as (
-
-    select entity, side, record_id, upper(trim(old_id)) as old_id, commit_number,
-        row_number() over (partition by entity, side, record_id order by commit_number desc) as newest
-    from system.stored_id_moves
 
 ),
 
@@ -75,50 +57,12 @@ unlike as (
 
 doubtful as (
 
-    select ids.*, unlike.partner_id, coalesce(unlike.partner_label, unlike.partner_id) as partner_label
+    select ids.*, unlike.partner_id, coalesce(unlike.partner_label, unlike.partner_id) as partner_label,
+        formerly.reason, formerly.former_id, formerly.moved_commit
     from link.stored_ids as ids
     inner join unlike on unlike.entity = ids.entity and unlike.side = ids.side and unlike.record_id = ids.record_id
-
-),
-
-formerly as (
-
-    select doubtful.entity, doubtful.side, doubtful.record_id, moves.commit_number, names.record_id as former_id,
-        'pointed_elsewhere' as reason
-    from doubtful
-    inner join moves on
-        moves.entity = doubtful.entity and
-        moves.side = doubtful.side and
-        moves.record_id = doubtful.record_id and
-        moves.newest = 1
-    inner join names on names.entity = doubtful.entity and names.side <> doubtful.side and names.name = moves.old_id
-    left anti join links on
-        links.entity = doubtful.entity and
-        links.side = doubtful.side and
-        links.record_id = doubtful.record_id and
-        links.partner_id = names.record_id
-
-    union all
-
-    select doubtful.entity, doubtful.side, doubtful.record_id, moves.commit_number, moves.record_id as former_id,
-        'held_by_another' as reason
-    from doubtful
-    inner join moves on
-        moves.entity = doubtful.entity and
-        moves.side = doubtful.side and
-        moves.record_id <> doubtful.record_id and
-        moves.old_id = upper(doubtful.stored_id)
-    left semi join records on
-        records.entity = moves.entity and
-        records.side = moves.side and
-        records.record_id = moves.record_id
-
-),
-
-newest as (
-
-    select *, row_number() over (partition by entity, side, record_id order by commit_number desc, reason desc, former_id) as place
-    from formerly
+    inner join link.former_ids as formerly on
+        formerly.entity = ids.entity and formerly.side = ids.side and formerly.record_id = ids.record_id
 
 )
 
@@ -132,9 +76,9 @@ select
     replace(trim(trailing 's' from doubtful.entity), '_', ' ') || ' ' || doubtful.label ||
         case doubtful.side when 'pm' then ' in PM' else ' in the ERP' end || ' is linked to ' || doubtful.partner_label ||
         ' by the id ' || doubtful.stored_id ||
-        case newest.reason
-            when 'pointed_elsewhere' then '; before, it was linked to ' || newest.former_id
-            else ', which ' || newest.former_id || ' held before'
+        case doubtful.reason
+            when 'pointed_elsewhere' then '; before, it was linked to ' || doubtful.former_id
+            else ', which ' || doubtful.former_id || ' held before'
         end as detail,
     case when doubtful.side = 'pm' then doubtful.stored_id end as pm_value,
     case when doubtful.side = 'erp' then doubtful.stored_id end as erp_value,
@@ -146,14 +90,11 @@ select
     doubtful.entity,
     doubtful.side as fix_side,
     doubtful.side,
-    newest.reason,
+    doubtful.reason,
     doubtful.stored_id,
     doubtful.partner_id,
-    newest.former_id,
-    newest.commit_number as moved_commit
+    doubtful.former_id,
+    doubtful.moved_commit
 from doubtful
-inner join newest on
-    newest.entity = doubtful.entity and newest.side = doubtful.side and newest.record_id = doubtful.record_id and
-    newest.place = 1
-left join meta.commits as commits on commits.commit_number = newest.commit_number
+left join meta.commits as commits on commits.commit_number = doubtful.moved_commit
 left join pm.projects on projects.record_id = doubtful.project_id
