@@ -12,21 +12,24 @@
 
 with orders as (
 
-    select *, trim(ref_nbr) as reference from source.change_orders
+    select
+        *,
+        trim(ref_nbr) as reference,
+        case
+            when lower(trim(status)) = 'on hold' then 'draft'
+            when lower(trim(status)) in ('rejected', 'declined by owner') then 'rejected'
+            when lower(trim(status)) in ('open', 'accepted by owner', 'cost budget released') then 'approved'
+            when lower(trim(status)) = 'closed' then 'closed'
+            when lower(trim(status)) in ('canceled', 'cancelled') then 'void'
+            else 'pending'
+        end as approval_status
+    from source.change_orders
 
 ),
 
 revenue as (
 
-    select trim(ref_nbr) as reference, sum(amount) as amount
-    from source.change_order_revenue
-    group by 1
-
-),
-
-costs as (
-
-    select trim(ref_nbr) as reference from source.change_order_cost group by 1
+    select trim(ref_nbr) as reference, sum(amount) as amount from source.change_order_revenue group by 1
 
 ),
 
@@ -46,66 +49,38 @@ commitments as (
 
 ),
 
-committed as (
+parts as (
 
-    select reference from commitments group by 1
-
-),
-
-prime as (
-
-    select orders.reference, 'prime' as kind, trim(orders.project_id) as contract_id, arrow_cast(null, 'Utf8') as currency,
-        concat(orders.reference, '|prime') as record_id,
-        coalesce(revenue.amount, orders.revenue_budget_change_total, cast(0 as decimal(24, 6))) as amount,
-        orders.contract_time_change_days as schedule_impact_days
-    from orders
-    left join revenue on orders.reference = revenue.reference
-    left join costs on orders.reference = costs.reference
-    left join committed on orders.reference = committed.reference
-    where
-        revenue.reference is not null or
-        coalesce(orders.revenue_budget_change_total, 0) <> 0 or
-        (
-            costs.reference is null and
-            committed.reference is null and
-            coalesce(orders.cost_budget_change_total, 0) = 0 and
-            coalesce(orders.commitments_change_total, 0) = 0
-        )
-
-),
-
-commitment as (
-
-    select commitments.reference, 'commitment' as kind, commitments.contract_id, commitments.currency,
-        concat(commitments.reference, '|commitment|', coalesce(commitments.contract_id, '')) as record_id,
-        commitments.amount,
-        cast(null as bigint) as schedule_impact_days
+    select reference, 'commitment' as kind, contract_id, currency, amount, cast(null as bigint) as schedule_impact_days
     from commitments
 
     union all
 
-    select orders.reference, 'commitment' as kind, arrow_cast(null, 'Utf8') as contract_id, arrow_cast(null, 'Utf8') as currency,
-        concat(orders.reference, '|commitment|') as record_id,
-        orders.commitments_change_total as amount,
-        cast(null as bigint) as schedule_impact_days
+    select orders.reference, 'commitment', null, null, orders.commitments_change_total, null
     from orders
-    left anti join committed on orders.reference = committed.reference
+    left anti join commitments on orders.reference = commitments.reference
     where coalesce(orders.commitments_change_total, 0) <> 0
 
-),
+    union all
 
-projects as (
-
-    select trim(project_id) as project_id, nullif(trim(project_currency), '') as currency from source.projects
+    select orders.reference, 'prime', trim(orders.project_id), null,
+        coalesce(revenue.amount, orders.revenue_budget_change_total, 0), orders.contract_time_change_days
+    from orders
+    left join revenue on orders.reference = revenue.reference
+    left join (select distinct trim(ref_nbr) as reference from source.change_order_cost) as costs on orders.reference = costs.reference
+    left join (select distinct reference from commitments) as committed on orders.reference = committed.reference
+    where
+        revenue.reference is not null or
+        coalesce(orders.revenue_budget_change_total, 0) <> 0 or
+        (costs.reference is null and committed.reference is null and
+            coalesce(orders.cost_budget_change_total, 0) = 0 and coalesce(orders.commitments_change_total, 0) = 0)
 
 ),
 
 approvals as (
 
-    select
-        trim(ref_nbr) as reference,
-        max(case when date = date_trunc('day', date) then end_of_day(cast(date as date)) else date end) as approved_at,
-        max(coalesce(nullif(trim(approved_by_name), ''), nullif(trim(approved_by), ''))) as approved_by
+    select trim(ref_nbr) as reference, max(coalesce(nullif(trim(approved_by_name), ''), nullif(trim(approved_by), ''))) as approved_by,
+        max(case when date = date_trunc('day', date) then end_of_day(cast(date as date)) else date end) as approved_at
     from source.change_order_approvals
     where lower(trim(status)) = 'approved'
     group by 1
@@ -113,36 +88,24 @@ approvals as (
 )
 
 select
-    parts.record_id,
+    concat(parts.reference, '|', parts.kind, case when parts.kind = 'commitment' then concat('|', parts.contract_id) end)
+        as record_id,
     orders.last_modified_date_time as updated_at,
     parts.kind,
-    orders.reference as number,
-    normalize_number(orders.reference) as number_key,
+    orders.reference as number, normalize_number(orders.reference) as number_key,
     nullif(trim(orders.external_ref_nbr), '') as external_reference,
-    trim(orders.project_id) as project_id,
-    parts.contract_id,
+    trim(orders.project_id) as project_id, parts.contract_id,
     orders.description as title,
-    case lower(trim(orders.status))
-        when 'on hold' then 'draft'
-        when 'rejected' then 'rejected'
-        when 'declined by owner' then 'rejected'
-        when 'open' then 'approved'
-        when 'accepted by owner' then 'approved'
-        when 'cost budget released' then 'approved'
-        when 'closed' then 'closed'
-        when 'canceled' then 'void'
-        when 'cancelled' then 'void'
-        else 'pending'
-    end as approval_status,
+    orders.approval_status,
     case
-        when lower(trim(orders.status)) in ('open', 'accepted by owner', 'cost budget released', 'closed')
+        when orders.approval_status in ('approved', 'closed')
             then coalesce(approvals.approved_at, end_of_day(orders.approval_date))
     end as approved_at,
     approvals.approved_by,
     parts.amount,
     parts.schedule_impact_days,
-    coalesce(parts.currency, projects.currency) as currency
-from (select * from prime union all select * from commitment) as parts
+    coalesce(parts.currency, nullif(trim(projects.project_currency), '')) as currency
+from parts
 inner join orders on parts.reference = orders.reference
-left join projects on trim(orders.project_id) = projects.project_id
+left join source.projects as projects on trim(orders.project_id) = trim(projects.project_id)
 left join approvals on parts.reference = approvals.reference
