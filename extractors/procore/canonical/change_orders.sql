@@ -104,22 +104,17 @@ statuses as (
 select
     statuses._key as record_id,
     coalesce(nullif(trim(statuses.origin_id), ''), nullif(trim(statuses.origin_code), '')) as linked_id,
-    statuses.created_at,
-    statuses.updated_at,
-    statuses.created_by,
+    statuses.created_at, statuses.updated_at, statuses.created_by,
     case when statuses.approval_status = 'approved' then statuses.reviewed_by end as approved_by,
     statuses.kind,
-    nullif(trim(statuses.number), '') as number,
-    normalize_number(nullif(trim(statuses.number), '')) as number_key,
+    nullif(trim(statuses.number), '') as number, normalize_number(nullif(trim(statuses.number), '')) as number_key,
     nullif(trim(statuses.origin_code), '') as external_reference,
-    cast(statuses.project_id as varchar) as project_id,
-    cast(statuses.contract_id as varchar) as contract_id,
+    cast(statuses.project_id as varchar) as project_id, cast(statuses.contract_id as varchar) as contract_id,
     statuses.title,
     statuses.approval_status,
     case when statuses.approval_status = 'approved' then statuses.reviewed_at end as approved_at,
     case when statuses.approval_status = 'approved' and statuses.reviewed_at is not null then 'source' end as approved_at_basis,
-    statuses.grand_total as amount,
-    statuses.schedule_impact_amount as schedule_impact_days,
+    statuses.grand_total as amount, statuses.schedule_impact_amount as schedule_impact_days,
     statuses.currency_iso_code as currency
 from statuses
 left anti join demo_projects on statuses.project_id = demo_projects.id
