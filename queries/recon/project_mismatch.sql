@@ -15,140 +15,88 @@
 --   number             PM's number, else the ERP's
 --   name               PM's name, else the ERP's
 
+with projects as (
+
+    select 'pm' as side, * from pm.projects
+    union all
+    select 'erp' as side, * from erp.projects
+
+),
+
 -- A project that is not active any more needs no counterpart, nor one that is still bid for. The ERP's own jobs (overhead, shop) have
--- no customer.
-with one_sided as (
+-- no customer. PM creates projects: one missing in the ERP is to be sent, one only there was entered in the wrong place.
+one_sided as (
 
-    select 'only_in_pm' as reason, 'pm' as side, projects.record_id, projects.number, projects.name,
-        coalesce(projects.created_at, end_of_day(projects.start_date)) as occurred_at
-    from pm.projects
-    left anti join link.projects as links on links.pm_id = projects.record_id
-    where coalesce(projects.is_active, true) and coalesce(projects.approval_status, 'approved') not in ('draft', 'rejected', 'void')
-
-    union all
-
-    select 'only_in_erp' as reason, 'erp' as side, projects.record_id, projects.number, projects.name,
-        coalesce(projects.created_at, end_of_day(projects.start_date)) as occurred_at
-    from erp.projects
-    left anti join link.projects as links on links.erp_id = projects.record_id
-    where coalesce(projects.is_active, true) and projects.customer_id is not null
-
-),
-
-mapped as (
-
-    select
-        pm_side.names > 0 and erp_side.names > 0 as names,
-        pm_side.flags > 0 and erp_side.flags > 0 as flags,
-        pm_side.entities > 0 and erp_side.entities > 0 as entities,
-        erp_side.segments > 0 as segments
-    from (
-        select count(name) as names, count(is_active) as flags, count(entity_code) as entities from pm.projects
-    ) as pm_side
-    cross join (
-        select count(name) as names, count(is_active) as flags, count(entity_code) as entities, count(gl_segment) as segments
-        from erp.projects
-    ) as erp_side
-
-),
-
-pairs as (
-
-    select
-        links.pm_id,
-        links.erp_id,
-        pm_side.number,
-        pm_side.name,
-        erp_side.name as erp_name,
-        pm_side.is_active,
-        erp_side.is_active as erp_is_active,
-        pm_side.entity_code,
-        erp_side.entity_code as erp_entity_code,
-        erp_side.gl_segment as erp_gl_segment
-    from link.projects as links
-    inner join pm.projects as pm_side on pm_side.record_id = links.pm_id
-    inner join erp.projects as erp_side on erp_side.record_id = links.erp_id
-
-),
-
-fields as (
-
-    select pairs.*, 'differs' as reason, 'name' as field, name as pm_value, erp_name as erp_value, 'pm' as record_owner, 'erp' as fix_side
-    from pairs
-    cross join mapped
-    where
-        mapped.names and
-        (upper(regexp_replace(trim(name), '\s+', ' ', 'g')) is distinct from upper(regexp_replace(trim(erp_name), '\s+', ' ', 'g')))
-
-    union all
-
-    select pairs.*, 'differs' as reason, 'is_active' as field, cast(is_active as varchar) as pm_value,
-        cast(erp_is_active as varchar) as erp_value, 'pm' as record_owner, 'erp' as fix_side
-    from pairs
-    cross join mapped
-    where mapped.flags and (is_active is distinct from erp_is_active)
-
-    union all
-
-    select pairs.*, 'differs' as reason, 'entity_code' as field, entity_code as pm_value, erp_entity_code as erp_value,
-        'erp' as record_owner, 'pm' as fix_side
-    from pairs
-    cross join mapped
-    where mapped.entities and (upper(trim(entity_code)) is distinct from upper(trim(erp_entity_code)))
-
-    union all
-
-    select pairs.*, 'gl_coding_absent' as reason, 'gl_segment' as field, cast(null as varchar) as pm_value,
-        cast(null as varchar) as erp_value, 'erp' as record_owner, 'erp' as fix_side
-    from pairs
-    cross join mapped
-    where mapped.segments and nullif(trim(erp_gl_segment), '') is null
-
-),
-
-found as (
-
-    -- PM creates projects: one missing in the ERP is to be sent, one only there was entered in the wrong place.
     select
         case side when 'pm' then 'J1:' else 'J1:erp:' end || record_id as exception_key,
-        case when side = 'pm' then record_id end as pm_id,
-        case when side = 'erp' then record_id end as erp_id,
-        number,
-        name,
-        reason,
-        cast(null as varchar) as field,
+        case when side = 'pm' then record_id end as pm_id, case when side = 'erp' then record_id end as erp_id,
+        number, name, 'only_in_' || side as reason, cast(null as varchar) as field,
         case when side = 'pm' then coalesce(name, number) end as pm_value,
         case when side = 'erp' then coalesce(name, number) end as erp_value,
-        'pm' as record_owner,
-        side as fix_side,
-        occurred_at
-    from one_sided
+        'pm' as record_owner, side as fix_side, coalesce(created_at, end_of_day(start_date)) as occurred_at
+    from projects
+    left anti join link.projects as pm_links on projects.side = 'pm' and pm_links.pm_id = projects.record_id
+    left anti join link.projects as erp_links on projects.side = 'erp' and erp_links.erp_id = projects.record_id
+    where
+        coalesce(is_active, true) and
+        case side
+            when 'pm' then coalesce(approval_status, 'approved') not in ('draft', 'rejected', 'void')
+            else customer_id is not null
+        end
 
-    union all
+),
+
+said as (
+
+    select projects.side, projects.record_id, projects.number, projects.name,
+        fields.field, fields.record_owner, fields.fix_side,
+        case fields.field
+            when 'name' then name when 'is_active' then cast(is_active as varchar)
+            when 'entity_code' then entity_code when 'gl_segment' then gl_segment
+        end as value
+    from projects
+    cross join (
+        values ('name', 'pm', 'erp'), ('is_active', 'pm', 'erp'), ('entity_code', 'erp', 'pm'), ('gl_segment', 'erp', 'erp')
+    ) as fields (field, record_owner, fix_side)
+
+),
+
+-- What a side tells of no project is not mapped there, and not comparable. The ledger coding is the ERP's alone.
+told as (
+
+    select field
+    from said
+    group by field
+    having
+        count(case when side = 'erp' then value end) > 0 and
+        (field = 'gl_segment' or count(case when side = 'pm' then value end) > 0)
+
+),
+
+differing as (
 
     select
-        'J1:' || pm_id || ':' || erp_id || ':' || field as exception_key,
-        pm_id,
-        erp_id,
-        number,
-        name,
-        reason,
-        field,
-        pm_value,
-        erp_value,
-        record_owner,
-        fix_side,
-        cast(null as timestamp with time zone) as occurred_at
-    from fields
+        'J1:' || links.pm_id || ':' || links.erp_id || ':' || pm_side.field as exception_key, links.pm_id, links.erp_id,
+        pm_side.number, pm_side.name,
+        case pm_side.field when 'gl_segment' then 'gl_coding_absent' else 'differs' end as reason, pm_side.field,
+        case when pm_side.field <> 'gl_segment' then pm_side.value end as pm_value,
+        case when pm_side.field <> 'gl_segment' then erp_side.value end as erp_value,
+        pm_side.record_owner, pm_side.fix_side, cast(null as timestamp with time zone) as occurred_at
+    from link.projects as links
+    inner join said as pm_side on pm_side.side = 'pm' and pm_side.record_id = links.pm_id
+    inner join said as erp_side on erp_side.side = 'erp' and erp_side.record_id = links.erp_id and erp_side.field = pm_side.field
+    inner join told on told.field = pm_side.field
+    where case pm_side.field
+        when 'gl_segment' then nullif(trim(erp_side.value), '') is null
+        when 'name' then upper(regexp_replace(trim(pm_side.value), '\s+', ' ', 'g'))
+            is distinct from upper(regexp_replace(trim(erp_side.value), '\s+', ' ', 'g'))
+        else upper(trim(pm_side.value)) is distinct from upper(trim(erp_side.value))
+    end
 
 )
 
 select
-    exception_key,
-    coalesce(pm_id, erp_id) as project_id,
-    number as project_number,
-    pm_id,
-    erp_id,
+    exception_key, coalesce(pm_id, erp_id) as project_id, number as project_number, pm_id, erp_id,
     coalesce(number, pm_id, erp_id) || coalesce(' ' || field, '') as label,
     'project ' || coalesce(number, pm_id, erp_id) ||
         case reason
@@ -157,17 +105,11 @@ select
             when 'gl_coding_absent' then ' has no ledger coding in the ERP'
             else ': ' || field || ' is ' || coalesce(pm_value, 'not told') || ' in PM and ' || coalesce(erp_value, 'not told') || ' in the ERP'
         end as detail,
-    pm_value,
-    erp_value,
-    cast(0 as decimal(18,2)) as amount_at_risk,
-    setting_text('currency') as currency,
+    pm_value, erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk, setting_text('currency') as currency,
     occurred_at,
     case when reason = 'only_in_erp' then 'entered on the wrong side' else 'unknown' end as cause,
     cast(null as varchar) as explained_by,
-    record_owner,
-    fix_side,
-    reason,
-    field,
-    number,
-    name
-from found
+    record_owner, fix_side,
+    reason, field, number, name
+from (select * from one_sided union all select * from differing) as found
