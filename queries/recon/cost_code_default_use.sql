@@ -22,29 +22,9 @@
 --   document_type      what was posted
 --   document_id        its record id
 
-with cost_lines as (
+with costed_documents as (
 
-    select
-        'job_cost' as transaction_kind,
-        record_id,
-        project_id,
-        cost_code,
-        cost_type,
-        cost_date,
-        amount,
-        cast(null as varchar) as account,
-        document_type,
-        document_id,
-        currency
-    from erp.job_costs
-
-),
-
-costed_documents as (
-
-    select distinct
-        project_id,
-        document_id
+    select distinct project_id, document_id
     from erp.job_costs
     where document_id is not null
 
@@ -52,25 +32,22 @@ costed_documents as (
 
 -- A cost is one cost, also where the ERP shows it in its project ledger and in its general ledger. Balance-sheet and
 -- income lines of a project need no cost code; an account of unknown type may.
-ledger_lines as (
+cost_lines as (
 
-    select
-        'gl_transaction' as transaction_kind,
-        gl_transactions.record_id,
-        gl_transactions.project_id,
-        gl_transactions.cost_code,
-        gl_transactions.cost_type,
-        gl_transactions.date as cost_date,
-        coalesce(gl_transactions.debit, 0) - coalesce(gl_transactions.credit, 0) as amount,
-        gl_transactions.account,
-        gl_transactions.document_type,
-        gl_transactions.document_id,
-        gl_transactions.currency
-    from erp.gl_transactions as gl_transactions
+    select 'job_cost' as transaction_kind, record_id, project_id, cost_code, cost_type, cost_date, amount,
+        cast(null as varchar) as account, document_type, document_id, currency
+    from erp.job_costs
+
+    union all
+
+    select 'gl_transaction' as transaction_kind, lines.record_id, lines.project_id, lines.cost_code, lines.cost_type,
+        lines.date as cost_date, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as amount,
+        lines.account, lines.document_type, lines.document_id, lines.currency
+    from erp.gl_transactions as lines
     left anti join costed_documents on
-        costed_documents.project_id = gl_transactions.project_id and
-        costed_documents.document_id = gl_transactions.document_id
-    left join erp.gl_accounts on gl_accounts.account = gl_transactions.account
+        costed_documents.project_id = lines.project_id and
+        costed_documents.document_id = lines.document_id
+    left join erp.gl_accounts on gl_accounts.account = lines.account
     where
         gl_accounts.type is null or
         lower(gl_accounts.type) like '%expense%' or
@@ -78,41 +55,25 @@ ledger_lines as (
 
 ),
 
--- Acumatica writes X where a line has no project.
-project_lines as (
-
-    select * from cost_lines where upper(coalesce(trim(project_id), '')) not in ('', 'X')
-    union all
-    select * from ledger_lines where upper(coalesce(trim(project_id), '')) not in ('', 'X')
-
-),
-
--- 00-000 and 000000 are the code that a form is left with: letters and digits all zero.
+-- Acumatica writes X where a line has no project. 00-000 and 000000 are the code that a form is left with: letters and digits all zero.
 uncoded as (
 
     select
-        project_lines.*,
+        *,
         case
             when coalesce(trim(cost_code), '') = '' then 'no_code'
             when regexp_like(regexp_replace(cost_code, '[^A-Za-z0-9]', '', 'g'), '^0+$') then 'default_code'
             when setting_list_contains('default_codes', cost_code) then 'default_code'
         end as reason
-    from project_lines
-
-),
-
-project_links as (
-
-    select erp_id, min(pm_id) as pm_id
-    from link.projects
-    group by erp_id
+    from cost_lines
+    where upper(coalesce(trim(project_id), '')) not in ('', 'X')
 
 )
 
 select
     'C4:' || uncoded.transaction_kind || ':' || uncoded.record_id as exception_key,
-    coalesce(project_links.pm_id, uncoded.project_id) as project_id,
-    coalesce(pm_projects.number, erp_projects.number) as project_number,
+    coalesce(projects.project_id, uncoded.project_id) as project_id,
+    projects.project_number,
     cast(null as varchar) as pm_id,
     uncoded.record_id as erp_id,
     coalesce(uncoded.document_type || ' ', '') || coalesce(uncoded.document_id, uncoded.record_id) as label,
@@ -128,15 +89,9 @@ select
     uncoded.transaction_kind,
     uncoded.project_id as erp_project_id,
     uncoded.reason,
-    uncoded.cost_code,
-    uncoded.cost_type,
-    uncoded.cost_date,
+    uncoded.cost_code, uncoded.cost_type, uncoded.cost_date,
     cast(uncoded.amount as decimal(18,2)) as amount,
-    uncoded.account,
-    uncoded.document_type,
-    uncoded.document_id
+    uncoded.account, uncoded.document_type, uncoded.document_id
 from uncoded
-left join project_links on project_links.erp_id = uncoded.project_id
-left join pm.projects as pm_projects on pm_projects.record_id = project_links.pm_id
-left join erp.projects as erp_projects on erp_projects.record_id = uncoded.project_id
+left join link.erp_projects as projects on projects.erp_id = uncoded.project_id
 where uncoded.reason is not null
