@@ -26,8 +26,7 @@ with posted as (
     select distinct lines.project_id, lines.document_id, coalesce(lines.cost_code, '') as cost_code, lines.account, accounts.account_group
     from erp.gl_transactions as lines
     inner join erp.gl_accounts as accounts on accounts.account = lines.account
-    where
-        lines.document_id is not null and
+    where lines.document_id is not null and
         (accounts.type is null or lower(accounts.type) like '%expense%' or lower(accounts.type) like '%cost%')
 
 ),
@@ -36,11 +35,7 @@ told as (
 
     select project_id, document_id, cost_code, string_agg(account, ', ' order by account) as accounts,
         string_agg(account_group, ', ' order by account) as account_groups, count(account_group) > 0 as has_group
-    from (
-        select project_id, document_id, cost_code, account_group, min(account) as account
-        from posted
-        group by project_id, document_id, cost_code, account_group
-    ) as accounts
+    from (select project_id, document_id, cost_code, account_group, min(account) as account from posted group by 1, 2, 3, 4) as accounts
     group by project_id, document_id, cost_code
 
 ),
@@ -68,20 +63,17 @@ costs as (
 
 ),
 
+-- An account without a group may belong to any; the firm's file names all that a cost type has.
 wrong as (
 
     select costs.*, told.accounts, told.account_groups
     from costs
     inner join told on
-        told.project_id = costs.project_id and
-        told.document_id = costs.document_id and
+        told.project_id = costs.project_id and told.document_id = costs.document_id and
         told.cost_code = coalesce(costs.cost_code, '')
     left anti join right_ones on
-        right_ones.project_id = costs.project_id and
-        right_ones.document_id = costs.document_id and
-        right_ones.cost_code = coalesce(costs.cost_code, '') and
-        right_ones.cost_type = upper(costs.cost_type)
-    -- An account without a group may belong to any; the firm's file names all that a cost type has.
+        right_ones.project_id = costs.project_id and right_ones.document_id = costs.document_id and
+        right_ones.cost_code = coalesce(costs.cost_code, '') and right_ones.cost_type = upper(costs.cost_type)
     where costs.is_judged and (costs.basis = 'file' or told.has_group)
 
 ),
@@ -98,8 +90,7 @@ unknown as (
 
     union all
 
-    select cast(null as varchar) as project_id, cast(null as varchar) as project_number, cast(null as varchar) as cost_type,
-        'project' as verdict_scope
+    select cast(null as varchar), cast(null as varchar), cast(null as varchar), 'project' as verdict_scope
     from judged_types
     having count(*) = 0
 
@@ -107,28 +98,16 @@ unknown as (
 
 select
     'C5:' || wrong.record_id as exception_key,
-    projects.project_id,
-    projects.project_number,
-    cast(null as varchar) as pm_id,
-    wrong.record_id as erp_id,
+    projects.project_id, projects.project_number, cast(null as varchar) as pm_id, wrong.record_id as erp_id,
     coalesce(wrong.document_type || ' ', '') || wrong.document_id as label,
     'cost of ' || coalesce(cast(wrong.amount as varchar), 'no amount') || ' of type ' || wrong.cost_type || ' is posted to account ' ||
         wrong.accounts || coalesce(' (' || wrong.account_groups || ')', '') || ' in the ERP' as detail,
-    cast(null as varchar) as pm_value,
-    wrong.accounts as erp_value,
+    cast(null as varchar) as pm_value, wrong.accounts as erp_value,
     cast(abs(wrong.amount) as decimal(18,2)) as amount_at_risk,
     coalesce(wrong.currency, setting_text('currency')) as currency,
-    end_of_day(wrong.cost_date) as occurred_at,
-    'coding' as cause,
-    cast(null as varchar) as explained_by,
-    wrong.project_id as erp_project_id,
-    wrong.cost_code,
-    wrong.cost_type,
-    wrong.document_id,
-    wrong.accounts,
-    wrong.account_groups,
-    cast(null as varchar) as verdict,
-    cast(null as varchar) as verdict_scope
+    end_of_day(wrong.cost_date) as occurred_at, 'coding' as cause, cast(null as varchar) as explained_by,
+    wrong.project_id as erp_project_id, wrong.cost_code, wrong.cost_type, wrong.document_id,
+    wrong.accounts, wrong.account_groups, cast(null as varchar) as verdict, cast(null as varchar) as verdict_scope
 from wrong
 left join link.erp_projects as projects on projects.erp_id = wrong.project_id
 
@@ -136,26 +115,14 @@ union all
 
 select
     'C5:' || coalesce(project_id, 'firm') || ':unknown ' || coalesce(cost_type, '') as exception_key,
-    project_id,
-    project_number,
-    cast(null as varchar) as pm_id,
-    cast(null as varchar) as erp_id,
+    project_id, project_number, cast(null as varchar) as pm_id, cast(null as varchar) as erp_id,
     coalesce(cost_type, '(all)') as label,
     'no account group and no line of crosswalks/cost_type_accounts.csv says which accounts cost of ' ||
         coalesce('type ' || cost_type, 'any type') || ' belongs on' as detail,
-    cast(null as varchar) as pm_value,
-    cast(null as varchar) as erp_value,
-    cast(0 as decimal(18,2)) as amount_at_risk,
-    setting_text('currency') as currency,
-    cast(null as timestamp with time zone) as occurred_at,
-    'unknown' as cause,
-    cast(null as varchar) as explained_by,
-    cast(null as varchar) as erp_project_id,
-    cast(null as varchar) as cost_code,
-    cost_type,
-    cast(null as varchar) as document_id,
-    cast(null as varchar) as accounts,
-    cast(null as varchar) as account_groups,
-    'not_applicable' as verdict,
-    verdict_scope
+    cast(null as varchar) as pm_value, cast(null as varchar) as erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk, setting_text('currency') as currency,
+    cast(null as timestamp with time zone) as occurred_at, 'unknown' as cause, cast(null as varchar) as explained_by,
+    cast(null as varchar) as erp_project_id, cast(null as varchar) as cost_code, cost_type,
+    cast(null as varchar) as document_id, cast(null as varchar) as accounts, cast(null as varchar) as account_groups,
+    'not_applicable' as verdict, verdict_scope
 from unknown

@@ -34,70 +34,54 @@ erp_used as (
 
 ),
 
--- The fields that PM's directory and the ERP both have of an owner.
-compared as (
-
-    select
-        differences.pm_id,
-        differences.erp_id,
-        differences.field,
-        pm_side.name,
-        erp_side.name as erp_name,
-        case when differences.field = 'tax_id' then 'hashed' else differences.pm_value end as pm_value,
-        case when differences.field = 'tax_id' then 'hashed' else differences.erp_value end as erp_value
-    from shared.party_differences as differences
-    inner join pm.customers as pm_side on pm_side.record_id = differences.pm_id
-    inner join erp.customers as erp_side on erp_side.record_id = differences.erp_id
-    where differences.field in ('name', 'tax_id', 'is_active', 'address_line', 'city', 'state', 'postal_code', 'email', 'phone')
-
-),
-
 repeats as (
 
-    select
-        customers.record_id,
-        customers.name,
-        first_value(customers.record_id) over (partition by coalesce(customers.tax_id_hash, customers.name_key) order by customers.record_id)
-            as first_id
+    select record_id, name,
+        first_value(record_id) over (partition by coalesce(tax_id_hash, name_key) order by record_id) as first_id
     from erp.customers
-    where coalesce(customers.is_active, true) and coalesce(customers.tax_id_hash, customers.name_key) is not null
+    where coalesce(is_active, true) and coalesce(tax_id_hash, name_key) is not null
 
 ),
 
+-- Owners are companies of PM's directory: one that no prime contract names is there all the same.
+-- Of one that both sides have, the fields that PM's directory and the ERP both have of an owner.
 found as (
 
-    select 'K1:' || customers.record_id as exception_key, customers.record_id as pm_id, cast(null as varchar) as erp_id, 'only_in_pm' as reason,
-        cast(null as varchar) as field, customers.name, cast(null as varchar) as erp_name,
-        customers.name as pm_value,
-        cast(null as varchar) as erp_value, 'pm' as fix_side
+    select 'K1:' || customers.record_id as exception_key, 'only_in_pm' as reason, 'pm' as fix_side,
+        customers.record_id as pm_id, cast(null as varchar) as erp_id, cast(null as varchar) as field,
+        customers.name, cast(null as varchar) as erp_name, customers.name as pm_value, cast(null as varchar) as erp_value
     from pm.customers
     left anti join link.customers as links on links.pm_id = customers.record_id
 
     union all
 
-    select 'K1:erp:' || customers.record_id as exception_key, cast(null as varchar) as pm_id, customers.record_id as erp_id, 'only_in_erp' as reason,
-        cast(null as varchar) as field, customers.name, customers.name as erp_name, cast(null as varchar) as pm_value,
-        customers.name as erp_value, 'erp' as fix_side
+    select 'K1:erp:' || customers.record_id as exception_key, 'only_in_erp' as reason, 'erp' as fix_side,
+        null as pm_id, customers.record_id as erp_id, null as field,
+        customers.name, customers.name as erp_name, null as pm_value, customers.name as erp_value
     from erp.customers
     inner join erp_used on erp_used.customer_id = customers.record_id
     left anti join link.customers as links on links.erp_id = customers.record_id
-    -- Owners are companies of PM's directory: one that no prime contract names is there all the same.
     left anti join pm.vendors as directory on upper(trim(directory.linked_id)) in (upper(customers.record_id), upper(customers.code))
     left anti join pm.vendors as namesakes on namesakes.name_key = customers.name_key
     where coalesce(customers.is_active, true)
 
     union all
 
-    select 'K1:erp:repeated:' || record_id as exception_key, cast(null as varchar) as pm_id, record_id as erp_id, 'repeated' as reason,
-        cast(null as varchar) as field, name, name as erp_name, cast(null as varchar) as pm_value, name as erp_value, 'erp' as fix_side
+    select 'K1:erp:repeated:' || record_id as exception_key, 'repeated' as reason, 'erp' as fix_side,
+        null as pm_id, record_id as erp_id, null as field, name, name as erp_name, null as pm_value, name as erp_value
     from repeats
     where record_id <> first_id
 
     union all
 
-    select 'K1:' || pm_id || ':' || erp_id || ':' || field as exception_key, pm_id, erp_id, 'differs', field, name, erp_name, pm_value,
-        erp_value, 'pm'
-    from compared
+    select 'K1:' || pm_id || ':' || erp_id || ':' || field as exception_key, 'differs' as reason, 'pm' as fix_side,
+        pm_id, erp_id, field, pm_side.name, erp_side.name as erp_name,
+        case when field = 'tax_id' then 'hashed' else pm_value end as pm_value,
+        case when field = 'tax_id' then 'hashed' else erp_value end as erp_value
+    from shared.party_differences as differences
+    inner join pm.customers as pm_side on pm_side.record_id = differences.pm_id
+    inner join erp.customers as erp_side on erp_side.record_id = differences.erp_id
+    where field in ('name', 'tax_id', 'is_active', 'address_line', 'city', 'state', 'postal_code', 'email', 'phone')
 
 ),
 
@@ -110,33 +94,23 @@ counted as (
 
 select
     counted.exception_key,
-    cast(null as varchar) as project_id,
-    cast(null as varchar) as project_number,
-    counted.pm_id,
-    counted.erp_id,
+    cast(null as varchar) as project_id, cast(null as varchar) as project_number, counted.pm_id, counted.erp_id,
     coalesce(counted.name, counted.pm_id, counted.erp_id) || coalesce(' ' || counted.field, '') as label,
     'customer ' || coalesce(counted.name, counted.pm_id, counted.erp_id) ||
-        case counted.reason
-            when 'only_in_pm' then ' is in PM and not in the ERP'
-            when 'only_in_erp' then ' owns a synced project in the ERP and is not in PM'
-            when 'repeated' then ' stands twice in the ERP'
-            else
-                ': ' || counted.field || case
-                    when counted.field = 'tax_id' then ' is not the same in PM and in the ERP'
-                    else ' is ' || coalesce(counted.pm_value, 'not told') || ' in PM and ' || coalesce(counted.erp_value, 'not told') || ' in the ERP'
-                end
+        case
+            when counted.reason = 'only_in_pm' then ' is in PM and not in the ERP'
+            when counted.reason = 'only_in_erp' then ' owns a synced project in the ERP and is not in PM'
+            when counted.reason = 'repeated' then ' stands twice in the ERP'
+            when counted.field = 'tax_id' then ': tax_id is not the same in PM and in the ERP'
+            else ': ' || counted.field || ' is ' || coalesce(counted.pm_value, 'not told') || ' in PM and ' ||
+                coalesce(counted.erp_value, 'not told') || ' in the ERP'
         end as detail,
-    counted.pm_value,
-    counted.erp_value,
+    counted.pm_value, counted.erp_value,
     cast(case when counted.turn = 1 then coalesce(contract_sums.amount, 0) else 0 end as decimal(18,2)) as amount_at_risk,
     coalesce(contract_sums.currency, setting_text('currency')) as currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,
     cast(null as varchar) as explained_by,
-    counted.fix_side,
-    counted.reason,
-    counted.field,
-    counted.name,
-    counted.erp_name
+    counted.fix_side, counted.reason, counted.field, counted.name, counted.erp_name
 from counted
 left join contract_sums on contract_sums.customer_id = counted.pm_id
