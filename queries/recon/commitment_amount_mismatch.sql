@@ -25,18 +25,13 @@
 
 with mapped as (
 
-    select
-        pm_side.original > 0 and erp_side.original > 0 as original,
-        pm_side.changes > 0 and erp_side.changes > 0 as changes,
-        pm_side.revised > 0 and erp_side.revised > 0 as revised
+    select bool_and(original > 0) as original, bool_and(changes > 0) as changes, bool_and(revised > 0) as revised
     from (
         select count(original_amount) as original, count(approved_change_amount) as changes, count(revised_amount) as revised
         from pm.commitments
-    ) as pm_side
-    cross join (
-        select count(original_amount) as original, count(approved_change_amount) as changes, count(revised_amount) as revised
-        from erp.commitments
-    ) as erp_side
+        union all
+        select count(original_amount), count(approved_change_amount), count(revised_amount) from erp.commitments
+    ) as sides
 
 ),
 
@@ -52,93 +47,72 @@ gaps as (
 compared as (
 
     select
-        groups.*,
-        components.component,
+        groups.*, components.component, mapped.original as original_comparable, mapped.changes as changes_comparable,
         coalesce(groups.pm_currency <> groups.erp_currency, false) as currency_differs,
-        coalesce(groups.pm_original, 0) - coalesce(groups.erp_original, 0) as original_difference,
         case components.component
             when 'original' then groups.pm_original when 'changes' then groups.pm_changes when 'revised' then groups.pm_revised
         end as pm_amount,
         case components.component
             when 'original' then groups.erp_original when 'changes' then groups.erp_changes when 'revised' then groups.erp_revised
-        end as erp_amount,
-        case components.component
-            when 'original' then mapped.original when 'changes' then mapped.changes when 'revised' then mapped.revised else true
-        end as is_comparable,
-        mapped.original as original_comparable,
-        mapped.changes as changes_comparable
+        end as erp_amount
     from link.commitment_groups as groups
     cross join (values ('currency'), ('original'), ('changes'), ('revised')) as components (component)
     cross join mapped
-    where groups.pm_status in ('approved', 'closed') and groups.erp_status <> 'void'
+    where
+        groups.pm_status in ('approved', 'closed') and groups.erp_status <> 'void' and
+        case components.component
+            when 'original' then mapped.original when 'changes' then mapped.changes when 'revised' then mapped.revised else true
+        end
 
 ),
 
 different as (
 
     select
-        compared.*,
-        coalesce(compared.pm_amount, 0) - coalesce(compared.erp_amount, 0) as difference,
-        coalesce(gaps.amount, 0) as change_order_gap,
-        gaps.exception_key as gap_key,
-        gaps.moved_at as gap_moved_at
+        compared.*, coalesce(compared.pm_amount, 0) - coalesce(compared.erp_amount, 0) as difference,
+        case when component = 'currency' then pm_currency else cast(pm_amount as varchar) end as pm_value,
+        case when component = 'currency' then erp_currency else cast(erp_amount as varchar) end as erp_value,
+        coalesce(gaps.amount, 0) as change_order_gap, gaps.exception_key as gap_key, gaps.moved_at as gap_moved_at
     from compared
     left join gaps on gaps.contract_id = compared.group_id
-    where
-        compared.is_comparable and
-        case
-            when compared.component = 'currency' then compared.currency_differs
-            else
-                not compared.currency_differs and
-                abs(coalesce(compared.pm_amount, 0) - coalesce(compared.erp_amount, 0)) > setting_decimal('amount_tolerance')
-        end
 
 )
 
+-- What follows from a change order that is still on its way is on its way too. A difference that the change orders account for is theirs.
+-- Else revised follows from its parts. A group in two currencies has one row that says so, and no other.
 select
     'M2:' || different.group_id || ':' || different.component as exception_key,
-    different.project_id,
-    projects.number as project_number,
-    different.group_id as pm_id,
-    different.erp_id,
+    different.project_id, projects.number as project_number, different.group_id as pm_id, different.erp_id,
     different.label || ' ' || different.component as label,
     case
-        when different.component = 'currency' then
-            'commitment ' || different.label || ' is in ' || different.pm_currency || ' in PM and in ' || different.erp_currency || ' in the ERP'
-        else
-            different.component || ' of commitment ' || different.label || ' is ' ||
-            coalesce(cast(different.pm_amount as varchar), 'not told') || ' in PM and ' ||
-            coalesce(cast(different.erp_amount as varchar), 'not told') || ' in the ERP'
-    end as detail,
-    case when different.component = 'currency' then different.pm_currency else cast(different.pm_amount as varchar) end as pm_value,
-    case when different.component = 'currency' then different.erp_currency else cast(different.erp_amount as varchar) end as erp_value,
+        when different.component = 'currency' then 'commitment ' || different.label || ' is in ' || different.pm_value || ' in PM and in '
+        else different.component || ' of commitment ' || different.label || ' is ' || coalesce(different.pm_value, 'not told') || ' in PM and '
+    end || coalesce(different.erp_value, 'not told') || ' in the ERP' as detail,
+    different.pm_value, different.erp_value,
     cast(abs(different.difference) as decimal(18,2)) as amount_at_risk,
     coalesce(different.pm_currency, different.erp_currency, setting_text('currency')) as currency,
-    -- What follows from a change order that is still on its way is on its way too.
     coalesce(greatest(different.occurred_at, different.gap_moved_at), different.occurred_at, different.gap_moved_at) as occurred_at,
     case when different.component = 'currency' then 'currency_differs' else 'unknown' end as cause,
-    -- A difference that the change orders account for is theirs. Else revised follows from its parts.
     case
         when different.component in ('changes', 'revised') and different.gap_key is not null and
             abs(different.difference - different.change_order_gap) <= setting_decimal('amount_tolerance')
             then different.gap_key
         when different.component = 'revised' and different.original_comparable and
-            abs(different.original_difference) > setting_decimal('amount_tolerance')
+            abs(coalesce(different.pm_original, 0) - coalesce(different.erp_original, 0)) > setting_decimal('amount_tolerance')
             then 'M2:' || different.group_id || ':original'
         when different.component = 'revised' and different.changes_comparable then 'M2:' || different.group_id || ':changes'
     end as explained_by,
-    different.group_id,
-    different.component,
+    different.group_id, different.component,
     case
         when different.component = 'currency' then 'currency_differs'
         when different.pm_amount is null then 'missing_in_pm'
         when different.erp_amount is null then 'missing_in_erp'
         else 'differs'
     end as comparison,
-    different.pm_amount,
-    different.erp_amount,
+    different.pm_amount, different.erp_amount,
     cast(case when different.component <> 'currency' then different.difference end as decimal(18,2)) as difference,
-    different.label as number,
-    cast(different.change_order_gap as decimal(18,2)) as change_order_gap
+    different.label as number, cast(different.change_order_gap as decimal(18,2)) as change_order_gap
 from different
 left join pm.projects on projects.record_id = different.project_id
+where different.currency_differs = (different.component = 'currency') and
+    (different.currency_differs or abs(different.difference) > setting_decimal('amount_tolerance'))
