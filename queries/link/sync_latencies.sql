@@ -26,32 +26,6 @@ looks as (
 
 ),
 
-approved as (
-
-    select 'commitments' as entity, links.pm_id, links.erp_id, pm_side.approved_at, pm_side.approved_at_basis
-    from link.commitments as links
-    inner join pm.commitments as pm_side on pm_side.record_id = links.pm_id
-
-    union all
-
-    select 'change_orders' as entity, links.pm_id, links.erp_id, pm_side.approved_at, pm_side.approved_at_basis
-    from link.change_orders as links
-    inner join pm.change_orders as pm_side on pm_side.record_id = links.pm_id
-
-    union all
-
-    select 'owner_invoices' as entity, links.pm_id, links.erp_id, pm_side.approved_at, pm_side.approved_at_basis
-    from link.owner_invoices as links
-    inner join pm.owner_invoices as pm_side on pm_side.record_id = links.pm_id
-
-    union all
-
-    select 'vendor_invoices' as entity, links.pm_id, links.erp_id, pm_side.approved_at, pm_side.approved_at_basis
-    from link.vendor_invoices as links
-    inner join pm.vendor_invoices as pm_side on pm_side.record_id = links.pm_id
-
-),
-
 crossed as (
 
     select
@@ -62,7 +36,7 @@ crossed as (
         approved.approved_at as from_at,
         (to_unixtime(looks.looked_before) - to_unixtime(approved.approved_at)) / 3600 as at_least,
         (to_unixtime(seen.seen_at) - to_unixtime(approved.approved_at)) / 3600 as at_most
-    from approved
+    from shared.linked_approvals as approved
     inner join seen on seen.entity = approved.entity and seen.record_id = approved.erp_id
     inner join looks on looks.observed_at = seen.seen_at and looks.looked_before is not null
     where approved.approved_at is not null and coalesce(approved.approved_at_basis, 'unknown') <> 'unknown'

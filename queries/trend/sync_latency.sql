@@ -13,39 +13,7 @@
 -- First seen is the first commit that shows the record: it arrived at most so late, and not before the commit before.
 -- What the first commit showed already says nothing.
 
-with links as (
-
-    select 'commitments' as entity, pm_id, erp_id from link.commitments
-    union all
-    select 'change_orders' as entity, pm_id, erp_id from link.change_orders
-    union all
-    select 'owner_invoices' as entity, pm_id, erp_id from link.owner_invoices
-    union all
-    select 'vendor_invoices' as entity, pm_id, erp_id from link.vendor_invoices
-
-),
-
-first_look as (
-
-    select min(observed_at) as observed_at
-    from meta.commits
-    where kind = 'extract'
-
-),
-
-approved as (
-
-    select 'commitments' as entity, record_id, approved_at, approved_at_basis from pm.commitments
-    union all
-    select 'change_orders' as entity, record_id, approved_at, approved_at_basis from pm.change_orders
-    union all
-    select 'owner_invoices' as entity, record_id, approved_at, approved_at_basis from pm.owner_invoices
-    union all
-    select 'vendor_invoices' as entity, record_id, approved_at, approved_at_basis from pm.vendor_invoices
-
-),
-
-sources as (
+with sources as (
 
     select 'commitments' as entity, source, record_id from erp.commitments
     union all
@@ -57,49 +25,52 @@ sources as (
 
 ),
 
-arrived as (
+first_look as (
 
-    select
-        links.entity,
-        links.pm_id,
-        min(statuses.first_seen_at) as arrived_at
-    from links
-    inner join sources on
-        sources.entity = links.entity and
-        sources.record_id = links.erp_id
-    inner join system.record_statuses as statuses on
-        statuses.entity = links.entity and
-        statuses.source = sources.source and
-        statuses.record_id = links.erp_id
-    cross join first_look
-    where statuses.first_seen_at > first_look.observed_at
-    group by links.entity, links.pm_id
+    select min(observed_at) as observed_at from meta.commits where kind = 'extract'
 
 ),
 
+arrived as (
+
+    select
+        approvals.entity,
+        approvals.pm_id,
+        approvals.approved_at,
+        approvals.approved_at_basis,
+        min(statuses.first_seen_at) as arrived_at
+    from shared.linked_approvals as approvals
+    inner join sources on
+        sources.entity = approvals.entity and
+        sources.record_id = approvals.erp_id
+    inner join system.record_statuses as statuses on
+        statuses.entity = approvals.entity and
+        statuses.source = sources.source and
+        statuses.record_id = approvals.erp_id
+    cross join first_look
+    where statuses.first_seen_at > first_look.observed_at
+    group by approvals.entity, approvals.pm_id, approvals.approved_at, approvals.approved_at_basis
+
+),
+
+-- Its approval was seen to happen after it had arrived, or nobody knows when: no latency.
 timed as (
 
     select
-        cast(date_trunc('month', firm_day(arrived.arrived_at)) as date) as month,
-        arrived.entity,
-        -- Its approval was seen to happen after it had arrived, or nobody knows when: no latency.
+        cast(date_trunc('month', firm_day(arrived_at)) as date) as month,
+        entity,
         case
-            when coalesce(approved.approved_at_basis, 'unknown') <> 'unknown' and approved.approved_at <= arrived.arrived_at
-                then (to_unixtime(arrived.arrived_at) - to_unixtime(approved.approved_at)) / 3600
+            when coalesce(approved_at_basis, 'unknown') <> 'unknown' and approved_at <= arrived_at
+                then (to_unixtime(arrived_at) - to_unixtime(approved_at)) / 3600
         end as hours
     from arrived
-    inner join approved on
-        approved.entity = arrived.entity and
-        approved.record_id = arrived.pm_id
 
 ),
 
 ranked as (
 
     select
-        month,
-        entity,
-        hours,
+        month, entity, hours,
         row_number() over (partition by month, entity order by hours nulls last) as place,
         count(hours) over (partition by month, entity) as dated_count
     from timed
@@ -119,13 +90,6 @@ counted as (
     from ranked
     group by month, entity
 
-),
-
-entities as (
-
-    select entity
-    from (values ('commitments'), ('change_orders'), ('owner_invoices'), ('vendor_invoices')) as names (entity)
-
 )
 
 select
@@ -138,7 +102,7 @@ select
     counted.p90_hours,
     counted.p99_hours
 from trend.months as months
-cross join entities
+cross join (values ('commitments'), ('change_orders'), ('owner_invoices'), ('vendor_invoices')) as entities (entity)
 left join counted on
     counted.month = months.month and
     counted.entity = entities.entity
