@@ -36,12 +36,8 @@ default_lines as (
     select project_id, number_key, amount, min(record_id) as record_id
     from link.posted_costs
     where
-        stored_line is null and
-        stored_document is null and
-        number_key is not null and
-        is_default_code and
-        group_id is null and
-        not is_committed
+        stored_line is null and stored_document is null and number_key is not null and
+        is_default_code and group_id is null and not is_committed
     group by project_id, number_key, amount
     having count(*) = 1
 
@@ -94,11 +90,7 @@ left join link.unreleased_bills as unreleased on unreleased.group_id = lines.gro
 
 union all
 
-select
-    'erp' as side,
-    posted.project_id,
-    posted.cost_code,
-    posted.cost_type,
+select 'erp' as side, posted.project_id, posted.cost_code, posted.cost_type,
     case
         when posted.stored_line is not null then 'line:' || posted.stored_line
         when posted.stored_document is not null then 'document:' || posted.stored_document
@@ -111,11 +103,7 @@ select
     case
         when posted.group_id is not null or posted.is_committed then 'requisition' when posted.bill_id is not null then 'bill' else 'other'
     end as stream,
-    false as is_mirrored,
-    posted.dated,
-    posted.amount,
-    posted.currency,
-    posted.moved_at,
+    false as is_mirrored, posted.dated, posted.amount, posted.currency, posted.moved_at,
     case
         when posted.group_id is null and posted.is_committed then 'I11:' || posted.bill_id
         when posted.is_default_code then 'C4:job_cost:' || posted.record_id

@@ -20,17 +20,13 @@
 --   currency_differs   an ERP bill of the unit is in another currency
 --   currency           of PM's amounts
 
+-- A group's ERP money once, however many PM invoices it has.
 with settled as (
 
     select
         settlements.*,
-        vendor_invoices.project_id,
-        vendor_invoices.number,
-        vendor_invoices.vendor_id,
-        vendor_invoices.commitment_id,
-        vendor_invoices.paid_at,
-        vendor_invoices.currency,
-        -- A group's ERP money once, however many PM invoices it has.
+        vendor_invoices.project_id, vendor_invoices.number, vendor_invoices.vendor_id, vendor_invoices.commitment_id,
+        vendor_invoices.paid_at, vendor_invoices.currency,
         row_number() over (partition by coalesce(settlements.group_id, settlements.pm_id) order by settlements.pm_id) as turn
     from link.vendor_invoice_settlements as settlements
     inner join pm.vendor_invoices on vendor_invoices.record_id = settlements.pm_id
@@ -115,14 +111,8 @@ totals as (
 )
 
 select
-    totals.unit_id,
-    totals.pm_id,
-    totals.erp_id,
-    totals.project_id,
-    totals.label,
-    totals.vendor_id,
-    totals.commitment_id,
-    totals.invoice_count,
+    totals.unit_id, totals.pm_id, totals.erp_id,
+    totals.project_id, totals.label, totals.vendor_id, totals.commitment_id, totals.invoice_count,
     cast(totals.pm_paid_amount as decimal(18,2)) as pm_paid_amount,
     cast(totals.voided_amount as decimal(18,2)) as voided_amount,
     cast(

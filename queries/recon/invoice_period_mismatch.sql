@@ -34,18 +34,9 @@ with posted as (
 
 pairs as (
 
-    select
-        'vendor_invoice' as document,
-        'AP' as module,
-        links.pm_id,
-        links.erp_id,
-        pm_side.project_id,
-        pm_side.number,
-        erp_side.number as erp_number,
-        pm_side.period_end,
-        erp_side.posted_period,
-        erp_side.net_amount as amount,
-        erp_side.currency,
+    select 'vendor_invoice' as document, 'AP' as module, links.pm_id, links.erp_id,
+        pm_side.project_id, pm_side.number, erp_side.number as erp_number, pm_side.period_end, erp_side.posted_period,
+        erp_side.net_amount as amount, erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
     from link.vendor_invoices as links
     inner join pm.vendor_invoices as pm_side on pm_side.record_id = links.pm_id
@@ -57,18 +48,9 @@ pairs as (
 
     union all
 
-    select
-        'owner_invoice' as document,
-        'AR' as module,
-        links.pm_id,
-        links.erp_id,
-        pm_side.project_id,
-        pm_side.number,
-        erp_side.number as erp_number,
-        pm_side.period_end,
-        erp_side.posted_period,
-        erp_side.net_amount as amount,
-        erp_side.currency,
+    select 'owner_invoice' as document, 'AR' as module, links.pm_id, links.erp_id,
+        pm_side.project_id, pm_side.number, erp_side.number as erp_number, pm_side.period_end, erp_side.posted_period,
+        erp_side.net_amount as amount, erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
     from link.owner_invoices as links
     inner join pm.owner_invoices as pm_side on pm_side.record_id = links.pm_id

@@ -9,8 +9,7 @@ with facts as (
 
     union all
 
-    select month, check_id, cause, record_owner, fix_side, project_id, move as fact, cast(null as decimal(18,2)) as counted_amount,
-        cast(null as varchar) as currency
+    select month, check_id, cause, record_owner, fix_side, project_id, move as fact, null as counted_amount, null as currency
     from trend.moves_by_month
 
 ),
@@ -30,11 +29,7 @@ spread as (
 counted as (
 
     select
-        dimension,
-        month,
-        check_id,
-        first_key,
-        second_key,
+        dimension, month, check_id, first_key, second_key,
         count(case when fact = 'open' then 1 end) as open_count,
         count(case when fact = 'waived' then 1 end) as waived_count,
         count(case when fact = 'opened' then 1 end) as opened_count,
@@ -61,14 +56,12 @@ seen as (
 
 ),
 
+-- A check of the whole firm has no verdict of its own for a project.
 grid as (
 
     select
-        months.month,
-        months.commit_number,
-        months.evaluated_commit,
+        months.month, months.commit_number, months.evaluated_commit,
         seen.*,
-        -- A check of the whole firm has no verdict of its own for a project.
         case when seen.dimension = 'project' and checks.scope = 'project' then seen.first_key end as judged_project
     from trend.months as months
     cross join seen
@@ -91,13 +84,7 @@ told as (
 )
 
 select
-    told.dimension,
-    told.month,
-    told.check_id,
-    told.first_key,
-    told.second_key,
-    told.commit_number,
-    told.verdict,
+    told.dimension, told.month, told.check_id, told.first_key, told.second_key, told.commit_number, told.verdict,
     case when told.is_told then coalesce(counted.open_count, 0) end as open_count,
     case when told.is_told then coalesce(counted.waived_count, 0) end as waived_count,
     case when told.is_told then coalesce(counted.opened_count, 0) end as opened_count,
@@ -115,8 +102,6 @@ select
     end as currency
 from told
 left join counted on
-    counted.dimension = told.dimension and
-    counted.month = told.month and
-    counted.check_id = told.check_id and
+    counted.dimension = told.dimension and counted.month = told.month and counted.check_id = told.check_id and
     (counted.first_key is not distinct from told.first_key) and
     (counted.second_key is not distinct from told.second_key)
