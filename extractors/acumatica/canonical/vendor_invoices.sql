@@ -18,34 +18,32 @@
 
 with bills as (
 
-    select
-        *,
-        concat(trim(type), '|', trim(reference_nbr)) as record_id,
-        case when lower(trim(type)) in ('debit adj.', 'debit adjustment', 'adr') then cast(-1 as decimal(1, 0)) else cast(1 as decimal(1, 0)) end as sign,
-        coalesce(lower(trim(status)), '') in ('open', 'closed', 'under reclassification') as is_released
+    select *, concat(trim(type), '|', trim(reference_nbr)) as record_id, nullif(trim(vendor_ref), '') as vendor_number,
+        lower(trim(status)) as state, lower(trim(status)) in ('open', 'closed', 'under reclassification') as is_released,
+        cast(case when lower(trim(type)) in ('debit adj.', 'debit adjustment', 'adr') then -1 else 1 end as decimal(1, 0)) as sign,
+        amount - coalesce(tax_total, 0) as untaxed_amount,
+        case
+            when is_retainage_document then coalesce(tax_total, 0) - amount
+            when retainage_apply = false then 0
+            else coalesce(amount_with_retainage - amount, retainage_total) - coalesce(retained_tax_total, 0)
+        end as retained_amount
     from source.bills
 
 ),
 
 lines as (
 
-    select
-        concat(trim(type), '|', trim(reference_nbr)) as record_id,
-        nullif(nullif(trim(project), ''), 'X') as project,
-        case
-            when nullif(trim(po_order_nbr), '') is null then null
-            when lower(trim(po_order_type)) in ('subcontract', 'rs') then trim(po_order_nbr)
-            else concat(trim(po_order_type), '|', trim(po_order_nbr))
-        end as commitment_id
+    select concat(trim(type), '|', trim(reference_nbr)) as record_id, nullif(nullif(trim(project), ''), 'X') as project_id,
+        case when lower(trim(po_order_type)) in ('subcontract', 'rs') then '' else concat(trim(po_order_type), '|') end ||
+            nullif(trim(po_order_nbr), '') as commitment_id
     from source.bill_lines
 
 ),
 
-line_references as (
+named as (
 
-    select
-        record_id,
-        case when min(project) = max(project) then min(project) end as project,
+    select record_id,
+        case when min(project_id) = max(project_id) then min(project_id) end as project_id,
         case when min(commitment_id) = max(commitment_id) then min(commitment_id) end as commitment_id
     from lines
     group by record_id
@@ -54,134 +52,68 @@ line_references as (
 
 documents as (
 
-    select trim(type) as type, lower(trim(type)) as kind, trim(reference_nbr) as reference_nbr, lower(trim(status)) as status,
-        payment_amount, application_date
+    select trim(type) as type, trim(reference_nbr) as reference_nbr, lower(trim(type)) as kind, lower(trim(status)) as status,
+        abs(payment_amount) as amount, application_date,
+        lower(trim(type)) like 'void%' or lower(trim(type)) in ('vck', 'vrf') as is_void
     from source.checks
 
 ),
 
-voids as (
-
-    select reference_nbr, abs(payment_amount) as amount
-    from documents
-    where
-        (kind like 'void%' or kind in ('vck', 'vrf')) and
-        coalesce(status, '') not in (
-            'on hold', 'pending approval', 'rejected', 'pending print', 'printed', 'balanced', 'reserved', 'pending processing'
-        )
-    group by 1, 2
-
-),
-
-checks as (
-
-    select documents.type, documents.reference_nbr, documents.application_date
-    from documents
-    left anti join voids on documents.reference_nbr = voids.reference_nbr and abs(documents.payment_amount) = voids.amount
-    where
-        status in ('open', 'closed') and
-        not (kind like 'void%' or kind in ('vck', 'vrf')) and
-        not (kind like '%adj%' or kind in ('adr', 'acr'))
-
-),
-
-history as (
-
-    select concat(trim(bill_type), '|', trim(bill_nbr)) as record_id, trim(type) as type, trim(reference_nbr) as reference_nbr,
-        sum(amount_paid) as amount
-    from source.check_history
-    group by 1, 2, 3
-
-),
-
-told_by_bills as (
-
-    select concat(trim(type), '|', trim(reference_nbr)) as record_id, trim(payment_type) as type, trim(payment_nbr) as reference_nbr,
-        sum(amount_paid) as amount
-    from source.bill_applications
-    group by 1, 2, 3
-
-),
-
+-- What a check says of its applications counts; what the bill says of them stands in where that did not come.
 applications as (
 
-    select record_id, type, reference_nbr, amount from history
+    select 1 as choice, concat(trim(bill_type), '|', trim(bill_nbr)) as record_id, trim(type) as type,
+        trim(reference_nbr) as reference_nbr, amount_paid
+    from source.check_history
 
     union all
 
-    select told_by_bills.record_id, told_by_bills.type, told_by_bills.reference_nbr, told_by_bills.amount
-    from told_by_bills
-    left anti join history
-        on told_by_bills.type = history.type and told_by_bills.reference_nbr = history.reference_nbr
+    select 2 as choice, concat(trim(type), '|', trim(reference_nbr)) as record_id, trim(payment_type) as type,
+        trim(payment_nbr) as reference_nbr, amount_paid
+    from source.bill_applications
 
 ),
 
 paid as (
 
-    select applications.record_id, sum(applications.amount) as amount, max(checks.application_date) as paid_on
-    from applications
-    inner join checks on applications.type = checks.type and applications.reference_nbr = checks.reference_nbr
-    group by applications.record_id
-
-),
-
-measured as (
-
-    select
-        bills.*,
-        (bills.amount - coalesce(bills.tax_total, 0)) * bills.sign as net_amount,
-        case
-            when bills.is_retainage_document then -(bills.amount - coalesce(bills.tax_total, 0)) * bills.sign
-            when bills.retainage_apply = false then cast(0 as decimal(24, 6))
-            else
-                (
-                    coalesce(bills.amount_with_retainage - bills.amount, bills.retainage_total) -
-                    coalesce(bills.retained_tax_total, 0)
-                ) * bills.sign
-        end as retainage_amount
-    from bills
+    select told.record_id, sum(told.amount_paid) as amount, max(documents.application_date) as paid_on
+    from (select *, min(choice) over (partition by type, reference_nbr) as first_choice from applications) as told
+    inner join documents on told.type = documents.type and told.reference_nbr = documents.reference_nbr
+    left anti join documents as voids on
+        voids.is_void and voids.reference_nbr = documents.reference_nbr and voids.amount = documents.amount and
+        coalesce(voids.status, '') not in (
+            'on hold', 'pending approval', 'rejected', 'pending print', 'printed', 'balanced', 'reserved', 'pending processing'
+        )
+    where told.choice = told.first_choice and documents.status in ('open', 'closed') and not documents.is_void and
+        not (kind like '%adj%' or kind in ('adr', 'acr'))
+    group by told.record_id
 
 )
 
 select
-    measured.record_id,
-    measured.last_modified_date_time as updated_at,
+    bills.record_id, last_modified_date_time as updated_at,
     case
-        when measured.is_retainage_document then 'retainage_release'
-        when measured.sign < 0 then 'credit'
-        when lower(trim(measured.type)) in ('prepayment', 'ppm') then 'prepayment'
-        else 'progress'
+        when is_retainage_document then 'retainage_release'
+        when sign < 0 then 'credit'
+        when lower(trim(type)) in ('prepayment', 'ppm') then 'prepayment' else 'progress'
     end as kind,
-    coalesce(nullif(trim(measured.vendor_ref), ''), trim(measured.reference_nbr)) as number,
-    normalize_number(nullif(trim(measured.vendor_ref), '')) as number_key,
-    coalesce(nullif(nullif(trim(measured.project), ''), 'X'), line_references.project) as project_id,
-    nullif(trim(measured.vendor), '') as vendor_id,
-    coalesce(line_references.commitment_id, originals.commitment_id) as commitment_id,
-    measured.date as invoice_date,
-    measured.due_date,
-    case lower(trim(measured.status))
-        when 'on hold' then 'draft'
-        when 'scheduled' then 'draft'
-        when 'reserved' then 'draft'
-        when 'rejected' then 'rejected'
-        when 'open' then 'approved'
-        when 'under reclassification' then 'approved'
-        when 'closed' then 'closed'
-        when 'voided' then 'void'
-        else 'pending'
+    coalesce(vendor_number, trim(reference_nbr)) as number, normalize_number(vendor_number) as number_key,
+    coalesce(nullif(nullif(trim(project), ''), 'X'), named.project_id) as project_id, nullif(trim(vendor), '') as vendor_id,
+    coalesce(named.commitment_id, originals.commitment_id) as commitment_id,
+    date as invoice_date, due_date,
+    case
+        when state in ('on hold', 'scheduled', 'reserved') then 'draft'
+        when state in ('open', 'under reclassification') then 'approved'
+        when state in ('rejected', 'closed') then state
+        when state = 'voided' then 'void' else 'pending'
     end as approval_status,
-    case when measured.is_released then nullif(trim(measured.post_period), '') end as posted_period,
-    measured.net_amount + measured.retainage_amount as gross_amount,
-    measured.retainage_amount,
-    measured.tax_total * measured.sign as tax_amount,
-    measured.net_amount,
-    case when measured.is_released then coalesce(paid.amount, 0) * measured.sign else cast(0 as decimal(24, 6)) end as paid_amount,
-    case when measured.is_released then measured.balance * measured.sign else cast(0 as decimal(24, 6)) end as open_balance,
-    case when measured.is_released then end_of_day(paid.paid_on) end as paid_at,
-    nullif(trim(measured.currency_id), '') as currency
-from measured
-left join line_references on measured.record_id = line_references.record_id
-left join line_references as originals on
-    measured.is_retainage_document and
-    originals.record_id = concat(trim(measured.type), '|', trim(measured.original_ref_nbr))
-left join paid on measured.record_id = paid.record_id
+    case when is_released then nullif(trim(post_period), '') end as posted_period,
+    (untaxed_amount + retained_amount) * sign as gross_amount, retained_amount * sign as retainage_amount,
+    tax_total * sign as tax_amount, untaxed_amount * sign as net_amount,
+    coalesce(paid.amount, 0) * sign as paid_amount, end_of_day(paid.paid_on) as paid_at,
+    case when is_released then balance * sign else 0 end as open_balance,
+    nullif(trim(currency_id), '') as currency
+from bills
+left join named on bills.record_id = named.record_id
+left join named as originals on is_retainage_document and originals.record_id = concat(trim(type), '|', trim(original_ref_nbr))
+left join paid on is_released and bills.record_id = paid.record_id
