@@ -34,6 +34,7 @@ mod functions;
 pub mod header;
 #[cfg(test)]
 mod history_tests;
+mod kept;
 mod keys;
 pub mod layout;
 mod links;

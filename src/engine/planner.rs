@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cached::CachedView;
 use crate::engine::canonical;
+use crate::engine::kept::{KeptView, Shelf};
 use crate::engine::queries::{Name, Problem, QueryFile};
 use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
@@ -34,6 +35,9 @@ pub(crate) type Broken = BTreeMap<Name, String>;
 
 /// A view and the columns that are wanted of it; all if none are named.
 type Question = (Name, Vec<String>);
+
+/// Schemas of results: few rows, asked for again and again.
+const KEPT_SCHEMAS: [&str; 3] = ["recon", "trend", "audit"];
 
 /// Which views keep their rows for the moment they were asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub(crate) struct Planner {
     cached: RwLock<BTreeMap<Name, Arc<CachedView>>>,
     /// What is asked at every commit, by view and columns.
     questions: RwLock<BTreeMap<Question, Arc<Repeated>>>,
+    /// Rows of results, for people's sessions.
+    shelf: Arc<Shelf>,
 }
 
 impl fmt::Debug for Planner {
@@ -92,8 +98,15 @@ impl Planner {
         keep: Keep,
         schemas: BTreeMap<String, Arc<LazySchema>>,
     ) -> Arc<Self> {
-        let planner =
-            Arc::new(Self { blueprint, state, keep, schemas, cached: RwLock::default(), questions: RwLock::default() });
+        let planner = Arc::new(Self {
+            blueprint,
+            state,
+            keep,
+            schemas,
+            cached: RwLock::default(),
+            questions: RwLock::default(),
+            shelf: Arc::default(),
+        });
         for schema in planner.schemas.values() {
             let _ = schema.planner.set(Arc::downgrade(&planner));
         }
@@ -170,7 +183,13 @@ impl Planner {
             Recipe::Query => {
                 let query = self.blueprint.queries.get(name).ok_or("its file is gone")?;
                 Ok(match view(&self.state, query, self.keep).await? {
-                    View::Plain(view) => view,
+                    View::Plain(plan) if self.keep == Keep::Links && KEPT_SCHEMAS.contains(&name.0.as_str()) => {
+                        match KeptView::new(name, &plan, &query.sql, &self.shelf) {
+                            Some(kept) => Arc::new(kept),
+                            None => plain(plan, query),
+                        }
+                    }
+                    View::Plain(plan) => plain(plan, query),
                     View::Cached(view) => self.kept(name, view),
                 })
             }
@@ -235,8 +254,8 @@ impl TableProvider for ProblemsTable {
 
 /// A planned view of `queries/`.
 pub(crate) enum View {
-    /// Read anew by every query.
-    Plain(Arc<dyn TableProvider>),
+    /// The plan of its SQL.
+    Plain(LogicalPlan),
     /// Keeps its rows.
     Cached(Arc<CachedView>),
 }
@@ -258,7 +277,12 @@ pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) ->
     if query.name.0 == "link" {
         return Ok(View::Cached(Arc::new(CachedView::new(keep.repeated(plan), sql))));
     }
-    Ok(View::Plain(Arc::new(ViewTable::new(plan, sql))))
+    Ok(View::Plain(plan))
+}
+
+/// A view that is read anew by every query.
+pub(crate) fn plain(plan: LogicalPlan, query: &QueryFile) -> Arc<dyn TableProvider> {
+    Arc::new(ViewTable::new(plan, Some(query.sql.clone())))
 }
 
 /// An error of planning, with the line of the file if it is known.

@@ -71,7 +71,7 @@ impl Repeated {
 }
 
 /// Whether optimising folds nothing that another moment would fold otherwise. Our own settings are the same for all.
-fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
+pub(crate) fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
     let mut is_timeless = true;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {

@@ -83,7 +83,7 @@ impl<'a> Workbench<'a> {
             let Some(query) = blueprint.queries.get(name).filter(|_| !self.planned.contains(name)) else { continue };
             let view = planner::view(&self.session.state(), query, Keep::Links).await;
             let view = match view.map_err(|reason| plan_datafusion_err!("{reason}"))? {
-                View::Plain(view) => view as Arc<dyn TableProvider>,
+                View::Plain(plan) => planner::plain(plan, query),
                 View::Cached(view) => view,
             };
             self.register(name, view)?;

@@ -1,0 +1,153 @@
+//! Views of results, whose rows wait for the next statement.
+//!
+//! What people ask of `recon`, `trend` and `audit` is a handful of views again and again, sorted and filtered in other ways, and a
+//! commit never changes: planning and reading a view anew costs a thousand times what its rows do. Invariants: the key is
+//! everything that the rows depend on, and a plan that depends on anything else is not kept; a view with many rows is read
+//! as any other; the bytes of all rows have a limit.
+//!
+//! Leaves out `link.*`, which other views read and which are always kept (`cached`).
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt as _;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::engine::options::{MomentKey, TieoutOptions};
+use crate::engine::queries::Name;
+use crate::engine::repeated;
+use crate::engine::snapshot::memory;
+
+/// Bytes of the rows of all views, of the few moments that people look at.
+const BYTES_MAX: usize = 128 << 20;
+
+/// Bytes of the rows of one view: more are read anew, a part at a time. In tests of this crate both happen.
+const VIEW_BYTES_MAX: usize = if cfg!(test) { 4 << 10 } else { 16 << 20 };
+
+/// How many views at how many moments are expected, to begin with.
+const ENTRIES: usize = 500;
+
+/// What is known of a view at a moment.
+#[derive(Clone, Debug)]
+enum Found {
+    Rows(RecordBatch),
+    /// More bytes than are kept.
+    Many,
+}
+
+/// By bytes.
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<(Name, MomentKey), Found> for Bytes {
+    fn weight(&self, _: &(Name, MomentKey), found: &Found) -> u64 {
+        match found {
+            Found::Rows(rows) => rows.get_array_memory_size() as u64,
+            Found::Many => 1,
+        }
+    }
+}
+
+/// The rows of all views of one set of definitions.
+#[derive(Debug)]
+pub(crate) struct Shelf(Cache<(Name, MomentKey), Found, Bytes>);
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self(Cache::with_weighter(ENTRIES, BYTES_MAX as u64, Bytes))
+    }
+}
+
+/// A view whose rows are kept.
+#[derive(Debug)]
+pub(crate) struct KeptView {
+    name: Name,
+    plan: LogicalPlan,
+    sql: String,
+    schema: SchemaRef,
+    shelf: Arc<Shelf>,
+}
+
+impl KeptView {
+    /// None if rows of a plan depend on more than the commit and the session's settings.
+    pub(crate) fn new(name: &Name, plan: &LogicalPlan, sql: &str, shelf: &Arc<Shelf>) -> Option<Self> {
+        repeated::is_timeless(plan).ok().filter(|is_timeless| *is_timeless)?;
+        let schema = Arc::clone(plan.schema().inner());
+        let shelf = Arc::clone(shelf);
+        Some(Self { name: name.clone(), plan: plan.clone(), sql: sql.to_owned(), schema, shelf })
+    }
+
+    async fn found(&self, session: &dyn Session) -> Result<Found> {
+        let key = (self.name.clone(), TieoutOptions::key(session).await?);
+        // A second reader waits for the same rows instead of computing them too.
+        self.shelf.0.get_or_insert_async(&key, self.read(session)).await
+    }
+
+    async fn read(&self, session: &dyn Session) -> Result<Found> {
+        let physical = session.create_physical_plan(&self.plan).await?;
+        let mut stream = execute_stream(physical, session.task_ctx())?;
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            bytes += batch.get_array_memory_size();
+            if bytes > VIEW_BYTES_MAX {
+                return Ok(Found::Many);
+            }
+            // A planner may say microseconds of a null that an executor makes nanoseconds.
+            let columns = batch.columns().iter().zip(self.schema.fields());
+            let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            batches.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?);
+        }
+        // One batch of its own: batches may be slices of what is larger than they are.
+        Ok(Found::Rows(concat_batches(&self.schema, &batches)?))
+    }
+}
+
+#[async_trait]
+impl TableProvider for KeptView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        Some(&self.sql)
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Found::Rows(rows) = self.found(session).await? {
+            return memory(&self.schema, &[rows], projection, limit);
+        }
+        let mut plan = LogicalPlanBuilder::from(self.plan.clone());
+        if let Some(wanted) = filters.iter().cloned().reduce(Expr::and) {
+            plan = plan.filter(wanted)?;
+        }
+        if let Some(projection) = projection {
+            plan = plan.select(projection.iter().copied())?;
+        }
+        session.create_physical_plan(&plan.limit(0, limit)?.build()?).await
+    }
+}
