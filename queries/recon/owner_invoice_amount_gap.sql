@@ -27,7 +27,7 @@
 select
     'I3:' || gaps.group_id || ':' || gaps.component as exception_key,
     gaps.project_id,
-    gaps.project_number,
+    projects.number as project_number,
     gaps.group_id as pm_id,
     gaps.erp_id,
     gaps.invoice || ' ' || gaps.component as label,
@@ -51,3 +51,4 @@ select
     gaps.pm_document_count,
     gaps.erp_document_count
 from shared.invoice_amount_gaps as gaps
+left join pm.projects on projects.record_id = gaps.project_id

@@ -35,7 +35,7 @@ with left_out as (
 select
     'I4:' || gaps.group_id || ':' || gaps.component as exception_key,
     gaps.project_id,
-    gaps.project_number,
+    projects.number as project_number,
     gaps.group_id as pm_id,
     gaps.erp_id,
     gaps.invoice || ' ' || gaps.component as label,
@@ -59,6 +59,7 @@ select
     gaps.pm_document_count,
     gaps.erp_document_count
 from shared.invoice_amount_gaps as gaps
+left join pm.projects on projects.record_id = gaps.project_id
 left join left_out on left_out.group_id = gaps.group_id
 where
     left_out.group_id is null or
