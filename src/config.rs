@@ -17,10 +17,12 @@ use crate::extract::manifest::Sensitive;
 pub use limits::{Share, Window};
 pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig};
+pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 
 mod limits;
 mod privacy;
 mod rules;
+mod server;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -233,46 +235,6 @@ pub struct ConnectorConfig {
     pub disabled: Vec<String>,
 }
 
-/// `[[roles]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoleConfig {
-    /// The login name.
-    pub name: String,
-    /// Where the password is.
-    pub password: SecretReference,
-}
-
-/// `[server]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerConfig {
-    /// Address and port.
-    pub listen: String,
-    /// Connections at once.
-    pub max_connections: usize,
-    /// Seconds a statement may run; 0 = no limit.
-    pub statement_timeout_seconds: u64,
-    /// The certificate, without which only this machine is listened to.
-    pub tls: Option<TlsConfig>,
-}
-
-/// `[server.tls]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfig {
-    /// A PEM file, relative to `tieout.toml`: the certificate, then those that vouch for it.
-    pub certificate: PathBuf,
-    /// A PEM file with its key.
-    pub key: PathBuf,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self { listen: "127.0.0.1:5433".to_owned(), max_connections: 100, statement_timeout_seconds: 0, tls: None }
-    }
-}
-
 /// What [`Config::definition_settings`] writes; sources are their systems alone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -338,6 +300,7 @@ impl Config {
         if !(1..=12).contains(&config.firm.fiscal_year_start) {
             bail!("[firm] fiscal_year_start = {}: a month, 1 to 12", config.firm.fiscal_year_start);
         }
+        server::check(&config.roles, &config.server)?;
         Ok(config)
     }
 

@@ -10,6 +10,7 @@
 //!
 //! Leaves out: who may read what, and how it travels (`server`); where rows come from (`extract`).
 
+mod access;
 mod applicable;
 mod blueprint;
 mod cached;
@@ -42,6 +43,7 @@ mod links;
 mod lives_tests;
 mod marks;
 mod measures;
+mod memory;
 mod moments;
 mod moves;
 mod normalize;
@@ -91,11 +93,13 @@ use crate::engine::planner::{Keep, Planner};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{Prepared, Warehouse};
 
+pub use access::Access;
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
-pub use editions::{Reopen, follow, followed};
+pub use editions::{Reopen, commit_read_since, follow, followed};
 pub use keys::{Keys, Reference, TableKeys};
+pub use memory::MemoryShare;
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use recheck::{Difference, Recheck};
@@ -167,6 +171,14 @@ pub enum Error {
         #[source]
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The session's role may not do this.
+    #[error("{reason}\nhint: {hint}")]
+    Denied {
+        /// What was refused, and to whom.
+        reason: String,
+        /// What the role may do, and who decides about it.
+        hint: String,
+    },
     /// A statement was planned under other definitions than its moment's by now.
     #[error("the definitions changed since the statement was planned\nhint: send it again")]
     OtherDefinitions,
@@ -212,6 +224,8 @@ pub struct SessionRequest {
     pub definitions: Option<String>,
     /// The zone in which moments are shown and read; UTC if none.
     pub time_zone: Option<String>,
+    /// What may be read; everything if nothing is said.
+    pub access: Option<Arc<Access>>,
 }
 
 /// The engine over one warehouse, one set of definitions and one set of settings.
@@ -275,10 +289,12 @@ impl Engine {
     /// A session of its own: what it sets, no other session sees.
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionContext, Error> {
         self.refresh().await?;
-        let reading = Reading::new(&self.editions);
+        let reading = Reading::new(&self.editions, request.access.as_ref())?;
         let options = TieoutOptions::new(&self.blueprint, Arc::clone(&self.heads)).reading_by(Arc::clone(&reading));
         // A moment that does not exist is told now, not with the first query.
         options.check("as_of", request.as_of.as_deref().unwrap_or_default()).await.map_err(Error::of)?;
+        let forced = request.access.as_ref().and_then(|access| access.as_of.clone());
+        let request = &SessionRequest { as_of: request.as_of.clone().or(forced), ..request.clone() };
         let session = session_over(&self.reader, options, Some(Arc::new(SessionCatalog(reading))), None);
         set(&session, request)?;
         follow(&session).await.map_err(Error::of)?;
@@ -324,6 +340,16 @@ impl Engine {
     /// The warehouse it reads.
     pub fn warehouse(&self) -> &Warehouse {
         &self.warehouse
+    }
+
+    /// The schemas that a session can name.
+    pub fn schema_names(&self) -> Vec<String> {
+        self.reader.state().catalog_list().catalog(CATALOG).map(|catalog| catalog.schema_names()).unwrap_or_default()
+    }
+
+    /// The zone in which days end.
+    pub fn time_zone(&self) -> chrono_tz::Tz {
+        self.blueprint.settings.time_zone
     }
 
     /// Empty tables in memory under the shipped views, to try these on rows of one's own.

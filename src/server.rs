@@ -9,6 +9,8 @@
 //! `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
 //! `execute` does, `query` runs plans, `encode` and `format` write values, `catalog` plays `pg_catalog`.
 
+mod attempts;
+mod audit;
 mod catalog;
 mod connection;
 mod copy;
@@ -30,8 +32,10 @@ mod session;
 mod sets;
 mod settings;
 mod statement;
+mod teller;
 mod template;
 mod tls;
+mod users;
 mod wire;
 
 use std::fmt;
@@ -55,12 +59,16 @@ use tokio_util::task::TaskTracker;
 
 pub use catalog::{Descriptions, TableKeysOf};
 pub use local::{LocalQuery, QueryError};
+pub use audit::AuditOptions;
 pub use tls::Tls;
+pub use users::{Password, RoleLimits, User, Verifier};
 
+use attempts::Attempts;
 use connection::Connection;
 use failure::Failure;
-use login::Users;
+use audit::AuditLog;
 use query::QueryThreads;
+use users::Users;
 use wire::Wire;
 
 pub use crate::engine::SessionRequest;
@@ -78,21 +86,6 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// Makes the DataFusion session of a connection.
 pub type SessionFactory =
     Arc<dyn Fn(SessionRequest) -> BoxFuture<'static, anyhow::Result<SessionContext>> + Send + Sync>;
-
-/// Somebody who may log in.
-#[derive(Clone)]
-pub struct User {
-    /// The name to log in with.
-    pub name: String,
-    /// The password in plain; only a salted hash of it outlives the start.
-    pub password: String,
-}
-
-impl fmt::Debug for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// How to serve.
 #[derive(Clone)]
@@ -115,6 +108,8 @@ pub struct ServerOptions {
     pub descriptions: Option<Descriptions>,
     /// The constraints that clients are shown.
     pub keys: Option<TableKeysOf>,
+    /// Where each session and statement is told of; without a file only the newest are, in `meta.statements`.
+    pub audit: Option<AuditOptions>,
 }
 
 impl fmt::Debug for ServerOptions {
@@ -159,13 +154,17 @@ pub(crate) struct Shared {
     pub(crate) descriptions: Option<Descriptions>,
     pub(crate) table_keys: Option<TableKeysOf>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) audit: Arc<AuditLog>,
+    pub(crate) attempts: Attempts,
 }
 
 /// Binds and serves until `shutdown`. Beyond this machine only with TLS.
 pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyhow::Result<BoundServer> {
     tls::is_safe(options.listen, options.tls.as_ref())?;
+    users::are_safe(&options.users)?;
     let listener = bind(options.listen, options.next_free_port).await?;
     let address = listener.local_addr().context("read the address listened on")?;
+    let audit = Arc::new(AuditLog::open(options.audit.as_ref())?);
     let shared = Arc::new(Shared {
         users: Arc::new(Users::new(&options.users)),
         factory: options.sessions,
@@ -176,6 +175,8 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         descriptions: options.descriptions,
         table_keys: options.keys,
         tls: options.tls,
+        audit,
+        attempts: Attempts::default(),
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));
@@ -199,6 +200,7 @@ async fn bind(listen: SocketAddr, next_free_port: bool) -> anyhow::Result<TcpLis
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
+    let audit = Arc::clone(&shared.audit);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -223,6 +225,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semapho
     }
     connections.close();
     let _ = tokio::time::timeout(SHUTDOWN_LIMIT, connections.wait()).await;
+    audit.close().await;
+}
+
+/// The refusal of a connection that others could read along with.
+fn clear_refused(needs_certificate: bool) -> Failure {
+    if needs_certificate {
+        return Failure::new("28000", "connections need TLS and a certificate of the client's")
+            .hint("use sslmode=require with sslcert and sslkey")
+            .fatal();
+    }
+    Failure::new("28000", "connections from other machines need TLS").hint("use sslmode=require").fatal()
 }
 
 /// One connection from its first byte to its last.
@@ -238,10 +251,11 @@ async fn converse(
         let is_near = socket.peer_addr().is_ok_and(|peer| tls::is_local(peer.ip()));
         let acceptor = shared.tls.as_ref().map(Tls::acceptor);
         let Some(mut socket) = negotiate_tls(socket, acceptor).await.map_err(broken)? else { return Ok(None) };
-        let in_clear = matches!(socket.get_ref(), MaybeTls::Plain(_)) && !is_near;
+        let needs_certificate = shared.tls.as_ref().is_some_and(Tls::needs_certificate);
+        let in_clear = matches!(socket.get_ref(), MaybeTls::Plain(_)) && (!is_near || needs_certificate);
         // A surplus connection may still carry a cancel request, which is answered.
         let login = if in_clear {
-            Err(Failure::new("28000", "connections from other machines need TLS").hint("use sslmode=require").fatal())
+            Err(clear_refused(needs_certificate))
         } else if permit.is_some() {
             login::login(&mut socket, &shared).await
         } else {

@@ -102,12 +102,14 @@ async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u
         listen: serve::address("127.0.0.1:5433").map_err(Failure::usage)?,
         next_free_port: true,
         tls: None,
-        users: vec![User { name: "demo".to_owned(), password: "demo".to_owned() }],
+        users: vec![User::new("demo", "demo")],
         max_connections: 100,
         statement_timeout: None,
         descriptions: Some(serve::descriptions(&engine)),
         keys: Some(serve::keys(&engine)),
         sessions: serve::sessions(engine),
+        // Whoever runs a demo is alone with it.
+        audit: None,
     };
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
     let url = format!("postgres://demo:demo@{}/tieout", server.address());
@@ -206,7 +208,7 @@ pub(super) fn write_workspace(folder: &Path, simulator: &Simulator) -> anyhow::R
         );
     }
     let text = format!(
-        "{SETTINGS_HEADER}\n[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n[connector]\nprofile = \"procore-acumatica-edge\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\n",
+        "{SETTINGS_HEADER}\n[firm]\nname = \"Demo Builders\"\ntimezone = \"America/Chicago\"\n\n[connector]\nprofile = \"procore-acumatica-edge\"\n\n{}\n[[roles]]\nname = \"demo\"\npassword = {{ file = \"secrets/demo\" }}\nfirm = true\nsensitive = true\n",
         source_settings(simulator)
     );
     std::fs::write(&settings, text).with_context(|| format!("write {}", settings.display()))?;

@@ -2,19 +2,21 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use futures::FutureExt;
 
 use super::workspace::Workspace;
-use super::{Failure, Global, Stop, trouble};
+use super::{Failure, Global, Stop};
 use crate::config::Config;
 use crate::engine::{Engine, SessionRequest};
-use crate::server::{DATABASE, Descriptions, ServerOptions, SessionFactory, TableKeysOf, Tls, User};
+use crate::server::{AuditOptions, DATABASE, Descriptions, ServerOptions, SessionFactory, TableKeysOf, Tls};
+
+mod roles;
 
 /// What is in each schema of our own.
 const SCHEMAS: &[(&str, &str)] = &[
@@ -41,9 +43,10 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     let stop = Stop::listen()?;
     let workspace = Workspace::open(global).await?;
     let config = &workspace.setup.config;
-    let users = users(config, &global.config).map_err(Failure::usage)?;
+    let users = roles::users(config, &global.config).map_err(Failure::usage)?;
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
+    roles::check(&users, &engine.schema_names(), engine.time_zone()).map_err(Failure::usage)?;
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
@@ -54,6 +57,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         descriptions: Some(descriptions(&engine)),
         keys: Some(keys(&engine)),
         sessions: sessions(engine),
+        audit: Some(audit(config)),
     };
     let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
@@ -69,28 +73,22 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     Ok(0)
 }
 
-/// Who may log in, with their passwords read.
-fn users(config: &Config, path: &Path) -> anyhow::Result<Vec<User>> {
-    if config.roles.is_empty() {
-        bail!(
-            "no [[roles]] in {}: nobody could log in\nhint: add [[roles]] with name = \"analyst\" and password = {{ env = \"TIEOUT_ANALYST_PASSWORD\" }}",
-            path.display()
-        );
-    }
-    let (mut users, mut errors) = (Vec::new(), Vec::new());
-    for role in &config.roles {
-        match role.password.resolve(&format!("roles.{}.password", role.name), &config.directory) {
-            Ok(password) => users.push(User { name: role.name.clone(), password: password.expose().to_owned() }),
-            Err(error) => errors.push(error),
-        }
-    }
-    if errors.is_empty() { Ok(users) } else { Err(trouble::gather(&errors)) }
-}
-
 /// The certificate that the settings name, its paths relative to theirs.
 fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     let Some(tls) = &config.server.tls else { return Ok(None) };
-    Tls::read(&config.directory.join(&tls.certificate), &config.directory.join(&tls.key)).map(Some)
+    let path = |path: &PathBuf| config.directory.join(path);
+    let client_ca = tls.client_ca.as_ref().map(path);
+    Tls::read(&path(&tls.certificate), &path(&tls.key), client_ca.as_deref()).map(Some)
+}
+
+/// Where sessions and statements are told of, its path relative to the settings.
+fn audit(config: &Config) -> AuditOptions {
+    let server = &config.server;
+    AuditOptions {
+        path: config.directory.join(&server.audit_log),
+        bytes_max: server.audit_log_max_mb.saturating_mul(1 << 20),
+        files: server.audit_log_files,
+    }
 }
 
 /// What a client on this machine connects to.

@@ -77,6 +77,7 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
         accounting_date: arguments.accounting_date.clone(),
         definitions: arguments.definitions.clone(),
         time_zone: None,
+        access: None,
     };
     let session = engine.session(&request).await.map_err(engine_failure)?;
     let descriptions = serve::descriptions(&engine);

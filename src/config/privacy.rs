@@ -42,6 +42,16 @@ pub enum Project {
     Text(String),
 }
 
+impl Project {
+    /// The id or number as text.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Text(text) => text.trim().to_owned(),
+        }
+    }
+}
+
 /// `drift = "freeze"`, or `drift = { default = "evolve", bills = "freeze" }`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
@@ -64,10 +74,6 @@ const DEFAULT: &str = "default";
 impl SourceConfig {
     /// The rules that a source's records are read under.
     pub fn rules(&self) -> SourceRules {
-        let project = |project: &Project| match project {
-            Project::Id(id) => id.to_string(),
-            Project::Text(text) => text.trim().to_owned(),
-        };
         let drift = match &self.drift {
             DriftConfig::All(usual) => DriftRules { usual: *usual, tables: BTreeMap::new() },
             DriftConfig::Tables(tables) => DriftRules {
@@ -80,7 +86,7 @@ impl SourceConfig {
             },
         };
         SourceRules {
-            projects: self.projects.as_ref().map(|all| all.iter().map(project).collect::<BTreeSet<String>>()),
+            projects: self.projects.as_ref().map(|all| all.iter().map(Project::text).collect::<BTreeSet<String>>()),
             personal: match self.personal {
                 PersonalConfig::Keep => None,
                 PersonalConfig::Hash => Some(Sensitive::Hash),

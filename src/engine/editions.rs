@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
 use datafusion::catalog::{CatalogProvider, SchemaProvider};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::context::SessionContext;
@@ -14,13 +15,14 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use tokio::sync::Mutex;
 
 use crate::definitions::Definitions;
+use crate::engine::access::{Access, Guard};
 use crate::engine::blueprint::Blueprint;
 use crate::engine::options::{Heads, Moment, TieoutOptions};
 use crate::engine::planner::{Keep, Planner};
 use crate::engine::settings::EngineSettings;
 use crate::engine::{CATALOG, Error, base_state, catalog};
 use crate::warehouse::commit::{Commit, Head};
-use crate::warehouse::{Projections, Warehouse};
+use crate::warehouse::{AsOf, Projections, Warehouse};
 
 /// So many sets of old definitions are kept planned, those used last.
 const EDITIONS_MAX: usize = 8;
@@ -46,6 +48,10 @@ impl Edition {
     pub(crate) fn new(blueprint: &Blueprint, planner: &Arc<Planner>) -> Arc<Self> {
         let (hash, settings) = (Arc::clone(&blueprint.hash), Arc::clone(&blueprint.settings));
         Arc::new(Self { hash, settings, planner: Arc::clone(planner) })
+    }
+
+    pub(crate) fn blueprint(&self) -> &Blueprint {
+        self.planner.blueprint()
     }
 
     pub(crate) fn catalog(&self) -> Result<Arc<dyn CatalogProvider>> {
@@ -136,6 +142,10 @@ fn unreadable(commit: &Commit, reason: Box<dyn std::error::Error + Send + Sync>)
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) editions: Arc<Editions>,
+    /// The rights of the session's role; none where everything may be read.
+    guard: Option<Arc<Guard>>,
+    /// The one moment that the role reads.
+    forced: Option<AsOf>,
     shown: RwLock<Shown>,
 }
 
@@ -146,9 +156,31 @@ struct Shown {
 }
 
 impl Reading {
-    pub(crate) fn new(editions: &Arc<Editions>) -> Arc<Self> {
+    /// # Errors
+    /// The role's moment is none.
+    pub(crate) fn new(
+        editions: &Arc<Editions>,
+        access: Option<&Arc<Access>>,
+    ) -> Result<Arc<Self>, crate::warehouse::Error> {
         let shown = Shown { edition: Arc::clone(&editions.current), is_pinned: false };
-        Arc::new(Self { editions: Arc::clone(editions), shown: RwLock::new(shown) })
+        let zone = editions.current.settings.time_zone;
+        let as_of = access.and_then(|access| access.as_of.as_deref());
+        let forced = as_of.map(|as_of| AsOf::parse(as_of, zone)).transpose()?;
+        let guard = access.map(|access| Guard::new(Arc::clone(access)));
+        Ok(Arc::new(Self { editions: Arc::clone(editions), guard, forced, shown: RwLock::new(shown) }))
+    }
+
+    /// The one moment that the session's role reads, and the rights that say so.
+    pub(crate) fn forced(&self) -> Option<(&AsOf, &Access)> {
+        self.forced.as_ref().zip(self.guard.as_ref().map(|guard| guard.access.as_ref()))
+    }
+
+    /// The catalog of a set of definitions as the session may see it.
+    pub(crate) fn catalog(&self, edition: &Arc<Edition>) -> Result<Arc<dyn CatalogProvider>> {
+        match &self.guard {
+            Some(guard) => guard.catalog(edition),
+            None => edition.catalog(),
+        }
     }
 
     /// Whether moments of their own are read by the definitions of their commits.
@@ -163,7 +195,8 @@ pub(crate) struct SessionCatalog(pub(crate) Arc<Reading>);
 
 impl SessionCatalog {
     fn shown(&self) -> Option<Arc<dyn CatalogProvider>> {
-        self.0.shown.read().unwrap_or_else(PoisonError::into_inner).edition.catalog().ok()
+        let edition = Arc::clone(&self.0.shown.read().unwrap_or_else(PoisonError::into_inner).edition);
+        self.0.catalog(&edition).ok()
     }
 }
 
@@ -198,6 +231,13 @@ pub async fn follow(context: &SessionContext) -> Result<()> {
     let shown = Shown { edition, is_pinned: options.is_pinned() };
     *reading.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     Ok(())
+}
+
+/// The newest commit that a session's statements read since a moment; none if they read no snapshot.
+pub async fn commit_read_since(context: &SessionContext, since: DateTime<Utc>) -> Option<u64> {
+    let state = context.state_ref();
+    let options = state.read().config_options().extensions.get::<TieoutOptions>().cloned()?;
+    options.commit_read_since(since).await
 }
 
 /// The hash of the definitions that a session reads by.

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use datafusion::catalog::Session;
+use datafusion::catalog::{CatalogProvider, Session};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::common::{DataFusionError, Result, config_err};
 use tokio::sync::Mutex;
 
 use crate::engine::Error;
+use crate::engine::access::Access;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::editions::{Edition, Editions, Reading};
 use crate::engine::settings::{EngineSettings, Setting};
@@ -143,6 +144,29 @@ impl TieoutOptions {
         self.reading.as_ref().map(Arc::clone)
     }
 
+    /// The catalog of a set of definitions as the session may see it.
+    pub(crate) fn catalog(&self, edition: &Arc<Edition>) -> Result<Arc<dyn CatalogProvider>> {
+        match &self.reading {
+            Some(reading) => reading.catalog(edition),
+            None => edition.catalog(),
+        }
+    }
+
+    /// The one moment that the session's role reads.
+    fn forced(&self) -> Option<(&AsOf, &Access)> {
+        self.reading.as_ref()?.forced()
+    }
+
+    /// The pins by whose names the session may read.
+    pub async fn pin_names(&self) -> Result<Vec<String>> {
+        let head = self.head().await?;
+        Ok(match self.forced() {
+            Some((AsOf::Pin(name), _)) => vec![name.clone()],
+            Some(_) => Vec::new(),
+            None => head.pins(head.number()).map(|(_, pin)| pin.name.clone()).collect(),
+        })
+    }
+
     /// The definitions that the options name now.
     pub(crate) async fn edition(&self, editions: &Editions) -> Result<Arc<Edition>> {
         if self.is_pinned { editions.of(&self.resolve().await?).await } else { Ok(Arc::clone(&editions.current)) }
@@ -213,6 +237,13 @@ impl TieoutOptions {
         Ok(moment)
     }
 
+    /// The commit that the session's last query read, if it began after `since`.
+    pub(crate) async fn commit_read_since(&self, since: DateTime<Utc>) -> Option<u64> {
+        let moments = self.moments.lock().await;
+        let (_, moment) = moments.last().filter(|(at, _)| *at >= since)?;
+        moment.commit.as_ref().map(|commit| commit.number)
+    }
+
     /// Everything that the rows of a view depend on, in the session's next query.
     pub(crate) async fn key(session: &dyn Session) -> Result<MomentKey> {
         let moment = Self::moment(session).await?;
@@ -230,10 +261,21 @@ impl TieoutOptions {
     pub(crate) async fn resolve(&self) -> Result<Moment> {
         let as_of = self.parse(&self.as_of)?;
         let head = self.heads.get(false).await?;
-        match self.moment_at(&head, &as_of, None) {
+        match self.own_moment(&head, &as_of) {
             Ok(moment) => Ok(moment),
-            Err(_) => self.moment_at(&self.heads.get(true).await?, &as_of, None),
+            Err(_) => self.own_moment(&self.heads.get(true).await?, &as_of),
         }
+    }
+
+    /// The session's own moment, which its role may have fixed.
+    fn own_moment(&self, head: &Arc<Head>, as_of: &AsOf) -> Result<Moment> {
+        if let Some((forced, access)) = self.forced().filter(|_| !self.as_of.is_empty()) {
+            let only = head.at(forced).map_err(external)?;
+            if matches!(as_of, AsOf::Latest) || head.at(as_of).map_err(external)?.number != only.number {
+                return Err(access.refused_moment(as_of));
+            }
+        }
+        self.moment_at(head, as_of, None)
     }
 
     /// Whether an option could be set now: the moment that the session then reads is there, and so are its definitions.
@@ -256,9 +298,20 @@ impl TieoutOptions {
         AsOf::parse(text, self.zone).map_err(external)
     }
 
+    /// A moment that the session's role may read: its latest one is that of the role.
+    fn within<'a>(&'a self, head: &Arc<Head>, as_of: &'a AsOf) -> Result<&'a AsOf> {
+        let Some((forced, access)) = self.forced() else { return Ok(as_of) };
+        if matches!(as_of, AsOf::Latest) {
+            return Ok(forced);
+        }
+        let (asked, last) = (head.at(as_of).map_err(external)?, head.at(forced).map_err(external)?);
+        if asked.number <= last.number { Ok(as_of) } else { Err(access.refused_moment(as_of)) }
+    }
+
     /// The moment that `as_of` means on a chain. An empty warehouse answers with no rows, as long as nothing is asked of
     /// its past.
     pub(crate) fn moment_at(&self, head: &Arc<Head>, as_of: &AsOf, date: Option<NaiveDate>) -> Result<Moment> {
+        let as_of = self.within(head, as_of)?;
         let commit = match as_of {
             AsOf::Latest => head.last().map(Arc::clone),
             other => Some(head.at(other).map_err(external)?),
@@ -306,6 +359,11 @@ impl ExtensionOptions for TieoutOptions {
             "as_of" => {
                 self.parse(value)?;
                 value.trim().clone_into(&mut self.as_of);
+                if self.as_of.is_empty()
+                    && let Some((_, access)) = self.forced()
+                {
+                    self.as_of = access.as_of.clone().unwrap_or_default();
+                }
             }
             "accounting_date" if value.trim().is_empty() => self.accounting_date = None,
             "accounting_date" => match NaiveDate::parse_from_str(value.trim(), "%Y-%m-%d") {

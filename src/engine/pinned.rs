@@ -165,7 +165,7 @@ impl SchemaProvider for PinnedSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let edition = self.options.edition_at(&self.as_of).await?;
         let schema = match &edition {
-            Some(edition) => edition.catalog()?.schema(&self.name),
+            Some(edition) => self.options.catalog(edition)?.schema(&self.name),
             None => self.inner.as_ref().map(Arc::clone),
         };
         let Some(schema) = schema else { return Ok(None) };

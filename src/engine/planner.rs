@@ -118,6 +118,11 @@ impl Planner {
         &self.state
     }
 
+    /// What the views are planned by.
+    pub(crate) fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
+    }
+
     /// Plans everything: what cannot be planned, with the reason.
     pub(crate) async fn broken(&self) -> Broken {
         let mut broken = Broken::new();

@@ -16,6 +16,7 @@ use futures::FutureExt;
 
 use crate::engine::changes;
 use crate::engine::editions::Edition;
+use crate::engine::moments::MomentTable;
 use crate::engine::options::TieoutOptions;
 use crate::engine::pinned::{self, When};
 
@@ -44,7 +45,7 @@ impl TableFunctionImpl for AsOfFunction {
         let as_of = when.as_of.clone();
         // Views of that moment's own definitions, where the session reads by these.
         let edition = now(async move { options.edition_at(&as_of).await })?;
-        let (reference, table) = find(session, edition.as_deref(), &text(name, usage)?)?;
+        let (reference, table) = find(session, edition.as_ref(), &text(name, usage)?)?;
         let when = When { edition, ..when };
         let (_, plan) = pinned::scan(&reference, &table, when)?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
@@ -62,7 +63,8 @@ impl TableFunctionImpl for ChangesFunction {
         };
         // Both readings by the session's definitions: a view that was written anew is no change of its rows.
         let (reference, table) = find(session, None, &text(name, usage)?)?;
-        let clock = find(session, None, "meta.clock")?;
+        // Whoever compares two moments may know which they are, also who may not read meta.
+        let clock = (TableReference::partial("meta", "clock"), Arc::new(MomentTable::Clock) as Arc<dyn TableProvider>);
         let between = changes::Between { from: when(session, from, usage)?, to: when(session, to, usage)? };
         changes::table(&(reference, table), &clock, between)
     }
@@ -71,13 +73,13 @@ impl TableFunctionImpl for ChangesFunction {
 /// The table of that name, in the session's catalog and search path, or in that of other definitions.
 fn find(
     session: &dyn Session,
-    edition: Option<&Edition>,
+    edition: Option<&Arc<Edition>>,
     name: &str,
 ) -> Result<(TableReference, Arc<dyn TableProvider>)> {
     let defaults = &session.config_options().catalog;
     let reference = TableReference::parse_str(name).resolve(&defaults.default_catalog, &defaults.default_schema);
     let catalog = match edition.filter(|_| *reference.catalog == defaults.default_catalog) {
-        Some(edition) => Some(edition.catalog()?),
+        Some(edition) => Some(options(session)?.catalog(edition)?),
         None => session.catalog_list().catalog(&reference.catalog),
     };
     let schema = catalog.and_then(|catalog| catalog.schema(&reference.schema));

@@ -186,17 +186,19 @@ impl Asker {
     }
 }
 
-/// The session with `pg_catalog` and its functions.
+/// The session with `pg_catalog` and its functions. `beside` adds what only the server can tell.
 pub(crate) fn attach(
     made: &SessionContext,
     user: &str,
     database: &str,
     settings: Arc<Mutex<Settings>>,
     (descriptions, keys): (Option<Descriptions>, Option<TableKeysOf>),
+    beside: &dyn Fn(Arc<dyn CatalogProvider>) -> Arc<dyn CatalogProvider>,
 ) -> (SessionContext, Option<Arc<Asker>>) {
     let state = made.state();
     let name = state.config_options().catalog.default_catalog.clone();
     let Some(inner) = state.catalog_list().catalog(&name) else { return (made.clone(), None) };
+    let inner = beside(inner);
     let databases = Arc::new(Databases::new(made, database));
     let asker = Arc::new(Asker {
         user: user.to_owned(),

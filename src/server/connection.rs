@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{Event, pieces};
 use super::failure::{Failure, PROTOCOL};
 use super::query::{Formats, Interrupt, describe};
 use super::session::{Body, Portal, Session, no_cursor, no_statement};
@@ -42,6 +43,7 @@ impl Connection {
         let reader = tokio::spawn(read(source, sender, self.gone.clone()));
         let end = Box::pin(self.answer(&mut inbox, &stop)).await;
         reader.abort();
+        self.session.tell(Event::Logout);
         match end {
             Err(failure) if failure.code == "57P01" && !stop.is_cancelled() => Ok(()),
             Err(failure) => {
@@ -113,23 +115,34 @@ impl Connection {
     }
 
     async fn statements(&mut self, text: &str) -> Result<(), Failure> {
-        let commands = self.parsed(text).await?;
+        let begun = self.begin(Arc::<str>::from(text))?;
+        let commands = self.parsed(text).await;
+        self.end_if_failed(begun, &commands).await;
+        let commands = commands?;
         if commands.is_empty() {
             return self.wire.feed(Answer::EmptyQueryResponse(EmptyQueryResponse::new())).await;
         }
-        for command in commands {
-            let mut interrupt = self.interrupt().await;
-            self.allowed(&command)?;
-            let body = match command {
-                Command::Query(statement) => {
-                    let plan = Box::pin(interrupt.guard(self.session.plan(*statement))).await??;
-                    Body::Planned(Box::new(plan), "SELECT")
-                }
-                other => Body::Command(other),
-            };
-            let portal = Portal { body, formats: Formats::default(), held: false };
-            self.execute(portal, None, true, &mut interrupt).await?;
+        for (piece, command) in pieces(text, commands.len()).into_iter().zip(commands) {
+            let begun = self.begin(piece)?;
+            let end = Box::pin(self.statement(command)).await;
+            self.end(begun, &end).await;
+            end?;
         }
+        Ok(())
+    }
+
+    async fn statement(&mut self, command: Command) -> Result<(), Failure> {
+        let mut interrupt = self.interrupt().await;
+        self.allowed(&command)?;
+        let body = match command {
+            Command::Query(statement) => {
+                let plan = Box::pin(interrupt.guard(self.session.plan(*statement))).await??;
+                Body::Planned(Box::new(plan), "SELECT")
+            }
+            other => Body::Command(other),
+        };
+        let portal = Portal { body, formats: Formats::default(), held: false };
+        self.execute(portal, None, true, &mut interrupt).await?;
         Ok(())
     }
 
@@ -162,10 +175,29 @@ impl Connection {
 
     async fn extended(&mut self, message: Message) -> Result<(), Failure> {
         match message {
-            Message::Parse(parse) => Box::pin(self.parse(parse)).await,
-            Message::Bind(bind) => self.bind(bind).await,
+            Message::Parse(parse) => {
+                let begun = self.begin(Arc::<str>::from(parse.query.as_str()))?;
+                let end = Box::pin(self.parse(parse)).await;
+                self.end_if_failed(begun, &end).await;
+                end
+            }
+            Message::Bind(bind) => {
+                let prepared = self.session.prepared.get(bind.statement_name.as_deref().unwrap_or_default());
+                let text = prepared.map(|prepared| Arc::clone(&prepared.text)).unwrap_or_default();
+                let begun = self.begin(text)?;
+                let end = Box::pin(self.bind(bind)).await;
+                self.end_if_failed(begun, &end).await;
+                end
+            }
             Message::Describe(describe) => self.describe(describe).await,
-            Message::Execute(execute) => self.execute_portal(execute).await,
+            Message::Execute(execute) => {
+                let text = self.session.texts.get(execute.name.as_deref().unwrap_or_default());
+                let text = text.cloned().unwrap_or_default();
+                let begun = self.begin(text)?;
+                let end = Box::pin(self.execute_portal(execute)).await;
+                self.end(begun, &end).await;
+                end
+            }
             Message::Close(close) => self.close(close).await,
             _ => Err(Failure::new(PROTOCOL, "unexpected message").fatal()),
         }
@@ -183,7 +215,8 @@ impl Connection {
         if !name.is_empty() && self.session.prepared.contains_key(&name) {
             return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids))).await??;
+        let text = Arc::from(parse.query.as_str());
+        let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids, &text))).await??;
         self.session.prepared.insert(name, Arc::new(prepared));
         self.wire.feed(Answer::ParseComplete(ParseComplete::new())).await
     }
@@ -195,8 +228,13 @@ impl Connection {
         let mut interrupt = self.interrupt().await;
         let prepared = Box::pin(interrupt.guard(self.session.renewed(prepared))).await??;
         let formats = Formats(bind.parameter_format_codes);
-        let portal = Session::bind(&prepared, &bind.parameters, &formats, Formats(bind.result_column_format_codes))?;
-        self.session.keep(bind.portal_name.unwrap_or_default(), portal)?;
+        let results = Formats(bind.result_column_format_codes);
+        let (portal, text) = Session::bind(&prepared, &bind.parameters, &formats, results)?;
+        let name = bind.portal_name.unwrap_or_default();
+        self.session.keep(name.clone(), portal)?;
+        let Session { texts, portals, .. } = &mut self.session;
+        texts.retain(|name, _| portals.contains_key(name));
+        texts.insert(name, text);
         self.wire.feed(Answer::BindComplete(BindComplete::new())).await
     }
 

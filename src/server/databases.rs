@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 use super::DATABASE;
-use super::failure::{CORRUPT, Failure, INVALID_VALUE, STORE, UNSUPPORTED};
+use super::failure::{CORRUPT, DENIED, Failure, INVALID_VALUE, STORE, UNSUPPORTED};
 use crate::engine::options::TieoutOptions;
 use crate::engine::{Error as EngineError, PinnedCatalog, damage};
 use crate::warehouse::Error as WarehouseError;
@@ -90,6 +90,7 @@ fn of_engine(error: &EngineError) -> Option<Failure> {
             ))
         }
         EngineError::OtherDefinitions => Some(told(UNREADY, error)),
+        EngineError::Denied { .. } => Some(told(DENIED, error)),
         _ => None,
     }
 }
@@ -143,8 +144,7 @@ impl Databases {
     /// Reads which pins there are.
     pub(crate) async fn refresh(&self) -> datafusion::error::Result<()> {
         let Some(options) = &self.options else { return Ok(()) };
-        let head = options.head().await?;
-        let pins = head.pins(head.number()).map(|(_, pin)| format!("{DATABASE}@{}", pin.name)).collect();
+        let pins = options.pin_names().await?.into_iter().map(|pin| format!("{DATABASE}@{pin}")).collect();
         *self.pins.write().unwrap_or_else(PoisonError::into_inner) = pins;
         Ok(())
     }

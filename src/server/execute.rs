@@ -100,7 +100,11 @@ impl Connection {
                 if self.session.prepared.contains_key(&name) {
                     return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
                 }
-                let prepared = Box::pin(interrupt.guard(self.session.prepare(Some(*command), &[]))).await??;
+                let text = match command.as_ref() {
+                    Command::Query(query) | Command::CopyOut { query, .. } => query.to_string().into(),
+                    _ => Arc::default(),
+                };
+                let prepared = Box::pin(interrupt.guard(self.session.prepare(Some(*command), &[], &text))).await??;
                 self.session.prepared.insert(name, prepared.into());
                 self.wire.complete("PREPARE").await
             }

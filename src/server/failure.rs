@@ -28,6 +28,8 @@ pub(crate) struct Failure {
 pub(crate) const SYNTAX: &str = "42601";
 pub(crate) const UNDEFINED_OBJECT: &str = "42704";
 pub(crate) const READ_ONLY: &str = "25006";
+/// What the role may not do.
+pub(crate) const DENIED: &str = "42501";
 pub(crate) const CANCELED: &str = "57014";
 pub(crate) const UNSUPPORTED: &str = "0A000";
 pub(crate) const PROTOCOL: &str = "08P01";

@@ -2,65 +2,33 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use pgwire::api::auth::mechanism::AuthMechanismFactory as _;
 use pgwire::api::auth::sasl::SaslMechanisms;
-use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
+use pgwire::api::auth::sasl::scram::ScramAuth;
 use pgwire::api::auth::{
-    AuthDriver, AuthOutcome, AuthSource, LoginInfo, Password, ServerParameterProvider, protocol_negotiation,
+    AuthDriver, AuthOutcome, AuthSource, ServerParameterProvider, protocol_negotiation,
     save_startup_parameters_to_metadata,
 };
 use pgwire::api::{ClientInfo, METADATA_DATABASE, METADATA_USER};
-use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::error::PgWireError;
 use pgwire::messages::PgWireFrontendMessage as Message;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Startup;
-use rand::RngCore as _;
 
 use super::failure::{Failure, INVALID_VALUE, PROTOCOL};
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
 use super::wire::Socket;
-use super::{DATABASE, SessionRequest, Shared, User, catalog, databases};
+use super::audit::{Event, Line, Who, with_statements};
+use super::teller::Teller;
+use super::{DATABASE, SessionRequest, Shared, catalog, databases};
 
-/// The salted passwords of all users; plain ones are not kept.
-pub(crate) struct Users(HashMap<String, Password>);
-
-impl std::fmt::Debug for Users {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Users {
-    pub(crate) fn new(users: &[User]) -> Self {
-        Self(users.iter().map(|user| (user.name.clone(), salted(&user.password))).collect())
-    }
-}
-
-fn salted(password: &str) -> Password {
-    let mut salt = vec![0; 16];
-    rand::rng().fill_bytes(&mut salt);
-    let hash = gen_salted_password(password, &salt, SCRAM_ITERATIONS);
-    Password::new(Some(salt), hash)
-}
-
-#[async_trait]
-impl AuthSource for Users {
-    async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
-        // A name that nobody has gets a password that nobody knows: the exchange does not tell names apart.
-        Ok(login.user().and_then(|user| self.0.get(user)).cloned().unwrap_or_else(|| {
-            let mut unknown = [0; 32];
-            rand::rng().fill_bytes(&mut unknown);
-            let mut salt = vec![0; 16];
-            rand::rng().fill_bytes(&mut salt);
-            Password::new(Some(salt), unknown.to_vec())
-        }))
-    }
-}
+/// The SQLSTATE of a password that is not the role's.
+const WRONG_PASSWORD: &str = "28P01";
 
 /// What a session starts with is only known after the password was right.
 #[derive(Default)]
@@ -85,13 +53,41 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
     protocol_negotiation(socket, &startup).await?;
     save_startup_parameters_to_metadata(socket, &startup);
 
+    let peer = socket.socket_addr().ip();
+    let user = startup.parameters.get(METADATA_USER).cloned().unwrap_or_default();
+    let database = database(&startup.parameters).to_owned();
+    let who = Arc::new(Who { session: shared.audit.session(), role: user.clone(), address: peer, database });
+    let opened = Box::pin(open(socket, shared, &startup, &who)).await;
+    match &opened {
+        Ok(session) => {
+            shared.attempts.succeeded(peer);
+            session.tell(Event::Login);
+        }
+        Err(failure) => {
+            let application_name = startup.parameters.get("application_name").cloned().unwrap_or_default();
+            let line = Line { application_name, ..Line::of(Event::LoginFailed, &who) };
+            shared.audit.put(line.ended_by(failure));
+            let wait = if failure.code == WRONG_PASSWORD { shared.attempts.failed(peer) } else { Duration::ZERO };
+            tracing::warn!(role = %user, %peer, code = failure.code, ?wait, "a login failed: {}", failure.message);
+            tokio::time::sleep(wait).await;
+        }
+    }
+    opened.map(Some)
+}
+
+/// Has the client prove its password, then makes its session.
+async fn open(
+    socket: &mut Socket,
+    shared: &Arc<Shared>,
+    startup: &Startup,
+    who: &Arc<Who>,
+) -> Result<Session, Failure> {
     let reported = Arc::new(Reported::default());
     let driver: AuthDriver<Arc<Reported>> = AuthDriver::new(Arc::clone(&reported))
         .with_pid_secret_key_generator(Arc::clone(&shared.keys) as _)
         .with_connection_manager(Arc::clone(&shared.cancels));
     let scram = ScramAuth::new(Arc::clone(&shared.users) as Arc<dyn AuthSource>);
     let mechanism = SaslMechanisms::new(vec![Arc::new(scram)]).create();
-    let user = startup.parameters.get(METADATA_USER).cloned().unwrap_or_default();
     let mut outcome = driver.begin_authentication(socket, mechanism).await?;
     let last = loop {
         match outcome {
@@ -101,19 +97,19 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
                     return Err(Failure::new(PROTOCOL, "expected a password message").fatal());
                 };
                 outcome = driver.advance_authentication(socket, message).await.map_err(|error| match error {
-                    PgWireError::InvalidPassword(_) => PgWireError::InvalidPassword(user.clone()),
+                    PgWireError::InvalidPassword(_) => PgWireError::InvalidPassword(who.role.clone()),
                     other => other,
                 })?;
             }
         }
     };
-    let session = session(&startup, socket.metadata(), shared).await.map_err(Failure::fatal)?;
+    let session = session(startup, socket.metadata(), shared, who).await.map_err(Failure::fatal)?;
     let settings = session.settings();
     let values = REPORTED.iter().filter_map(|name| Some(((*name).to_owned(), settings.get(name)?.to_owned())));
     // Set once, just here.
     let _ = reported.0.set(values.collect());
     driver.complete_authentication(socket, last).await?;
-    Ok(Some(session))
+    Ok(session)
 }
 
 /// Refuses a connection too many, after hearing whether it only wants to cancel.
@@ -182,25 +178,34 @@ async fn session(
     startup: &Startup,
     metadata: &HashMap<String, String>,
     shared: &Arc<Shared>,
+    who: &Arc<Who>,
 ) -> Result<Session, Failure> {
     let user = metadata.get(METADATA_USER).map(String::as_str).unwrap_or_default();
+    // Nobody proves the password of a role that there is not.
+    let role = shared.users.role(user).ok_or_else(|| Failure::new(WRONG_PASSWORD, "there is no such role"))?;
+    let connection = role.connect(user)?;
     let wishes = Wishes::read(&startup.parameters)?;
     let factory = Arc::clone(&shared.factory);
-    let request = wishes.request.clone();
+    let request = SessionRequest { access: role.access.as_ref().map(Arc::clone), ..wishes.request.clone() };
     let database = database(&startup.parameters).to_owned();
     let connected = database.clone();
     let made: SessionContext = shared
         .threads
         .run(async move { factory(request).await.map_err(|error| databases::refusal(&error, &connected)) })
         .await?;
+    let made = role.memory.as_ref().map_or_else(|| made.clone(), |share| share.limit(&made));
     let schema = made.state().config_options().catalog.default_schema.clone();
-    let settings = Arc::new(Mutex::new(Settings::new(user, &schema, shared.statement_timeout)?));
+    let settings = Settings::new(user, &schema, shared.statement_timeout)?.bounded(role.limits.statement_timeout)?;
+    let settings = Arc::new(Mutex::new(settings));
+    let access = role.access.as_ref().map(Arc::clone);
+    let recent = Arc::clone(&shared.audit.recent);
     let (context, asked) = catalog::attach(
         &made,
         user,
         &database,
         Arc::clone(&settings),
         (shared.descriptions.clone(), shared.table_keys.clone()),
+        &|inner| with_statements(inner, &recent, user, access.clone()),
     );
     let options = context.state().config_options().entries().into_iter();
     let options = options.filter(|entry| entry.key.starts_with("tieout."));
@@ -216,6 +221,10 @@ async fn session(
         local: Vec::new(),
         savepoints: Vec::new(),
         options,
+        texts: HashMap::new(),
+        teller: Teller { log: Arc::clone(&shared.audit), who: Arc::clone(who) },
+        rows_max: role.limits.rows,
+        _connection: connection,
     };
     session.follow("timezone")?;
     for (name, value) in wishes.settings {

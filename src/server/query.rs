@@ -128,10 +128,18 @@ pub(crate) struct Rows {
     next: usize,
     count: usize,
     finished: bool,
+    given: u64,
+    /// So many rows may be given; more is an error, never a short result.
+    most: Option<u64>,
 }
 
 impl Rows {
-    pub(crate) fn start(threads: &QueryThreads, context: SessionContext, plan: LogicalPlan) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        threads: &QueryThreads,
+        context: SessionContext,
+        plan: LogicalPlan,
+        most: Option<u64>,
+    ) -> Result<Self, Failure> {
         let schema = Arc::clone(plan.schema().inner());
         let (sender, receiver) = mpsc::channel(1);
         let planning = threads.planning.as_ref().ok_or_else(stopped)?.handle().clone();
@@ -141,7 +149,8 @@ impl Rows {
             // A reader who has left needs no answer.
             let _ = sender.send(end).await;
         }));
-        Ok(Self { schema, receiver, _task: task, columns: Vec::new(), next: 0, count: 0, finished: false })
+        let (columns, given) = (Vec::new(), 0);
+        Ok(Self { schema, receiver, _task: task, columns, next: 0, count: 0, finished: false, given, most })
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -161,7 +170,11 @@ impl Rows {
                 Some(Err(error)) => return Err(error.into()),
             }
         }
-        Ok(true)
+        match self.most.filter(|most| self.given >= *most) {
+            Some(most) => Err(Failure::new("54000", format!("the statement has more than {most} rows"))
+                .hint("the role may fetch no more: narrow or aggregate it, or raise [[roles]] max_rows")),
+            None => Ok(true),
+        }
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
@@ -185,12 +198,14 @@ impl Rows {
             column.field(self.next, formats.is_binary(place), zone, out);
         }
         self.next += 1;
+        self.given += 1;
     }
 
     /// Hands the next row to `write`.
     pub(crate) fn with_row(&mut self, write: impl FnOnce(&[Cells], usize)) {
         write(&self.columns, self.next);
         self.next += 1;
+        self.given += 1;
     }
 }
 

@@ -17,6 +17,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::catalog::{self, Asker};
 use super::copy::CopyOptions;
@@ -24,6 +25,7 @@ use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
+use super::teller::{self, Teller, Text};
 use super::{meaning, parameters, rewrite};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
@@ -49,6 +51,13 @@ pub(crate) struct Session {
     pub(crate) savepoints: Vec<(String, usize)>,
     /// What `RESET` of a `tieout.*` option goes back to: its value when the session started.
     pub(crate) options: HashMap<String, String>,
+    /// The statements of the portals that are open, by their names.
+    pub(crate) texts: HashMap<String, Text>,
+    pub(crate) teller: Teller,
+    /// So many rows may a statement fetch.
+    pub(crate) rows_max: Option<u64>,
+    /// One of the role's connections, while the session lasts.
+    pub(crate) _connection: Option<OwnedSemaphorePermit>,
 }
 
 /// A statement that was parsed and, where it is a query, planned.
@@ -57,6 +66,8 @@ pub(crate) struct Prepared {
     pub(crate) command: Option<Command>,
     pub(crate) plan: Option<LogicalPlan>,
     pub(crate) parameters: Vec<Parameter>,
+    /// As the client wrote it.
+    pub(crate) text: Arc<str>,
     /// The definitions that the plan's names were looked up in.
     edition: Option<Arc<str>>,
 }
@@ -102,7 +113,12 @@ impl Session {
     }
 
     /// Parses nothing: prepares an already parsed command, with the types that the client named.
-    pub(crate) async fn prepare(&self, command: Option<Command>, oids: &[u32]) -> Result<Prepared, Failure> {
+    pub(crate) async fn prepare(
+        &self,
+        command: Option<Command>,
+        oids: &[u32],
+        text: &Arc<str>,
+    ) -> Result<Prepared, Failure> {
         if self.prepared.len() >= PREPARED_MAX {
             return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
         }
@@ -113,7 +129,7 @@ impl Session {
         };
         let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
         let edition = plan.as_ref().and_then(|_| engine::followed(&self.context));
-        Ok(Prepared { command, plan, parameters, edition })
+        Ok(Prepared { command, plan, parameters, text: Arc::clone(text), edition })
     }
 
     /// A prepared statement as it is to be run now: planned anew where its names may mean other definitions by now.
@@ -124,7 +140,7 @@ impl Session {
             return Ok(prepared);
         }
         let oids: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();
-        let renewed = Box::pin(self.prepare(prepared.command.clone(), &oids)).await?;
+        let renewed = Box::pin(self.prepare(prepared.command.clone(), &oids, &prepared.text)).await?;
         let columns = |plan: &LogicalPlan| -> Vec<(String, DataType)> {
             plan.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
         };
@@ -142,7 +158,7 @@ impl Session {
         values: &[Option<bytes::Bytes>],
         formats: &Formats,
         results: Formats,
-    ) -> Result<Portal, Failure> {
+    ) -> Result<(Portal, Text), Failure> {
         if values.len() != prepared.parameters.len() {
             return Err(Failure::new(
                 "08P01",
@@ -154,6 +170,7 @@ impl Session {
         };
         let values: Vec<ScalarValue> =
             values.iter().zip(&prepared.parameters).enumerate().map(scalar).collect::<Result<_, _>>()?;
+        let told = values.iter().map(teller::value).collect();
         let bound = |plan: &LogicalPlan| -> Result<Box<LogicalPlan>, Failure> {
             let plan = plan.clone();
             Ok(Box::new(if values.is_empty() { plan } else { plan.with_param_values(ParamValues::from(values))? }))
@@ -164,7 +181,8 @@ impl Session {
             (Some(Command::CopyOut { options, .. }), Some(plan)) => Body::Copy(bound(plan)?, options.clone()),
             (Some(command), _) => Body::Command(command.clone()),
         };
-        Ok(Portal { body, formats: results, held: false })
+        let parameters = told;
+        Ok((Portal { body, formats: results, held: false }, Text { sql: Arc::clone(&prepared.text), parameters }))
     }
 
     /// Keeps a portal under its name.
@@ -179,7 +197,7 @@ impl Session {
 
     /// Starts a plan.
     pub(crate) fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
-        Rows::start(&self.threads, self.context.clone(), plan)
+        Rows::start(&self.threads, self.context.clone(), plan, self.rows_max)
     }
 
     /// The command that `EXECUTE name(arguments)` stands for.
@@ -450,10 +468,12 @@ mod tests {
         let Command::CopyOut { query, .. } = command.clone() else { panic!("{command:?}") };
         let plan = plan(&SessionContext::new(), None, *query).await.unwrap();
         let parameters = parameters_of(&plan, &[20]).unwrap();
-        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters, edition: None };
+        let text = text.into();
+        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters, text, edition: None };
         let values = [Some(bytes::Bytes::from_static(b"41"))];
-        let portal = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
+        let (portal, told) = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
         let Body::Copy(plan, options) = portal.body else { panic!("no copy") };
+        assert_eq!(told.parameters.as_ref(), ["41"]);
         assert!(options.csv && plan.get_parameter_types().unwrap().is_empty(), "{plan}");
     }
 }

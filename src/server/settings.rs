@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::timezone::Tz;
 
-use super::failure::{Failure, INVALID_VALUE, UNDEFINED_OBJECT};
+use super::failure::{DENIED, Failure, INVALID_VALUE, UNDEFINED_OBJECT};
 
 /// The version that clients are told: they choose their catalogue queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     defaults: BTreeMap<String, String>,
     zone: Tz,
     timeout: Option<Duration>,
+    /// The longest that the role's statements may run.
+    timeout_max: Option<Duration>,
 }
 
 impl Settings {
@@ -93,7 +95,17 @@ impl Settings {
         let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis());
         defaults.insert("statement_timeout".to_owned(), milliseconds.to_string());
         let zone = Tz::from_str("UTC").map_err(Failure::from)?;
-        Ok(Self { values: defaults.clone(), defaults, zone, timeout })
+        Ok(Self { values: defaults.clone(), defaults, zone, timeout, timeout_max: None })
+    }
+
+    /// The same for a role whose statements may run no longer.
+    pub(crate) fn bounded(mut self, most: Option<Duration>) -> Result<Self, Failure> {
+        let Some(most) = most else { return Ok(self) };
+        if self.timeout.is_none_or(|timeout| timeout > most) {
+            self.set_default("statement_timeout", &most.as_millis().to_string())?;
+        }
+        self.timeout_max = Some(most);
+        Ok(self)
     }
 
     /// The spelling of a known name.
@@ -139,6 +151,11 @@ impl Settings {
             "timezone" => self.zone = zone(&value).ok_or_else(invalid)?,
             "statement_timeout" => {
                 let timeout = duration(&value).ok_or_else(invalid)?;
+                if let Some(most) = self.timeout_max.filter(|most| timeout.is_zero() || timeout > *most) {
+                    let refused = format!("permission denied to set parameter \"{known}\" to \"{value}\"");
+                    return Err(Failure::new(DENIED, refused)
+                        .hint(format!("the role's statements may run {} ms at most", most.as_millis())));
+                }
                 self.timeout = (!timeout.is_zero()).then_some(timeout);
             }
             "client_encoding" if is_utf8(&value) => "UTF8".clone_into(&mut value),
@@ -241,6 +258,22 @@ pub(crate) fn startup_options(text: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_bounds_how_long_statements_run() {
+        let settings = |timeout| Settings::new("ada", "recon", timeout).unwrap();
+        let five = Some(Duration::from_secs(5));
+        let mut bounded = settings(None).bounded(five).unwrap();
+        assert_eq!((bounded.timeout(), bounded.get("statement_timeout")), (five, Some("5000")));
+        for longer in ["0", "6s"] {
+            assert_eq!(bounded.set("statement_timeout", Some(longer)).unwrap_err().code, "42501");
+        }
+        bounded.set("statement_timeout", Some("1s")).unwrap();
+        bounded.reset_all().unwrap();
+        assert_eq!(bounded.timeout(), five);
+        let shorter = settings(Some(Duration::from_secs(1))).bounded(five).unwrap();
+        assert_eq!(shorter.timeout(), Some(Duration::from_secs(1)));
+    }
 
     #[test]
     fn options_of_the_startup_packet() {

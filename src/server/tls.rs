@@ -6,13 +6,19 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use pgwire::tokio::TlsAcceptor;
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 
 /// A certificate with its key, ready to serve.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    needs_certificate: bool,
+}
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -21,35 +27,61 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads a PEM file with the certificate and those that vouch for it, and a PEM file with the key.
+    /// Reads a PEM file with the certificate and those that vouch for it, and a PEM file with the key. With `client_ca`, a
+    /// PEM file too, every client needs a certificate that one of these authorities gave, beside its password.
     ///
     /// # Errors
     /// A file that cannot be read, holds nothing of its kind, or does not fit the other.
-    pub fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
-        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect)
-            .with_context(|| format!("read certificate {}", certificate.display()))?;
-        if certificates.is_empty() {
-            bail!(
-                "read certificate {}: it holds none\nhint: a PEM file with -----BEGIN CERTIFICATE-----",
-                certificate.display()
-            );
-        }
+    pub fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> anyhow::Result<Self> {
+        let certificates = certificates(certificate)?;
         let private = PrivateKeyDer::from_pem_file(key).with_context(|| format!("read key {}", key.display()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = match client_ca {
+            Some(path) => clients(path, &provider)?,
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .context("choose the TLS versions")?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(certificates, private)
             .with_context(|| format!("use certificate {} with key {}", certificate.display(), key.display()))?;
         config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), needs_certificate: client_ca.is_some() })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0))
+        TlsAcceptor::from(Arc::clone(&self.config))
     }
+
+    /// Whether a client needs a certificate of its own.
+    pub(crate) fn needs_certificate(&self) -> bool {
+        self.needs_certificate
+    }
+}
+
+/// The certificates in a PEM file, one at least.
+fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .with_context(|| format!("read certificate {}", path.display()))?;
+    if found.is_empty() {
+        bail!("read certificate {}: it holds none\nhint: a PEM file with -----BEGIN CERTIFICATE-----", path.display());
+    }
+    Ok(found)
+}
+
+/// Lets in whom one of the authorities in a file gave a certificate.
+fn clients(path: &Path, provider: &Arc<CryptoProvider>) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(path).context("[server.tls] client_ca")? {
+        roots.add(authority).with_context(|| {
+            format!("[server.tls] client_ca: use {}\nhint: it holds the authorities' own certificates", path.display())
+        })?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .with_context(|| format!("[server.tls] client_ca: use {}", path.display()))
 }
 
 /// Refuses to listen where others could read along, or where nobody could log in.
@@ -92,9 +124,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("empty.crt");
         std::fs::write(&path, "no certificate").unwrap();
-        let error = format!("{:#}", Tls::read(&path, &path).unwrap_err());
+        let error = format!("{:#}", Tls::read(&path, &path, None).unwrap_err());
         assert!(error.contains("empty.crt: it holds none\nhint:"), "{error}");
-        let error = format!("{:#}", Tls::read(&folder.path().join("gone"), &path).unwrap_err());
+        let error = format!("{:#}", Tls::read(&folder.path().join("gone"), &path, None).unwrap_err());
         assert!(error.starts_with("read certificate") && error.contains("gone"), "{error}");
     }
 }

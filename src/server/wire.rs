@@ -21,19 +21,43 @@ use datafusion::arrow::array::timezone::Tz;
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
 /// Where answers go.
-pub(crate) struct Wire(SplitSink<Socket, Message>);
+pub(crate) struct Wire {
+    sink: SplitSink<Socket, Message>,
+    sent: Sent,
+}
+
+/// What went to the client as data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
 
 impl Wire {
     pub(crate) fn new(sink: SplitSink<Socket, Message>) -> Self {
-        Self(sink)
+        Self { sink, sent: Sent::default() }
+    }
+
+    /// What went out since this was last asked.
+    pub(crate) fn take_sent(&mut self) -> Sent {
+        std::mem::take(&mut self.sent)
     }
 
     pub(crate) async fn feed(&mut self, message: Message) -> Result<(), Failure> {
-        self.0.feed(message).await.map_err(|error| lost(&error))
+        let bytes = match &message {
+            Message::DataRow(row) => {
+                self.sent.rows += 1;
+                row.data.len()
+            }
+            Message::CopyData(piece) => piece.data.len(),
+            _ => 0,
+        };
+        self.sent.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.sink.feed(message).await.map_err(|error| lost(&error))
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
-        self.0.flush().await.map_err(|error| lost(&error))
+        self.sink.flush().await.map_err(|error| lost(&error))
     }
 
     pub(crate) async fn complete(&mut self, tag: impl Into<String>) -> Result<(), Failure> {
@@ -125,6 +149,7 @@ impl Wire {
             self.feed(Message::CopyData(CopyData::new(piece.freeze()))).await?;
         }
         self.feed(Message::CopyDone(CopyDone::new())).await?;
+        self.sent.rows += sent;
         Ok(sent)
     }
 }

@@ -83,12 +83,13 @@ impl Firm {
             tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             next_free_port: false,
-            users: vec![User { name: "ada".to_owned(), password: "secret".to_owned() }],
+            users: vec![User::new("ada", "secret")],
             max_connections: 20,
             statement_timeout: None,
             sessions,
             descriptions: None,
             keys: None,
+            audit: None,
         };
         let stop = CancellationToken::new();
         let server = serve(options, stop.clone()).await.unwrap();

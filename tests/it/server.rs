@@ -38,12 +38,13 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
         listen: "127.0.0.1:0".parse().unwrap(),
         next_free_port: false,
         tls: None,
-        users: vec![User { name: "ada".to_owned(), password: "secret".to_owned() }],
+        users: vec![User::new("ada", "secret")],
         max_connections: 20,
         statement_timeout: None,
         sessions,
         descriptions: None,
         keys: None,
+        audit: None,
     };
     options(&mut wanted);
     let stop = CancellationToken::new();
