@@ -57,16 +57,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use audit::AuditOptions;
 pub use catalog::{Descriptions, TableKeysOf};
 pub use local::{LocalQuery, QueryError};
-pub use audit::AuditOptions;
 pub use tls::Tls;
 pub use users::{Password, RoleLimits, User, Verifier};
 
 use attempts::Attempts;
+use audit::AuditLog;
 use connection::Connection;
 use failure::Failure;
-use audit::AuditLog;
 use query::QueryThreads;
 use users::Users;
 use wire::Wire;

@@ -137,7 +137,9 @@ pub(super) fn check(roles: &[RoleConfig], server: &ServerConfig) -> Result<()> {
             bail!("[[roles]] name = {name:?}: a login name has 1 to {NAME_BYTES_MAX} bytes and no blank at its ends");
         }
         if name == OWNER {
-            bail!("[[roles]] name = \"{OWNER}\": clients are shown it as the owner of all tables\nhint: choose another");
+            bail!(
+                "[[roles]] name = \"{OWNER}\": clients are shown it as the owner of all tables\nhint: choose another"
+            );
         }
         if !names.insert(name) {
             bail!("[[roles]] name = \"{name}\": there are two of this name\nhint: each role has a name of its own");
@@ -164,7 +166,9 @@ pub(super) fn check(roles: &[RoleConfig], server: &ServerConfig) -> Result<()> {
         }
     }
     if server.audit_log.as_os_str().is_empty() {
-        bail!("[server] audit_log = \"\": the server does not run without one\nhint: a path such as \"logs/statements.jsonl\"");
+        bail!(
+            "[server] audit_log = \"\": the server does not run without one\nhint: a path such as \"logs/statements.jsonl\""
+        );
     }
     if server.audit_log_max_mb == 0 {
         bail!("[server] audit_log_max_mb = 0: no line would fit\nhint: 64 is the default");

@@ -70,7 +70,9 @@ impl Access {
         let as_of = self.as_of.as_deref().unwrap_or_default();
         denied(
             format!("permission denied for as of {asked}: role {} reads as of {as_of} only", self.role),
-            format!("as_of('…', …) and changes('…', …) take moments up to {as_of}; [[roles]] as_of in tieout.toml says so"),
+            format!(
+                "as_of('…', …) and changes('…', …) take moments up to {as_of}; [[roles]] as_of in tieout.toml says so"
+            ),
         )
     }
 }

@@ -19,12 +19,12 @@ use pgwire::messages::PgWireFrontendMessage as Message;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Startup;
 
+use super::audit::{Event, Line, Who, with_statements};
 use super::failure::{Failure, INVALID_VALUE, PROTOCOL};
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
-use super::wire::Socket;
-use super::audit::{Event, Line, Who, with_statements};
 use super::teller::Teller;
+use super::wire::Socket;
 use super::{DATABASE, SessionRequest, Shared, catalog, databases};
 
 /// The SQLSTATE of a password that is not the role's.

@@ -1,5 +1,11 @@
 //! The Postgres wire with a real client: logins, values, portals, cancel, and that nothing writes.
 
+mod audit;
+mod firm;
+mod limits;
+mod roles;
+mod views;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -102,7 +102,10 @@ mod tests {
         let schemas = ["erp", "recon"].map(str::to_owned);
         check(&users, &schemas, Tz::UTC).unwrap();
         let refused = format!("{:#}", check(&users, &schemas[..1], Tz::UTC).unwrap_err());
-        assert!(refused.contains("roles.ada.schemas: there is no schema recon") && refused.contains("hint:"), "{refused}");
+        assert!(
+            refused.contains("roles.ada.schemas: there is no schema recon") && refused.contains("hint:"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -41,12 +41,7 @@ pub(super) struct AllowedProjects(Mutex<Vec<Known>>);
 
 impl AllowedProjects {
     /// The projects at the session's moment, by the definitions that are read.
-    pub(super) async fn at(
-        &self,
-        session: &dyn Session,
-        access: &Access,
-        edition: &Edition,
-    ) -> Result<Arc<Projects>> {
+    pub(super) async fn at(&self, session: &dyn Session, access: &Access, edition: &Edition) -> Result<Arc<Projects>> {
         let key = TieoutOptions::key(session).await?;
         let mut known = self.0.lock().await;
         if let Some((.., found)) = known.iter().find(|(hash, at, _)| *hash == edition.hash && *at == key) {
@@ -97,6 +92,9 @@ fn texts(batch: &RecordBatch, place: usize) -> Result<Vec<Option<String>>> {
     Ok((0..column.len()).map(text).collect())
 }
 
+/// The ids of the other side's projects that one is linked to.
+type Partners<'a> = BTreeMap<&'a String, Vec<&'a String>>;
+
 /// The projects that a role names; all of them if it names none.
 fn chosen(
     named: Option<&BTreeSet<String>>,
@@ -104,24 +102,24 @@ fn chosen(
     erp: Option<Vec<Pair>>,
     links: Option<Vec<Pair>>,
 ) -> Projects {
-    let is_named = |text: &Option<String>| {
-        named.is_none_or(|named| text.as_ref().is_some_and(|text| named.contains(text)))
-    };
+    let is_named =
+        |text: &Option<String>| named.is_none_or(|named| text.as_ref().is_some_and(|text| named.contains(text)));
     let (has_pm, has_erp) = (pm.is_some(), erp.is_some());
     let (pm, erp) = (pm.unwrap_or_default(), erp.unwrap_or_default());
-    let mut partners: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    let (mut partners, mut jobs): (Partners<'_>, Partners<'_>) = (BTreeMap::new(), BTreeMap::new());
     let links = links.unwrap_or_default();
     for (pm_id, erp_id) in &links {
         if let (Some(pm_id), Some(erp_id)) = (pm_id, erp_id) {
             partners.entry(erp_id).or_default().push(pm_id);
+            jobs.entry(pm_id).or_default().push(erp_id);
         }
     }
     // A project without a number in PM is named by the ERP's.
     let numbers: BTreeMap<&String, &Option<String>> =
         erp.iter().filter_map(|(id, number)| Some((id.as_ref()?, number))).collect();
     let by_partner = |id: &String| {
-        let of = partners.iter().filter(|(_, all)| all.contains(&id)).map(|(erp_id, _)| *erp_id);
-        of.into_iter().any(|erp_id| numbers.get(erp_id).is_some_and(|number| is_named(number)))
+        let mut of = jobs.get(id).into_iter().flatten();
+        of.any(|erp_id| numbers.get(erp_id).is_some_and(|number| is_named(number)))
     };
     let mut projects = Projects::default();
     for (id, number) in &pm {

@@ -195,7 +195,13 @@ fn of_projects(
             };
             let ids = ids.iter().map(|id| lit(id.as_str())).collect::<Vec<_>>();
             // No list at all is no predicate.
-            if ids.is_empty() { lit(false) } else if is_plain { column.in_list(ids, false) } else { text().in_list(ids, false) }
+            if ids.is_empty() {
+                lit(false)
+            } else if is_plain {
+                column.in_list(ids, false)
+            } else {
+                text().in_list(ids, false)
+            }
         }
         // Every project, but what belongs to none.
         None => firms.clone().is_false(),

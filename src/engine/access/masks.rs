@@ -35,8 +35,7 @@ const WHOLE: [&str; 2] = ["_raw", RAW];
 const RAW: &str = "raw";
 const REFUSED: &str = "value";
 /// Fields of the canonical model by which values of any field stand in one column.
-const FIELDS: [&str; 8] =
-    ["tax_id", "tax_id_hash", "email", "phone", "fax", "mobile", "address_line", "address"];
+const FIELDS: [&str; 8] = ["tax_id", "tax_id_hash", "email", "phone", "fax", "mobile", "address_line", "address"];
 /// Columns that hold the values of the field that another column, or the end of the exception's key, names.
 const VALUES: [&str; 11] = [
     "detail",
@@ -130,10 +129,7 @@ mod tests {
             of(&schema(&["field", "old_value", "label", "email"])),
             [mask("old_value", field()), mask("email", When::Always)]
         );
-        assert_eq!(
-            of(&schema(&["exception_key", "detail"])),
-            [mask("detail", When::Key("exception_key".to_owned()))]
-        );
+        assert_eq!(of(&schema(&["exception_key", "detail"])), [mask("detail", When::Key("exception_key".to_owned()))]);
         assert_eq!(of(&schema(&["detail"])), []);
     }
 }

@@ -141,9 +141,8 @@ async fn by_parent(
     let Some(keys) = blueprint.keys.get(&(schema.to_owned(), table.to_owned())).filter(|_| left > 0) else {
         return Ok(None);
     };
-    let is_record = |schema: &str| {
-        Side::BOTH.iter().any(|side| side.schema() == schema) || blueprint.layouts.contains_key(schema)
-    };
+    let is_record =
+        |schema: &str| Side::BOTH.iter().any(|side| side.schema() == schema) || blueprint.layouts.contains_key(schema);
     for reference in keys.references.iter().filter(|reference| is_record(&reference.schema)) {
         let Some(schema) = edition.catalog()?.schema(&reference.schema) else { continue };
         let Some(parent) = schema.table(&reference.table).await? else { continue };

@@ -50,7 +50,8 @@ fn secret(rest: &str) -> Option<(usize, usize)> {
     if !gap.contains('=') {
         return None;
     }
-    let length = literal.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '&' | ';' | ')')).unwrap_or(literal.len());
+    let length =
+        literal.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '&' | ';' | ')')).unwrap_or(literal.len());
     Some((start, start + length))
 }
 

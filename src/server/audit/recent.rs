@@ -46,7 +46,8 @@ impl Recent {
     }
 
     fn rows(&self, may_see: impl Fn(&Line) -> bool) -> Result<RecordBatch> {
-        let lines: Vec<Arc<Line>> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arc::clone).collect();
+        let lines: Vec<Arc<Line>> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arc::clone).collect();
         let text = |value: &dyn Fn(&Line) -> Option<String>| -> ArrayRef {
             Arc::new(lines.iter().map(|line| value(line)).collect::<StringArray>())
         };
@@ -117,7 +118,12 @@ impl CatalogProvider for Told {
         if name != SCHEMA {
             return Some(inner);
         }
-        Some(Arc::new(Meta { inner, recent: Arc::clone(&self.recent), user: self.user.clone(), sees_all: self.sees_all }))
+        Some(Arc::new(Meta {
+            inner,
+            recent: Arc::clone(&self.recent),
+            user: self.user.clone(),
+            sees_all: self.sees_all,
+        }))
     }
 }
 

@@ -208,7 +208,12 @@ mod tests {
     use super::*;
 
     fn line(number: u64) -> Line {
-        let who = Who { session: number, role: "ada".to_owned(), address: [127, 0, 0, 1].into(), database: "tieout".to_owned() };
+        let who = Who {
+            session: number,
+            role: "ada".to_owned(),
+            address: [127, 0, 0, 1].into(),
+            database: "tieout".to_owned(),
+        };
         Line { sql: Some("select 1".into()), ..Line::of(Event::Statement, &Arc::new(who)) }
     }
 
