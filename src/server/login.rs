@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
@@ -67,7 +67,11 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
             let application_name = startup.parameters.get("application_name").cloned().unwrap_or_default();
             let line = Line { application_name, ..Line::of(Event::LoginFailed, &who) };
             shared.audit.put(line.ended_by(failure));
-            let wait = if failure.code == WRONG_PASSWORD { shared.attempts.failed(peer) } else { Duration::ZERO };
+            let wait = if failure.code == WRONG_PASSWORD {
+                shared.attempts.failed(peer, Instant::now())
+            } else {
+                Duration::ZERO
+            };
             tracing::warn!(role = %user, %peer, code = failure.code, ?wait, "a login failed: {}", failure.message);
             tokio::time::sleep(wait).await;
         }

@@ -99,10 +99,10 @@ impl GuardedTable {
         let places = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let column = |place: &usize| -> Result<Expr> {
             let field = schema.fields().get(*place).ok_or_else(|| internal_datafusion_err!("no column {place}"))?;
-            let plain = named("guarded", field.name());
+            let value = named("guarded", field.name());
             match self.masks.iter().find(|mask| mask.column == *field.name()) {
-                None => Ok(plain),
-                Some(mask) => Ok(masked(mask, plain, &ScalarValue::try_from(field.data_type())?)?.alias(field.name())),
+                None => Ok(value),
+                Some(mask) => Ok(masked(mask, value, &ScalarValue::try_from(field.data_type())?)?.alias(field.name())),
             }
         };
         let mut columns = places.iter().map(column).collect::<Result<Vec<_>>>()?;

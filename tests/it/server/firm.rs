@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use sha2::{Digest as _, Sha256};
 use tieout::clock::{Clock, SharedClock};
 use tieout::definitions::Definitions;
 use tieout::engine::{Access, Engine, EngineSettings, Reopen, SourceBinding};
@@ -294,7 +295,8 @@ impl Firm {
                 columns.iter().zip(row).map(|((name, _), value)| (name.as_str(), *value)).collect();
             serde_json::to_string(&fields).unwrap()
         };
-        arrays.extend([column(&record), column(&record)]);
+        let hash = |row: &[&str]| format!("{:x}", Sha256::digest(record(row)));
+        arrays.extend([column(&record), column(&hash)]);
         let seen = TimestampMicrosecondArray::from(vec![self.clock.now().timestamp_micros(); rows.len()]);
         arrays.push(Arc::new(seen.with_data_type(timestamp_type())));
         let mut scopes: Vec<String> = rows.iter().map(|row| scope(row)).collect();

@@ -28,7 +28,7 @@ async fn a_role_takes_no_more_than_its_share() {
         connections: Some(2),
         statement_timeout: Some(Duration::from_secs(2)),
         rows: Some(10),
-        memory_bytes: Some(100_000),
+        memory_bytes: None,
     };
     let (server, _stop) = start(|options| options.users = limited(limits)).await;
     let client = connect(&config(&server)).await.unwrap();
@@ -70,9 +70,19 @@ async fn a_role_takes_no_more_than_its_share() {
     }
     let runaway = "select count(*) from numbers a, numbers b, numbers c where a.n + b.n + c.n = -1";
     assert_eq!(code(&client.batch_execute(runaway).await.unwrap_err()), "57014");
+    assert_eq!(one(&client, "select 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roles_queries_share_its_memory() {
+    let limits = RoleLimits { memory_bytes: Some(100_000), ..RoleLimits::default() };
+    let users = || limited(limits).into_iter().chain([User::new("bob", "secret")]).collect();
+    let (server, _stop) = start(|options| options.users = users()).await;
+    let client = connect(&config(&server)).await.unwrap();
     let greedy = "select count(distinct n), count(distinct n + 1), count(distinct -n) from numbers";
     let refused = client.batch_execute(greedy).await.unwrap_err();
     assert_eq!(code(&refused), "53200", "{refused}");
+    connect(config(&server).user("bob")).await.unwrap().batch_execute(greedy).await.unwrap();
     assert_eq!(one(&client, "select 1").await, "1");
 }
 

@@ -30,7 +30,7 @@ fn a_role_sees_of_every_view_what_is_of_its_project() {
     let work = || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).thread_stack_size(STACK_BYTES).enable_all().build().unwrap();
-        runtime.block_on(async { tokio::spawn(compare()).await.unwrap() });
+        runtime.block_on(compare());
     };
     std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap();
 }
