@@ -174,7 +174,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         b'/' => Some(63),
         _ => None,
     };
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let digits = text.trim_end_matches('=');
@@ -184,11 +184,11 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
     let (mut held, mut bits) = (0_u32, 0);
     for letter in digits.bytes() {
-        held = held << 6 | u32::from(digit(letter)?);
+        held = (held << 6) | u32::from(digit(letter)?);
         bits += 6;
         if bits >= 8 {
             bits -= 8;
-            bytes.extend(u8::try_from(held >> bits & 0xff));
+            bytes.extend(u8::try_from((held >> bits) & 0xff));
         }
     }
     Some(bytes)

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::cast as cast_array;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -87,10 +88,10 @@ impl GuardedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let access = &self.guard.access;
-        let needs_projects = needs_projects(&self.rows, access);
-        let projects = match needs_projects {
-            true => Some(self.guard.allowed.at(session, access, &self.edition).await?),
-            false => None,
+        let projects = if needs_projects(&self.rows, access) {
+            Some(self.guard.allowed.at(session, access, &self.edition).await?)
+        } else {
+            None
         };
         let source = provider_as_source(Arc::clone(&self.inner));
         let plan = LogicalPlanBuilder::scan("guarded", source, None)?;
@@ -234,9 +235,10 @@ fn masked(mask: &Mask, column: Expr, null: &ScalarValue) -> Result<Expr> {
     }
 }
 
-/// The batch under the schema that was announced.
+/// The batch under the schema that was announced: the rows of a view need not have the types that it was planned with.
 fn told(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().take(schema.fields().len()).map(Arc::clone).collect();
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| cast_array(column, field.data_type())).collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }

@@ -2,10 +2,11 @@
 //!
 //! Invariant: a table for which nothing here tells is the firm's, so that a new table is hidden until somebody decides.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
-use std::sync::Arc;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::editions::Edition;

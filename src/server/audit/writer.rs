@@ -98,7 +98,7 @@ impl Writer {
     fn write(&mut self, lines: &mut Vec<Arc<Line>>, waiting: &AtomicUsize) -> io::Result<()> {
         let mut written = 0;
         let mut end = Ok(());
-        for line in lines.iter() {
+        for line in &*lines {
             end = self.append(line);
             if end.is_err() {
                 break;

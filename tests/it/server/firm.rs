@@ -295,7 +295,8 @@ impl Firm {
                 columns.iter().zip(row).map(|((name, _), value)| (name.as_str(), *value)).collect();
             serde_json::to_string(&fields).unwrap()
         };
-        let hash = |row: &[&str]| format!("{:x}", Sha256::digest(record(row)));
+        let hash =
+            |row: &[&str]| Sha256::digest(record(row)).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         arrays.extend([column(&record), column(&hash)]);
         let seen = TimestampMicrosecondArray::from(vec![self.clock.now().timestamp_micros(); rows.len()]);
         arrays.push(Arc::new(seen.with_data_type(timestamp_type())));
