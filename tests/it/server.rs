@@ -4,7 +4,6 @@ mod audit;
 mod firm;
 mod limits;
 mod roles;
-mod views;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
