@@ -16,7 +16,7 @@ use crate::extract::manifest::Sensitive;
 
 pub use limits::{Share, Window};
 pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
-pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig};
+pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig, YearEndConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 
 mod limits;
@@ -68,6 +68,9 @@ pub struct Config {
     /// Day limits and severity.
     #[serde(default)]
     pub checks: ChecksConfig,
+    /// What the year-end schedules go by.
+    #[serde(default)]
+    pub year_end: YearEndConfig,
     /// What the integration tool between both systems does not sync.
     #[serde(default)]
     pub connector: ConnectorConfig,
@@ -250,6 +253,8 @@ struct StoredSettings {
     #[serde(default)]
     checks: ChecksConfig,
     #[serde(default)]
+    year_end: YearEndConfig,
+    #[serde(default)]
     connector: ConnectorConfig,
     #[serde(default)]
     sources: BTreeMap<String, String>,
@@ -322,6 +327,7 @@ impl Config {
             tolerance: stored.tolerance,
             grace: stored.grace,
             checks: stored.checks,
+            year_end: stored.year_end,
             connector: stored.connector,
             ..Self::default()
         })
@@ -343,6 +349,7 @@ impl Config {
             "tolerance": self.tolerance,
             "grace": self.grace,
             "checks": self.checks,
+            "year_end": self.year_end,
             "connector": self.connector,
             "sources": self.sources.iter().map(|(name, source)| (name.clone(), source.kind.clone())).collect::<BTreeMap<_, _>>(),
         })

@@ -53,6 +53,7 @@ mod pinned;
 mod planner;
 pub(crate) mod precedence;
 mod queries;
+mod readings;
 mod recheck;
 mod repeated;
 pub mod settings;

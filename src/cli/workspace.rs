@@ -240,6 +240,8 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         grace_hours: config.grace.clone(),
         ..EngineSettings::default()
     };
+    let threshold = config.year_end.form_1099_threshold.as_deref();
+    let threshold = threshold.map(|amount| hundredths("[year_end] form_1099_threshold", amount)).transpose()?;
     let values = [
         ("unpaid_days", EngineSetting::Integer(config.checks.unpaid_days)),
         ("change_order_days", EngineSetting::Integer(config.checks.change_order_days)),
@@ -249,7 +251,10 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         ("import_stale_hours", EngineSetting::Integer(config.checks.import_stale_hours)),
         ("vendor_created_days", EngineSetting::Integer(config.checks.vendor_created_days)),
         ("overwrite_days", EngineSetting::Integer(config.checks.overwrite_days)),
-        ("amount_tolerance", EngineSetting::Hundredths(hundredths(&config.tolerance.amount)?)),
+        ("fiscal_year_start", EngineSetting::Integer(config.firm.fiscal_year_start.into())),
+        ("amount_tolerance", EngineSetting::Hundredths(hundredths("[tolerance] amount", &config.tolerance.amount)?)),
+        ("form_1099_threshold", EngineSetting::Hundredths(threshold.unwrap_or_default())),
+        ("card_methods", EngineSetting::List(config.year_end.card_methods.clone())),
         ("default_codes", EngineSetting::List(config.accounts.default_codes.clone())),
         ("ap_accounts", EngineSetting::List(config.accounts.ap.clone())),
         ("ar_accounts", EngineSetting::List(config.accounts.ar.clone())),
@@ -264,8 +269,8 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
 }
 
 /// A decimal amount with at most two digits after the point, in hundredths.
-fn hundredths(amount: &str) -> anyhow::Result<i128> {
-    let refuse = || anyhow!("read [tolerance] amount = \"{amount}\": not an amount\nhint: for example \"0.01\"");
+fn hundredths(key: &str, amount: &str) -> anyhow::Result<i128> {
+    let refuse = || anyhow!("read {key} = \"{amount}\": not an amount\nhint: for example \"0.01\"");
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     let digits = |text: &str| text.chars().all(|letter| letter.is_ascii_digit());
     if whole.is_empty() || fraction.len() > 2 || !digits(whole) || !digits(fraction) {

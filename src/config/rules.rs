@@ -1,4 +1,4 @@
-//! What the checks go by: `[accounts]`, `[tolerance]`, `[checks]`.
+//! What the checks and the year-end schedules go by: `[accounts]`, `[tolerance]`, `[checks]`, `[year_end]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -86,4 +86,14 @@ impl Default for ChecksConfig {
             freshness_hours: 36,
         }
     }
+}
+
+/// `[year_end]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct YearEndConfig {
+    /// Decimal text: from which total on a vendor is reported on form 1099, where it is not the law's of the year.
+    pub form_1099_threshold: Option<String>,
+    /// Payment methods that are cards or a payment network's: their processor reports them, not the firm.
+    pub card_methods: Vec<String>,
 }

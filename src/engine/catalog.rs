@@ -94,6 +94,7 @@ impl Registrar<'_> {
             }
         }
         self.view("meta", "problems", Recipe::Problems);
+        self.view("meta", "readings", Recipe::Readings(self.warehouse.clone()));
         for name in ["coverage", "rejects", "drift", "requests", "rate_limits"] {
             self.view("meta", name, Recipe::Sql(format!("select * from system.{name}")));
         }

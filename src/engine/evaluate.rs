@@ -229,7 +229,8 @@ pub(crate) async fn state(engine: &Engine, head: &Head, number: u64, table: &str
     rows_of(&batches, &system_columns(table))
 }
 
-async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
+/// The projects of the PM side.
+pub(crate) async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
     // Where projects cannot be read, every check that reads them fails and says why.
     let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
     let names = ["record_id", "number", "source", "approval_status", "is_active"];

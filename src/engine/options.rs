@@ -41,6 +41,19 @@ pub struct Moment {
     pub pin: Option<String>,
 }
 
+impl Moment {
+    /// The pin of the last period that ended before the business date, and that end; of several the one of the newest commit.
+    /// A pin made later counts too, if what it names was there: firms pin last year when they close this one.
+    pub(crate) fn previous_pin(&self, zone: Tz) -> Option<(String, NaiveDate)> {
+        let (date, commit) = (self.accounting_date?, self.commit.as_ref()?);
+        let day = |number| Some(self.head.commit(number)?.observed_at.with_timezone(&zone).date_naive());
+        let pins = self.head.pins(self.head.number()).map(|(_, pin)| pin).filter(|pin| pin.commit <= commit.number);
+        let ended = pins.filter_map(|pin| Some((pin.period_end.or_else(|| day(pin.commit))?, pin)));
+        let last = ended.filter(|(end, _)| *end < date).max_by_key(|(end, pin)| (*end, pin.commit));
+        last.map(|(end, pin)| (pin.name.clone(), end))
+    }
+}
+
 /// Generation and commit, accounting date, the session's own limits.
 pub(crate) type MomentKey = ((u64, u64), Option<NaiveDate>, BTreeMap<String, i64>);
 

@@ -2,8 +2,10 @@
 //!
 //! Invariants: only the moment differs, so that a view's views, cached ones too, are read there with it; both moments of
 //! one query are looked up in the same chain; a business date that the session set explicitly stays; where a session reads
-//! by pinned definitions, a moment of its own is read by its own commit's.
+//! by pinned definitions, a moment of its own is read by its own commit's, but one told relative to the session by the
+//! session's: who compares two years wants one rule.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -18,13 +20,54 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::engine::Error;
 use crate::engine::editions::Edition;
-use crate::engine::options::TieoutOptions;
+use crate::engine::options::{Moment, TieoutOptions};
+use crate::engine::snapshot::memory;
 use crate::warehouse::AsOf;
+
+/// Which moment a part of a query names.
+#[derive(Clone, Debug)]
+pub(crate) enum Which {
+    /// That one.
+    At(AsOf),
+    /// The pin of the last period before the session's business date, with that period's end: no rows where there is none.
+    PreviousPin,
+    /// That period's end, as the session's own moment knows it.
+    PreviousPeriod,
+}
+
+impl Which {
+    /// What a text says in words; none if it is for [`AsOf::parse`].
+    pub(crate) fn in_words(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "previous pin" => Some(Self::PreviousPin),
+            "previous period" => Some(Self::PreviousPeriod),
+            _ => None,
+        }
+    }
+
+    /// What names a moment whatever the session's is.
+    pub(crate) fn absolute(&self) -> Option<&AsOf> {
+        match self {
+            Self::At(as_of) => Some(as_of),
+            Self::PreviousPin | Self::PreviousPeriod => None,
+        }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(as_of) => as_of.fmt(formatter),
+            Self::PreviousPin => formatter.write_str("previous pin"),
+            Self::PreviousPeriod => formatter.write_str("previous period"),
+        }
+    }
+}
 
 /// A moment that a part of a query asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct When {
-    pub(crate) as_of: AsOf,
+    pub(crate) which: Which,
     /// The business date there; the moment's own if none.
     pub(crate) accounting_date: Option<NaiveDate>,
     /// The definitions to read by; the session's if none.
@@ -32,8 +75,8 @@ pub(crate) struct When {
 }
 
 impl When {
-    /// The session as it would be if this were its moment.
-    async fn enter(&self, session: &dyn Session) -> Result<SessionState> {
+    /// The session as it would be if this were its moment; none where it asks for a pin that nobody made.
+    async fn enter(&self, session: &dyn Session) -> Result<Option<SessionState>> {
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return internal_err!("a moment of its own needs a whole session");
         };
@@ -42,7 +85,17 @@ impl When {
         };
         let outer = TieoutOptions::moment(session).await?;
         let options = self.edition.as_ref().map_or_else(|| options.clone(), |edition| options.under(edition));
-        let moment = options.moment_at(&outer.head, &self.as_of, self.accounting_date)?;
+        let moment = match &self.which {
+            Which::At(as_of) => options.moment_at(&outer.head, as_of, self.accounting_date)?,
+            relative => {
+                let Some((pin, ends_on)) = outer.previous_pin(options.settings().time_zone) else { return Ok(None) };
+                let date = Some(self.accounting_date.unwrap_or(ends_on));
+                match relative {
+                    Which::PreviousPin => options.moment_at(&outer.head, &AsOf::Pin(pin), date)?,
+                    _ => Moment { accounting_date: date, pin: None, ..Moment::clone(&outer) },
+                }
+            }
+        };
         let named = moment.commit.as_ref().map(|commit| commit.definitions.as_str());
         if self.edition.as_ref().is_some_and(|edition| named.is_some_and(|named| *edition.hash != *named)) {
             // `latest` moved on to other definitions since the statement was planned.
@@ -51,7 +104,7 @@ impl When {
         let options = options.fixed_at(moment);
         let mut state = state.clone();
         state.config_mut().options_mut().extensions.insert(options);
-        Ok(state)
+        Ok(Some(state))
     }
 }
 
@@ -78,7 +131,7 @@ pub(crate) fn scan(
     when: When,
 ) -> Result<(TableReference, LogicalPlanBuilder)> {
     let date = when.accounting_date.map(|date| format!(", dated {date}")).unwrap_or_default();
-    let name = TableReference::bare(format!("{reference} as of {}{date}", when.as_of));
+    let name = TableReference::bare(format!("{reference} as of {}{date}", when.which));
     let source = provider_as_source(Arc::new(PinnedTable::new(Arc::clone(inner), when)));
     let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
     Ok((name, plan))
@@ -109,8 +162,10 @@ impl TableProvider for PinnedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = self.when.enter(session).await?;
-        self.inner.scan(&state, projection, filters, limit).await
+        match self.when.enter(session).await? {
+            Some(state) => self.inner.scan(&state, projection, filters, limit).await,
+            None => memory(&self.inner.schema(), &[], projection, limit),
+        }
     }
 }
 
@@ -169,7 +224,7 @@ impl SchemaProvider for PinnedSchema {
             None => self.inner.as_ref().map(Arc::clone),
         };
         let Some(schema) = schema else { return Ok(None) };
-        let when = When { as_of: self.as_of.clone(), accounting_date: None, edition };
+        let when = When { which: Which::At(self.as_of.clone()), accounting_date: None, edition };
         let found = schema.table(name).await?;
         Ok(found.map(|inner| Arc::new(PinnedTable::new(inner, when)) as Arc<dyn TableProvider>))
     }

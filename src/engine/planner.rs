@@ -27,8 +27,10 @@ use crate::engine::cached::CachedView;
 use crate::engine::canonical;
 use crate::engine::kept::{KeptView, Shelf};
 use crate::engine::queries::{Name, Problem, QueryFile};
+use crate::engine::readings::ReadingsTable;
 use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
+use crate::warehouse::Warehouse;
 
 /// Views that cannot be planned, with the reason.
 pub(crate) type Broken = BTreeMap<Name, String>;
@@ -69,6 +71,8 @@ pub(crate) enum Recipe {
     Canonical,
     /// `meta.problems`: the files that cannot be used.
     Problems,
+    /// `meta.readings`: what was read well enough to be believed.
+    Readings(Warehouse),
 }
 
 /// The views of one catalog and how they are planned.
@@ -111,6 +115,10 @@ impl Planner {
             let _ = schema.planner.set(Arc::downgrade(&planner));
         }
         planner
+    }
+
+    pub(crate) fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
     }
 
     /// The state that views are planned with; its catalog list holds the catalog.
@@ -199,6 +207,7 @@ impl Planner {
                 })
             }
             Recipe::Problems => Ok(Arc::new(ProblemsTable { planner: Arc::downgrade(self) })),
+            Recipe::Readings(warehouse) => Ok(Arc::new(ReadingsTable::new(self, warehouse.clone()))),
             Recipe::Canonical => {
                 let (_, entity) = name;
                 let found = self.blueprint.entities.iter().find(|found| found.name == *entity);

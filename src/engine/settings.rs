@@ -65,9 +65,15 @@ impl Default for EngineSettings {
             ("import_stale_hours", 36),
             ("severity_high_days", 30),
             ("severity_medium_days", 7),
+            ("fiscal_year_start", 1),
         ];
-        let amounts =
-            [("amount_tolerance", 1), ("severity_high_amount", 1_000_000), ("severity_medium_amount", 100_000)];
+        let amounts = [
+            ("amount_tolerance", 1),
+            ("severity_high_amount", 1_000_000),
+            ("severity_medium_amount", 100_000),
+            // None of its own: that of the law, by year.
+            ("form_1099_threshold", 0),
+        ];
         let mut values: BTreeMap<String, Setting> =
             integers.into_iter().map(|(name, value)| (name.to_owned(), Setting::Integer(value))).collect();
         values.extend(amounts.into_iter().map(|(name, value)| (name.to_owned(), Setting::Hundredths(value))));
@@ -77,6 +83,7 @@ impl Default for EngineSettings {
             "ar_accounts",
             "retainage_payable_accounts",
             "retainage_receivable_accounts",
+            "card_methods",
         ] {
             values.insert(name.to_owned(), Setting::List(Vec::new()));
         }

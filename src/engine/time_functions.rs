@@ -18,7 +18,7 @@ use crate::engine::changes;
 use crate::engine::editions::Edition;
 use crate::engine::moments::MomentTable;
 use crate::engine::options::TieoutOptions;
-use crate::engine::pinned::{self, When};
+use crate::engine::pinned::{self, When, Which};
 
 /// Stack of the thread that finds a table which is not there at once: planning a view recurses deeply.
 const STACK_BYTES: usize = 32 << 20;
@@ -42,9 +42,11 @@ impl TableFunctionImpl for AsOfFunction {
         };
         let when = When { accounting_date: date, ..when(session, at, usage)? };
         let options = options(session)?.clone();
-        let as_of = when.as_of.clone();
         // Views of that moment's own definitions, where the session reads by these.
-        let edition = now(async move { options.edition_at(&as_of).await })?;
+        let edition = match when.which.absolute().cloned() {
+            Some(as_of) => now(async move { options.edition_at(&as_of).await })?,
+            None => None,
+        };
         let (reference, table) = find(session, edition.as_ref(), &text(name, usage)?)?;
         let when = When { edition, ..when };
         let (_, plan) = pinned::scan(&reference, &table, when)?;
@@ -143,7 +145,7 @@ fn accounting_date(argument: &Expr, usage: &str) -> Result<Option<NaiveDate>> {
     }
 }
 
-/// A moment: a text as `tieout.as_of` takes it, a date, a timestamp, or a commit's number.
+/// A moment: a text as `tieout.as_of` takes it, a date, a timestamp, a commit's number, or one of [`Which`]'s words.
 fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
     let options = options(session)?;
     let Expr::Literal(value, _) = argument else {
@@ -151,6 +153,9 @@ fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
     };
     let as_of = match value {
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
+            if let Some(which) = Which::in_words(text) {
+                return Ok(When { which, accounting_date: None, edition: None });
+            }
             options.parse(text)?
         }
         ScalarValue::Date32(Some(_)) => options.parse(&value.to_string())?,
@@ -158,7 +163,7 @@ fn when(session: &dyn Session, argument: &Expr, usage: &str) -> Result<When> {
         value if value.data_type().is_temporal() && !value.is_null() => options.parse(&moment(value)?)?,
         other => return plan_err!("`{other}` is no moment: {usage}"),
     };
-    Ok(When { as_of, accounting_date: None, edition: None })
+    Ok(When { which: Which::At(as_of), accounting_date: None, edition: None })
 }
 
 fn options(session: &dyn Session) -> Result<&TieoutOptions> {

@@ -23,9 +23,9 @@ const PARTITIONS: [usize; 2] = [1, 2];
 /// Planning in a debug build needs more stack than a test thread has.
 const STACK_BYTES: usize = 64 << 20;
 /// The schemas that people are told of; a source's own tables are in the schema of its name.
-const SCHEMAS: [&str; 9] = ["acumatica", "erp", "history", "link", "meta", "pm", "procore", "recon", "trend"];
+const SCHEMAS: [&str; 10] = ["acumatica", "audit", "erp", "history", "link", "meta", "pm", "procore", "recon", "trend"];
 /// The schemas whose views are more than a scan, and are sorted too.
-const VIEWS: [&str; 5] = ["erp", "link", "pm", "recon", "trend"];
+const VIEWS: [&str; 6] = ["audit", "erp", "link", "pm", "recon", "trend"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_view_is_planned_and_read_whatever_the_partitions() {

@@ -1,0 +1,93 @@
+-- title:    What commitments came to and what was billed on them by the accounting date
+-- entity:   commitments
+-- question: How much of each subcontract and order was agreed and invoiced by then, on each side?
+-- grain:    one row per side and commitment that was agreed by the date; the void, rejected and pending apart
+-- columns:
+--   side               pm or erp
+--   source             the connection
+--   record_id          that side's record id
+--   item_id            PM's record id of the linked group, else its own
+--   project_id         PM's record id of the project (of several that are one ERP project the first), else the ERP's
+--   number             the number people use
+--   vendor_id          that side's record id of the vendor
+--   title              title as written
+--   is_closed          takes no more
+--   currency           of the amounts
+--   revised_amount     original sum and change orders that count by the date (link.change_order_positions)
+--   invoiced_amount    gross of what was billed on it by the date, retainage included
+-- A commitment counts from the day that it was signed, else approved; one whose approval nobody dated counts from its entry.
+
+with clock as (
+
+    select accounting_date from meta.clock
+
+),
+
+changes as (
+
+    select side, contract_id, sum(amount) as amount
+    from link.change_order_positions
+    where kind = 'commitment' and is_counted
+    group by side, contract_id
+
+),
+
+invoiced as (
+
+    select 'pm' as side, invoices.commitment_id, sum(invoices.gross_amount) as amount
+    from pm.vendor_invoices as invoices
+    cross join clock
+    where invoices.approval_status in ('approved', 'closed') and coalesce(coalesce(invoices.invoice_date, invoices.period_end) <= clock.accounting_date, true)
+    group by invoices.commitment_id
+
+    union all
+
+    select 'erp' as side, bills.commitment_id, sum(bills.gross_amount) as amount
+    from erp.vendor_invoices as bills
+    cross join clock
+    where bills.approval_status in ('approved', 'closed') and coalesce(bills.invoice_date <= clock.accounting_date, true)
+    group by bills.commitment_id
+
+),
+
+groups as (
+
+    select 'pm' as side, pm_id as record_id, min(group_id) as group_id from link.commitments group by pm_id
+    union all
+    select 'erp' as side, erp_id as record_id, min(group_id) as group_id from link.commitments group by erp_id
+
+),
+
+commitments as (
+
+    select 'pm' as side, orders.*, coalesce(joined.project_id, orders.project_id) as job_id
+    from pm.commitments as orders
+    left join shared.joined_projects as joined on joined.pm_id = orders.project_id
+    union all
+    select 'erp' as side, orders.*, coalesce(jobs.project_id, orders.project_id) as job_id
+    from erp.commitments as orders
+    left join link.erp_projects as jobs on jobs.erp_id = orders.project_id
+
+)
+
+select
+    commitments.side, commitments.source, commitments.record_id, coalesce(groups.group_id, commitments.record_id) as item_id,
+    commitments.job_id as project_id, commitments.number, commitments.vendor_id, commitments.title,
+    commitments.approval_status = 'closed' as is_closed, coalesce(commitments.currency, setting_text('currency')) as currency,
+    cast(coalesce(commitments.original_amount + coalesce(changes.amount, 0), commitments.revised_amount) as decimal(18,2)) as revised_amount,
+    cast(coalesce(invoiced.amount, 0) as decimal(18,2)) as invoiced_amount
+from commitments
+left join groups on groups.side = commitments.side and groups.record_id = commitments.record_id
+left join changes on changes.side = commitments.side and changes.contract_id = commitments.record_id
+left join invoiced on invoiced.side = commitments.side and invoiced.commitment_id = commitments.record_id
+cross join clock
+where
+    commitments.approval_status in ('approved', 'closed') and
+    coalesce(
+        coalesce(
+            commitments.executed_on,
+            case when commitments.approved_at_basis in ('source', 'observed') then firm_day(commitments.approved_at) end,
+            firm_day(commitments.created_at)
+        ) <= clock.accounting_date,
+        true
+    )

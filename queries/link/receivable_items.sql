@@ -1,0 +1,101 @@
+-- title:    Open receivables of the ERP at the accounting date, document by document
+-- question: What was the firm owed on each owner invoice by then, whatever was received since?
+-- grain:    one row per released invoice or memo dated by the date, and per receipt of which a part was not applied, or
+--           that was voided later
+-- columns:
+--   source             the connection
+--   record_id          the ERP's record id of the document or payment
+--   kind               progress, retainage_release, credit, prepayment or payment (a receipt)
+--   number             the number people use
+--   customer_id        the ERP's record id of the customer: the project's, for an invoice names none
+--   project_id         the ERP's record id of the project; null = none, or several
+--   contract_id        the ERP's record id of the owner contract
+--   dated              date of the document
+--   due_date           as told, else its date and the default terms
+--   currency           of the amounts
+--   open_amount        net and tax less what was received by the date and discounts taken with it; payments negative
+--   retainage_amount   retained by the owner; releases negative
+-- The sum is that of link.receivable_balances; a payment that was void only after the date had lowered the balance at it, though nobody tells any more which
+-- documents it paid. An invoice that a memo settled is 0 and so is the memo, if both are dated by the
+-- date; the ledger's own balance tells what nothing is left of.
+--   invoice 100.00 closed, memo −30.00 closed, received 70.00 → both 0.00, not 30.00 and −30.00 in two buckets.
+
+with clock as (
+
+    select accounting_date from meta.clock
+
+),
+
+applied as (
+
+    select
+        applications.invoice_id,
+        sum(case when payments.payment_date > clock.accounting_date then applications.amount else 0 end) as paid_after,
+        sum(case when payments.payment_date > clock.accounting_date then 0 else coalesce(applications.discount, 0) end) as discount,
+        sum(coalesce(applications.discount, 0)) as discount_until_now
+    from erp.payment_applications as applications
+    inner join erp.payments on payments.record_id = applications.payment_id and payments.status = 'paid' and payments.direction = 'receipt'
+    cross join clock
+    group by applications.invoice_id
+
+),
+
+invoices as (
+
+    select
+        invoices.*,
+        projects.customer_id,
+        coalesce(invoices.net_amount, 0) + coalesce(invoices.tax_amount, 0) - coalesce(invoices.paid_amount, 0) + coalesce(applied.paid_after, 0)
+            - coalesce(applied.discount, 0) as open_amount,
+        coalesce(invoices.net_amount, 0) + coalesce(invoices.tax_amount, 0) - coalesce(invoices.paid_amount, 0) - coalesce(applied.discount_until_now, 0)
+            - invoices.open_balance as settled_otherwise
+    from erp.owner_invoices as invoices
+    left join erp.projects on projects.record_id = invoices.project_id
+    left join applied on applied.invoice_id = invoices.record_id
+    cross join clock
+    where invoices.approval_status in ('approved', 'closed') and coalesce(invoices.billing_date <= clock.accounting_date, true)
+
+),
+
+-- What memos settled adds up to nothing within a customer, unless one of them is dated later.
+settled as (
+
+    select *, sum(coalesce(settled_otherwise, 0)) over (partition by source, customer_id, currency) as unsettled
+    from invoices
+
+),
+
+unapplied as (
+
+    select payments.record_id, sum(applications.amount) as amount
+    from erp.payment_applications as applications
+    inner join erp.payments on payments.record_id = applications.payment_id
+    left join erp.owner_invoices as invoices on invoices.record_id = applications.invoice_id
+    cross join clock
+    where coalesce(invoices.billing_date <= clock.accounting_date, true)
+    group by payments.record_id
+
+)
+
+select source, record_id, coalesce(kind, 'progress') as kind, number, customer_id, project_id, contract_id, billing_date as dated,
+    coalesce(due_date, cast(cast(billing_date as int) + setting_integer('default_terms_days') as date)) as due_date,
+    coalesce(currency, setting_text('currency')) as currency,
+    cast(open_amount - case when unsettled = 0 then coalesce(settled_otherwise, 0) else 0 end as decimal(18,2)) as open_amount,
+    cast(coalesce(retainage_amount, 0) as decimal(18,2)) as retainage_amount
+from settled
+
+union all
+
+select payments.source, payments.record_id, 'payment' as kind, payments.number, payments.customer_id, cast(null as varchar) as project_id,
+    cast(null as varchar) as contract_id, payments.payment_date as dated, payments.payment_date as due_date,
+    coalesce(payments.currency, setting_text('currency')) as currency,
+    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount
+from erp.payments
+left join unapplied on unapplied.record_id = payments.record_id
+cross join clock
+where
+    payments.direction = 'receipt' and coalesce(payments.payment_date <= clock.accounting_date, true) and
+    (
+        payments.status = 'paid' and coalesce(unapplied.amount, 0) <> payments.amount or
+        payments.status = 'void' and firm_day(payments.voided_at) > clock.accounting_date
+    )
