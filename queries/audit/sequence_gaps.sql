@@ -14,6 +14,7 @@
 --   missing_from       the first missing number
 --   missing_to         the last one
 --   missing_count      how many
+--   is_new_range       more are missing than the series has: rather a number range that was begun anew than a gap
 --   number_before      the document before the gap
 --   dated_before       its date
 --   number_after       the document after it
@@ -41,7 +42,8 @@ followed as (
         numbers.*,
         lead(place) over (partition by side, source, series, scope_id, prefix order by place) as next_place,
         lead(number) over (partition by side, source, series, scope_id, prefix order by place) as next_number,
-        lead(dated) over (partition by side, source, series, scope_id, prefix order by place) as next_dated
+        lead(dated) over (partition by side, source, series, scope_id, prefix order by place) as next_dated,
+        count(*) over (partition by side, source, series, scope_id, prefix) as number_count
     from numbers
 
 ),
@@ -80,6 +82,7 @@ select
     gaps.place + 1 as missing_from,
     gaps.next_place - 1 as missing_to,
     gaps.next_place - gaps.place - 1 as missing_count,
+    gaps.next_place - gaps.place - 1 > gaps.number_count as is_new_range,
     gaps.number as number_before,
     gaps.dated as dated_before,
     gaps.next_number as number_after,

@@ -1,6 +1,6 @@
 -- title:    Liabilities that may belong before the accounting date
 -- question: What was paid, entered or billed after the date, or billed by subcontractors for work before it, and did the ERP owe it at the date?
--- grain:    one row per ERP bill dated or paid after the date or billing work done by it, per approved PM requisition for work by the date
+-- grain:    one row per ERP bill dated or paid after the date, or held up, per approved PM requisition for work by the date
 --           without a bill, and per payment after the date of which a part was applied to nothing
 -- columns:
 --   document           bill, requisition or payment
@@ -16,7 +16,7 @@
 --   paid_after_amount  paid after the date
 --   first_paid_on      the first of these payments
 --   currency           of the amounts
---   is_recorded        dated by the date and posted in a period that began by it
+--   is_recorded        released, dated by the date and posted in a period that began by it
 -- Each liability stands once, whether it was found by its payment, its entry or its requisition.
 
 with clock as (
@@ -59,7 +59,8 @@ select 'bill' as document, bills.record_id, bills.source, coalesce(jobs.project_
     cast(bills.net_amount + coalesce(bills.tax_amount, 0) + greatest(coalesce(bills.retainage_amount, 0), 0) as decimal(18,2)) as amount,
     cast(coalesce(paid_after.amount, 0) as decimal(18,2)) as paid_after_amount, paid_after.first_paid_on,
     coalesce(bills.currency, setting_text('currency')) as currency,
-    bills.invoice_date <= clock.accounting_date and coalesce(periods.starts_on <= clock.accounting_date, true) as is_recorded
+    bills.approval_status in ('approved', 'closed') and bills.invoice_date <= clock.accounting_date and
+        coalesce(periods.starts_on <= clock.accounting_date, true) as is_recorded
 from erp.vendor_invoices as bills
 left join worked on worked.erp_id = bills.record_id
 left join paid_after on paid_after.invoice_id = bills.record_id
@@ -68,8 +69,11 @@ left join erp.vendors on vendors.record_id = bills.vendor_id and vendors.source 
 left join link.erp_projects as jobs on jobs.erp_id = bills.project_id
 cross join clock
 where
-    coalesce(bills.approval_status, 'pending') not in ('void', 'rejected') and (bills.kind is distinct from 'credit') and
-    (bills.invoice_date > clock.accounting_date or periods.starts_on > clock.accounting_date or paid_after.invoice_id is not null)
+    coalesce(bills.approval_status, 'pending') not in ('void', 'rejected') and coalesce(bills.kind, 'progress') not in ('credit', 'prepayment') and
+    (
+        bills.invoice_date > clock.accounting_date or periods.starts_on > clock.accounting_date or paid_after.invoice_id is not null or
+        coalesce(bills.approval_status, 'pending') in ('draft', 'pending')
+    )
 
 union all
 

@@ -1,0 +1,104 @@
+-- title:    Changes to periods that were closed
+-- question: Which facts of a pinned or signed period were entered, changed or taken away after it was pinned or signed?
+-- grain:    one row per fact of the previous pin's period that counts for another amount now, and per document of a signed month that was
+--           first seen after its sign-off; one without a fact where there is none
+-- columns:
+--   pin                the pin that is read, or `not pinned`
+--   accounting_date    the date of the session: its previous pin is looked at
+--   status             complete, not_evaluated (also: there is neither a pin before the date nor a sign-off) or not_applicable
+--   reason             why it is not complete
+--   closed_as          the pin's name, or `signed 2026-01`
+--   period_end         last day of the closed period
+--   change             entered, removed (void, deleted, taken back), changed, dated_into or dated_out_of the period
+--   side               pm or erp
+--   entity             vendor_invoices, owner_invoices, change_orders, payments, job_costs or gl_transactions
+--   record_id          that side's record id
+--   number             the number people use
+--   project_number     the number people use
+--   dated              its date now, else as it was
+--   amount_before      what it counted for in the period when that was pinned; 0.00 = nothing
+--   amount_now         what it counts for in it now
+--   difference         now less before
+--   currency           of the amounts
+--   entered_at         when the source says that it was entered, UTC
+-- Sources: the same records read twice, as of the pin and as of the moment; AU-C 560 (subsequent events), prior-period adjustments (ASC 250).
+-- Only a fact's own date and amount: a bill that is merely paid did not change. `changes('erp.vendor_invoices', 'FY2025', 'latest')` shows
+-- every field; audit.restatements what all of it means for the schedules.
+
+with ground as (
+
+    select status, reason from link.audit_grounds where view_name = 'late_changes' and project_id is null
+
+),
+
+previous as (
+
+    select pin, accounting_date as period_end from as_of('meta.clock', 'previous pin')
+
+),
+
+compared as (
+
+    select
+        coalesce(now.side, before.side) as side, coalesce(now.entity, before.entity) as entity, coalesce(now.record_id, before.record_id) as record_id,
+        coalesce(now.number, before.number) as number, coalesce(now.project_id, before.project_id) as project_id,
+        coalesce(now.dated, before.dated) as dated, coalesce(now.currency, before.currency) as currency, coalesce(now.entered_at, before.entered_at) as entered_at,
+        case when coalesce(before.dated <= previous.period_end, before.record_id is not null) then coalesce(before.amount, 0) else 0 end as amount_before,
+        case when coalesce(now.dated <= previous.period_end, now.record_id is not null) then coalesce(now.amount, 0) else 0 end as amount_now,
+        case when before.record_id is null then 'entered' when now.record_id is null then 'removed' when before.dated > previous.period_end then 'dated_into'
+            when now.dated > previous.period_end then 'dated_out_of' else 'changed' end as change,
+        previous.pin as closed_as,
+        previous.period_end
+    from as_of('link.dated_facts', 'previous pin') as before
+    full join as_of('link.dated_facts', 'previous period') as now on
+        now.side = before.side and now.entity = before.entity and now.source = before.source and now.record_id = before.record_id
+    cross join previous
+
+),
+
+-- Of a signed month: what the sign-off could not have seen. Lines and payments have no first sight of their own.
+signed as (
+
+    select facts.side, facts.entity, facts.record_id, facts.number, facts.project_id, facts.dated, facts.currency, facts.entered_at,
+        cast(0 as decimal(18,2)) as amount_before, facts.amount as amount_now, 'entered' as change,
+        'signed ' || substr(cast(signoffs.month as varchar), 1, 7) as closed_as, cast(signoffs.month + interval '1 month' - interval '1 day' as date) as period_end
+    from (select month, max(observed_at) as observed_at from meta.signoffs group by month) as signoffs
+    inner join link.dated_facts as facts on cast(date_trunc('month', facts.dated) as date) = signoffs.month
+    inner join system.record_statuses as seen on
+        seen.entity = facts.entity and seen.source = facts.source and seen.record_id = facts.record_id and seen.first_seen_at > signoffs.observed_at
+
+),
+
+found as (
+
+    select * from compared where amount_before <> amount_now
+    union all by name
+    select * from signed
+
+),
+
+marks as (
+
+    select (select count(*) from previous) + (select count(*) from meta.signoffs) as mark_count
+
+)
+
+select
+    coalesce(clock.pin, 'not pinned') as pin,
+    clock.accounting_date,
+    case when marks.mark_count = 0 then 'not_evaluated' else ground.status end as status,
+    case when marks.mark_count = 0 then 'no period before the accounting date is pinned or signed' else ground.reason end as reason,
+    found.closed_as, found.period_end, found.change, found.side, found.entity, found.record_id, found.number,
+    coalesce(pm_projects.number, jobs.project_number, found.project_id) as project_number,
+    found.dated,
+    cast(found.amount_before as decimal(18,2)) as amount_before,
+    cast(found.amount_now as decimal(18,2)) as amount_now,
+    cast(found.amount_now - found.amount_before as decimal(18,2)) as difference,
+    coalesce(found.currency, setting_text('currency')) as currency,
+    found.entered_at
+from ground
+cross join meta.clock
+cross join marks
+left join found on true
+left join pm.projects as pm_projects on found.side = 'pm' and pm_projects.record_id = found.project_id
+left join link.erp_projects as jobs on found.side = 'erp' and jobs.erp_id = found.project_id
