@@ -36,11 +36,13 @@ schedules as (
     select
         kinds.control,
         sum(case when kinds.is_retainage then items.retainage_amount else items.open_amount end) as amount,
-        count(case when case when kinds.is_retainage then items.retainage_amount else items.open_amount end <> 0 then 1 end) as document_count,
+        count(items.record_id) as document_count,
         count(distinct items.source) as source_count,
         count(case when items.currency <> setting_text('currency') then 1 end) as foreign_count
     from kinds
-    left join shared.aged_items as items on items.ledger = kinds.ledger
+    left join shared.aged_items as items on
+        items.ledger = kinds.ledger and
+        case when kinds.is_retainage then items.retainage_amount else items.open_amount end <> 0
     group by kinds.control
 
 ),
