@@ -17,8 +17,9 @@
 --   exempt_amount      to records that are no 1099 vendors
 --   unclassified_amount to records of which the ERP does not say
 --   reportable_amount  the rest
---   threshold_amount   from which total on the year's law, or the setting, asks for a form
---   verdict            report, below_threshold, exempt, or classify: it would reach the threshold if it were a 1099 vendor
+--   threshold_amount   from which total on the year's law, or the setting, asks for a form; null = indexed, and not set
+--   verdict            report, below_threshold, exempt, classify (it would reach the threshold if it were a 1099 vendor) or not_evaluated (the
+--                      year's threshold is not known)
 -- Sources: cash basis, by the date of the payment; IRC 6041 and 6041A, instructions for form 1099-NEC: 600 for payments up to 2025; 2,000 from
 -- 2026 on, indexed from 2027 (P.L. 119-21, section 70433): a later year needs `form_1099_threshold`. Retainage counts when it is paid.
 
@@ -35,9 +36,8 @@ years as (
         case
             when setting_decimal('form_1099_threshold') > 0 then setting_decimal('form_1099_threshold')
             when date_part('year', accounting_date) <= 2025 then 600
-            else 2000
-        end as threshold,
-        date_part('year', accounting_date) > 2026 and setting_decimal('form_1099_threshold') = 0 as is_unknown
+            when date_part('year', accounting_date) = 2026 then 2000
+        end as threshold
     from meta.clock
 
 ),
@@ -68,7 +68,7 @@ select
     coalesce(
         ground.reason,
         case
-            when years.is_unknown then 'the threshold of ' || cast(years.year as varchar) || ' is indexed: set form_1099_threshold of [year_end]'
+            when years.threshold is null then 'the threshold of ' || cast(years.year as varchar) || ' is indexed: set form_1099_threshold of [year_end]'
             when payees.reportable >= years.threshold and payees.form_box is null then 'no box on the vendor record'
             when payees.reportable <> 0 and payees.exempt + payees.unclassified <> 0 then 'records of one tax id are classified differently'
         end
@@ -86,6 +86,7 @@ select
     cast(years.threshold as decimal(18,2)) as threshold_amount,
     case
         when payees.paid is null then null
+        when years.threshold is null and payees.reportable + payees.unclassified <> 0 then 'not_evaluated'
         when payees.reportable >= years.threshold then 'report'
         when payees.reportable + payees.unclassified >= years.threshold then 'classify'
         when payees.reportable = 0 and payees.unclassified = 0 then 'exempt'

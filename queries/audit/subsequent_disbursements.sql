@@ -7,7 +7,7 @@
 --   searched_until     the day up to which documents are known: the moment that is read; on T itself nothing was searched yet
 --   status             complete, not_evaluated (also: nothing after T is known yet; the project was not read in PM) or not_applicable
 --   reason             why it is not complete
---   finding            unrecorded (work by T, not in payables at T); to_examine (dated after T, and nothing tells when the work was done);
+--   finding            unrecorded (work by T, not in payables at T); to_examine (nothing tells when the work was done, or PM still reviews it);
 --                      next_period (work after T); recorded (in payables at T, paid since)
 --   document           bill (the ERP's), requisition (PM's, with no ERP bill at all) or payment (applied to nothing)
 --   number             the number people use
@@ -36,6 +36,7 @@ found as (
         documents.*,
         case
             when documents.is_recorded then 'recorded'
+            when not documents.is_agreed then 'to_examine'
             when documents.service_date <= clock.accounting_date then 'unrecorded'
             when documents.document_date <= clock.accounting_date then 'unrecorded'
             when documents.service_date is null then 'to_examine'

@@ -1,6 +1,6 @@
 -- title:    Liabilities that may belong before the accounting date
 -- question: What was paid, entered or billed after the date, or billed by subcontractors for work before it, and did the ERP owe it at the date?
--- grain:    one row per ERP bill dated or paid after the date, or held up, per approved PM requisition for work by the date
+-- grain:    one row per ERP bill dated or paid after the date, or held up, per PM requisition for work by the date
 --           without a bill, and per payment after the date of which a part was applied to nothing
 -- columns:
 --   document           bill, requisition or payment
@@ -16,6 +16,7 @@
 --   paid_after_amount  paid after the date
 --   first_paid_on      the first of these payments
 --   currency           of the amounts
+--   is_agreed          false for a requisition that is still under review
 --   is_recorded        released, dated by the date and posted in a period that began by it
 -- Each liability stands once, whether it was found by its payment, its entry or its requisition.
 
@@ -45,6 +46,16 @@ worked as (
 
 ),
 
+-- A bill that was void again bills nothing.
+billed as (
+
+    select links.pm_id
+    from link.vendor_invoices as links
+    inner join erp.vendor_invoices as bills on bills.record_id = links.erp_id
+    where coalesce(bills.approval_status, 'pending') not in ('void', 'rejected')
+
+),
+
 unapplied as (
 
     select payments.record_id, sum(applications.amount) as amount
@@ -60,7 +71,7 @@ select 'bill' as document, bills.record_id, bills.source, coalesce(jobs.project_
     cast(coalesce(paid_after.amount, 0) as decimal(18,2)) as paid_after_amount, paid_after.first_paid_on,
     coalesce(bills.currency, setting_text('currency')) as currency,
     bills.approval_status in ('approved', 'closed') and bills.invoice_date <= clock.accounting_date and
-        coalesce(periods.starts_on <= clock.accounting_date, true) as is_recorded
+        coalesce(periods.starts_on <= clock.accounting_date, true) as is_recorded, true as is_agreed
 from erp.vendor_invoices as bills
 left join worked on worked.erp_id = bills.record_id
 left join paid_after on paid_after.invoice_id = bills.record_id
@@ -82,9 +93,10 @@ select 'requisition' as document, invoices.record_id, invoices.source, coalesce(
     coalesce(invoices.period_end, invoices.invoice_date) as service_date, cast(null as varchar) as posted_period,
     cast(invoices.net_amount + coalesce(invoices.tax_amount, 0) + greatest(coalesce(invoices.retainage_amount, 0), 0) as decimal(18,2)) as amount,
     cast(0 as decimal(18,2)) as paid_after_amount, cast(null as date) as first_paid_on,
-    coalesce(invoices.currency, setting_text('currency')) as currency, false as is_recorded
+    coalesce(invoices.currency, setting_text('currency')) as currency, false as is_recorded,
+    invoices.approval_status in ('approved', 'closed') as is_agreed
 from pm.vendor_invoices as invoices
-left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
+left anti join billed on billed.pm_id = invoices.record_id
 left join pm.vendors on vendors.record_id = invoices.vendor_id
 left join shared.joined_projects as joined on joined.pm_id = invoices.project_id
 cross join clock
@@ -98,7 +110,7 @@ select 'payment' as document, payments.record_id, payments.source, cast(null as 
     payments.number, payments.payment_date as document_date, cast(null as date) as service_date, cast(null as varchar) as posted_period,
     cast(payments.amount - coalesce(unapplied.amount, 0) as decimal(18,2)) as amount,
     cast(payments.amount - coalesce(unapplied.amount, 0) as decimal(18,2)) as paid_after_amount, payments.payment_date as first_paid_on,
-    coalesce(payments.currency, setting_text('currency')) as currency, false as is_recorded
+    coalesce(payments.currency, setting_text('currency')) as currency, false as is_recorded, true as is_agreed
 from erp.payments
 left join unapplied on unapplied.record_id = payments.record_id
 left join erp.vendors on vendors.record_id = payments.vendor_id and vendors.source = payments.source
