@@ -19,6 +19,7 @@
 --   over_90_days       older
 --   unapplied_amount   payments that were not applied, in their buckets too
 --   retainage_amount   retained and not released: not due, and on accounts of its own
+--   paid_since_amount  paid on these documents after the date, by the moment that is read
 --   document_count     documents behind it
 --   oldest_due_date    of what is open
 -- Sources: the ERP's released bills, adjustments and applications dated by the date (never a present balance): PBC lists ask for the aging at
@@ -45,6 +46,7 @@ aged as (
         sum(case when items.bucket = 'over 90' then items.open_amount else 0 end) as over_90_days,
         sum(case when items.kind = 'payment' then items.open_amount else 0 end) as unapplied_amount,
         sum(items.retainage_amount) as retainage_amount,
+        sum(items.settled_after) as settled_after,
         count(*) as document_count,
         min(case when items.open_amount <> 0 then items.due_date end) as oldest_due_date
     from shared.aged_items as items
@@ -72,6 +74,7 @@ select
     cast(aged.over_90_days as decimal(18,2)) as over_90_days,
     cast(aged.unapplied_amount as decimal(18,2)) as unapplied_amount,
     cast(aged.retainage_amount as decimal(18,2)) as retainage_amount,
+    cast(aged.settled_after as decimal(18,2)) as paid_since_amount,
     aged.document_count,
     aged.oldest_due_date
 from ground

@@ -16,9 +16,10 @@
 --   number             the number people use
 --   project_number     the number people use
 --   dated              its date now, else as it was
---   amount_before      what it counted for in the period when that was pinned; 0.00 = nothing
+--   amount_before      what it counted for in the period when that was pinned (invoices: net and tax); 0.00 = nothing
 --   amount_now         what it counts for in it now
 --   difference         now less before
+--   retainage_difference what it retains, or releases, now less before
 --   currency           of the amounts
 --   entered_at         when the source says that it was entered, UTC
 -- Sources: the same records read twice, as of the pin and as of the moment; AU-C 560 (subsequent events), prior-period adjustments (ASC 250).
@@ -45,6 +46,9 @@ compared as (
         coalesce(now.dated, before.dated) as dated, coalesce(now.currency, before.currency) as currency, coalesce(now.entered_at, before.entered_at) as entered_at,
         case when coalesce(before.dated <= previous.period_end, before.record_id is not null) then coalesce(before.amount, 0) else 0 end as amount_before,
         case when coalesce(now.dated <= previous.period_end, now.record_id is not null) then coalesce(now.amount, 0) else 0 end as amount_now,
+        case when coalesce(now.dated <= previous.period_end, now.record_id is not null) then coalesce(now.retainage_amount, 0) else 0 end -
+            case when coalesce(before.dated <= previous.period_end, before.record_id is not null) then coalesce(before.retainage_amount, 0) else 0 end
+            as retainage_difference,
         case when before.record_id is null then 'entered' when now.record_id is null then 'removed' when before.dated > previous.period_end then 'dated_into'
             when now.dated > previous.period_end then 'dated_out_of' else 'changed' end as change,
         previous.pin as closed_as,
@@ -60,7 +64,7 @@ compared as (
 signed as (
 
     select facts.side, facts.entity, facts.record_id, facts.number, facts.project_id, facts.dated, facts.currency, facts.entered_at,
-        cast(0 as decimal(18,2)) as amount_before, facts.amount as amount_now, 'entered' as change,
+        cast(0 as decimal(18,2)) as amount_before, facts.amount as amount_now, facts.retainage_amount as retainage_difference, 'entered' as change,
         'signed ' || substr(cast(signoffs.month as varchar), 1, 7) as closed_as, cast(signoffs.month + interval '1 month' - interval '1 day' as date) as period_end
     from (select month, max(observed_at) as observed_at from meta.signoffs group by month) as signoffs
     inner join link.dated_facts as facts on cast(date_trunc('month', facts.dated) as date) = signoffs.month
@@ -71,7 +75,7 @@ signed as (
 
 found as (
 
-    select * from compared where amount_before <> amount_now
+    select * from compared where amount_before <> amount_now or retainage_difference <> 0
     union all by name
     select * from signed
 
@@ -94,6 +98,7 @@ select
     cast(found.amount_before as decimal(18,2)) as amount_before,
     cast(found.amount_now as decimal(18,2)) as amount_now,
     cast(found.amount_now - found.amount_before as decimal(18,2)) as difference,
+    cast(found.retainage_difference as decimal(18,2)) as retainage_difference,
     coalesce(found.currency, setting_text('currency')) as currency,
     found.entered_at
 from ground

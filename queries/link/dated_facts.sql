@@ -9,58 +9,60 @@
 --   number             the number people use
 --   project_id         that side's record id of the project
 --   dated              the date that puts it in a period
---   amount             what it counts for: invoices net, tax and retainage; receipts and payments as paid; journal lines debit less credit
+--   amount             what it counts for: invoices net and tax, payments as paid, journal lines debit less credit
+--   retainage_amount   of invoices: retained, releases negative
 --   currency           of the amount
 --   entered_at         when the source says that it was entered, UTC; null = not told
 
 select 'erp' as side, 'vendor_invoices' as entity, source, record_id, number, project_id, invoice_date as dated,
-    cast(net_amount + coalesce(tax_amount, 0) + coalesce(retainage_amount, 0) as decimal(18,2)) as amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
 from erp.vendor_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'erp' as side, 'owner_invoices' as entity, source, record_id, number, project_id, billing_date as dated,
-    cast(net_amount + coalesce(tax_amount, 0) + coalesce(retainage_amount, 0) as decimal(18,2)) as amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
 from erp.owner_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'erp' as side, 'payments' as entity, source, record_id, number, cast(null as varchar) as project_id, payment_date as dated, amount,
-    currency, created_at as entered_at
+    cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
 from erp.payments
 where status = 'paid'
 
 union all
 
-select 'erp' as side, 'job_costs' as entity, source, record_id, document_id as number, project_id, cost_date as dated, amount, currency,
-    created_at as entered_at
+select 'erp' as side, 'job_costs' as entity, source, record_id, document_id as number, project_id, cost_date as dated, amount,
+    cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
 from erp.job_costs
 
 union all
 
 select 'erp' as side, 'gl_transactions' as entity, source, record_id, coalesce(document_id, account) as number, project_id, date as dated,
-    cast(coalesce(debit, 0) - coalesce(credit, 0) as decimal(18,2)) as amount, currency, created_at as entered_at
+    cast(coalesce(debit, 0) - coalesce(credit, 0) as decimal(18,2)) as amount, cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
 from erp.gl_transactions
 
 union all
 
 select 'pm' as side, 'vendor_invoices' as entity, source, record_id, number, project_id, coalesce(period_end, invoice_date) as dated,
-    cast(net_amount + coalesce(tax_amount, 0) + coalesce(retainage_amount, 0) as decimal(18,2)) as amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
 from pm.vendor_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'pm' as side, 'owner_invoices' as entity, source, record_id, number, project_id, coalesce(period_end, billing_date) as dated,
-    cast(net_amount + coalesce(tax_amount, 0) + coalesce(retainage_amount, 0) as decimal(18,2)) as amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
 from pm.owner_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'pm' as side, 'change_orders' as entity, source, record_id, number, project_id,
-    firm_day(coalesce(approved_at, updated_at, created_at)) as dated, amount, currency, created_at as entered_at
+    firm_day(coalesce(approved_at, updated_at, created_at)) as dated, amount,
+    cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
 from pm.change_orders
 where approval_status = 'approved'

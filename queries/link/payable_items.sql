@@ -15,6 +15,7 @@
 --   currency           of the amounts
 --   open_amount        net and tax less what was paid by the date and discounts taken with it; payments negative
 --   retainage_amount   retained on it; releases negative
+--   settled_after      paid on it after the date, as far as it is known
 -- The sum is that of link.payable_balances; a payment that was void only after the date had lowered the balance at it, though nobody tells any more which
 -- documents it paid. A bill that a credit settled is 0 and so is the credit, if both are dated by the
 -- date; the ledger's own balance tells what nothing is left of.
@@ -47,7 +48,8 @@ bills as (
         coalesce(bills.net_amount, 0) + coalesce(bills.tax_amount, 0) - coalesce(bills.paid_amount, 0) + coalesce(applied.paid_after, 0)
             - coalesce(applied.discount, 0) as open_amount,
         coalesce(bills.net_amount, 0) + coalesce(bills.tax_amount, 0) - coalesce(bills.paid_amount, 0) - coalesce(applied.discount_until_now, 0)
-            - bills.open_balance as settled_otherwise
+            - bills.open_balance as settled_otherwise,
+        applied.paid_after
     from erp.vendor_invoices as bills
     left join applied on applied.invoice_id = bills.record_id
     cross join clock
@@ -79,7 +81,7 @@ select source, record_id, coalesce(kind, 'progress') as kind, number, vendor_id,
     coalesce(due_date, cast(cast(invoice_date as int) + setting_integer('default_terms_days') as date)) as due_date,
     coalesce(currency, setting_text('currency')) as currency,
     cast(open_amount - case when unsettled = 0 then coalesce(settled_otherwise, 0) else 0 end as decimal(18,2)) as open_amount,
-    cast(coalesce(retainage_amount, 0) as decimal(18,2)) as retainage_amount
+    cast(coalesce(retainage_amount, 0) as decimal(18,2)) as retainage_amount, cast(coalesce(paid_after, 0) as decimal(18,2)) as settled_after
 from settled
 
 union all
@@ -87,7 +89,8 @@ union all
 select payments.source, payments.record_id, 'payment' as kind, payments.number, payments.vendor_id, cast(null as varchar) as project_id,
     cast(null as varchar) as commitment_id, payments.payment_date as dated, payments.payment_date as due_date,
     coalesce(payments.currency, setting_text('currency')) as currency,
-    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount
+    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount,
+    cast(0 as decimal(18,2)) as settled_after
 from erp.payments
 left join unapplied on unapplied.record_id = payments.record_id
 cross join clock

@@ -15,6 +15,7 @@
 --   currency           of the amounts
 --   open_amount        net and tax less what was received by the date and discounts taken with it; payments negative
 --   retainage_amount   retained by the owner; releases negative
+--   settled_after      received on it after the date, as far as it is known
 -- The sum is that of link.receivable_balances; a payment that was void only after the date had lowered the balance at it, though nobody tells any more which
 -- documents it paid. An invoice that a memo settled is 0 and so is the memo, if both are dated by the
 -- date; the ledger's own balance tells what nothing is left of.
@@ -48,7 +49,8 @@ invoices as (
         coalesce(invoices.net_amount, 0) + coalesce(invoices.tax_amount, 0) - coalesce(invoices.paid_amount, 0) + coalesce(applied.paid_after, 0)
             - coalesce(applied.discount, 0) as open_amount,
         coalesce(invoices.net_amount, 0) + coalesce(invoices.tax_amount, 0) - coalesce(invoices.paid_amount, 0) - coalesce(applied.discount_until_now, 0)
-            - invoices.open_balance as settled_otherwise
+            - invoices.open_balance as settled_otherwise,
+        applied.paid_after
     from erp.owner_invoices as invoices
     left join erp.projects on projects.record_id = invoices.project_id
     left join applied on applied.invoice_id = invoices.record_id
@@ -81,7 +83,7 @@ select source, record_id, coalesce(kind, 'progress') as kind, number, customer_i
     coalesce(due_date, cast(cast(billing_date as int) + setting_integer('default_terms_days') as date)) as due_date,
     coalesce(currency, setting_text('currency')) as currency,
     cast(open_amount - case when unsettled = 0 then coalesce(settled_otherwise, 0) else 0 end as decimal(18,2)) as open_amount,
-    cast(coalesce(retainage_amount, 0) as decimal(18,2)) as retainage_amount
+    cast(coalesce(retainage_amount, 0) as decimal(18,2)) as retainage_amount, cast(coalesce(paid_after, 0) as decimal(18,2)) as settled_after
 from settled
 
 union all
@@ -89,7 +91,8 @@ union all
 select payments.source, payments.record_id, 'payment' as kind, payments.number, payments.customer_id, cast(null as varchar) as project_id,
     cast(null as varchar) as contract_id, payments.payment_date as dated, payments.payment_date as due_date,
     coalesce(payments.currency, setting_text('currency')) as currency,
-    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount
+    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount,
+    cast(0 as decimal(18,2)) as settled_after
 from erp.payments
 left join unapplied on unapplied.record_id = payments.record_id
 cross join clock

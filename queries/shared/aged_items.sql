@@ -12,11 +12,11 @@ select
     end as bucket
 from (
     select 'ap' as ledger, source, record_id, kind, number, vendor_id as party_id, project_id, dated, due_date, currency, open_amount,
-        retainage_amount
+        retainage_amount, settled_after
     from link.payable_items
     union all
     select 'ar' as ledger, source, record_id, kind, number, customer_id as party_id, project_id, dated, due_date, currency, open_amount,
-        retainage_amount
+        retainage_amount, settled_after
     from link.receivable_items
 ) as items
 cross join meta.clock

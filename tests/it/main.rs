@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its test functions do")]
 
 mod acumatica;
+mod audit;
 mod cli;
 mod crash;
 mod decoys;

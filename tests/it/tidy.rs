@@ -63,13 +63,15 @@ fn nothing_is_left_for_later_in_the_code() {
 }
 
 #[test]
-fn every_check_has_its_own_cases() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql/recon");
-    for path in files("queries/recon", "sql") {
-        let text = fs::read_to_string(&path).unwrap();
-        if text.contains("-- check:") {
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(tests.join(format!("{name}.slt")).exists(), "{} has no tests/sql/recon/{name}.slt", path.display());
+fn every_check_and_every_schedule_has_its_own_cases() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
+    for schema in ["recon", "audit"] {
+        for path in files(&format!("queries/{schema}"), "sql") {
+            let text = fs::read_to_string(&path).unwrap();
+            if schema == "audit" || text.contains("-- check:") {
+                let name = format!("{schema}/{}.slt", path.file_stem().unwrap().to_string_lossy());
+                assert!(tests.join(&name).exists(), "{} has no tests/sql/{name}", path.display());
+            }
         }
     }
 }
