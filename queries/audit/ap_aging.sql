@@ -22,8 +22,8 @@
 --   paid_since_amount  paid on these documents after the date, by the moment that is read
 --   document_count     documents behind it
 --   oldest_due_date    of what is open
--- Sources: the ERP's released bills, adjustments and applications dated by the date (never a present balance): PBC lists ask for the aging at
--- the balance sheet date. Due: the bill's own date, else its date and `default_terms_days`.
+-- sources:  the ERP's released bills, adjustments and applications dated by the date (never a present balance): PBC lists ask for the aging at
+--           the balance sheet date. Due: the bill's own date, else its date and `default_terms_days`.
 
 with ground as (
 

@@ -22,8 +22,8 @@
 --   received_since_amount received on these documents after the date, by the moment that is read
 --   document_count     documents behind it
 --   oldest_due_date    of what is open
--- Sources: the ERP's released invoices, memos and applications dated by the date (never a present balance): PBC lists ask for the aging at
--- the balance sheet date. Due: the invoice's own date, else its date and `default_terms_days`.
+-- sources:  the ERP's released invoices, memos and applications dated by the date (never a present balance): PBC lists ask for the aging at
+--           the balance sheet date. Due: the invoice's own date, else its date and `default_terms_days`.
 
 with ground as (
 

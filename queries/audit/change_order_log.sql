@@ -23,7 +23,7 @@
 --   cut_off            agrees; amount_differs; not_in_erp, in_erp_after, held_in_erp (approved in PM by T, not in the ERP's contract by T);
 --                      in_erp_before, only_in_erp (the reverse); pending (priced, not agreed: variable consideration); not_dated
 --   cut_off_amount     PM's contract at T less the ERP's, by this change order
--- Sources: approvals on both sides by the firm's days; ASC 606-10-25-10 to 13 (contract modifications; approved but unpriced ones).
+-- sources:  approvals on both sides by the firm's days; ASC 606-10-25-10 to 13 (contract modifications; approved but unpriced ones).
 
 with ground as (
 

@@ -16,8 +16,8 @@
 --   unexplained_amount difference less what is not posted, with the manual lines
 --   account_count      control accounts; 0 = neither the ERP nor [accounts] names any
 --   document_count     documents behind the schedule
--- Sources: trial balance of the last period that ended by the date, and journal lines posted since, by date (as T1 to T3). The ledger is kept
--- in the firm's currency: documents in another one, or of a second ERP connection, cannot be held against it and are not_evaluated.
+-- sources:  trial balance of the last period that ended by the date, and journal lines posted since, by date (as T1 to T3). The ledger is kept
+--           in the firm's currency: documents in another one, or of a second ERP connection, cannot be held against it and are not_evaluated.
 
 with ground as (
 

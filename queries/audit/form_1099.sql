@@ -20,8 +20,8 @@
 --   threshold_amount   from which total on the year's law, or the setting, asks for a form; null = indexed, and not set
 --   verdict            report, below_threshold, exempt, classify (it would reach the threshold if it were a 1099 vendor) or not_evaluated (the
 --                      year's threshold is not known)
--- Sources: cash basis, by the date of the payment; IRC 6041 and 6041A, instructions for form 1099-NEC: 600 for payments up to 2025; 2,000 from
--- 2026 on, indexed from 2027 (P.L. 119-21, section 70433): a later year needs `form_1099_threshold`. Retainage counts when it is paid.
+-- sources:  cash basis, by the date of the payment; IRC 6041 and 6041A, instructions for form 1099-NEC: 600 for payments up to 2025; 2,000 from
+--           2026 on, indexed from 2027 (P.L. 119-21, section 70433): a later year needs `form_1099_threshold`. Retainage counts when it is paid.
 
 with ground as (
 
@@ -49,7 +49,8 @@ payees as (
         payments.currency,
         min(vendors.name) as payee,
         string_agg(distinct vendors.code, ', ' order by vendors.code) as vendor_codes,
-        min(payments.form_box) || case when max(payments.form_box) <> min(payments.form_box) then ', ' || max(payments.form_box) else '' end as form_box,
+        min(payments.form_box) ||
+            case when max(payments.form_box) <> min(payments.form_box) then ', ' || max(payments.form_box) else '' end as form_box,
         sum(payments.amount) as paid,
         sum(case when payments.class = 'card' then payments.amount else 0 end) as card,
         sum(case when payments.class = 'exempt' then payments.amount else 0 end) as exempt,

@@ -14,7 +14,7 @@
 --   card_amount        by card
 --   unclassified_amount to vendors of which the ERP does not say, or to none
 --   difference         disbursed less the four classes: always 0.00, or the schedule is wrong
--- Sources: audit.form_1099's payments by class. A payee's total stands in that view; here each payment stands in one class.
+-- sources:  audit.form_1099's payments by class. A payee's total stands in that view; here each payment stands in one class.
 
 with ground as (
 

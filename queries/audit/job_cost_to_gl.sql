@@ -15,7 +15,7 @@
 --   ledger_cost        postings on expense and cost accounts with the project, by the date
 --   difference         job cost less ledger; null where it could not be said
 --   differing_count    documents that differ: audit.job_cost_differences lists them
--- Sources: as T4, and by cost type: the reconciliation of job cost to the trial balance that the PBC list asks for.
+-- sources:  as T4, and by cost type: the reconciliation of job cost to the trial balance that the PBC list asks for.
 
 with ground as (
 

@@ -12,9 +12,9 @@
 --   status             complete, partial, not_evaluated or not_applicable: read it before the amount
 --   currency           of the amount
 --   amount             the sum; null where the schedule could not be told
--- Sources: what was believed at one moment about another date is asked with as_of, which takes both:
---   select * from as_of('audit.key_figures', '2026-01-15', '2025-12-31')
--- Contracts, estimates and earned revenue leave out jobs that lack one of them (audit.wip_schedule names them): the status is partial then.
+-- sources:  what was believed at one moment about another date is asked with as_of, which takes both:
+--           select * from as_of('audit.key_figures', '2026-01-15', '2025-12-31')
+--           Contracts, estimates and earned revenue leave out jobs that lack one of them (audit.wip_schedule names them): the status is partial then.
 
 with items as (
 

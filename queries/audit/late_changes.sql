@@ -22,9 +22,9 @@
 --   retainage_difference what it retains, or releases, now less before
 --   currency           of the amounts
 --   entered_at         when the source says that it was entered, UTC
--- Sources: the same records read twice, as of the pin and as of the moment; AU-C 560 (subsequent events), prior-period adjustments (ASC 250).
--- Only a fact's own date and amount: a bill that is merely paid did not change. `changes('erp.vendor_invoices', 'FY2025', 'latest')` shows
--- every field; audit.restatements what all of it means for the schedules.
+-- sources:  the same records read twice, as of the pin and as of the moment; AU-C 560 (subsequent events), prior-period adjustments (ASC 250).
+--           Only a fact's own date and amount: a bill that is merely paid did not change. `changes('erp.vendor_invoices', 'FY2025', 'latest')` shows
+--           every field; audit.restatements what all of it means for the schedules.
 
 with ground as (
 
@@ -38,24 +38,46 @@ previous as (
 
 ),
 
+believed as (
+
+    select facts.*, coalesce(facts.dated <= previous.period_end, true) as is_in
+    from as_of('link.dated_facts', 'previous pin') as facts
+    cross join previous
+
+),
+
+known as (
+
+    select facts.*, coalesce(facts.dated <= previous.period_end, true) as is_in
+    from as_of('link.dated_facts', 'previous period') as facts
+    cross join previous
+
+),
+
 compared as (
 
     select
-        coalesce(now.side, before.side) as side, coalesce(now.entity, before.entity) as entity, coalesce(now.record_id, before.record_id) as record_id,
-        coalesce(now.number, before.number) as number, coalesce(now.project_id, before.project_id) as project_id,
-        coalesce(now.dated, before.dated) as dated, coalesce(now.currency, before.currency) as currency, coalesce(now.entered_at, before.entered_at) as entered_at,
-        case when coalesce(before.dated <= previous.period_end, before.record_id is not null) then coalesce(before.amount, 0) else 0 end as amount_before,
-        case when coalesce(now.dated <= previous.period_end, now.record_id is not null) then coalesce(now.amount, 0) else 0 end as amount_now,
-        case when coalesce(now.dated <= previous.period_end, now.record_id is not null) then coalesce(now.retainage_amount, 0) else 0 end -
-            case when coalesce(before.dated <= previous.period_end, before.record_id is not null) then coalesce(before.retainage_amount, 0) else 0 end
+        coalesce(known.side, believed.side) as side, coalesce(known.entity, believed.entity) as entity,
+        coalesce(known.record_id, believed.record_id) as record_id,
+        coalesce(known.number, believed.number) as number, coalesce(known.project_id, believed.project_id) as project_id,
+        coalesce(known.dated, believed.dated) as dated, coalesce(known.currency, believed.currency) as currency,
+        coalesce(known.entered_at, believed.entered_at) as entered_at,
+        case when believed.is_in then coalesce(believed.amount, 0) else 0 end as amount_before,
+        case when known.is_in then coalesce(known.amount, 0) else 0 end as amount_now,
+        case when known.is_in then known.retainage_amount else 0 end - case when believed.is_in then believed.retainage_amount else 0 end
             as retainage_difference,
-        case when before.record_id is null then 'entered' when now.record_id is null then 'removed' when before.dated > previous.period_end then 'dated_into'
-            when now.dated > previous.period_end then 'dated_out_of' else 'changed' end as change,
+        case
+            when believed.record_id is null then 'entered'
+            when known.record_id is null then 'removed'
+            when known.is_in and not believed.is_in then 'dated_into'
+            when believed.is_in and not known.is_in then 'dated_out_of'
+            else 'changed'
+        end as change,
         previous.pin as closed_as,
         previous.period_end
-    from as_of('link.dated_facts', 'previous pin') as before
-    full join as_of('link.dated_facts', 'previous period') as now on
-        now.side = before.side and now.entity = before.entity and now.source = before.source and now.record_id = before.record_id
+    from believed
+    full join known on
+        known.side = believed.side and known.entity = believed.entity and known.source = believed.source and known.record_id = believed.record_id
     cross join previous
 
 ),
@@ -65,7 +87,8 @@ signed as (
 
     select facts.side, facts.entity, facts.record_id, facts.number, facts.project_id, facts.dated, facts.currency, facts.entered_at,
         cast(0 as decimal(18,2)) as amount_before, facts.amount as amount_now, facts.retainage_amount as retainage_difference, 'entered' as change,
-        'signed ' || substr(cast(signoffs.month as varchar), 1, 7) as closed_as, cast(signoffs.month + interval '1 month' - interval '1 day' as date) as period_end
+        'signed ' || substr(cast(signoffs.month as varchar), 1, 7) as closed_as,
+        cast(signoffs.month + interval '1 month' - interval '1 day' as date) as period_end
     from (select month, max(observed_at) as observed_at from meta.signoffs group by month) as signoffs
     inner join link.dated_facts as facts on cast(date_trunc('month', facts.dated) as date) = signoffs.month
     inner join system.record_statuses as seen on

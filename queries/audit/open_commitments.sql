@@ -21,8 +21,8 @@
 --   open_amount        what is to be disclosed: PM's, who owns commitments, else the ERP's; nothing is owed below zero
 --   difference         PM's open amount less the ERP's; null on one side alone or in two currencies
 --   overbilled_amount  billed beyond what was agreed, on the side where it is more
--- Sources: revised commitments less invoices to date, by the dates of change orders and documents; ASC 440-10-50 (disclosure of commitments).
--- Between both systems one owns commitments (recon.ownership), the other pays them.
+-- sources:  revised commitments less invoices to date, by the dates of change orders and documents; ASC 440-10-50 (disclosure of commitments).
+--           Between both systems one owns commitments (recon.ownership), the other pays them.
 
 with ground as (
 

@@ -22,7 +22,7 @@
 --   fix_side           the side that must act
 --   cause              where the data makes it knowable
 --   explained_by       key of the exception that it follows from
--- Sources: recon.exceptions and recon.check_runs at the moment; recon.exception_history tells when they closed.
+-- sources:  recon.exceptions and recon.check_runs at the moment; recon.exception_history tells when they closed.
 
 with verdicts as (
 

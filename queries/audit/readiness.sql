@@ -10,8 +10,9 @@
 --   status             read this first: complete, partial, not_evaluated or not_applicable
 --   reason             what was not read, or is told by no system
 --   project_count      projects with a gap, in the row of the whole
--- Sources: the same rules by which a check falls silent (recon.check_runs): a list that was refused, is empty without proof, or was read
--- longer than `freshness_hours` before the commit proves nothing. A schedule says `not_evaluated` in every row then, and has one row at least.
+-- sources:  the same rules by which a check falls silent (recon.check_runs): a list that was refused, is empty without proof, or was read
+--           longer than `freshness_hours` before the commit proves nothing. A schedule says `not_evaluated` in every row then, and has one
+--           row at least.
 
 select
     coalesce(clock.pin, 'not pinned') as pin,

@@ -13,9 +13,9 @@
 --   believed_amount    what the pin believed of the period's end
 --   known_amount       what is known of the same date at the session's moment
 --   difference         known less believed: what a restatement, or this year's catch-up, has to explain (audit.late_changes)
--- Sources: audit.key_figures read twice: as of the pin, and as of the session's moment with the pin's period end for the accounting date.
--- Estimates have no date of their own: those of the moment stand for the period then, so that earned revenue moves with them (ASC 250-10-45-17:
--- a change in estimate is this period's, no restatement).
+-- sources:  audit.key_figures read twice: as of the pin, and as of the session's moment with the pin's period end for the accounting date.
+--           Estimates have no date of their own: those of the moment stand for the period then, so that earned revenue moves with them (ASC
+--           250-10-45-17: a change in estimate is this period's, no restatement).
 
 with previous as (
 

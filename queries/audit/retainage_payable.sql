@@ -20,8 +20,8 @@
 --   closing_amount     opening + withheld − released
 --   pm_amount          what PM retains on the linked commitment at the date; null where it is not linked
 --   difference         PM less ERP, once per commitment
--- Sources: retained amounts of the ERP's released bills by their dates; audit.control_tie_out holds the closing balance against the ledger. PM:
--- approved requisitions by their dates, without stored materials that the connector leaves out.
+-- sources:  retained amounts of the ERP's released bills by their dates; audit.control_tie_out holds the closing balance against the ledger. PM:
+--           approved requisitions by their dates, without stored materials that the connector leaves out.
 
 with ground as (
 

@@ -19,8 +19,8 @@
 --   closing_amount     opening + withheld − released
 --   pm_amount          G702 line 5 of the last approved application of each of the project's contracts by the date; null where there is none
 --   difference         PM less ERP
--- Sources: retained amounts of the ERP's released owner invoices by their dates; audit.control_tie_out holds the closing balance against the
--- ledger. A connector that does not sync releases leaves PM at what was withheld.
+-- sources:  retained amounts of the ERP's released owner invoices by their dates; audit.control_tie_out holds the closing balance against the
+--           ledger. A connector that does not sync releases leaves PM at what was withheld.
 
 with ground as (
 

@@ -19,8 +19,8 @@
 --   dated_before       its date
 --   number_after       the document after it
 --   dated_after        its date
--- Sources: completeness by accounting for the sequence (AU-C 330, 500). Void documents are there; a number that was never used, deleted
--- before release, or stands in a list that was not read is a gap to be explained.
+-- sources:  completeness by accounting for the sequence (AU-C 330, 500). Void documents are there; a number that was never used, deleted
+--           before release, or stands in a list that was not read is a gap to be explained.
 
 with ground as (
 

@@ -21,8 +21,8 @@
 --   first_paid_on      the first of these payments
 --   currency           of the amounts
 --   record_id          the ERP's or PM's record id
--- Sources: payments and vouchers after T together, because payments alone miss what is still unpaid (CPA Journal, November 2017); AU-C 560;
--- PM's requisitions by the end of their billing period. Void and rejected documents, credits and releases of retainage are none.
+-- sources:  payments and vouchers after T together, because payments alone miss what is still unpaid (CPA Journal, November 2017); AU-C 560;
+--           PM's requisitions by the end of their billing period. Void and rejected documents, credits and releases of retainage are none.
 
 with ground as (
 
@@ -44,6 +44,12 @@ found as (
         end as finding
     from link.liability_documents as documents
     cross join meta.clock
+
+),
+
+jobs as (
+
+    select project_id, min(project_number) as project_number from link.erp_projects group by project_id
 
 ),
 
@@ -88,5 +94,5 @@ cross join moment
 left join found on true
 left join ground as own on own.project_id = found.project_id
 left join pm.projects on projects.record_id = found.project_id
-left join (select project_id, min(project_number) as project_number from link.erp_projects group by project_id) as jobs on jobs.project_id = found.project_id
+left join jobs on jobs.project_id = found.project_id
 where firm.project_id is null

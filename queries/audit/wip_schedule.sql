@@ -33,8 +33,8 @@
 --   period_revenue     R now less R then
 --   period_cost        K now less K then
 --   flags              what a reviewer asks about
--- Sources: ASC 606-10-25-31 to 37 and 55-21; ASC 605-35-25-45 to 47 (provision for the whole loss); AICPA Audit and Accounting Guide
--- Construction Contractors (schedule of contracts, back to the general ledger: audit.job_cost_to_gl and audit.control_tie_out).
+-- sources:  ASC 606-10-25-31 to 37 and 55-21; ASC 605-35-25-45 to 47 (provision for the whole loss); AICPA Audit and Accounting Guide
+--           Construction Contractors (schedule of contracts, back to the general ledger: audit.job_cost_to_gl and audit.control_tie_out).
 
 with ground as (
 
@@ -93,7 +93,10 @@ select
     earlier.profit_at_completion as previous_profit_at_completion,
     cast(figures.profit_at_completion - earlier.profit_at_completion as decimal(18,2)) as gain_fade,
     -- A job that the pin does not know yet began since.
-    cast(case when previous_clock.pin is not null then figures.earned_revenue end - case when earlier.project_id is null then 0 else earlier.earned_revenue end as decimal(18,2)) as period_revenue,
+    cast(
+        case when previous_clock.pin is not null then figures.earned_revenue end -
+            case when earlier.project_id is null then 0 else earlier.earned_revenue end as decimal(18,2)
+    ) as period_revenue,
     cast(case when previous_clock.pin is not null then figures.cost_to_date end - coalesce(earlier.cost_to_date, 0) as decimal(18,2)) as period_cost,
     nullif(concat_ws(
         ', ',

@@ -37,7 +37,9 @@ invoiced as (
     select 'pm' as side, invoices.commitment_id, sum(invoices.gross_amount) as amount
     from pm.vendor_invoices as invoices
     cross join clock
-    where invoices.approval_status in ('approved', 'closed') and coalesce(coalesce(invoices.invoice_date, invoices.period_end) <= clock.accounting_date, true)
+    where
+        invoices.approval_status in ('approved', 'closed') and
+        coalesce(coalesce(invoices.invoice_date, invoices.period_end) <= clock.accounting_date, true)
     group by invoices.commitment_id
 
     union all

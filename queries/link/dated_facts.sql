@@ -15,14 +15,16 @@
 --   entered_at         when the source says that it was entered, UTC; null = not told
 
 select 'erp' as side, 'vendor_invoices' as entity, source, record_id, number, project_id, invoice_date as dated,
-    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency,
+    created_at as entered_at
 from erp.vendor_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'erp' as side, 'owner_invoices' as entity, source, record_id, number, project_id, billing_date as dated,
-    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency,
+    created_at as entered_at
 from erp.owner_invoices
 where approval_status in ('approved', 'closed')
 
@@ -42,20 +44,23 @@ from erp.job_costs
 union all
 
 select 'erp' as side, 'gl_transactions' as entity, source, record_id, coalesce(document_id, account) as number, project_id, date as dated,
-    cast(coalesce(debit, 0) - coalesce(credit, 0) as decimal(18,2)) as amount, cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
+    cast(coalesce(debit, 0) - coalesce(credit, 0) as decimal(18,2)) as amount, cast(0 as decimal(18,2)) as retainage_amount, currency,
+    created_at as entered_at
 from erp.gl_transactions
 
 union all
 
 select 'pm' as side, 'vendor_invoices' as entity, source, record_id, number, project_id, coalesce(period_end, invoice_date) as dated,
-    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency,
+    created_at as entered_at
 from pm.vendor_invoices
 where approval_status in ('approved', 'closed')
 
 union all
 
 select 'pm' as side, 'owner_invoices' as entity, source, record_id, number, project_id, coalesce(period_end, billing_date) as dated,
-    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency, created_at as entered_at
+    cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency,
+    created_at as entered_at
 from pm.owner_invoices
 where approval_status in ('approved', 'closed')
 

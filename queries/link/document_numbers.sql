@@ -33,7 +33,8 @@ with documents as (
 
     union all
 
-    select 'erp' as side, source, 'change_orders' as series, cast(null as varchar) as scope_id, number, min(firm_day(coalesce(approved_at, created_at))) as dated
+    select 'erp' as side, source, 'change_orders' as series, cast(null as varchar) as scope_id, number,
+        min(firm_day(coalesce(approved_at, created_at))) as dated
     from erp.change_orders
     group by source, number
 

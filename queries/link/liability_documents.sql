@@ -16,8 +16,8 @@
 --   paid_after_amount  paid after the date
 --   first_paid_on      the first of these payments
 --   currency           of the amounts
---   is_agreed          false for a requisition that is still under review
 --   is_recorded        released, dated by the date and posted in a period that began by it
+--   is_agreed          false for a requisition that is still under review
 -- Each liability stands once, whether it was found by its payment, its entry or its requisition.
 
 with clock as (

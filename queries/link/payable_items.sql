@@ -16,9 +16,9 @@
 --   open_amount        net and tax less what was paid by the date and discounts taken with it; payments negative
 --   retainage_amount   retained on it; releases negative
 --   settled_after      paid on it after the date, as far as it is known
--- The sum is that of link.payable_balances; a payment that was void only after the date had lowered the balance at it, though nobody tells any more which
--- documents it paid. A bill that a credit settled is 0 and so is the credit, if both are dated by the
--- date; the ledger's own balance tells what nothing is left of.
+-- The sum is that of link.payable_balances; a payment that was void only after the date had lowered the balance at it, though nobody
+-- tells any more which documents it paid. A bill that a credit settled is 0 and so is the credit, if both are dated by the date; the
+-- ledger's own balance tells what nothing is left of.
 --   bill 100.00 closed, credit −30.00 closed, paid 70.00 → both 0.00, not 30.00 and −30.00 in two buckets.
 
 with clock as (
@@ -89,8 +89,8 @@ union all
 select payments.source, payments.record_id, 'payment' as kind, payments.number, payments.vendor_id, cast(null as varchar) as project_id,
     cast(null as varchar) as commitment_id, payments.payment_date as dated, payments.payment_date as due_date,
     coalesce(payments.currency, setting_text('currency')) as currency,
-    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount,
-    cast(0 as decimal(18,2)) as settled_after
+    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount,
+    cast(0 as decimal(18,2)) as retainage_amount, cast(0 as decimal(18,2)) as settled_after
 from erp.payments
 left join unapplied on unapplied.record_id = payments.record_id
 cross join clock

@@ -16,9 +16,9 @@
 --   open_amount        net and tax less what was received by the date and discounts taken with it; payments negative
 --   retainage_amount   retained by the owner; releases negative
 --   settled_after      received on it after the date, as far as it is known
--- The sum is that of link.receivable_balances; a payment that was void only after the date had lowered the balance at it, though nobody tells any more which
--- documents it paid. An invoice that a memo settled is 0 and so is the memo, if both are dated by the
--- date; the ledger's own balance tells what nothing is left of.
+-- The sum is that of link.receivable_balances; a payment that was void only after the date had lowered the balance at it, though nobody
+-- tells any more which documents it paid. An invoice that a memo settled is 0 and so is the memo, if both are dated by the date; the
+-- ledger's own balance tells what nothing is left of.
 --   invoice 100.00 closed, memo −30.00 closed, received 70.00 → both 0.00, not 30.00 and −30.00 in two buckets.
 
 with clock as (
@@ -91,8 +91,8 @@ union all
 select payments.source, payments.record_id, 'payment' as kind, payments.number, payments.customer_id, cast(null as varchar) as project_id,
     cast(null as varchar) as contract_id, payments.payment_date as dated, payments.payment_date as due_date,
     coalesce(payments.currency, setting_text('currency')) as currency,
-    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount, cast(0 as decimal(18,2)) as retainage_amount,
-    cast(0 as decimal(18,2)) as settled_after
+    cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount,
+    cast(0 as decimal(18,2)) as retainage_amount, cast(0 as decimal(18,2)) as settled_after
 from erp.payments
 left join unapplied on unapplied.record_id = payments.record_id
 cross join clock

@@ -23,7 +23,7 @@
 --   overbilled_amount  B − R where more was billed
 --   loss_provision     (E − C) less the loss that R − K holds already, where E > C
 --   gap                what is missing for a figure
--- Sources: ASC 606-10-25-31 to 37 (input method, cost-to-cost), 606-10-55-21 (uninstalled materials earn their cost and no margin).
+-- sources:  ASC 606-10-25-31 to 37 (input method, cost-to-cost), 606-10-55-21 (uninstalled materials earn their cost and no margin).
 
 with measured as (
 

@@ -266,7 +266,7 @@ fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Des
     }
     for (name, query) in queries {
         let header = &query.header;
-        let lines = [&header.title, &header.question, &header.grain];
+        let lines = [&header.title, &header.question, &header.grain, &header.sources];
         let text = lines.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
         let columns = header.columns.iter().cloned().collect();
         descriptions.insert(name.clone(), ViewDescription { text, columns });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Error;
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "title",
     "check",
     "entity",
@@ -30,6 +30,7 @@ const KEYS: [&str; 22] = [
     "compares",
     "by_entity",
     "optional",
+    "sources",
 ];
 
 const KINDS: [&str; 6] = ["summary", "check", "view", "links", "suggestions", "measure"];
@@ -100,6 +101,8 @@ pub struct Header {
     /// Views and entities that tell more where a source is asked for them, and without which there is still something to
     /// say: `pm.sync_events`.
     pub optional: Vec<String>,
+    /// Where its formulas come from: standards, forms, practice.
+    pub sources: Option<String>,
     /// Descriptions by column, in order.
     pub columns: Vec<(String, String)>,
 }
@@ -136,6 +139,9 @@ pub fn parse(path: &str, text: &str) -> Result<Header, Error> {
                 values.insert("parameters", parameters.to_owned());
             }
             current = Some(key);
+        } else if current == Some("columns") && depth(line) < 3 && !line.trim().is_empty() {
+            // Prose below the columns: what stands in it is none.
+            current = None;
         } else {
             continue_value(line, current, &mut values, &mut columns);
         }
@@ -159,6 +165,10 @@ fn split_parameters(value: &str) -> (&str, Option<&str>) {
     }
 }
 
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
 fn continue_value(
     line: &str,
     current: Option<&str>,
@@ -175,9 +185,8 @@ fn continue_value(
         return;
     }
     // A column stands three spaces deep, its description after at least one more; what stands deeper continues it.
-    let depth = line.len() - line.trim_start().len();
     match columns.last_mut() {
-        Some((_, description)) if depth > 4 => {
+        Some((_, description)) if depth(line) > 4 => {
             description.push(' ');
             description.push_str(text);
         }
@@ -254,6 +263,7 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         compares: list(take("compares")),
         by_entity: list(take("by_entity")),
         optional: list(take("optional")),
+        sources: take("sources"),
         columns,
     };
     match (&parsed.check, &parsed.entity) {
@@ -298,6 +308,9 @@ mod tests {
 --   pm_id              PM's record id
 --   approved_at        when PM approved it,
 --                      UTC
+-- A word on it:
+--   two columns, no more
+-- sources:  practice
 
 select 1
 -- not: part of it
@@ -312,6 +325,7 @@ select 1
         assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
         assert_eq!(header.requires, ["erp.change_orders", "pm.commitments.vendor_id"]);
         assert_eq!(header.compares, ["amount", "title"]);
+        assert_eq!(header.sources.as_deref(), Some("practice"));
         assert_eq!(
             header.fix.as_deref(),
             Some("Procore: ERP Integrations > Ready to Export; else enter it in the ERP.")

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::tests::{Firm, OK, ask, definitions, settings};
 use super::{Error, SessionRequest};
 use crate::clock::Clock;
+use crate::warehouse::rows::CoverageStatus;
 use crate::warehouse::{AsOf, NewPin};
 
 type Rows = BTreeMap<String, Map<String, Value>>;
@@ -170,6 +171,64 @@ async fn a_pin_sets_the_accounting_date_and_is_known_from_when_it_was_made() {
     assert_eq!(ask(&latest, open).await, "| 1 |");
     let error = firm.engine.session(&request("FEBR")).await.err().unwrap();
     assert!(matches!(&error, Error::Warehouse(_)) && error.to_string().contains("did you mean `FEB`?"), "{error}");
+}
+
+#[tokio::test]
+async fn the_pin_before_is_told_in_words() {
+    let before = "-- title: Before\n\nselect record_id from as_of('pm.change_orders', 'previous pin')\n";
+    let mut firm = Firm::new(definitions(&[("queries/recon/before.sql", before)]), settings()).await;
+    firm.day(&[("a", "1", 500, "approved"), ("b", "1", 100, "pending")], &[], &[("1", OK)]).await;
+    firm.day(&[("a", "1", 700, "approved"), ("c", "1", 300, "approved")], &["a"], &[("1", OK)]).await;
+    let session = async |as_of: &str| {
+        let request = SessionRequest { as_of: Some(as_of.to_owned()), ..SessionRequest::default() };
+        firm.engine.session(&request).await.unwrap()
+    };
+    let clocks = "select 'pin' as which, commit_number, accounting_date, pin from as_of('meta.clock', 'previous pin') union all \
+                  select 'period', commit_number, accounting_date, pin from as_of('meta.clock', 'previous period')";
+    assert_eq!(ask(&session("latest").await, clocks).await, "", "nothing is pinned");
+    for (name, commit, end) in [("MAR", 2, (3, 3)), ("FEB", 1, (2, 28)), ("JAN", 1, (1, 31))] {
+        let period_end = chrono::NaiveDate::from_ymd_opt(2026, end.0, end.1);
+        let new = NewPin { name: name.to_owned(), as_of: AsOf::Commit(commit), period_end };
+        firm.engine.warehouse().pin(&new, &Clock::Shared(firm.clock.clone())).await.unwrap();
+    }
+    // Pinned afterwards all the same: what FEB names was there when March was.
+    let march = session("MAR").await;
+    assert_eq!(ask(&march, clocks).await, "| pin | 1 | 2026-02-28 | FEB |\n| period | 2 | 2026-02-28 | |");
+    let february = session("FEB").await;
+    assert_eq!(ask(&february, clocks).await, "| pin | 1 | 2026-01-31 | JAN |\n| period | 1 | 2026-01-31 | |");
+    assert_eq!(ask(&session("JAN").await, clocks).await, "", "no pin ended before");
+    // On a later business date the same commit has March behind it.
+    let later = session("MAR").await;
+    later.sql("set tieout.accounting_date = '2026-04-30'").await.unwrap();
+    assert_eq!(ask(&later, clocks).await, "| pin | 2 | 2026-03-03 | MAR |\n| period | 2 | 2026-03-03 | |");
+    let changed =
+        "select _op, record_id from changes('pm.change_orders', 'previous pin', 'previous period') order by record_id";
+    assert_eq!(ask(&march, changed).await, "| U | a |\n| D | b |\n| I | c |");
+    // In a view it is that of whoever reads the view, and of the moment that a query reads it at.
+    let views = "select 'own' as which, string_agg(record_id, ' ' order by record_id) from recon.before union all \
+                 select 'as of', string_agg(record_id, ' ' order by record_id) from as_of('recon.before', 'JAN')";
+    assert_eq!(ask(&march, views).await, "| own | a b |\n| as of | |");
+}
+
+#[tokio::test]
+async fn what_was_not_read_is_told_by_entity_and_project() {
+    let mut firm = Firm::new(definitions(&[]), settings()).await;
+    let session = firm.session().await;
+    assert_eq!(ask(&session, "select count(*) from meta.readings").await, "| 0 |", "before the first snapshot");
+    firm.day(&[("a", "1", 500, "approved")], &["a"], &[("1", OK)]).await;
+    let session = firm.session().await;
+    let told = "select side, entity, project_id, status, reason from meta.readings where entity in ('projects', 'change_orders') \
+                order by side desc, entity, project_id nulls first";
+    let projects = "| pm | projects | | read | |\n| erp | change_orders | | read | |\n\
+                    | erp | projects | | not_applicable | no erp source maps projects |";
+    assert_eq!(ask(&session, told).await, format!("| pm | change_orders | | read | |\n{projects}"));
+    firm.day(&[("a", "1", 500, "approved")], &["a"], &[("1", CoverageStatus::Forbidden)]).await;
+    let session = firm.session().await;
+    let gap = "| pm | change_orders | 1 | not_evaluated | pm1.orders of project 1 is forbidden |";
+    assert_eq!(ask(&session, told).await, format!("| pm | change_orders | | read | |\n{gap}\n{projects}"));
+    // The day before it was read, and still is.
+    session.sql("set tieout.as_of = 'commit:1'").await.unwrap();
+    assert_eq!(ask(&session, told).await, format!("| pm | change_orders | | read | |\n{projects}"));
 }
 
 #[tokio::test]
