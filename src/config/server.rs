@@ -26,9 +26,8 @@ pub struct RoleConfig {
     pub schemas: Option<Vec<String>>,
     /// The projects that it may read, by id or number; all if none are named.
     pub projects: Option<Vec<Project>>,
-    /// Whether it may read what belongs to no project.
-    #[serde(default)]
-    pub firm: bool,
+    /// Whether it may read what belongs to no project; if nothing is said, who reads all projects may.
+    pub firm: Option<bool>,
     /// The one moment that it reads, such as a pin.
     pub as_of: Option<String>,
     /// Whether it may read sensitive columns.
@@ -42,6 +41,13 @@ pub struct RoleConfig {
     pub max_rows: Option<u64>,
     /// Megabytes that its queries together may hold in memory before they spill or fail.
     pub memory_limit_mb: Option<usize>,
+}
+
+impl RoleConfig {
+    /// Whether it may read what belongs to no project.
+    pub fn reads_firm(&self) -> bool {
+        self.firm.unwrap_or(self.projects.is_none())
+    }
 }
 
 /// The password of a role.
@@ -190,12 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn a_role_reads_nothing_of_the_firm_unless_it_is_told() {
+    fn a_role_of_some_projects_reads_nothing_of_the_firm_unless_it_is_told() {
         let config = Config::parse(&role("projects = [12, \" 24-001 \"]\nas_of = \"FY2025\""), PathBuf::new()).unwrap();
         let ada = config.roles.first().unwrap();
-        assert!(!ada.firm && !ada.sensitive && ada.schemas.is_none());
+        assert!(!ada.reads_firm() && !ada.sensitive && ada.schemas.is_none());
         let projects: Vec<String> = ada.projects.iter().flatten().map(Project::text).collect();
         assert_eq!(projects, ["12", "24-001"]);
+        let reads =
+            |rest: &str| Config::parse(&role(rest), PathBuf::new()).unwrap().roles.first().unwrap().reads_firm();
+        // An empty summary would read as an all-clear.
+        assert!(reads("") && reads("projects = [12]\nfirm = true") && !reads("firm = false"));
     }
 
     #[test]

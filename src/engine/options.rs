@@ -54,8 +54,20 @@ impl Moment {
     }
 }
 
-/// Generation and commit, accounting date, the session's own limits.
-pub(crate) type MomentKey = ((u64, u64), Option<NaiveDate>, BTreeMap<String, i64>);
+/// Everything that a session's answers depend on, beside its statement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MomentKey {
+    /// Of a prepared commit, whose number may come to mean another; 0 for what is published.
+    pub(crate) generation: u64,
+    /// The commit that is read.
+    pub(crate) commit: u64,
+    /// The newest one: pins made since the moment tell which period came before it.
+    pub(crate) newest: u64,
+    pub(crate) accounting_date: Option<NaiveDate>,
+    pub(crate) pin: Option<String>,
+    /// The session's own settings.
+    pub(crate) limits: BTreeMap<String, i64>,
+}
 
 /// Where a session takes the chain from.
 #[derive(Debug)]
@@ -266,8 +278,14 @@ impl TieoutOptions {
             Some(Heads::Prepared { generation, .. }) => *generation,
             _ => 0,
         };
-        let commit = moment.commit.as_ref().map_or(0, |commit| commit.number);
-        Ok(((generation, commit), moment.accounting_date, limits))
+        Ok(MomentKey {
+            generation,
+            commit: moment.commit.as_ref().map_or(0, |commit| commit.number),
+            newest: moment.head.number(),
+            accounting_date: moment.accounting_date,
+            pin: moment.pin.clone(),
+            limits,
+        })
     }
 
     /// The moment that the options name now; the warehouse is asked anew before something is called unknown.

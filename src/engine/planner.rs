@@ -117,10 +117,6 @@ impl Planner {
         planner
     }
 
-    pub(crate) fn blueprint(&self) -> &Blueprint {
-        &self.blueprint
-    }
-
     /// The state that views are planned with; its catalog list holds the catalog.
     pub(crate) fn state(&self) -> &SessionState {
         &self.state
@@ -180,7 +176,7 @@ impl Planner {
             cached.iter().map(|(name, view)| (kept.contains(name), Arc::clone(view))).collect()
         };
         for (is_kept, view) in views {
-            view.keep(|((known, _), ..)| is_kept && *known == generation).await;
+            view.keep(|known| is_kept && known.generation == generation).await;
         }
     }
 

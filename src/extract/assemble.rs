@@ -50,14 +50,14 @@ impl<'a> Reader<'a> {
         let owner = job.parent.as_ref().and_then(|parent| {
             self.manifest().table(&parent.table).map(|table| (table, Arc::from(parent.cells.as_slice())))
         });
-        let mut lost = None;
-        let records = pages.records.into_iter().map_while(|record| kept_or(&mut lost, record)).enumerate();
+        let mut unread_reason = None;
+        let records = pages.records.into_iter().map_while(|record| kept_or(&mut unread_reason, record)).enumerate();
         let mut records = records.map(|(place, received)| (received, place + 1, owner.clone()));
         let mut reads = Vec::new();
         let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
         self.decode_table(job.table, job, &mut records, observed_at, &mut reads);
         drop(records);
-        let failure = pages.failure.or(lost.map(|reason| unread(job.table, &reason)));
+        let failure = pages.failure.or(unread_reason.map(|reason| unread(job.table, &reason)));
         if let Some(read) = reads.first_mut() {
             read.expected = pages.total;
             let records = read.rows.len() + read.rejects.iter().filter(|reject| is_record(reject)).count();
@@ -252,8 +252,8 @@ impl<'a> Reader<'a> {
         let (mut count, mut lists, mut misshapen) = (0_usize, 0_usize, 0_usize);
         let is_asked_for = self.parts(outer.table).iter().any(|part| part.place == path);
         let mut tape = Tape::default();
-        let mut lost = None;
-        let owners = outer.rows.placed().map_while(|placed| kept_or(&mut lost, placed));
+        let mut unread_reason = None;
+        let owners = outer.rows.placed().map_while(|placed| kept_or(&mut unread_reason, placed));
         let mut records = owners.flat_map(|(place, owner)| {
             let found = match tape.read(owner.raw.as_str()) {
                 Ok(record) => look_up(record, path, unwrap),
@@ -281,7 +281,7 @@ impl<'a> Reader<'a> {
         drop(records);
         let owners = outer.rows.len();
         let Some(read) = reads.get_mut(place) else { return };
-        if let Some(reason) = lost {
+        if let Some(reason) = unread_reason {
             read.status = CoverageStatus::Partial;
             read.error = Some(unread(outer.table, &reason).to_string());
         } else if misshapen > 0 {

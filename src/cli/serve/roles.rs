@@ -47,7 +47,7 @@ fn user(role: &RoleConfig, password: Password) -> User {
         role: role.name.clone(),
         schemas: role.schemas.as_ref().map(|schemas| schemas.iter().map(|name| name.trim().to_owned()).collect()),
         projects: role.projects.as_ref().map(|projects| projects.iter().map(Project::text).collect()),
-        firm: role.firm,
+        firm: role.reads_firm(),
         sensitive: role.sensitive,
         as_of: role.as_of.as_ref().map(|as_of| as_of.trim().to_owned()),
     };

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray as _, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast as cast_array;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -17,7 +17,9 @@ use datafusion::common::{Column, DataFusionError, JoinType, Result, ScalarValue,
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions::expr_fn::{btrim, right, strpos};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, Volatility, cast, create_udf, lit, when,
+};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -216,6 +218,7 @@ fn masked(mask: &Mask, column: Expr, null: &ScalarValue) -> Result<Expr> {
     let fields = || masks::fields().into_iter();
     match &mask.when {
         When::Always => Ok(null),
+        When::Record => Ok(shown_record().call(vec![column])),
         When::Field(field) => {
             let field = named("guarded", field);
             when(field.in_list(fields().map(lit).collect(), false), null).otherwise(column)
@@ -233,6 +236,18 @@ fn masked(mask: &Mask, column: Expr, null: &ScalarValue) -> Result<Expr> {
             when(is_sensitive, null).otherwise(column)
         }
     }
+}
+
+/// What is shown of a record.
+fn shown_record() -> ScalarUDF {
+    let shown = |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let records = arrays.first().and_then(|records| records.as_string_opt::<i32>());
+        let records = records.ok_or_else(|| internal_datafusion_err!("a record is no text"))?;
+        let shown: StringArray = records.iter().map(|record| record.and_then(masks::shown)).collect();
+        Ok(ColumnarValue::Array(Arc::new(shown)))
+    };
+    create_udf("shown_record", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(shown))
 }
 
 /// The batch under the schema that was announced: the rows of a view need not have the types that it was planned with.
