@@ -305,7 +305,7 @@ mod tests {
             (&STORED.replace("4096", "many"), "no number"),
             (&STORED.replace("4096", "1"), "fewer than 4096"),
             (&STORED.replace("MDEy", "M*Ey"), "salt is no base64"),
-            (&STORED.replace("AAAAA=:", "AA==:"), "32 bytes"),
+            (&STORED.replace("AAAAAAAA=:", "AAAA=:"), "32 bytes"),
         ] {
             let error = format!("{:#}", Verifier::parse(text).unwrap_err());
             assert!(error.contains(expected) && error.contains("hint:"), "{text}: {error}");
