@@ -12,9 +12,10 @@
 
 with seen as (
 
-    select entity, record_id, min(first_seen_at) as seen_at
+    -- By source: PM may have given one of its records the id that the ERP gave to another.
+    select entity, source, record_id, min(first_seen_at) as seen_at
     from system.record_statuses
-    group by entity, record_id
+    group by entity, source, record_id
 
 ),
 
@@ -37,7 +38,10 @@ crossed as (
         (to_unixtime(looks.looked_before) - to_unixtime(approved.approved_at)) / 3600 as at_least,
         (to_unixtime(seen.seen_at) - to_unixtime(approved.approved_at)) / 3600 as at_most
     from shared.linked_approvals as approved
-    inner join seen on seen.entity = approved.entity and seen.record_id = approved.erp_id
+    inner join seen on
+        seen.entity = approved.entity and
+        seen.source = approved.erp_source and
+        seen.record_id = approved.erp_id
     inner join looks on looks.observed_at = seen.seen_at and looks.looked_before is not null
     where approved.approved_at is not null and coalesce(approved.approved_at_basis, 'unknown') <> 'unknown'
 

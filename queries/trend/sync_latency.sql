@@ -13,19 +13,7 @@
 -- First seen is the first commit that shows the record: it arrived at most so late, and not before the commit before.
 -- What the first commit showed already says nothing.
 
-with sources as (
-
-    select 'commitments' as entity, source, record_id from erp.commitments
-    union all
-    select 'change_orders' as entity, source, record_id from erp.change_orders
-    union all
-    select 'owner_invoices' as entity, source, record_id from erp.owner_invoices
-    union all
-    select 'vendor_invoices' as entity, source, record_id from erp.vendor_invoices
-
-),
-
-first_look as (
+with first_look as (
 
     select min(observed_at) as observed_at from meta.commits where kind = 'extract'
 
@@ -40,12 +28,9 @@ arrived as (
         approvals.approved_at_basis,
         min(statuses.first_seen_at) as arrived_at
     from shared.linked_approvals as approvals
-    inner join sources on
-        sources.entity = approvals.entity and
-        sources.record_id = approvals.erp_id
     inner join system.record_statuses as statuses on
         statuses.entity = approvals.entity and
-        statuses.source = sources.source and
+        statuses.source = approvals.erp_source and
         statuses.record_id = approvals.erp_id
     cross join first_look
     where statuses.first_seen_at > first_look.observed_at
