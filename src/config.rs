@@ -18,11 +18,13 @@ pub use limits::{Share, Window};
 pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig, YearEndConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
+pub use statuses::StatusConfig;
 
 mod limits;
 mod privacy;
 mod rules;
 mod server;
+mod statuses;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -74,6 +76,9 @@ pub struct Config {
     /// What the integration tool between both systems does not sync.
     #[serde(default)]
     pub connector: ConnectorConfig,
+    /// What status words mean, by source.
+    #[serde(default)]
+    pub status: BTreeMap<String, StatusConfig>,
     /// Who may log in to the SQL server.
     #[serde(default)]
     pub roles: Vec<RoleConfig>,
@@ -257,6 +262,8 @@ struct StoredSettings {
     #[serde(default)]
     connector: ConnectorConfig,
     #[serde(default)]
+    status: BTreeMap<String, StatusConfig>,
+    #[serde(default)]
     sources: BTreeMap<String, String>,
 }
 
@@ -296,6 +303,7 @@ impl Config {
                 bail!("[sources.{name}]: a source's name becomes a schema: lower-case letters, digits and _ only");
             }
         }
+        statuses::check(&config.status, config.sources.keys().map(String::as_str))?;
         if config.firm.timezone.parse::<chrono_tz::Tz>().is_err() {
             bail!(
                 "[firm] timezone = \"{}\": not an IANA time zone\nhint: for example \"America/Chicago\"",
@@ -329,6 +337,7 @@ impl Config {
             checks: stored.checks,
             year_end: stored.year_end,
             connector: stored.connector,
+            status: stored.status,
             ..Self::default()
         })
     }
@@ -351,6 +360,7 @@ impl Config {
             "checks": self.checks,
             "year_end": self.year_end,
             "connector": self.connector,
+            "status": self.status,
             "sources": self.sources.iter().map(|(name, source)| (name.clone(), source.kind.clone())).collect::<BTreeMap<_, _>>(),
         })
     }
@@ -389,10 +399,12 @@ mod tests {
     #[test]
     fn stored_settings_are_read_back() {
         let text = "[firm]\ntimezone = \"America/Chicago\"\ntax_id_key = { env = \"KEY\" }\n[tolerance]\namount = \"0.50\"\n\
-                    [grace]\nO1 = 12\n[connector]\ndisabled = [\"vendors\"]\n[sources.books]\nkind = \"acumatica\"";
+                    [grace]\nO1 = 12\n[connector]\ndisabled = [\"vendors\"]\n[sources.books]\nkind = \"acumatica\"\n\
+                    [status.books]\nPrinted = \"approved\"\n[status.books.bills]\nOpen = \"closed\"";
         let stored = Config::parse(text, PathBuf::new()).unwrap().definition_settings();
         let read = Config::of_definitions(&stored.to_string()).unwrap();
         assert_eq!(read.definition_settings(), stored);
+        assert_eq!(read.status["books"].words("books").unwrap().tables["bills"]["open"], "closed");
         assert!(read.firm.tax_id_key.is_none() && !stored.to_string().contains("KEY"));
         let newer = Config::of_definitions(r#"{"moons": {}}"#).unwrap_err();
         assert!(format!("{newer:#}").contains("moons"), "{newer:#}");

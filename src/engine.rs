@@ -27,6 +27,7 @@ mod deferred;
 mod editions;
 mod evaluate;
 mod fields;
+pub(crate) mod firm_status;
 mod folded;
 mod footing;
 #[cfg(test)]
@@ -104,7 +105,7 @@ pub use memory::MemoryShare;
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use recheck::{Difference, Recheck};
-pub use settings::{EngineSettings, Setting, SourceBinding};
+pub use settings::{EngineSettings, FirmWords, Setting, SourceBinding};
 pub use waive::{NewWaiver, Unwaive};
 pub(crate) use waivers::decimal_text;
 pub use workbench::Workbench;
@@ -134,13 +135,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The settings give grace to what has none.
-    #[error(
-        "[grace] {check}: no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours"
-    )]
-    Grace {
-        /// The id as given.
-        check: String,
+    /// A setting is about what is not there.
+    #[error("{place}: {reason}")]
+    Setting {
+        /// The section and the key, as given.
+        place: String,
+        /// What is wrong with it, and what is known instead.
+        reason: String,
     },
     /// An exception cannot be waived, or a waiver not be taken back.
     #[error("{verb} {key}: {reason}")]

@@ -332,11 +332,12 @@ async fn read_sources(
     if results.iter().any(|result| matches!(result, Ok(Err(Error::Interrupted { .. })))) {
         return Err(out_of_time());
     }
+    let firm = super::workspace::statuses(&workspace.setup.config).map_err(Failure::usage)?;
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for (result, known) in results.into_iter().zip(knowns) {
         match result {
             Ok(Ok(mut outcome)) => {
-                super::words::tell(&mut outcome, &workspace.setup.definitions, &known);
+                super::words::tell(&mut outcome, &workspace.setup.definitions, &firm, &known);
                 outcomes.push(outcome);
             }
             Ok(Err(error)) => failures.push(trouble::text(&anyhow::Error::from(error))),

@@ -1,6 +1,7 @@
 //! Status words that no canonical view knows: treated as pending, and told as drift once.
 //!
-//! The words of a raw table are those that the views which read it name, in their header's `statuses` or in their SQL.
+//! The words of a raw table are those that the views which read it name, in their header's `statuses` or in their SQL, and
+//! those that the firm maps where such a view asks it (`firm_status`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::definitions::Definitions;
+use crate::engine::{FirmWords, firm_status};
 use crate::extract::{PreviousTables, SourceOutcome};
 use crate::warehouse::rows::{Drift, TableInput};
 
@@ -19,8 +21,14 @@ const COLUMN: &str = "status";
 const WORDS_MAX: usize = 50;
 
 /// Tells the unknown status words of a run, but those that were told before.
-pub(super) fn tell(outcome: &mut SourceOutcome, definitions: &Definitions, previous: &PreviousTables) {
-    let known = known(definitions, &outcome.run.system);
+pub(super) fn tell(
+    outcome: &mut SourceOutcome,
+    definitions: &Definitions,
+    firm: &BTreeMap<String, FirmWords>,
+    previous: &PreviousTables,
+) {
+    let firm = firm.get(&outcome.run.source).cloned().unwrap_or_default();
+    let known = known(definitions, &outcome.run.system, &firm);
     for input in &mut outcome.tables {
         let Some(words) = known.get(&input.table) else { continue };
         let unknown: Vec<String> =
@@ -50,8 +58,8 @@ fn seen(input: &TableInput) -> BTreeSet<String> {
     words
 }
 
-/// The words that views know, in small letters, by the raw table that they read.
-fn known(definitions: &Definitions, system: &str) -> BTreeMap<String, BTreeSet<String>> {
+/// The words that views know, and the firm, in small letters, by the raw table that they read.
+fn known(definitions: &Definitions, system: &str, firm: &FirmWords) -> BTreeMap<String, BTreeSet<String>> {
     let folder = format!("extractors/{system}/canonical/");
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut has_words: BTreeSet<String> = BTreeSet::new();
@@ -70,6 +78,10 @@ fn known(definitions: &Definitions, system: &str) -> BTreeMap<String, BTreeSet<S
                 has_words.insert(table.clone());
             }
             known.entry(table).or_default().extend(words.iter().cloned());
+        }
+        for table in asked(&tokens) {
+            let words = firm.of(&table).into_keys().map(str::to_owned).collect::<Vec<_>>();
+            known.entry(table).or_default().extend(words);
         }
     }
     known.retain(|table, _| has_words.contains(table));
@@ -93,17 +105,28 @@ fn tables(tokens: &[Token]) -> impl Iterator<Item = String> {
     })
 }
 
+/// The raw tables for whose words a view asks the firm.
+fn asked(tokens: &[Token]) -> impl Iterator<Item = String> {
+    tokens.windows(3).filter_map(|tokens| match tokens {
+        [Token::Word(name), Token::LParen, Token::SingleQuotedString(table)] if name.value == firm_status::NAME => {
+            Some(table.clone())
+        }
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn shipped_views_name_the_words_of_their_tables() {
-        let known = known(&Definitions::shipped(), "acumatica");
+        let nothing = FirmWords::default();
+        let known = known(&Definitions::shipped(), "acumatica", &nothing);
         let bills = &known["bills"];
         assert!(bills.contains("pre-released") && bills.contains("under reclassification"), "{bills:?}");
         assert!(!bills.contains("frobnicated"));
-        let known = super::known(&Definitions::shipped(), "procore");
+        let known = super::known(&Definitions::shipped(), "procore", &nothing);
         assert!(known["requisitions"].contains("revise_and_resubmit"), "{:?}", known.keys());
     }
 
@@ -112,9 +135,22 @@ mod tests {
         let sql = "-- statuses: Open\n-- A firm's own\n\nselect case status when 'Held' then 'draft' end -- isn't, wasn't, won't\n\
                    from source.bills /* it's */ where kind <> 'it''s'\n-- as in source.others\n";
         let files = BTreeMap::from([("extractors/toy/canonical/vendor_invoices.sql".to_owned(), sql.to_owned())]);
-        let known = known(&Definitions { files }, "toy");
+        let known = known(&Definitions { files }, "toy", &FirmWords::default());
         let words: Vec<&str> = known["bills"].iter().map(String::as_str).collect();
         assert_eq!(words, ["draft", "held", "it's", "open"]);
         assert_eq!(known.len(), 1);
+    }
+
+    #[test]
+    fn what_the_firm_says_is_known_where_a_view_asks_for_it() {
+        let pair = |word: &str| BTreeMap::from([(word.to_owned(), "approved".to_owned())]);
+        let firm = FirmWords {
+            everywhere: pair("frobnicated"),
+            tables: BTreeMap::from([("bills".to_owned(), pair("mangled"))]),
+        };
+        let known = known(&Definitions::shipped(), "acumatica", &firm);
+        assert!(known["bills"].contains("frobnicated") && known["bills"].contains("mangled"));
+        assert!(known["invoices"].contains("frobnicated") && !known["invoices"].contains("mangled"));
+        assert!(!known["vendors"].contains("frobnicated"), "no view would read it");
     }
 }

@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use super::{Failure, Global, trouble};
 use crate::config::{Config, SecretReference, SettingValue, Share, SourceConfig, Window};
 use crate::definitions::{Definitions, SETTINGS_FILE};
-use crate::engine::{Engine, EngineSettings, Error as EngineError, Setting as EngineSetting, SourceBinding};
+use crate::engine::{Engine, EngineSettings, Error as EngineError, FirmWords, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::Manifest;
 use crate::extract::{Quota, Setting, SourceSettings, did_you_mean};
 use crate::warehouse::{Error as WarehouseError, Projections, Warehouse};
@@ -234,6 +234,7 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
     let mut settings = EngineSettings {
         sources: config.sources.iter().map(binding).collect(),
         given: config.sources.iter().map(|(name, source)| (name.clone(), source.given())).collect(),
+        statuses: statuses(config)?,
         time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,
         disabled: config.connector.disabled.clone(),
         stale_hours: config.checks.freshness_hours,
@@ -266,6 +267,11 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
     ];
     settings.values.extend(values.map(|(name, value)| (name.to_owned(), value)));
     Ok(settings)
+}
+
+/// What the firm says of status words, by source.
+pub(super) fn statuses(config: &Config) -> anyhow::Result<BTreeMap<String, FirmWords>> {
+    config.status.iter().map(|(source, words)| Ok((source.clone(), words.words(source)?))).collect()
 }
 
 /// A decimal amount with at most two digits after the point, in hundredths.

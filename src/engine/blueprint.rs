@@ -15,7 +15,8 @@ use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
-use crate::engine::settings::{EngineSettings, Setting};
+use crate::engine::settings::{EngineSettings, FirmWords, Setting};
+use crate::extract::did_you_mean;
 
 /// The tables that tell what moved since an earlier look.
 const MOVES: [(&str, &str); 2] = [("system", "field_moves"), ("system", "stored_id_moves")];
@@ -82,6 +83,7 @@ impl Blueprint {
         tell_grace(&queries, &mut settings);
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
+        let no_words = FirmWords::default();
         for entity in &entities {
             for side in Side::BOTH {
                 let name = (side.schema().to_owned(), entity.name.clone());
@@ -90,7 +92,8 @@ impl Blueprint {
                     if layouts.get(&source.name).is_none_or(|layout| layout.side != side.schema()) {
                         continue;
                     }
-                    match canonical::mapping(&definitions, &source.name, &source.system, &entity.name) {
+                    let words = settings.statuses.get(&source.name).unwrap_or(&no_words);
+                    match canonical::mapping(&definitions, &source.name, &source.system, &entity.name, words) {
                         Ok(mapping) => entry.extend(mapping),
                         Err(problem) => {
                             unreadable.push(problem.clone());
@@ -100,6 +103,7 @@ impl Blueprint {
                 }
             }
         }
+        check_words(&settings, &mappings, &unmapped)?;
         let descriptions = descriptions(&entities, &queries);
         let keys = keys::keys(&layouts, &entities, &queries);
         let settings = Arc::new(settings);
@@ -243,7 +247,40 @@ fn set_grace(queries: &mut BTreeMap<Name, QueryFile>, hours: &BTreeMap<String, i
     for (check, hours) in hours {
         let mut headers = queries.values_mut().map(|query| &mut query.header);
         let header = headers.find(|header| header.check.as_ref() == Some(check) && header.grace_hours.is_some());
-        header.ok_or_else(|| Error::Grace { check: check.clone() })?.grace_hours = Some(*hours);
+        header.ok_or_else(|| no_grace(check))?.grace_hours = Some(*hours);
+    }
+    Ok(())
+}
+
+fn no_grace(check: &str) -> Error {
+    let reason = "no check with this id has a grace\nhint: meta.checks lists the checks with their grace_hours";
+    Error::Setting { place: format!("[grace] {check}"), reason: reason.to_owned() }
+}
+
+/// Refuses words of the firm that no mapping reads: they would change nothing, and nobody would know.
+fn check_words(
+    settings: &EngineSettings,
+    mappings: &BTreeMap<Name, Vec<Mapping>>,
+    unmapped: &BTreeMap<Name, Problem>,
+) -> Result<(), Error> {
+    // What a mapping reads that cannot be parsed is not known; it is told as a problem of its own.
+    if !unmapped.is_empty() {
+        return Ok(());
+    }
+    for (source, words) in &settings.statuses {
+        let own = mappings.values().flatten().filter(|mapping| mapping.source == *source);
+        let known: BTreeSet<&str> = own.flat_map(|mapping| &mapping.has_words).map(String::as_str).collect();
+        if known.is_empty() {
+            let reason = "none of its mappings reads an approval status".to_owned();
+            return Err(Error::Setting { place: format!("[status.{source}]"), reason });
+        }
+        if let Some(table) = words.tables.keys().find(|table| !known.contains(table.as_str())) {
+            let guess = did_you_mean(table, known.iter().copied());
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let reason =
+                format!("no approval status is read from a table of this name{guess}\nhint: known are {known}");
+            return Err(Error::Setting { place: format!("[status.{source}.{table}]"), reason });
+        }
     }
     Ok(())
 }

@@ -14,8 +14,10 @@ use serde::Deserialize;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
+use crate::engine::firm_status;
 use crate::engine::layout::{AMOUNT, Ordered};
 use crate::engine::queries::{self, Name, Problem, bind_source, parse_select, relations};
+use crate::engine::settings::FirmWords;
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
@@ -44,6 +46,8 @@ pub(crate) struct Mapping {
     pub(crate) reads: BTreeSet<Name>,
     /// The columns that it tells; none if its text does not name them.
     pub(crate) columns: Option<BTreeSet<String>>,
+    /// The raw tables whose status words the firm may give a meaning.
+    pub(crate) has_words: BTreeSet<String>,
     statement: datafusion::sql::parser::Statement,
 }
 
@@ -109,15 +113,17 @@ pub(crate) fn mapping(
     source: &str,
     system: &str,
     entity: &str,
+    words: &FirmWords,
 ) -> Result<Option<Mapping>, Problem> {
     let path = format!("extractors/{system}/canonical/{entity}.sql");
     let Some(sql) = definitions.get(&path) else { return Ok(None) };
     let problem = |reason| Problem { path: path.clone(), reason };
     let mut statement = parse_select(sql).map_err(problem)?;
     bind_source(&mut statement, source);
+    let has_words = firm_status::bind(&mut statement, words).map_err(problem)?;
     let reads = relations(&statement).map_err(problem)?;
     let columns = queries::selected(&statement);
-    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, statement }))
+    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, has_words, statement }))
 }
 
 /// Plans `<side>.<entity>` over the mappings of the side's sources.

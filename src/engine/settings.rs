@@ -26,6 +26,23 @@ pub enum Setting {
     List(Vec<String>),
 }
 
+/// Approval statuses by status word, as the firm says them of one source. Words are in small letters, without outer blanks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirmWords {
+    /// Of all its raw tables.
+    pub everywhere: BTreeMap<String, String>,
+    /// Of one.
+    pub tables: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl FirmWords {
+    /// What counts in a raw table: its own words before those of the source.
+    pub fn of(&self, table: &str) -> BTreeMap<&str, &str> {
+        let own = self.tables.get(table).into_iter().flatten();
+        self.everywhere.iter().chain(own).map(|(word, status)| (word.as_str(), status.as_str())).collect()
+    }
+}
+
 /// The engine's part of the settings.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -37,6 +54,8 @@ pub struct EngineSettings {
     pub values: BTreeMap<String, Setting>,
     /// Settings of each source by its name: whether they have a value. Those that are left out have the manifest's.
     pub given: BTreeMap<String, BTreeMap<String, bool>>,
+    /// What status words mean, by source.
+    pub statuses: BTreeMap<String, FirmWords>,
     /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
     pub disabled: Vec<String>,
     /// Hours of grace by check id, where the firm wants others than the check's own.
@@ -94,6 +113,7 @@ impl Default for EngineSettings {
             time_zone: Tz::UTC,
             values,
             given: BTreeMap::new(),
+            statuses: BTreeMap::new(),
             disabled: Vec::new(),
             grace_hours: BTreeMap::new(),
             stale_hours: 36,

@@ -15,14 +15,14 @@ with orders as (
     select
         *,
         trim(ref_nbr) as reference,
-        case
+        coalesce(firm_status('change_orders', status), case
             when lower(trim(status)) = 'on hold' then 'draft'
             when lower(trim(status)) in ('rejected', 'declined by owner') then 'rejected'
             when lower(trim(status)) in ('open', 'accepted by owner', 'cost budget released') then 'approved'
             when lower(trim(status)) = 'closed' then 'closed'
             when lower(trim(status)) in ('canceled', 'cancelled') then 'void'
             else 'pending'
-        end as approval_status
+        end) as approval_status
     from source.change_orders
 
 ),

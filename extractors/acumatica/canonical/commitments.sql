@@ -47,14 +47,15 @@ released_changes as (
 orders as (
 
     select 'subcontract' as kind, trim(subcontract_nbr) as record_id, trim(subcontract_nbr) as number, arrow_cast(null, 'Utf8') as project,
-        vendor_id, vendor_ref, description, status, date, line_total - coalesce(discount_total, 0) as revised_amount, retainage_pct,
-        currency_id, last_modified_date_time
+        vendor_id, vendor_ref, description, status, firm_status('subcontracts', status) as firm_status, date,
+        line_total - coalesce(discount_total, 0) as revised_amount, retainage_pct, currency_id, last_modified_date_time
     from source.subcontracts
 
     union all
 
     select 'purchase_order' as kind, concat(trim(type), '|', trim(order_nbr)) as record_id, trim(order_nbr) as number,
-        nullif(trim(project), '') as project, vendor_id, vendor_ref, description, status, date,
+        nullif(trim(project), '') as project, vendor_id, vendor_ref, description, status,
+        firm_status('purchase_orders', status) as firm_status, date,
         order_total - coalesce(tax_total, 0) as revised_amount, cast(null as decimal(24, 6)) as retainage_pct, currency_id,
         last_modified_date_time
     from source.purchase_orders
@@ -71,7 +72,7 @@ select
     coalesce(nullif(orders.project, 'X'), line_projects.project) as project_id,
     nullif(trim(orders.vendor_id), '') as vendor_id,
     orders.description as title,
-    case lower(trim(orders.status))
+    coalesce(orders.firm_status, case lower(trim(orders.status))
         when 'on hold' then 'draft'
         when 'rejected' then 'rejected'
         when 'open' then 'approved'
@@ -83,7 +84,7 @@ select
         when 'canceled' then 'void'
         when 'cancelled' then 'void'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     orders.revised_amount - coalesce(released_changes.amount, 0) as original_amount,
     coalesce(released_changes.amount, cast(0 as decimal(24, 6))) as approved_change_amount,
     orders.revised_amount,

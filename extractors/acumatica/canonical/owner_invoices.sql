@@ -13,18 +13,31 @@
 -- Paid = released applications of payments that were not voided (see payments.sql); one settled by a credit memo or written off is not
 -- paid.
 
-with invoices as (
+with stated as (
+
+    select *,
+        coalesce(firm_status('invoices', status), case
+            when lower(trim(status)) in ('on hold', 'scheduled', 'reserved') then 'draft'
+            when lower(trim(status)) = 'open' then 'approved'
+            when lower(trim(status)) in ('rejected', 'closed') then lower(trim(status))
+            when lower(trim(status)) in ('voided', 'canceled', 'cancelled') then 'void' else 'pending'
+        end) as approval_status
+    from source.invoices
+
+),
+
+invoices as (
 
     select *, concat(trim(type), '|', trim(reference_nbr)) as record_id, nullif(nullif(trim(project), ''), 'X') as project_id,
-        coalesce(nullif(trim(customer_order), ''), trim(reference_nbr)) as number, lower(trim(status)) as state,
+        coalesce(nullif(trim(customer_order), ''), trim(reference_nbr)) as number,
         cast(case when lower(trim(type)) in ('credit memo', 'crm') then -1 else 1 end as decimal(1, 0)) as sign,
-        lower(trim(status)) in ('open', 'closed') as is_released, amount - coalesce(tax_total, 0) as untaxed_amount,
+        approval_status in ('approved', 'closed') as is_released, amount - coalesce(tax_total, 0) as untaxed_amount,
         case
             when is_retainage_document then coalesce(tax_total, 0) - amount
             when retainage_apply = false then 0
             else coalesce(amount_with_retainage - amount, retainage_total) - coalesce(retained_tax_total, 0)
         end as retained_amount
-    from source.invoices
+    from stated
 
 ),
 
@@ -97,12 +110,7 @@ select
     end as kind,
     number, normalize_number(number) as number_key,
     project_id, project_id as contract_id, application_number, date as billing_date, due_date,
-    case
-        when state in ('on hold', 'scheduled', 'reserved') then 'draft'
-        when state = 'open' then 'approved'
-        when state in ('rejected', 'closed') then state
-        when state in ('voided', 'canceled', 'cancelled') then 'void' else 'pending'
-    end as approval_status,
+    approval_status,
     case when is_released then approved_at end as approved_at, approved_by,
     case when is_released then nullif(trim(post_period), '') end as posted_period,
     (untaxed_amount + retained_amount) * sign as gross_amount, retained_amount * sign as retainage_amount,

@@ -22,7 +22,7 @@ select
     trim(projects.project_id) as number,
     trim(projects.project_id) as project_id,
     trim(projects.customer) as customer_id,
-    case lower(trim(projects.status))
+    coalesce(firm_status('projects', projects.status), case lower(trim(projects.status))
         when 'planned' then 'draft'
         when 'in planning' then 'draft'
         when 'active' then 'approved'
@@ -30,7 +30,7 @@ select
         when 'completed' then 'closed'
         when 'canceled' then 'void'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     revenue.original_amount,
     revenue.approved_change_amount,
     revenue.revised_amount,

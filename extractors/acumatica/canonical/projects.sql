@@ -8,7 +8,7 @@ select
     trim(project_id) as number,
     normalize_number(trim(project_id)) as number_key,
     trim(description) as name,
-    case lower(trim(status))
+    coalesce(firm_status('projects', status), case lower(trim(status))
         when 'planned' then 'draft'
         when 'in planning' then 'draft'
         when 'active' then 'approved'
@@ -16,7 +16,7 @@ select
         when 'completed' then 'closed'
         when 'canceled' then 'void'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     coalesce(lower(trim(status)), '') = 'active' as is_active,
     nullif(trim(project_manager), '') as project_manager,
     start_date,

@@ -16,10 +16,23 @@
 -- adjustment 000123 are two (see payments.sql). The check's history
 -- counts; what the bill says of a check stands in where that history did not come.
 
-with bills as (
+with stated as (
+
+    select *,
+        coalesce(firm_status('bills', status), case
+            when lower(trim(status)) in ('on hold', 'scheduled', 'reserved') then 'draft'
+            when lower(trim(status)) in ('open', 'under reclassification') then 'approved'
+            when lower(trim(status)) in ('rejected', 'closed') then lower(trim(status))
+            when lower(trim(status)) = 'voided' then 'void' else 'pending'
+        end) as approval_status
+    from source.bills
+
+),
+
+bills as (
 
     select *, concat(trim(type), '|', trim(reference_nbr)) as record_id, nullif(trim(vendor_ref), '') as vendor_number,
-        lower(trim(status)) as state, lower(trim(status)) in ('open', 'closed', 'under reclassification') as is_released,
+        approval_status in ('approved', 'closed') as is_released,
         cast(case when lower(trim(type)) in ('debit adj.', 'debit adjustment', 'adr') then -1 else 1 end as decimal(1, 0)) as sign,
         amount - coalesce(tax_total, 0) as untaxed_amount,
         case
@@ -27,7 +40,7 @@ with bills as (
             when retainage_apply = false then 0
             else coalesce(amount_with_retainage - amount, retainage_total) - coalesce(retained_tax_total, 0)
         end as retained_amount
-    from source.bills
+    from stated
 
 ),
 
@@ -101,12 +114,7 @@ select
     coalesce(nullif(nullif(trim(project), ''), 'X'), named.project_id) as project_id, nullif(trim(vendor), '') as vendor_id,
     coalesce(named.commitment_id, originals.commitment_id) as commitment_id,
     date as invoice_date, due_date,
-    case
-        when state in ('on hold', 'scheduled', 'reserved') then 'draft'
-        when state in ('open', 'under reclassification') then 'approved'
-        when state in ('rejected', 'closed') then state
-        when state = 'voided' then 'void' else 'pending'
-    end as approval_status,
+    approval_status,
     case when is_released then nullif(trim(post_period), '') end as posted_period,
     (untaxed_amount + retained_amount) * sign as gross_amount, retained_amount * sign as retainage_amount,
     tax_total * sign as tax_amount, untaxed_amount * sign as net_amount,

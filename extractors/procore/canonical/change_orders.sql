@@ -28,15 +28,17 @@ contracts as (
 
 listed as (
 
-    select 'commitment' as kind, _key, project_id, contract_id, legacy_package_id, number, title, status, grand_total,
-        schedule_impact_amount, currency_iso_code, created_by, reviewed_by, reviewed_at, created_at, updated_at,
+    select 'commitment' as kind, _key, project_id, contract_id, legacy_package_id, number, title, status,
+        firm_status('commitment_change_orders', status) as firm_status, grand_total, schedule_impact_amount,
+        currency_iso_code, created_by, reviewed_by, reviewed_at, created_at, updated_at,
         count(*) over (partition by legacy_package_id, contract_id) as orders_in_package
     from source.commitment_change_orders
 
     union all
 
-    select 'prime' as kind, _key, project_id, contract_id, legacy_package_id, number, title, status, grand_total,
-        schedule_impact_amount, currency_iso_code, created_by, reviewed_by, reviewed_at, created_at, updated_at,
+    select 'prime' as kind, _key, project_id, contract_id, legacy_package_id, number, title, status,
+        firm_status('prime_change_orders', status) as firm_status, grand_total, schedule_impact_amount,
+        currency_iso_code, created_by, reviewed_by, reviewed_at, created_at, updated_at,
         count(*) over (partition by legacy_package_id, contract_id) as orders_in_package
     from source.prime_change_orders
 
@@ -44,15 +46,17 @@ listed as (
 
 packages as (
 
-    select * from source.change_order_packages where deleted_at is null
+    select *, firm_status('change_order_packages', status) as firm_status
+    from source.change_order_packages
+    where deleted_at is null
 
 ),
 
 orders as (
 
     select listed.kind, listed._key, listed.project_id, listed.contract_id, listed.number, listed.title, listed.status,
-        listed.grand_total, listed.schedule_impact_amount, listed.currency_iso_code, listed.created_by, listed.reviewed_by,
-        listed.reviewed_at, listed.created_at, listed.updated_at, packages.origin_id, packages.origin_code
+        listed.firm_status, listed.grand_total, listed.schedule_impact_amount, listed.currency_iso_code, listed.created_by,
+        listed.reviewed_by, listed.reviewed_at, listed.created_at, listed.updated_at, packages.origin_id, packages.origin_code
     from listed
     left join packages on listed.legacy_package_id = packages.id and listed.contract_id = packages.contract_id
     where packages.id is null or listed.orders_in_package = 1
@@ -78,9 +82,10 @@ third_tier_packages as (
 
 package_orders as (
 
-    select contracts.kind, units._key, units.project_id, units.contract_id, units.number, units.title, units.status, units.grand_total,
-        cast(null as bigint) as schedule_impact_amount, units.currency_iso_code, arrow_cast(null, 'Utf8') as created_by,
-        arrow_cast(null, 'Utf8') as reviewed_by, units.reviewed_at, units.created_at, units.updated_at, units.origin_id, units.origin_code
+    select contracts.kind, units._key, units.project_id, units.contract_id, units.number, units.title, units.status,
+        units.firm_status, units.grand_total, cast(null as bigint) as schedule_impact_amount, units.currency_iso_code,
+        arrow_cast(null, 'Utf8') as created_by, arrow_cast(null, 'Utf8') as reviewed_by, units.reviewed_at, units.created_at,
+        units.updated_at, units.origin_id, units.origin_code
     from (select * from shared_packages union all select * from third_tier_packages) as units
     left join contracts on units.contract_id = contracts.id
 
@@ -89,14 +94,14 @@ package_orders as (
 statuses as (
 
     select units.*,
-        case lower(trim(units.status))
+        coalesce(units.firm_status, case lower(trim(units.status))
             when 'draft' then 'draft'
             when 'approved' then 'approved'
             when 'no_charge' then 'closed'
             when 'rejected' then 'rejected'
             when 'void' then 'void'
             else 'pending'
-        end as approval_status
+        end) as approval_status
     from (select * from orders union all select * from package_orders) as units
 
 )

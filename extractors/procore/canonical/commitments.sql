@@ -12,7 +12,8 @@ with demo_projects as (
 
 contracts as (
 
-    select 'subcontract' as kind, _key, id, project_id, vendor_id, number, title, status, executed, execution_date, grand_total,
+    select 'subcontract' as kind, _key, id, project_id, vendor_id, number, title, status,
+        firm_status('work_order_contracts', status) as firm_status, executed, execution_date, grand_total,
         approved_change_orders, revised_contract, total_requisitions_amount, total_payments, retainage_percent, currency_iso_code,
         origin_id, origin_code, created_at, updated_at
     from source.work_order_contracts
@@ -20,7 +21,8 @@ contracts as (
 
     union all
 
-    select 'purchase_order' as kind, _key, id, project_id, vendor_id, number, title, status, executed, execution_date, grand_total,
+    select 'purchase_order' as kind, _key, id, project_id, vendor_id, number, title, status,
+        firm_status('purchase_order_contracts', status) as firm_status, executed, execution_date, grand_total,
         approved_change_orders, revised_contract, total_requisitions_amount, total_payments, retainage_percent, currency_iso_code,
         origin_id, origin_code, created_at, updated_at
     from source.purchase_order_contracts
@@ -40,7 +42,7 @@ select
     cast(contracts.project_id as varchar) as project_id,
     cast(contracts.vendor_id as varchar) as vendor_id,
     contracts.title,
-    case lower(trim(contracts.status))
+    coalesce(contracts.firm_status, case lower(trim(contracts.status))
         when 'draft' then 'draft'
         when 'approved' then 'approved'
         when 'partially received' then 'approved'
@@ -50,7 +52,7 @@ select
         when 'terminated' then 'closed'
         when 'void' then 'void'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     contracts.execution_date as executed_on,
     contracts.grand_total as original_amount,
     contracts.approved_change_orders as approved_change_amount,

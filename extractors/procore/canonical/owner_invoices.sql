@@ -55,11 +55,11 @@ select
     coalesce(measured.period_start, measured.billing_period_start) as period_start,
     coalesce(measured.period_end, measured.billing_period_end) as period_end,
     measured.billing_date,
-    case lower(trim(measured.status))
+    coalesce(firm_status('payment_applications', measured.status), case lower(trim(measured.status))
         when 'draft' then 'draft'
         when 'approved' then 'approved'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     measured.gross_amount,
     measured.gross_amount - measured.net_amount as retainage_amount,
     measured.tax_applicable as tax_amount,

@@ -17,14 +17,14 @@ select
     nullif(trim(contracts.number), '') as number,
     cast(contracts.project_id as varchar) as project_id,
     cast(contracts.vendor_id as varchar) as customer_id,
-    case lower(trim(contracts.status))
+    coalesce(firm_status('prime_contracts', contracts.status), case lower(trim(contracts.status))
         when 'draft' then 'draft'
         when 'approved' then 'approved'
         when 'complete' then 'closed'
         when 'terminated' then 'closed'
         when 'void' then 'void'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     contracts.grand_total as original_amount,
     contracts.approved_change_orders as approved_change_amount,
     contracts.revised_contract_amount as revised_amount,

@@ -15,7 +15,7 @@ select
     nullif(trim(project_number), '') as number,
     normalize_number(nullif(trim(project_number), '')) as number_key,
     name,
-    case lower(regexp_replace(stage, '[^A-Za-z]', '', 'g'))
+    coalesce(firm_status('projects', stage), case lower(regexp_replace(stage, '[^A-Za-z]', '', 'g'))
         when 'bidding' then 'draft'
         when 'bid' then 'draft'
         when 'estimating' then 'draft'
@@ -24,7 +24,7 @@ select
         when 'notawarded' then 'rejected'
         when 'lost' then 'rejected'
         when 'lostbid' then 'rejected'
-    end as approval_status,
+    end) as approval_status,
     active as is_active,
     start_date,
     coalesce(completion_date, projected_finish_date) as completion_date,

@@ -91,12 +91,12 @@ select
     cast(measured.commitment_id as varchar) as commitment_id,
     measured.billing_date as invoice_date,
     measured.requisition_start as period_start, measured.requisition_end as period_end,
-    case lower(trim(measured.status))
+    coalesce(firm_status('requisitions', measured.status), case lower(trim(measured.status))
         when 'draft' then 'draft'
         when 'approved' then 'approved'
         when 'approved_as_noted' then 'approved'
         else 'pending'
-    end as approval_status,
+    end) as approval_status,
     measured.gross_amount, measured.gross_amount - measured.net_amount as retainage_amount,
     measured.tax_applicable as tax_amount, measured.net_amount,
     stored.amount as stored_materials_amount, stored.retainage_amount as stored_materials_retainage_amount,

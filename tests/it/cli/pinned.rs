@@ -50,3 +50,55 @@ async fn the_rules_of_then_answer_when_asked_for() {
     toy.run(&[&["sql"], &pinned[..], &[large]].concat()).await.says(4, &told);
     assert_eq!(sql(&["--as-of", "1"], large).await, "id,amount,tolerance\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_firm_says_of_a_word_goes_before_the_mapping_and_stays_with_the_commit() {
+    let records = |first: &str| {
+        Page::Text(format!(
+            r#"[{{"id": 1, "status": "{first}"}}, {{"id": 2, "status": "Open"}}, {{"id": 3, "status": null}}]"#
+        ))
+    };
+    let toy = Toy::start(records("Frobbed")).await;
+    let manifest = std::fs::read_to_string(toy.folder().join("extractors/toy/manifest.toml")).unwrap();
+    toy.write("extractors/toy/manifest.toml", &format!("{manifest}status = \"text\"\n"));
+    let mapping = "-- title: Toy projects\n-- grain: one project\n-- statuses: Open\n\nselect cast(id as varchar) as record_id, \
+                   coalesce(firm_status('projects', status), case lower(trim(status)) when 'open' then 'approved' \
+                   else 'pending' end) as approval_status from source.projects\n";
+    toy.write("extractors/toy/canonical/projects.sql", mapping);
+    let extract = async || {
+        let ended = toy.run(&["extract", "--no-progress"]).await;
+        assert!(matches!(ended.code, 0 | 5), "{}", ended.err);
+    };
+    extract().await;
+    let told = "select string_agg(detail, '; ' order by detail) from meta.drift where kind = 'word'";
+    assert!(toy.value(told).await.contains("the status `Frobbed`"), "before the firm says it");
+    let statuses = "select string_agg(approval_status, ' ' order by record_id) from pm.projects";
+    assert_eq!(toy.value(statuses).await, "pending approved pending");
+
+    let say = |words: &str| toy.write("tieout.toml", &format!("{}{words}", toy.settings()));
+    say("[status.toy.project]\nfrobbed = \"void\"\n");
+    toy.run(&["extract"])
+        .await
+        .says(2, &["[status.toy.project]: no approval status is read", "did you mean `projects`?"]);
+    say("[status.toy]\n\"open\" = \"draft\"\n[status.toy.projects]\n\" FROBBED\" = \"void\"\nMangled = \"rejected\"\n");
+    assert_eq!(toy.value(statuses).await, "void draft pending");
+    toy.answer(records("Mangled ")).await;
+    extract().await;
+    assert_eq!(toy.value(statuses).await, "rejected draft pending");
+    toy.answer(records("Bent")).await;
+    extract().await;
+    let told = toy.value(told).await;
+    assert!(told.contains("`Bent`") && !told.contains("Mangled"), "{told}");
+
+    say("");
+    for (moment, rules, said) in [
+        ("1", "current", "pending approved pending"),
+        ("2", "current", "pending approved pending"),
+        ("1", "pinned", "pending approved pending"),
+        ("2", "pinned", "rejected draft pending"),
+    ] {
+        let asked = ["sql", "--format", "csv", "--as-of", moment, "--definitions", rules, statuses];
+        let ended = toy.run(&asked).await;
+        assert_eq!((ended.code, ended.out.lines().nth(1)), (0, Some(said)), "{moment} {rules}: {}", ended.err);
+    }
+}

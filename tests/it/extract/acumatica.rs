@@ -7,7 +7,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use serde_json::{Value, json};
 use tieout::clock::Clock;
 use tieout::definitions::Definitions;
-use tieout::engine::{Engine, EngineSettings, SessionRequest, SourceBinding};
+use tieout::engine::{Engine, EngineSettings, FirmWords, SessionRequest, SourceBinding};
 use tieout::extract::{Manifest, Secret, Setting, SourceSettings, run};
 use tieout::warehouse::commit::CommitKind;
 use tieout::warehouse::{CommitHeader, Warehouse};
@@ -113,7 +113,7 @@ fn acumatica(server: &Server) -> SourceSettings {
 }
 
 /// Reads the documents and commits them; gives an engine on top.
-async fn engine(folder: &std::path::Path) -> Arc<Engine> {
+async fn engine(folder: &std::path::Path, words: FirmWords) -> Arc<Engine> {
     let server = serve(|seen| match seen.path.rsplit('/').next().unwrap() {
         "login" | "logout" => answer(204, &[], ""),
         name => ok(&Value::Array(entity(name)).to_string()),
@@ -130,6 +130,7 @@ async fn engine(folder: &std::path::Path) -> Arc<Engine> {
     );
     let settings = EngineSettings {
         sources: vec![SourceBinding { name: "acumatica".into(), system: "acumatica".into() }],
+        statuses: BTreeMap::from([("acumatica".to_owned(), words)]),
         ..EngineSettings::default()
     };
     let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
@@ -162,7 +163,7 @@ async fn ask(engine: &Engine, sql: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_payment_is_void_by_its_own_void_once_that_is_released() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(folder.path()).await;
+    let engine = engine(folder.path(), FirmWords::default()).await;
     let payments = "select replace(record_id, '|', '.') as record_id, status from erp.payments order by 1";
     assert_eq!(
         ask(&engine, payments).await,
@@ -191,4 +192,27 @@ async fn a_payment_is_void_by_its_own_void_once_that_is_released() {
         "gross is unknown, not 0, where the screen's field is empty"
     );
     assert_eq!(ask(&engine, "select paid_amount from erp.owner_invoices").await, ["0.00"]);
+}
+
+#[tokio::test]
+async fn a_document_is_released_if_the_firm_calls_it_approved() {
+    let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(word, status)| ((*word).to_owned(), (*status).to_owned())).collect()
+    };
+    let words = FirmWords {
+        everywhere: pairs(&[("closed", "approved")]),
+        tables: BTreeMap::from([("bills".to_owned(), pairs(&[("open", "void"), ("closed", "draft")]))]),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path(), words).await;
+    let bills =
+        "select number, approval_status, paid_amount from erp.vendor_invoices where number < '000004' order by 1";
+    assert_eq!(ask(&engine, bills).await, ["000001 draft 0.00", "000002 void 0.00", "000003 draft 0.00"]);
+    assert_eq!(
+        ask(&engine, "select approval_status from erp.owner_invoices").await,
+        ["approved"],
+        "the words of bills"
+    );
+    let payments = "select distinct status from erp.payments order by 1";
+    assert_eq!(ask(&engine, payments).await, ["paid", "void"], "payments have a status of their own");
 }
