@@ -7,7 +7,14 @@
 //! other work on the machine disturbs less. Statements: the summary of a simulated firm, and its exceptions of one project;
 //! PostgreSQL has the answers as indexed tables, for it has no checks. Every pair of answers is compared.
 
-#![expect(clippy::print_stdout, reason = "a bench prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    clippy::panic,
+    reason = "a bench prints times, and stops where it is wrong"
+)]
 
 #[expect(dead_code, reason = "this table does not change")]
 mod rows;
@@ -66,13 +73,11 @@ impl Server {
     }
 
     async fn process(&self, client: &Client) -> u32 {
-        match self.process {
-            Some(process) => process,
-            None => {
-                let row = client.query_one("select pg_backend_pid()", &[]).await.expect("a process");
-                u32::try_from(row.get::<_, i32>(0)).expect("a process id")
-            }
+        if let Some(process) = self.process {
+            return process;
         }
+        let row = client.query_one("select pg_backend_pid()", &[]).await.expect("a process");
+        u32::try_from(row.get::<_, i32>(0)).expect("a process id")
     }
 }
 

@@ -124,7 +124,7 @@ fn chosen(
     let mut projects = Projects::default();
     for (id, number) in &pm {
         let Some(id) = id else { continue };
-        let found = named.is_none() || named.is_some_and(|named| named.contains(id)) || is_named(number);
+        let found = named.is_none_or(|named| named.contains(id)) || is_named(number);
         if found || number.is_none() && by_partner(id) {
             projects.pm.insert(id.clone());
         }
@@ -137,7 +137,6 @@ fn chosen(
             Some(partners) if partners.iter().any(|partner| projects.pm.contains(*partner)) => {
                 projects.erp.insert(id.clone());
             }
-            Some(_) => {}
             None if is_named(&Some(id.clone())) || is_named(number) => {
                 projects.erp.insert(id.clone());
                 // The same text is another project's id in PM: of a result it cannot be told which one is meant.
@@ -145,7 +144,7 @@ fn chosen(
                     projects.results.insert(id.clone());
                 }
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     // Without the view of a side its ids are the only names that there are.
@@ -164,9 +163,9 @@ fn chosen(
 mod tests {
     use super::*;
 
-    fn pairs(all: &[(&str, &str)]) -> Option<Vec<Pair>> {
+    fn pairs(all: &[(&str, &str)]) -> Vec<Pair> {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Some(all.iter().map(|(left, right)| (text(left), text(right))).collect())
+        all.iter().map(|(left, right)| (text(left), text(right))).collect()
     }
 
     fn set(all: &[&str]) -> BTreeSet<String> {
@@ -175,9 +174,9 @@ mod tests {
 
     #[test]
     fn a_project_is_named_by_pm_and_found_in_the_erp_by_its_link() {
-        let pm = || pairs(&[("1", "24-001"), ("2", "24-002"), ("3", "")]);
-        let erp = || pairs(&[("24-001", "24-001"), ("1", "1"), ("J9", "J9"), ("2", "Two")]);
-        let links = || pairs(&[("1", "24-001"), ("2", "1"), ("3", "J9")]);
+        let pm = || Some(pairs(&[("1", "24-001"), ("2", "24-002"), ("3", "")]));
+        let erp = || Some(pairs(&[("24-001", "24-001"), ("1", "1"), ("J9", "J9"), ("2", "Two")]));
+        let links = || Some(pairs(&[("1", "24-001"), ("2", "1"), ("3", "J9")]));
         let named = |names: &[&str]| chosen(Some(&set(names)), pm(), erp(), links());
         // The ERP's project 1 is PM's 2, whatever it is called.
         assert_eq!(named(&["1"]), Projects { pm: set(&["1"]), erp: set(&["24-001"]), results: set(&["1"]) });
@@ -195,7 +194,7 @@ mod tests {
     fn without_a_model_a_project_is_its_id() {
         let found = chosen(Some(&set(&["7"])), None, None, None);
         assert_eq!(found, Projects { pm: set(&["7"]), erp: set(&["7"]), results: set(&["7"]) });
-        let found = chosen(Some(&set(&["7"])), pairs(&[("1", "x")]), None, None);
+        let found = chosen(Some(&set(&["7"])), Some(pairs(&[("1", "x")])), None, None);
         assert_eq!(found, Projects { pm: set(&[]), erp: set(&["7"]), results: set(&[]) });
     }
 }

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn statements_are_told_apart_as_they_were_written() {
-        let texts = |text: &str, count| pieces(text, count).iter().map(|piece| piece.to_string()).collect::<Vec<_>>();
+        let texts = |text: &str, count| pieces(text, count).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(texts("select 1;", 1), ["select 1;"]);
         assert_eq!(
             texts("select ';' ;\n /* ; */ ;select 'é', 2 ; set a = 1", 3),
