@@ -171,7 +171,7 @@ async fn balances(reader: &Reader, pin: &str, firm: &Firm, ends_on: NaiveDate) {
 
 /// Gain and fade, and what happened to the second quarter after it was pinned.
 async fn since_the_previous_pin(reader: &Reader, firms: &[Firm]) {
-    let [before, now] = firms else { panic!("two pins") };
+    let [before, now]: &[Firm; 2] = firms.try_into().ok().unwrap();
     let ends_on: NaiveDate = PINS[0].2.parse().unwrap();
     let found = async |pin: &str, query: &str| reader.sums(pin, None, query).await;
     let margin = |column: &str| format!("select project_number as key, {column} as amount from audit.wip_schedule");

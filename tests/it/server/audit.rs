@@ -24,7 +24,7 @@ fn lines(path: &Path) -> Vec<Value> {
 fn line<'a>(lines: &'a [Value], sql: &str) -> &'a Value {
     let found: Vec<&Value> = lines.iter().filter(|line| line["sql"] == sql).collect();
     assert_eq!(found.len(), 1, "{sql}: {lines:#?}");
-    found[0]
+    found.first().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -284,19 +284,21 @@ impl Firm {
         };
         // Orders are listed project by project, lines order by order.
         let scope = |row: &[&str]| match table {
-            "orders" if source == "office" => row[1].to_owned(),
-            "order_lines" => format!("{}/{}", if row[1] == "o3" { 2 } else { 1 }, row[1]),
+            "orders" if source == "office" => row.get(1).unwrap().to_string(),
+            "order_lines" => {
+                let order = row.get(1).unwrap();
+                format!("{}/{order}", if *order == "o3" { 2 } else { 1 })
+            }
             _ => String::new(),
         };
-        let mut arrays = vec![column(&|row| row[0].to_owned()), column(&scope)];
-        arrays.extend((0..columns.len()).map(|place| column(&|row| row[place].to_owned())));
+        let mut arrays = vec![column(&|row| row.first().unwrap().to_string()), column(&scope)];
+        arrays.extend((0..columns.len()).map(|place| column(&|row| row.get(place).unwrap().to_string())));
         let record = |row: &[&str]| {
             let fields: BTreeMap<&str, &str> =
                 columns.iter().zip(row).map(|((name, _), value)| (name.as_str(), *value)).collect();
             serde_json::to_string(&fields).unwrap()
         };
-        let hash =
-            |row: &[&str]| Sha256::digest(record(row)).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hash = |row: &[&str]| hex::encode(Sha256::digest(record(row)));
         arrays.extend([column(&record), column(&hash)]);
         let seen = TimestampMicrosecondArray::from(vec![self.clock.now().timestamp_micros(); rows.len()]);
         arrays.push(Arc::new(seen.with_data_type(timestamp_type())));

@@ -29,7 +29,6 @@ async fn told(client: &Client, sql: &str) -> String {
                 SimpleQueryMessage::Row(row) => {
                     (0..row.len()).map(|at| row.get(at).unwrap_or("-")).collect::<Vec<_>>().join(" ")
                 }
-                SimpleQueryMessage::RowDescription(_) => String::new(),
                 SimpleQueryMessage::CommandComplete(rows) => format!("rows: {rows}"),
                 _ => String::new(),
             });
