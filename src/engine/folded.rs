@@ -175,9 +175,20 @@ pub(crate) fn adapt(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBat
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         }
     };
-    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-    // A reader that only counts asks for no column.
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    with_columns(schema, schema.fields().iter().map(column).collect::<Result<_>>()?, batch.num_rows())
+}
+
+/// The batch under the schema that was announced, column by column: the rows of a view need not have the types that it was
+/// planned with. A planner may say microseconds of a null that an executor makes nanoseconds.
+pub(crate) fn announced(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| Ok(cast(column, field.data_type())?)).collect::<Result<_>>()?;
+    with_columns(schema, columns, batch.num_rows())
+}
+
+/// A reader that only counts asks for no column.
+fn with_columns(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 

@@ -9,8 +9,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, concat_batches};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -22,6 +22,7 @@ use futures::StreamExt as _;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::engine::folded::announced;
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::Name;
 use crate::engine::repeated;
@@ -102,11 +103,7 @@ impl KeptView {
             if bytes > VIEW_BYTES_MAX {
                 return Ok(Found::Many);
             }
-            // A planner may say microseconds of a null that an executor makes nanoseconds.
-            let columns = batch.columns().iter().zip(self.schema.fields());
-            let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            batches.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?);
+            batches.push(announced(&self.schema, &batch)?);
         }
         // One batch of its own: batches may be slices of what is larger than they are.
         Ok(Found::Rows(concat_batches(&self.schema, &batches)?))

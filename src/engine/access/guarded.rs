@@ -7,8 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::compute::cast as cast_array;
+use arrow::array::{AsArray as _, StringArray};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -31,6 +30,7 @@ use crate::engine::access::masks::{self, Mask, When};
 use crate::engine::access::rules::{self, ByColumn, Ids, Parent, Rows};
 use crate::engine::access::{Access, Guard};
 use crate::engine::editions::Edition;
+use crate::engine::folded::announced;
 use crate::engine::header::Side;
 use crate::engine::{Error, damage};
 use crate::warehouse::Error as WarehouseError;
@@ -250,14 +250,6 @@ fn shown_record() -> ScalarUDF {
     create_udf("shown_record", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(shown))
 }
 
-/// The batch under the schema that was announced: the rows of a view need not have the types that it was planned with.
-fn told(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| cast_array(column, field.data_type())).collect::<Result<_, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
-}
-
 /// Keeps an error from quoting what a role may not see.
 #[derive(Clone, Debug)]
 struct Veil {
@@ -358,7 +350,7 @@ impl ExecutionPlan for GuardedScan {
         let veil = self.veil.clone();
         let rows = self.inner.execute(partition, context).map_err(|error| veil.over(error))?;
         let schema = Arc::clone(&self.schema);
-        let rows = rows.map(move |batch| told(&schema, &batch.map_err(|error| veil.over(error))?));
+        let rows = rows.map(move |batch| announced(&schema, &batch.map_err(|error| veil.over(error))?));
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows)))
     }
 }
