@@ -18,24 +18,30 @@ mod databases;
 mod empty;
 mod encode;
 mod execute;
+mod explain;
 mod failure;
 mod format;
+mod frames;
 mod giveway;
+mod grammar;
 mod local;
 mod login;
 mod meaning;
 mod nesting;
 mod parameters;
+mod postgres;
 mod query;
 mod rewrite;
 mod session;
 mod sets;
 mod settings;
+mod spelling;
 mod statement;
 mod teller;
 mod template;
 mod tls;
 mod users;
+mod values;
 mod wire;
 
 use std::fmt;
@@ -51,6 +57,7 @@ use futures::future::BoxFuture;
 use pgwire::api::{ClientInfo as _, ConnectionHandle, ConnectionManager, RandomPidSecretKeyGenerator};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::tokio::server::{MaybeTls, negotiate_tls};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -80,6 +87,9 @@ pub const DATABASE: &str = "tieout";
 const PORTS_TRIED: u16 = 50;
 /// How long a client may take from connecting to its first statement.
 const STARTUP_LIMIT: Duration = Duration::from_secs(30);
+/// After how much silence a peer is asked whether it is there, and how often again.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long open connections get to say goodbye when the server stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -247,6 +257,9 @@ async fn converse(
 ) -> Result<(), Failure> {
     let late = || Failure::new("08006", "the client took too long to log in").fatal();
     let broken = |error: std::io::Error| Failure::new("08006", format!("start the connection: {error}")).fatal();
+    // A peer that vanished without a word is noticed, and its place is free again.
+    let alive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(&socket).set_tcp_keepalive(&alive).map_err(broken)?;
     let start = async {
         let is_near = socket.peer_addr().is_ok_and(|peer| tls::is_local(peer.ip()));
         let acceptor = shared.tls.as_ref().map(Tls::acceptor);
@@ -277,7 +290,7 @@ async fn converse(
     };
     let cancel = socket.session_extensions().get::<Arc<ConnectionHandle>>().map(|handle| Arc::clone(&*handle));
     let gone = shutdown.child_token();
-    let (sink, source) = socket.split();
+    let (sink, source) = wire::logged_in(socket).split();
     let connection = Connection { session, wire: Wire::new(sink), cancel, gone };
     let end = Box::pin(connection.run(source, shutdown)).await;
     drop(permit);

@@ -14,19 +14,24 @@ use pgwire::messages::extendedquery::{
 };
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use pgwire::messages::{PgWireBackendMessage as Answer, PgWireFrontendMessage as Message};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{Event, pieces};
 use super::failure::{Failure, PROTOCOL};
+use super::frames::{MESSAGE_MAX, Received};
 use super::query::{Formats, Interrupt, describe};
 use super::session::{Body, Portal, Session, no_cursor, no_statement};
 use super::statement::{self, Command};
-use super::wire::{Socket, Wire};
+use super::wire::{Talk, Wire};
 
-/// Messages that a client may send ahead.
+/// Messages that a client may send ahead, and their bytes.
 const AHEAD_MAX: usize = 256;
+const AHEAD_BYTES_MAX: usize = MESSAGE_MAX;
+
+/// A message that waits to be answered, and its share of what may wait; or why there are no more.
+type Ahead = Result<(Message, Option<OwnedSemaphorePermit>), Failure>;
 
 /// A client's connection.
 pub(crate) struct Connection {
@@ -38,7 +43,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Answers messages until the client leaves or the server stops.
-    pub(crate) async fn run(mut self, source: SplitStream<Socket>, stop: CancellationToken) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self, source: SplitStream<Talk>, stop: CancellationToken) -> Result<(), Failure> {
         let (sender, mut inbox) = mpsc::channel(AHEAD_MAX);
         let reader = tokio::spawn(read(source, sender, self.gone.clone()));
         let end = Box::pin(self.answer(&mut inbox, &stop)).await;
@@ -55,13 +60,16 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, inbox: &mut mpsc::Receiver<Message>, stop: &CancellationToken) -> Result<(), Failure> {
+    async fn answer(&mut self, inbox: &mut mpsc::Receiver<Ahead>, stop: &CancellationToken) -> Result<(), Failure> {
         let mut skipping = false;
         loop {
             let message = tokio::select! {
-                message = inbox.recv() => message,
+                message = inbox.recv() => message.transpose()?,
+                failure = self.patience() => return Err(failure),
                 () = stop.cancelled() => return Err(Failure::new("57P01", "the server is shutting down").fatal()),
             };
+            // Its share is free again once it is answered.
+            let (message, _share) = message.unzip();
             let result = match message {
                 None | Some(Message::Terminate(_)) => return Ok(()),
                 Some(Message::Sync(_)) => {
@@ -89,6 +97,20 @@ impl Connection {
                 },
             };
             result?;
+        }
+    }
+
+    /// Waits as long as a client may say nothing; without end unless it set a limit.
+    async fn patience(&self) -> Failure {
+        let in_transaction = self.session.status != TransactionStatus::Idle;
+        match self.session.settings().patience(in_transaction) {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+        if in_transaction {
+            Failure::new("25P03", "terminating connection due to idle-in-transaction timeout").fatal()
+        } else {
+            Failure::new("57P05", "terminating connection due to idle-session timeout").fatal()
         }
     }
 
@@ -288,10 +310,21 @@ impl Connection {
 }
 
 /// Reads ahead, so that a client that leaves is noticed at once.
-async fn read(mut source: SplitStream<Socket>, inbox: mpsc::Sender<Message>, gone: CancellationToken) {
-    while let Some(Ok(message)) = source.next().await {
+async fn read(mut source: SplitStream<Talk>, inbox: mpsc::Sender<Ahead>, gone: CancellationToken) {
+    let room = Arc::new(Semaphore::new(AHEAD_BYTES_MAX));
+    while let Some(received) = source.next().await {
+        let Received { message, size } = match received {
+            Ok(received) => received,
+            Err(failure) => {
+                // What was sent before is answered first; nothing after it can be understood.
+                let _ = inbox.send(Err(failure)).await;
+                break;
+            }
+        };
         let last = matches!(message, Message::Terminate(_));
-        if inbox.send(message).await.is_err() || last {
+        let share = u32::try_from(size.min(AHEAD_BYTES_MAX)).unwrap_or(u32::MAX);
+        let share = Arc::clone(&room).acquire_many_owned(share).await.ok();
+        if inbox.send(Ok((message, share))).await.is_err() || last {
             break;
         }
     }

@@ -205,6 +205,9 @@ impl Connection {
     }
 
     async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Failure> {
+        if local && self.session.status == TransactionStatus::Idle {
+            self.warn("25P01", "SET LOCAL can only be used in transaction blocks").await?;
+        }
         // Outside of a transaction SET LOCAL has no effect.
         if !local || self.session.status == TransactionStatus::Transaction {
             if name.eq_ignore_ascii_case("search_path") && value.is_some_and(str::is_empty) {
@@ -248,7 +251,24 @@ impl Connection {
         self.wire.complete("SHOW").await
     }
 
+    /// Warns, unless the client wants to hear of errors alone.
+    async fn warn(&mut self, code: &str, message: &str) -> Result<(), Failure> {
+        let level = self.session.get("client_min_messages")?;
+        if ["error", "fatal", "panic"].iter().any(|quiet| level.eq_ignore_ascii_case(quiet)) {
+            return Ok(());
+        }
+        self.wire.warning(code, message).await
+    }
+
     async fn transaction(&mut self, command: &Command) -> Result<(), Failure> {
+        let begins = matches!(command, Command::Begin);
+        match self.session.status {
+            TransactionStatus::Idle if !begins => self.warn("25P01", "there is no transaction in progress").await?,
+            TransactionStatus::Transaction if begins => {
+                self.warn("25001", "there is already a transaction in progress").await?;
+            }
+            _ => {}
+        }
         let tag = match command {
             Command::Begin => {
                 self.session.status = TransactionStatus::Transaction;

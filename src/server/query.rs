@@ -9,9 +9,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::timezone::Tz;
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{Field, SchemaRef};
+use datafusion::arrow::util::display::FormatOptions;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
@@ -116,6 +118,9 @@ impl Interrupt {
     }
 }
 
+/// Casts that fail where a value does not fit.
+pub(crate) const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
+
 /// `None` is the end.
 type Message = Result<Option<RecordBatch>, DataFusionError>;
 
@@ -183,7 +188,8 @@ impl Rows {
             if array.data_type() == field.data_type() {
                 Cells::of(array, field)
             } else {
-                Cells::new(&cast(array, field.data_type())?)
+                // A value that is none of the announced type is an error, not a null.
+                Cells::of(&cast_with_options(array, field.data_type(), &STRICT)?, field)
             }
         });
         self.columns = columns.collect::<Result<_, _>>()?;
@@ -209,20 +215,42 @@ impl Rows {
     }
 }
 
+/// Runs a plan; one that memory does not suffice for runs again, with joins that go to the disk.
 async fn pump(
     context: SessionContext,
     plan: LogicalPlan,
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
-    let tasks = context.task_ctx();
-    let planned = planning.spawn(async move { giving_way(context.state().create_physical_plan(&plan).await?) });
+    let mut sent = false;
+    match Box::pin(run(context.state(), plan.clone(), planning, sender, &mut sent)).await {
+        // A hash join holds one side in memory; rows that went out already cannot be taken back.
+        Err(error) if !sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+            let mut state = context.state();
+            state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+            Box::pin(run(state, plan, planning, sender, &mut sent)).await
+        }
+        end => end,
+    }
+}
+
+async fn run(
+    state: SessionState,
+    plan: LogicalPlan,
+    planning: &Handle,
+    sender: &mpsc::Sender<Message>,
+    sent: &mut bool,
+) -> Result<(), DataFusionError> {
+    let tasks = state.task_ctx();
+    let planned = planning.spawn(async move { giving_way(state.create_physical_plan(&plan).await?) });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
     let plan = (&mut planned.0).await.map_err(ended)??;
     let mut stream = execute_stream(plan, tasks)?;
     while let Some(batch) = stream.next().await {
-        if sender.send(Ok(Some(batch?))).await.is_err() {
+        let batch = batch?;
+        *sent |= batch.num_rows() > 0;
+        if sender.send(Ok(Some(batch))).await.is_err() {
             break;
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use datafusion::arrow::array::timezone::Tz;
 
 use super::failure::{DENIED, Failure, INVALID_VALUE, UNDEFINED_OBJECT};
+use super::postgres::instant;
 
 /// The version that clients are told: they choose their catalogue queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
@@ -27,6 +28,7 @@ const KNOWN: &[(&str, &str, bool)] = &[
     ("extra_float_digits", "1", true),
     ("geqo", "on", true),
     ("idle_in_transaction_session_timeout", "0", true),
+    ("idle_session_timeout", "0", true),
     ("in_hot_standby", "off", false),
     ("integer_datetimes", "on", false),
     ("IntervalStyle", "postgres", true),
@@ -132,6 +134,12 @@ impl Settings {
         self.timeout
     }
 
+    /// How long the client may say nothing, inside of a transaction or outside.
+    pub(crate) fn patience(&self, in_transaction: bool) -> Option<Duration> {
+        let name = if in_transaction { "idle_in_transaction_session_timeout" } else { "idle_session_timeout" };
+        duration(self.get(name)?).filter(|limit| !limit.is_zero())
+    }
+
     /// Sets a parameter; without a value, back to its default.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Failure> {
         let key = name.to_ascii_lowercase();
@@ -157,6 +165,9 @@ impl Settings {
                         .hint(format!("the role's statements may run {} ms at most", most.as_millis())));
                 }
                 self.timeout = (!timeout.is_zero()).then_some(timeout);
+            }
+            "idle_session_timeout" | "idle_in_transaction_session_timeout" if duration(&value).is_none() => {
+                return Err(invalid());
             }
             "client_encoding" if is_utf8(&value) => "UTF8".clone_into(&mut value),
             "client_encoding" => {
@@ -195,7 +206,7 @@ fn zone(value: &str) -> Option<Tz> {
     let value =
         if value.eq_ignore_ascii_case("local") || value.eq_ignore_ascii_case("default") { "UTC" } else { value };
     Tz::from_str(value).ok().or_else(|| {
-        let hours: i32 = value.parse().ok()?;
+        let Ok(hours) = value.parse::<i32>() else { return instant::zone(value) };
         if hours.abs() > 15 {
             return None;
         }

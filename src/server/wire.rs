@@ -1,18 +1,22 @@
 //! The sending half of a connection: backend messages, each within reach of an interrupt.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt as _;
 use futures::stream::SplitSink;
+use pgwire::error::ErrorInfo;
 use pgwire::messages::PgWireBackendMessage as Message;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 use pgwire::messages::data::{DataRow, FieldDescription, RowDescription};
 use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, FramedParts};
 
 use super::copy::CopyOptions;
 use super::failure::Failure;
+use super::frames::Frames;
 use super::query::{Formats, Interrupt, Rows};
 use super::rewrite::shown;
 use datafusion::arrow::array::timezone::Tz;
@@ -20,9 +24,24 @@ use datafusion::arrow::array::timezone::Tz;
 /// A client's socket with the protocol's codec.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
+/// The socket of a client that is logged in.
+pub(crate) type Talk = Framed<MaybeTls, Frames>;
+
+/// How long an answer may wait for a client that reads nothing.
+const STALL_LIMIT: Duration = Duration::from_mins(10);
+
+/// The same socket, from now on with every message looked at first.
+pub(crate) fn logged_in(socket: Socket) -> Talk {
+    let parts = socket.into_parts();
+    let mut talk = FramedParts::new::<Message>(parts.io, Frames);
+    talk.read_buf = parts.read_buf;
+    talk.write_buf = parts.write_buf;
+    Framed::from_parts(talk)
+}
+
 /// Where answers go.
 pub(crate) struct Wire {
-    sink: SplitSink<Socket, Message>,
+    sink: SplitSink<Talk, Message>,
     sent: Sent,
 }
 
@@ -34,7 +53,7 @@ pub(crate) struct Sent {
 }
 
 impl Wire {
-    pub(crate) fn new(sink: SplitSink<Socket, Message>) -> Self {
+    pub(crate) fn new(sink: SplitSink<Talk, Message>) -> Self {
         Self { sink, sent: Sent::default() }
     }
 
@@ -53,11 +72,11 @@ impl Wire {
             _ => 0,
         };
         self.sent.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.sink.feed(message).await.map_err(|error| lost(&error))
+        unstalled(self.sink.feed(message)).await
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
-        self.sink.flush().await.map_err(|error| lost(&error))
+        unstalled(self.sink.flush()).await
     }
 
     pub(crate) async fn complete(&mut self, tag: impl Into<String>) -> Result<(), Failure> {
@@ -67,6 +86,12 @@ impl Wire {
     pub(crate) async fn error(&mut self, failure: &Failure) -> Result<(), Failure> {
         self.feed(Message::ErrorResponse(failure.response())).await?;
         self.flush().await
+    }
+
+    /// A warning, which ends nothing.
+    pub(crate) async fn warning(&mut self, code: &str, message: &str) -> Result<(), Failure> {
+        let info = ErrorInfo::new("WARNING".to_owned(), code.to_owned(), message.to_owned());
+        self.feed(Message::NoticeResponse(info.into())).await
     }
 
     pub(crate) async fn ready(&mut self, status: TransactionStatus) -> Result<(), Failure> {
@@ -154,8 +179,12 @@ impl Wire {
     }
 }
 
-fn lost(error: &std::io::Error) -> Failure {
-    Failure::new("08006", format!("send to the client: {error}")).fatal()
+/// Whoever reads nothing for so long holds a query and its memory for nobody.
+async fn unstalled(sent: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    match tokio::time::timeout(STALL_LIMIT, sent).await {
+        Ok(sent) => sent,
+        Err(_) => Err(Failure::new("08006", "the client has read nothing for ten minutes").fatal()),
+    }
 }
 
 fn narrow(count: usize) -> i16 {

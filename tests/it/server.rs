@@ -2,6 +2,7 @@
 
 mod audit;
 mod firm;
+mod hostile;
 mod limits;
 mod roles;
 
