@@ -23,8 +23,10 @@ use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 
 use self::constraints::Constraint;
+pub(crate) use self::functions::quoted;
 pub(crate) use self::information::INFORMATION_SCHEMA;
 use super::databases::{Catalogs, Databases};
+use super::postgres;
 use super::settings::Settings;
 use crate::engine::TableKeys;
 
@@ -213,7 +215,9 @@ pub(crate) fn attach(
     let config = state.config().clone().with_information_schema(false).with_create_default_catalog_and_schema(false);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
-    let context = SessionContext::new_with_state(state);
+    let mut context = SessionContext::new_with_state(state);
+    // Names and arities of our own: nothing of the session's can be in their way.
+    postgres::attach(&mut context).expect("functions of Postgres' are registered");
     context.register_udtf("pg_get_keywords", Arc::new(keywords::Keywords));
     for function in functions::all(&asker) {
         context.register_udf(function);

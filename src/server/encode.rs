@@ -3,6 +3,8 @@
 //! Invariant: the type that [`field_type`] announces is the type that [`Cells`] writes; a column is brought into one of
 //! few shapes once per batch. Numeric is exact at any precision: it goes by decimal digits, never through a float.
 
+mod record;
+
 use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
@@ -10,17 +12,20 @@ use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::types::{Decimal128Type, Decimal256Type, DecimalType as _};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
-    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, ListArray, StringArray, StringBuilder,
-    Time64MicrosecondArray, TimestampMicrosecondArray,
+    DurationMicrosecondArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, ListArray, StringArray, StringBuilder, StructArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::ScalarValue;
 use pgwire::api::Type;
 
 use super::catalog::procs;
 use super::format;
+use super::postgres::span::Span;
 
 /// The Postgres type of a column.
 pub(crate) fn field_type(data_type: &DataType) -> Type {
@@ -40,6 +45,8 @@ pub(crate) fn field_type(data_type: &DataType) -> Type {
         DataType::Timestamp(_, None) => Type::TIMESTAMP,
         DataType::Timestamp(_, Some(_)) => Type::TIMESTAMPTZ,
         DataType::Time32(_) | DataType::Time64(_) => Type::TIME,
+        DataType::Interval(_) | DataType::Duration(_) => Type::INTERVAL,
+        DataType::Struct(_) => Type::RECORD,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Type::BYTEA,
         DataType::Dictionary(_, value) => field_type(value),
         DataType::RunEndEncoded(_, value) => field_type(value.data_type()),
@@ -61,6 +68,9 @@ pub(crate) fn column_type(field: &Field) -> Type {
         Some("regproc") => Type::REGPROC,
         Some("int2vector") => Type::INT2_VECTOR,
         Some("oidvector") => Type::OID_VECTOR,
+        Some("json") => Type::JSON,
+        Some("jsonb") => Type::JSONB,
+        Some("uuid") => Type::UUID,
         _ => field_type(field.data_type()),
     }
 }
@@ -73,6 +83,7 @@ fn shown_as(field: &Field) -> Option<&str> {
         "regproc" => *field.data_type() == DataType::Int64,
         "int2vector" => is_vector(&DataType::Int16),
         "oidvector" => is_vector(&DataType::Int64),
+        "json" | "jsonb" | "uuid" => *field.data_type() == DataType::Utf8,
         _ => false,
     };
     fits.then_some(shown)
@@ -94,6 +105,8 @@ fn array_type(element: &Type) -> Type {
         Type::TIME => Type::TIME_ARRAY,
         Type::BYTEA => Type::BYTEA_ARRAY,
         Type::TEXT => Type::TEXT_ARRAY,
+        Type::INTERVAL => Type::INTERVAL_ARRAY,
+        Type::RECORD => Type::RECORD_ARRAY,
         _ => Type::TEXT,
     }
 }
@@ -105,6 +118,7 @@ pub(crate) fn type_size(of: &Type) -> i16 {
         Type::INT2 => 2,
         Type::INT4 | Type::FLOAT4 | Type::DATE | Type::REGPROC | Type::OID => 4,
         Type::INT8 | Type::FLOAT8 | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME => 8,
+        Type::INTERVAL | Type::UUID => 16,
         _ => -1,
     }
 }
@@ -140,7 +154,14 @@ pub(crate) enum Cells {
     Timestamp(TimestampMicrosecondArray),
     Timestamptz(TimestampMicrosecondArray),
     Time(Time64MicrosecondArray),
+    Interval(IntervalMonthDayNanoArray),
+    /// The time between two moments: an interval of days and what is left of one.
+    Between(DurationMicrosecondArray),
     Bytes(BinaryArray),
+    Jsonb(StringArray),
+    Uuid(StringArray),
+    /// A row of several values: its own nulls, its columns with their types.
+    Record(StructArray, Vec<(Self, Type)>),
     /// A list of numbers that are written without braces and count from zero.
     Vector(ListArray, Box<Cells>),
     /// A one-dimensional list: its rows, all its elements, the element's type.
@@ -152,6 +173,9 @@ impl Cells {
     pub(crate) fn of(array: &ArrayRef, field: &Field) -> Result<Self, ArrowError> {
         match shown_as(field) {
             Some("regproc") => Ok(Self::Proc(array.as_primitive().clone())),
+            Some("json") => Self::new(array),
+            Some("jsonb") => Ok(Self::Jsonb(array.as_string().clone())),
+            Some("uuid") => Ok(Self::Uuid(array.as_string().clone())),
             Some(_) => {
                 let lists = array.as_list::<i32>().clone();
                 let elements = Self::new(lists.values())?;
@@ -177,7 +201,16 @@ impl Cells {
             DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
                 Self::Numeric(to(&DataType::Decimal128(*precision, *scale))?.as_primitive().clone())
             }
-            DataType::Decimal128(..) => Self::Numeric(array.as_primitive().clone()),
+            DataType::Decimal128(precision, _) => {
+                let numbers: Decimal128Array = array.as_primitive().clone();
+                if *precision == DECIMAL128_MAX_PRECISION {
+                    // What a sum made too large would be written without its last digits.
+                    numbers.validate_decimal_precision(*precision).map_err(|_| {
+                        ArrowError::ArithmeticOverflow("numeric field overflow: more than 38 digits".to_owned())
+                    })?;
+                }
+                Self::Numeric(numbers)
+            }
             DataType::Decimal256(..) => Self::WideNumeric(array.as_primitive().clone()),
             DataType::Date32 | DataType::Date64 => Self::Date(to(&DataType::Date32)?.as_primitive().clone()),
             DataType::Timestamp(_, None) => Self::Timestamp(micros(None)?.as_primitive().clone()),
@@ -186,6 +219,22 @@ impl Cells {
             }
             DataType::Time32(_) | DataType::Time64(_) => {
                 Self::Time(to(&DataType::Time64(TimeUnit::Microsecond))?.as_primitive().clone())
+            }
+            DataType::Interval(_) => {
+                Self::Interval(to(&DataType::Interval(IntervalUnit::MonthDayNano))?.as_primitive().clone())
+            }
+            DataType::Duration(_) => {
+                Self::Between(to(&DataType::Duration(TimeUnit::Microsecond))?.as_primitive().clone())
+            }
+            DataType::Struct(_) => {
+                let row = array.as_struct().clone();
+                let columns = row
+                    .columns()
+                    .iter()
+                    .zip(row.fields())
+                    .map(|(column, field)| Ok::<_, ArrowError>((Self::of(column, field)?, column_type(field))));
+                let columns = columns.collect::<Result<_, _>>()?;
+                Self::Record(row, columns)
             }
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
                 Self::Bytes(to(&DataType::Binary)?.as_binary().clone())
@@ -220,7 +269,10 @@ impl Cells {
             Self::Float8(array) => array,
             Self::Numeric(array) => array,
             Self::WideNumeric(array) => array,
-            Self::Text(array) => array,
+            Self::Text(array) | Self::Jsonb(array) | Self::Uuid(array) => array,
+            Self::Interval(array) => array,
+            Self::Between(array) => array,
+            Self::Record(array, _) => array,
             Self::Date(array) => array,
             Self::Timestamp(array) | Self::Timestamptz(array) => array,
             Self::Time(array) => array,
@@ -238,10 +290,14 @@ impl Cells {
             Self::Int4(array) => format::put(out, array.value(row)),
             Self::Int8(array) => format::put(out, array.value(row)),
             Self::Proc(array) => out.put_slice(procs::name(array.value(row)).as_bytes()),
-            Self::Float4(array) => format::float(out, array.value(row).to_string()),
-            Self::Float8(array) => format::float(out, array.value(row).to_string()),
+            Self::Float4(array) => format::float(out, &format!("{:e}", array.value(row)), 6),
+            Self::Float8(array) => format::float(out, &format!("{:e}", array.value(row)), 15),
             Self::Numeric(_) | Self::WideNumeric(_) => out.put_slice(self.digits(row).as_bytes()),
-            Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::Text(array) | Self::Jsonb(array) | Self::Uuid(array) => {
+                out.put_slice(array.value(row).as_bytes());
+            }
+            Self::Interval(_) | Self::Between(_) => format::put(out, self.span(row).text()),
+            Self::Record(_, columns) => record::text(columns, row, zone, out),
             Self::Date(array) => format::date(out, array.value(row)),
             Self::Timestamp(array) => format::timestamp(out, array.value(row)),
             Self::Timestamptz(array) => format::timestamptz(out, array.value(row), zone),
@@ -290,6 +346,27 @@ impl Cells {
             Self::Float8(array) => out.put_f64(array.value(row)),
             Self::Numeric(_) | Self::WideNumeric(_) => format::numeric_binary(out, &self.digits(row)),
             Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::Jsonb(array) => {
+                // The version of the format.
+                out.put_u8(1);
+                out.put_slice(array.value(row).as_bytes());
+            }
+            Self::Uuid(array) => {
+                out.put_slice(uuid::Uuid::try_parse(array.value(row)).unwrap_or_default().as_bytes());
+            }
+            Self::Interval(_) | Self::Between(_) => {
+                let span = self.span(row);
+                out.put_i64(span.microseconds);
+                out.put_i32(span.days);
+                out.put_i32(span.months);
+            }
+            Self::Record(_, columns) => {
+                out.put_i32(i32::try_from(columns.len()).unwrap_or(i32::MAX));
+                for (column, of) in columns {
+                    out.put_u32(of.oid());
+                    column.framed(row, out, |out| column.binary(row, out));
+                }
+            }
             Self::Date(array) => out.put_i32(array.value(row).saturating_sub(format::EPOCH_DAYS)),
             Self::Timestamp(array) | Self::Timestamptz(array) => {
                 out.put_i64(array.value(row).saturating_sub(format::EPOCH_MICROSECONDS));
@@ -354,6 +431,16 @@ impl Cells {
         }
     }
 
+    /// An interval.
+    fn span(&self, row: usize) -> Span {
+        let value = match self {
+            Self::Interval(array) => ScalarValue::IntervalMonthDayNano(Some(array.value(row))),
+            Self::Between(array) => ScalarValue::DurationMicrosecond(Some(array.value(row))),
+            _ => ScalarValue::Null,
+        };
+        Span::of(&value).unwrap_or_default()
+    }
+
     /// A numeric's decimal text.
     fn digits(&self, row: usize) -> String {
         match self {
@@ -373,7 +460,7 @@ fn range(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
     offset(row)..offset(row + 1)
 }
 
-/// What has no Postgres type of its own (structs, maps, intervals, lists of lists), as Arrow displays it.
+/// What has no Postgres type of its own (maps, lists of lists), as Arrow displays it.
 fn displayed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
@@ -389,64 +476,4 @@ fn displayed(array: &ArrayRef) -> Result<StringArray, ArrowError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use datafusion::arrow::array::{Int8Array, UInt8Array, UInt64Array};
-    use datafusion::arrow::datatypes::{Int32Type, i256};
-
-    use super::*;
-
-    fn utc() -> Tz {
-        "UTC".parse().unwrap()
-    }
-
-    fn text(array: impl Array + 'static, row: usize) -> String {
-        let cells = Cells::new(&(Arc::new(array) as ArrayRef)).unwrap();
-        let mut out = BytesMut::new();
-        cells.text(row, utc(), &mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
-
-    fn binary(array: impl Array + 'static, row: usize) -> Vec<u8> {
-        let cells = Cells::new(&(Arc::new(array) as ArrayRef)).unwrap();
-        let mut out = BytesMut::new();
-        cells.binary(row, &mut out);
-        out.to_vec()
-    }
-
-    #[test]
-    fn small_integers_are_widened() {
-        assert_eq!(binary(Int8Array::from(vec![1, -1]), 1), (-1_i16).to_be_bytes());
-        assert_eq!(binary(UInt8Array::from(vec![255]), 0), 255_i16.to_be_bytes());
-        assert_eq!(text(UInt64Array::from(vec![u64::MAX]), 0), "18446744073709551615");
-    }
-
-    #[test]
-    fn numeric_keeps_every_digit() {
-        let widest = Decimal128Array::from(vec![99_999_999_999_999_999_999_999_999_999_999_999_999_i128, -5])
-            .with_precision_and_scale(38, 2)
-            .unwrap();
-        assert_eq!(text(widest.clone(), 0), "999999999999999999999999999999999999.99");
-        assert_eq!(text(widest, 1), "-0.05");
-        let wide =
-            Decimal256Array::from(vec![i256::from_string("1234567890123456789012345678901234567890123").unwrap()])
-                .with_precision_and_scale(76, 3)
-                .unwrap();
-        assert_eq!(text(wide, 0), "1234567890123456789012345678901234567890.123");
-    }
-
-    #[test]
-    fn lists_are_arrays() {
-        let list = || ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), Some(vec![])]);
-        assert_eq!(text(list(), 0), "{1,NULL}");
-        assert_eq!(text(list(), 1), "{}");
-        let expected = [1, 1, 23, 2, 1, 4, 1, -1].map(i32::to_be_bytes).concat();
-        assert_eq!(binary(list(), 0), expected);
-        assert_eq!(binary(list(), 1), [0, 0, 23].map(i32::to_be_bytes).concat());
-    }
-
-    #[test]
-    fn a_modifier_tells_precision_and_scale() {
-        assert_eq!(type_modifier(&DataType::Decimal128(18, 2)), (18 << 16 | 2) + 4);
-        assert_eq!(type_modifier(&DataType::Utf8), -1);
-    }
-}
+mod tests;

@@ -94,6 +94,11 @@ impl From<DataFusionError> for Failure {
         if let Some(failure) = super::databases::of(&error) {
             return failure;
         }
+        if let DataFusionError::External(inner) = error.find_root()
+            && let Some(failure) = inner.downcast_ref::<Self>()
+        {
+            return failure.clone();
+        }
         let message = message(&error);
         let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
         let mut failure = Self::new(code(error.find_root()), message);
@@ -132,7 +137,9 @@ fn code(root: &DataFusionError) -> &'static str {
             SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => "42701",
         },
         DataFusionError::Plan(text) => planning_code(text),
+        DataFusionError::NotImplemented(text) if text.starts_with("Unsupported SQL type") => UNDEFINED_OBJECT,
         DataFusionError::NotImplemented(_) => UNSUPPORTED,
+        DataFusionError::Execution(text) => execution_code(text),
         DataFusionError::Configuration(_) => INVALID_VALUE,
         DataFusionError::ResourcesExhausted(_) => "53200",
         DataFusionError::ArrowError(error, _) => arrow_code(error),
@@ -157,14 +164,57 @@ fn planning_code(text: &str) -> &'static str {
     } else if text.contains("no field named") {
         "42703"
     } else {
-        "42000"
+        let known = PLANNING.iter().find(|(words, _)| text.contains(words));
+        known.map_or("42000", |(_, code)| code)
     }
+}
+
+/// Words of DataFusion's refusals, in lower case.
+const PLANNING: &[(&str, &str)] = &[
+    ("group by", "42803"),
+    ("aggregate function", "42803"),
+    ("different number of columns", SYNTAX),
+    ("inconsistent data length", SYNTAX),
+    ("inconsistent data type", "42804"),
+    ("non-boolean predicate", "42804"),
+    ("requires a boolean", "42804"),
+    ("cannot coerce arithmetic", "42883"),
+    ("cannot infer common", "42883"),
+    ("cannot get result type", "42883"),
+    ("does not support type", "42883"),
+    ("failed to match any signature", "42883"),
+    ("order by column out of bounds", "42P10"),
+    ("limit must be", "2201W"),
+    ("offset must be", "2201X"),
+];
+
+fn execution_code(text: &str) -> &'static str {
+    const KNOWN: &[(&str, &str)] = &[
+        ("more than one row", "21000"),
+        ("overflow", "22003"),
+        ("out of range", "22003"),
+        ("parse date", "22008"),
+        ("field position", INVALID_VALUE),
+        ("unrecognized configuration parameter", UNDEFINED_OBJECT),
+        ("to_char:", INVALID_VALUE),
+    ];
+    let text = text.to_ascii_lowercase();
+    KNOWN.iter().find(|(words, _)| text.contains(words)).map_or("XX000", |(_, code)| code)
 }
 
 fn arrow_code(error: &ArrowError) -> &'static str {
     match error {
         ArrowError::DivideByZero => "22012",
         ArrowError::ArithmeticOverflow(_) => "22003",
+        ArrowError::CastError(text) if text.starts_with("Can't cast value") => "22003",
+        ArrowError::InvalidArgumentError(text) if text.contains("too large to store") => "22003",
+        ArrowError::ComputeError(text) if text.to_ascii_lowercase().contains("overflow") => "22003",
+        ArrowError::ComputeError(text) if text.contains("square root") || text.contains("zero raised") => "2201F",
+        ArrowError::CastError(text) | ArrowError::ParseError(text)
+            if ["Date32", "timestamp", "interval", "Time64"].iter().any(|word| text.contains(word)) =>
+        {
+            "22007"
+        }
         ArrowError::CastError(_) | ArrowError::ParseError(_) => INVALID_TEXT,
         ArrowError::NotYetImplemented(_) => UNSUPPORTED,
         _ => "XX000",

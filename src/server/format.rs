@@ -19,14 +19,32 @@ pub(crate) fn put(out: &mut BytesMut, value: impl std::fmt::Display) {
     let _ = write!(out, "{value}");
 }
 
-/// A float's text with Postgres' names for what is no number.
-pub(crate) fn float(out: &mut BytesMut, text: String) {
-    let text = match text.as_str() {
-        "inf" => "Infinity".to_owned(),
-        "-inf" => "-Infinity".to_owned(),
-        _ => text,
+/// A float from its shortest digits and exponent (`1.5e-7`): as Postgres writes it, with an exponent from `digits` places
+/// before the point on, and for what is less than a ten-thousandth.
+pub(crate) fn float(out: &mut BytesMut, shortest: &str, digits: i32) {
+    let text = match shortest {
+        "inf" => "Infinity",
+        "-inf" => "-Infinity",
+        other => other,
     };
-    out.put_slice(text.as_bytes());
+    let exponent =
+        text.split_once('e').and_then(|(mantissa, exponent)| Some((mantissa, exponent.parse::<i32>().ok()?)));
+    let Some((mantissa, exponent)) = exponent else { return out.put_slice(text.as_bytes()) };
+    if exponent < -4 || exponent >= digits {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return put(out, format_args!("{mantissa}e{sign}{:02}", exponent.unsigned_abs()));
+    }
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let figures: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let places = usize::try_from(exponent.unsigned_abs()).unwrap_or(0);
+    if exponent < 0 {
+        return put(out, format_args!("{sign}0.{}{figures}", "0".repeat(places.saturating_sub(1))));
+    }
+    match figures.split_at_checked(places + 1) {
+        Some((whole, "")) => put(out, format_args!("{sign}{whole}")),
+        Some((whole, part)) => put(out, format_args!("{sign}{whole}.{part}")),
+        None => put(out, format_args!("{sign}{figures:0<width$}", width = places + 1)),
+    }
 }
 
 /// A date from its days since 1970-01-01.

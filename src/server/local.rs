@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::cast_with_options;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -15,6 +15,7 @@ use futures::{Stream, StreamExt as _};
 
 use super::databases::CONFIGURATION;
 use super::failure::{CORRUPT, Failure, STORE};
+use super::query::STRICT;
 use super::rewrite::UNIQUE;
 use super::settings::Settings;
 use super::statement::{self, Command};
@@ -105,11 +106,10 @@ impl LocalQuery {
         let stream: SendableRecordBatchStream = execute_stream(plan, context.task_ctx())?;
         Ok(stream.map(move |batch| {
             let batch = batch?;
-            let columns = batch
-                .columns()
-                .iter()
-                .zip(schema.fields())
-                .map(|(column, field)| cast(column, field.data_type()).map_err(Failure::from));
+            let columns =
+                batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+                    cast_with_options(column, field.data_type(), &STRICT).map_err(Failure::from)
+                });
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Failure::from(error).into())
         }))

@@ -4,43 +4,200 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, ScalarUDF, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, lit};
 use pgwire::api::Type;
 
+use super::catalog;
 use super::encode::column_type;
 use super::parameters;
+use super::postgres::{instant, scalars, times};
+use datafusion::prelude::SessionContext;
 
-/// The functions that write a value as text.
+/// The functions that say what Postgres means.
 pub(crate) struct Writers {
-    /// As the client would be sent it.
+    /// A value as the client would be sent it.
     pub(crate) shown: Arc<ScalarUDF>,
     /// A function's oid by its name.
     pub(crate) proc: Arc<ScalarUDF>,
+    /// A moment's local time, and a local time's moment.
+    pub(crate) clock: Arc<ScalarUDF>,
+    /// A float to the nearest whole one.
+    pub(crate) even: Arc<ScalarUDF>,
+    /// The time between two moments as days and the rest of one.
+    pub(crate) interval: Arc<ScalarUDF>,
+    /// What `->` answers, as text.
+    pub(crate) json: Option<Arc<ScalarUDF>>,
+    /// The session's zone, unless its clock is UTC's.
+    pub(crate) zone: Option<String>,
+}
+
+impl Writers {
+    fn tz(&self) -> Option<Tz> {
+        self.zone.as_deref().map_or_else(|| "UTC".parse().ok(), instant::zone)
+    }
+}
+
+/// The functions by which a statement gets Postgres' meaning, where the session has a catalogue.
+pub(crate) fn writers(context: &SessionContext) -> Option<Writers> {
+    let state = context.state_ref();
+    let state = state.read();
+    let function = |name: &str| state.scalar_functions().get(name).map(Arc::clone);
+    let zone = state.config_options().execution.time_zone.clone();
+    Some(Writers {
+        shown: function(catalog::SHOWN)?,
+        proc: function(catalog::PROC_NAME)?,
+        clock: function("timezone")?,
+        even: function(scalars::ROUND)?,
+        interval: function(times::INTERVAL)?,
+        json: function("json_union_to_text"),
+        zone: zone.filter(|zone| !["UTC", "+00:00", "GMT"].contains(&zone.as_str())),
+    })
 }
 
 /// The plan with Postgres' meaning.
 pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<LogicalPlan> {
+    let zone = writers.and_then(Writers::tz);
     let told = plan.transform_up_with_subqueries(|node| {
         let mut schema = DFSchema::empty();
         node.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
         // Nodes above know the columns by their names.
         let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
+        let is_projection = matches!(node, LogicalPlan::Projection(_));
+        let told = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let told = expr.transform_up(|expr| {
-                let told = rounded(with_values(with_list(expr, &schema).data, &schema).data, &schema);
-                Ok(Transformed::yes(as_text(told.data, &schema, writers)))
+                let told = with_values(with_list(expr, &schema).data, &schema, zone).data;
+                let told = rounded(told, &schema, writers).data;
+                let told = texts_joined(local(told, &schema, writers), &schema, writers);
+                Ok(Transformed::yes(as_text(told, &schema, writers)))
             })?;
+            let told = told.update_data(|expr| if is_projection { signed(expr, &schema) } else { expr });
             Ok(told.update_data(|expr| name.restore(expr)))
-        })
+        })?;
+        told.map_data(LogicalPlan::recompute_schema)
     })?;
-    Ok(told.data)
+    match writers.and_then(|writers| writers.json.as_ref()) {
+        Some(json) => json_as_text(told.data, json),
+        None => Ok(told.data),
+    }
+}
+
+/// What `->` answers goes to the client as JSON text.
+fn json_as_text(plan: LogicalPlan, json: &Arc<ScalarUDF>) -> Result<LogicalPlan> {
+    let is_json = |field: &Field| matches!(field.data_type(), DataType::Union(..));
+    let schema = Arc::clone(plan.schema());
+    if !schema.fields().iter().any(|field| is_json(field)) {
+        return Ok(plan);
+    }
+    let columns = schema.iter().map(|(table, field)| {
+        let column = Expr::Column(Column::new(table.cloned(), field.name()));
+        if is_json(field) { json.call(vec![column]).alias(field.name()) } else { column }
+    });
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// Counts that DataFusion has without a sign, such as `row_number()`, are `bigint`.
+fn signed(expr: Expr, schema: &DFSchema) -> Expr {
+    match expr.get_type(schema) {
+        Ok(DataType::UInt64) => datafusion::logical_expr::cast(expr, DataType::Int64),
+        _ => expr,
+    }
+}
+
+/// Days, parts and cuts of a moment are those of the session's clock; parts of the time between two moments are what is left
+/// of its days.
+fn local(expr: Expr, schema: &DFSchema, writers: Option<&Writers>) -> Expr {
+    let Some(writers) = writers else { return expr };
+    let of = |expr: &Expr| expr.get_type(schema).ok();
+    let is_moment = |expr: &Expr| writers.zone.is_some() && matches!(of(expr), Some(DataType::Timestamp(_, Some(_))));
+    let clock = |expr: Expr| match &writers.zone {
+        Some(zone) => writers.clock.call(vec![lit(zone.clone()), expr]),
+        None => expr,
+    };
+    match expr {
+        Expr::Cast(mut cast) if is_local(cast.field.data_type()) && is_moment(&cast.expr) => {
+            cast.expr = Box::new(clock(*cast.expr));
+            Expr::Cast(cast)
+        }
+        Expr::ScalarFunction(mut function) => {
+            let [part, at] = function.args.as_mut_slice() else { return Expr::ScalarFunction(function) };
+            let is_epoch =
+                matches!(part, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if text.eq_ignore_ascii_case("epoch"));
+            match function.func.name() {
+                "date_part" if !is_epoch && is_moment(at) => {
+                    *at = clock(at.clone());
+                    Expr::ScalarFunction(function)
+                }
+                "date_part" if !is_epoch && matches!(of(at), Some(DataType::Duration(_))) => {
+                    *at = writers.interval.call(vec![at.clone()]);
+                    Expr::ScalarFunction(function)
+                }
+                "date_trunc" if is_moment(at) => {
+                    *at = clock(at.clone());
+                    clock(Expr::ScalarFunction(function))
+                }
+                _ => Expr::ScalarFunction(function),
+            }
+        }
+        other => other,
+    }
+}
+
+/// What has no zone.
+fn is_local(of: &DataType) -> bool {
+    matches!(
+        of,
+        DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(_, None)
+    )
+}
+
+/// Values that are joined to a text, each as the client would be sent it.
+fn texts_joined(mut expr: Expr, schema: &DFSchema, writers: Option<&Writers>) -> Expr {
+    let Some(writers) = writers else { return expr };
+    let show = |value: &mut Expr, with_flags: bool| {
+        let Ok((_, field)) = value.to_field(schema) else { return };
+        let is_flag = with_flags && *field.data_type() == DataType::Boolean;
+        if is_flag || is_shown_otherwise(&field) {
+            *value = writers.shown.call(vec![value.clone()]);
+        }
+    };
+    match &mut expr {
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            let is_text = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_string());
+            if is_text(&binary.left) || is_text(&binary.right) {
+                show(&mut binary.left, false);
+                show(&mut binary.right, false);
+            }
+        }
+        Expr::ScalarFunction(function) if ["concat", "concat_ws"].contains(&function.func.name()) => {
+            function.args.iter_mut().for_each(|value| show(value, true));
+        }
+        _ => {}
+    }
+    expr
+}
+
+/// Whether Arrow writes values otherwise than Postgres does.
+fn is_shown_otherwise(field: &Field) -> bool {
+    matches!(
+        field.data_type(),
+        DataType::Timestamp(..)
+            | DataType::Interval(_)
+            | DataType::Duration(_)
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::List(_)
+            | DataType::Struct(_)
+            | DataType::Binary
+    ) || [Type::JSON, Type::JSONB, Type::UUID].contains(&column_type(field))
 }
 
 /// Tells what the placeholder in `x = any($1)` takes, and what a text in its place holds: a list of what `x` is.
@@ -69,10 +226,10 @@ fn with_list(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 }
 
 /// Texts that stand beside a truth value or a date are read as one, and placeholders in a cast take what they are cast to.
-fn with_values(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+fn with_values(mut expr: Expr, schema: &DFSchema, zone: Option<Tz>) -> Transformed<Expr> {
     let read = |text: &mut Expr, other: &DataType| {
         if let Expr::Literal(ScalarValue::Utf8(Some(written)), _) = text
-            && let Some(value) = literal(written, other)
+            && let Some(value) = literal(written, other, zone)
         {
             *text = lit(value);
             return true;
@@ -85,6 +242,14 @@ fn with_values(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             right.is_ok_and(|right| read(&mut binary.left, &right))
                 || left.is_ok_and(|left| read(&mut binary.right, &left))
         }
+        Expr::Between(between) => between.expr.get_type(schema).is_ok_and(|of| {
+            let low = read(&mut between.low, &of);
+            read(&mut between.high, &of) || low
+        }),
+        Expr::InList(list) => list
+            .expr
+            .get_type(schema)
+            .is_ok_and(|of| list.list.iter_mut().fold(false, |changed, value| read(value, &of) || changed)),
         Expr::Cast(cast) => {
             let wanted = Arc::clone(&cast.field);
             match cast.expr.as_mut() {
@@ -101,14 +266,27 @@ fn with_values(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 }
 
 /// A text as the value that it is read as.
-fn literal(text: &str, wanted: &DataType) -> Option<ScalarValue> {
+fn literal(text: &str, wanted: &DataType, zone: Option<Tz>) -> Option<ScalarValue> {
+    let written = || {
+        let zone = zone?;
+        Some((instant::parse(text, instant::local(instant::now(), zone))?, zone))
+    };
     match wanted {
         DataType::Boolean => match text.trim().to_ascii_lowercase().as_str() {
             "t" | "true" | "on" | "yes" | "y" | "1" => Some(ScalarValue::Boolean(Some(true))),
             "f" | "false" | "off" | "no" | "n" | "0" => Some(ScalarValue::Boolean(Some(false))),
             _ => None,
         },
-        DataType::Date32 => parameters::date(text).map(|days| ScalarValue::Date32(Some(days))),
+        DataType::Date32 => {
+            let read = written().map(|(written, _)| ScalarValue::Date32(Some(written.local.date().to_epoch_days())));
+            read.or_else(|| parameters::date(text).map(|days| ScalarValue::Date32(Some(days))))
+        }
+        DataType::Timestamp(_, named) => {
+            let (written, zone) = written()?;
+            // A zone beside a time that has none is passed over, as Postgres does.
+            let at = if named.is_some() { written.at(zone)? } else { written.local };
+            ScalarValue::TimestampMicrosecond(Some(at.and_utc().timestamp_micros()), named.clone()).cast_to(wanted).ok()
+        }
         DataType::List(_) => parameters::list(text, &Type::TEXT).ok()?.cast_to(wanted).ok(),
         _ => None,
     }
@@ -122,23 +300,39 @@ fn as_text(expr: Expr, schema: &DFSchema, writers: Option<&Writers>) -> Expr {
     }
     let Ok((_, field)) = cast.expr.to_field(schema) else { return expr };
     let writer = match field.data_type() {
-        DataType::Timestamp(..) => &writers.shown,
         DataType::Int64 if column_type(&field) == Type::REGPROC => &writers.proc,
+        _ if is_shown_otherwise(&field) => &writers.shown,
         _ => return expr,
     };
     writer.call(vec![cast.expr.as_ref().clone()])
 }
 
-/// `2.5::int` is 3: a cast of a decimal to whole numbers rounds, where Arrow's cuts off.
-fn rounded(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+/// `2.5::int` is 3: a cast of a number to whole numbers rounds, where Arrow's cuts off. A float's half goes to the even one.
+fn rounded(mut expr: Expr, schema: &DFSchema, writers: Option<&Writers>) -> Transformed<Expr> {
+    let is_float = |expr: &Expr| expr.get_type(schema).is_ok_and(|of| of.is_floating());
     match &mut expr {
-        Expr::Cast(cast)
-            if cast.field.data_type().is_integer() && cast.expr.get_type(schema).is_ok_and(|of| of.is_decimal()) =>
-        {
+        Expr::Cast(cast) if cast.field.data_type().is_integer() => {
             let inner = cast.expr.as_ref().clone();
-            *cast.expr = round(vec![inner]);
+            if inner.get_type(schema).is_ok_and(|of| of.is_decimal()) {
+                *cast.expr = round(vec![inner]);
+                return Transformed::yes(expr);
+            }
+            match writers.filter(|_| is_float(&inner)) {
+                Some(writers) => *cast.expr = writers.even.call(vec![inner]),
+                None => return Transformed::no(expr),
+            }
             Transformed::yes(expr)
         }
+        Expr::ScalarFunction(function) if function.func.name() == "round" => match function.args.as_slice() {
+            [value] if is_float(value) => {
+                let value = value.clone();
+                match writers {
+                    Some(writers) => Transformed::yes(writers.even.call(vec![value])),
+                    None => Transformed::no(expr),
+                }
+            }
+            _ => Transformed::no(expr),
+        },
         _ => Transformed::no(expr),
     }
 }

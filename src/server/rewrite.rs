@@ -7,16 +7,16 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
-    TableFactor, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TrimWhereField, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
-use super::sets;
+use super::{sets, spelling, values};
 use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
@@ -69,6 +69,7 @@ impl VisitorMut for Rules {
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        sets::list_rows(table);
         sets::name_rows(table);
         sets::single_row(table);
         if let TableFactor::Table { name, args: Some(_), .. } = table {
@@ -78,6 +79,8 @@ impl VisitorMut for Rules {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        // By what was written, before it is said in other words.
+        name_columns(select);
         let has_no_rows = self.scopes.has_no_rows(select);
         self.scopes.enter(select);
         if has_no_rows {
@@ -96,6 +99,7 @@ impl VisitorMut for Rules {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         name_columns(select);
+        values::spell(&mut select.projection);
         sets::spread(select, &self.scopes);
         self.scopes.leave();
         ControlFlow::Continue(())
@@ -121,6 +125,7 @@ impl VisitorMut for Rules {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        spelling::respell(expr);
         match expr {
             Expr::BinaryOp { op, .. } => {
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op
@@ -313,10 +318,16 @@ fn name_columns(select: &mut Select) {
     for item in &mut select.projection {
         match item {
             SelectItem::ExprWithAlias { alias, .. } => {
-                taken.insert(alias.value.clone());
+                if !taken.insert(alias.value.clone()) {
+                    // The same name twice is no name to refer to, and two columns all the same.
+                    *alias = Ident::with_quote('"', format!("{}{UNIQUE}{}", alias.value, taken.len()));
+                }
             }
             SelectItem::UnnamedExpr(expr) => {
-                let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let plain = match &*expr {
+                    Expr::Identifier(name) => !is_word(name),
+                    other => matches!(other, Expr::CompoundIdentifier(_)),
+                };
                 let name = column_name(expr).unwrap_or_else(|| "?column?".to_owned());
                 // The same name from two tables is no conflict: DataFusion tells them apart by their tables.
                 let key = if plain { expr.to_string() } else { name.clone() };
@@ -341,20 +352,62 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         Expr::Function(function) => function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded),
-        Expr::Cast { expr, data_type, .. } => column_name(expr).or_else(|| Some(sql_type_name(data_type))),
+        Expr::Cast { expr, data_type, .. } => {
+            // What is only a cast of a cast goes by the last.
+            let inner = if is_cast_value(expr) { None } else { column_name(expr) };
+            inner.or_else(|| Some(sql_type_name(data_type)))
+        }
         Expr::Nested(inner) => column_name(inner),
         Expr::Case { else_result, .. } => {
             Some(else_result.as_deref().and_then(column_name).unwrap_or_else(|| "case".to_owned()))
         }
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Extract { .. } => Some("extract".to_owned()),
-        Expr::Substring { .. } => Some("substring".to_owned()),
-        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Substring { shorthand, .. } => Some(if *shorthand { "substr" } else { "substring" }.to_owned()),
+        Expr::Trim { trim_where, .. } => Some(
+            match trim_where {
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+                _ => "btrim",
+            }
+            .to_owned(),
+        ),
+        Expr::Position { .. } => Some("position".to_owned()),
+        Expr::Overlay { .. } => Some("overlay".to_owned()),
+        Expr::Ceil { .. } => Some("ceil".to_owned()),
+        Expr::Floor { .. } => Some("floor".to_owned()),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::Tuple(_) => Some("row".to_owned()),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(folded(name)),
+            _ => column_name(root),
+        },
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.as_slice() {
+                [SelectItem::UnnamedExpr(expr)] => column_name(expr),
+                [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.clone()),
+                _ => None,
+            },
+            _ => None,
+        },
         _ => None,
     }
 }
 
+fn is_cast_value(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } => is_cast_value(expr) || matches!(expr.as_ref(), Expr::Value(_)),
+        Expr::Nested(inner) => is_cast_value(inner),
+        _ => false,
+    }
+}
+
 fn sql_type_name(data_type: &DataType) -> String {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        return sql_type_name(element);
+    }
     let text = data_type.to_string().to_ascii_lowercase();
     let word = text.split(['(', ' ']).next().unwrap_or(&text);
     match word {

@@ -19,14 +19,14 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, Vis
 use pgwire::messages::response::TransactionStatus;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::catalog::{self, Asker};
+use super::catalog::Asker;
 use super::copy::CopyOptions;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::teller::{self, Teller, Text};
-use super::{meaning, parameters, rewrite};
+use super::{explain, meaning, parameters, rewrite};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
@@ -365,6 +365,19 @@ pub(crate) async fn plan(
     asker: Option<&Asker>,
     statement: Statement,
 ) -> Result<LogicalPlan, Failure> {
+    let (statement, explained) = explain::wanted(statement)?;
+    let plan = planned(context, asker, statement).await?;
+    match explained {
+        Some(format) => explain::explained(context, &plan, format).await,
+        None => Ok(plan),
+    }
+}
+
+async fn planned(
+    context: &SessionContext,
+    asker: Option<&Asker>,
+    statement: Statement,
+) -> Result<LogicalPlan, Failure> {
     let rewritten = rewrite::rewrite(statement);
     engine::follow(context).await?;
     if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
@@ -373,10 +386,7 @@ pub(crate) async fn plan(
     let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
     let plan = context.state().statement_to_plan(statement).await;
     let plan = plan.map_err(|error| unknown(context, error.into()))?;
-    let function = |name: &str| context.state_ref().read().scalar_functions().get(name).map(Arc::clone);
-    let writers = function(catalog::SHOWN).zip(function(catalog::PROC_NAME));
-    let writers = writers.map(|(shown, proc)| meaning::Writers { shown, proc });
-    let plan = meaning::meant(plan, writers.as_ref())?;
+    let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

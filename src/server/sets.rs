@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::Scopes;
+use super::postgres::{json, scalars};
 use super::rewrite::{call, call_all};
 
 /// Functions of rows in a select list, and the function that answers the same as a list.
@@ -26,6 +27,13 @@ const SETS: &[(&str, &str)] = &[
     ("pg_partition_ancestors", catalog::NO_OIDS),
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("string_to_table", "string_to_array"),
+    (scalars::MATCHES, scalars::MATCHES),
+    ("json_array_elements", json::ELEMENTS),
+    ("jsonb_array_elements", json::ELEMENTS),
+    ("json_array_elements_text", json::ELEMENTS_TEXT),
+    ("jsonb_array_elements_text", json::ELEMENTS_TEXT),
+    ("json_object_keys", json::KEYS),
+    ("jsonb_object_keys", json::KEYS),
 ];
 
 /// Makes functions of rows in a select list the elements of a list.
@@ -124,6 +132,36 @@ pub(crate) fn name_rows(table: &mut TableFactor) {
         .is_some_and(|name| name.value.eq_ignore_ascii_case("generate_series"));
     if is_series && alias.columns.is_empty() {
         alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+    }
+}
+
+/// `from string_to_table('a,b', ',') t`: the elements of a list as rows.
+pub(crate) fn list_rows(table: &mut TableFactor) {
+    let (TableFactor::Table { name, alias, args: Some(_), .. } | TableFactor::Function { name, alias, .. }) = &*table
+    else {
+        return;
+    };
+    let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident) else { return };
+    let known = SETS.iter().find(|(set, _)| function.value.eq_ignore_ascii_case(set));
+    let Some((_, list)) = known.filter(|(set, _)| *set != "generate_series") else { return };
+    let named = alias.as_ref().map_or(function, |alias| &alias.name).clone();
+    let column = match alias.as_ref().and_then(|alias| alias.columns.first()) {
+        Some(column) => column.name.clone(),
+        None if alias.is_none() && list.starts_with(json::ELEMENTS) => Ident::new("value"),
+        None => named.clone(),
+    };
+    let mut bare = table.clone();
+    if let TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } = &mut bare {
+        *alias = None;
+        *name = Ident::new(*list).into();
+    }
+    let text = format!("SELECT * FROM UNNEST({bare}) AS {named} ({column})");
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &text).unwrap_or_default();
+    if let Some(Statement::Query(query)) = statements.pop()
+        && let SetExpr::Select(select) = *query.body
+        && let Some(from) = select.from.into_iter().next()
+    {
+        *table = from.relation;
     }
 }
 

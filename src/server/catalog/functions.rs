@@ -103,9 +103,6 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         }),
         ("getdatabaseencoding", text.clone(), |_, _| Ok(string("UTF8"))),
         ("pg_char_to_encoding", int.clone(), |_, _| Ok(ScalarValue::Int64(Some(6)))),
-        ("format", text.clone(), |_, arguments| {
-            Ok(ScalarValue::Utf8(letters(arguments, 0).map(|template| filled(&template, arguments))))
-        }),
         ("quote_ident", text.clone(), |_, arguments| {
             Ok(ScalarValue::Utf8(letters(arguments, 0).map(|name| quoted(&name))))
         }),
@@ -418,30 +415,6 @@ fn schema_of(asker: &Asker, oid: i64) -> Option<String> {
     asker.schemas().into_iter().chain([SCHEMA.to_owned()]).find(|name| schema_oid(name) == oid)
 }
 
-/// `format(template, …)`: `%s` a value, `%I` a name, `%L` a literal, each by its place.
-fn filled(template: &str, arguments: &[ScalarValue]) -> String {
-    let (mut out, mut place) = (String::new(), 1);
-    let mut characters = template.chars();
-    while let Some(character) = characters.next() {
-        let value = letters(arguments, place);
-        match (character, (character == '%').then(|| characters.next()).flatten()) {
-            ('%', Some('s')) => out.push_str(&value.unwrap_or_default()),
-            ('%', Some('I')) => out.push_str(&quoted(&value.unwrap_or_default())),
-            ('%', Some('L')) => {
-                out.push_str(
-                    &value.map_or_else(|| "NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''"))),
-                );
-            }
-            (_, other) => {
-                out.push(other.unwrap_or(character));
-                continue;
-            }
-        }
-        place += 1;
-    }
-    out
-}
-
 /// What is asked of the relation whose oid is the first argument.
 fn relation<T>(asker: &Asker, arguments: &[ScalarValue], ask: impl Fn(&Relation) -> T) -> Option<T> {
     let oid = number(arguments, 0)?;
@@ -467,7 +440,7 @@ fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
 }
 
 /// A name as it must be written.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
         name.to_owned()

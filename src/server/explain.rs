@@ -1,0 +1,183 @@
+//! `EXPLAIN` as clients of Postgres read it: lines with costs and rows, or one JSON document.
+//!
+//! The numbers are estimates of rows; costs are as many units. `EXPLAIN ANALYZE` is DataFusion's own, with what it measured.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection, lit};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, Expr as Word, Statement, Value};
+use serde_json::{Value as Json, json};
+
+use super::encode::{SHOWN_AS, field_type, type_size};
+use super::failure::{Failure, INVALID_VALUE, UNSUPPORTED};
+
+/// How a plan is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// What a plan without statistics is taken to answer.
+const ROWS_UNKNOWN: usize = 1_000;
+const TEXT_WIDTH: usize = 32;
+
+/// The statement to plan, and how its plan is to be shown, if it asks for that.
+pub(crate) fn wanted(statement: Statement) -> Result<(Statement, Option<Format>), Failure> {
+    let Statement::Explain {
+        analyze,
+        statement: inner,
+        format,
+        options,
+        verbose,
+        describe_alias,
+        query_plan,
+        estimate,
+    } = statement
+    else {
+        return Ok((statement, None));
+    };
+    let (mut analyze, mut shown) = (analyze, Format::Text);
+    if let Some(format) = &format {
+        shown = named(&match format {
+            AnalyzeFormatKind::Keyword(format) | AnalyzeFormatKind::Assignment(format) => format.to_string(),
+        })?;
+    }
+    for option in options.into_iter().flatten() {
+        let value = option.arg.as_ref().map(text);
+        let is_on = !value.as_deref().is_some_and(|value| ["off", "false", "0"].contains(&value));
+        match option.name.value.to_ascii_lowercase().as_str() {
+            "analyze" => analyze = is_on,
+            "format" => shown = named(&value.unwrap_or_default())?,
+            "verbose" | "costs" | "timing" | "buffers" | "summary" | "settings" | "wal" | "generic_plan" => {}
+            other => return Err(Failure::new("42601", format!("unrecognized EXPLAIN option \"{other}\""))),
+        }
+    }
+    if !analyze {
+        return Ok((*inner, Some(shown)));
+    }
+    if shown == Format::Json {
+        return Err(Failure::new(UNSUPPORTED, "EXPLAIN ANALYZE in JSON is not supported").hint("leave FORMAT JSON out"));
+    }
+    let plain = Statement::Explain {
+        describe_alias,
+        analyze,
+        verbose,
+        query_plan,
+        estimate,
+        statement: inner,
+        format: None::<AnalyzeFormatKind>,
+        options: None,
+    };
+    Ok((plain, None))
+}
+
+fn named(format: &str) -> Result<Format, Failure> {
+    match format.to_ascii_lowercase().as_str() {
+        "text" | "indent" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        other => {
+            Err(Failure::new(INVALID_VALUE, format!("unrecognized value for EXPLAIN option \"format\": \"{other}\""))
+                .hint("text or json"))
+        }
+    }
+}
+
+fn text(word: &Word) -> String {
+    let text = match word {
+        Word::Value(value) => match &value.value {
+            Value::Number(number, _) => number.clone(),
+            other => other.clone().into_string().unwrap_or_else(|| other.to_string()),
+        },
+        other => other.to_string(),
+    };
+    text.to_ascii_lowercase()
+}
+
+/// A plan whose rows show how another one is carried out.
+pub(crate) async fn explained(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    format: Format,
+) -> Result<LogicalPlan, Failure> {
+    let physical = context.state().create_physical_plan(plan).await?;
+    let mut field = Field::new("QUERY PLAN", DataType::Utf8, true);
+    let lines = match format {
+        Format::Text => {
+            let mut lines = Vec::new();
+            write(&physical, 0, &mut lines);
+            lines
+        }
+        Format::Json => {
+            field = field.with_metadata([(SHOWN_AS.to_owned(), "json".to_owned())].into());
+            let told = json!([{ "Plan": tree(&physical) }]);
+            vec![serde_json::to_string_pretty(&told).map_err(|error| Failure::new("XX000", error.to_string()))?]
+        }
+    };
+    rows(field, lines)
+}
+
+/// A plan that answers texts.
+fn rows(field: Field, lines: Vec<String>) -> Result<LogicalPlan, Failure> {
+    let schema = Arc::new(DFSchema::try_from(Schema::new(vec![field]))?);
+    let one = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, schema: Arc::new(DFSchema::empty()) });
+    let lines: Vec<ScalarValue> = lines.into_iter().map(|line| ScalarValue::Utf8(Some(line))).collect();
+    let list = ScalarValue::List(ScalarValue::new_list_nullable(&lines, &DataType::Utf8));
+    let list = LogicalPlan::Projection(Projection::try_new(vec![lit(list).alias("QUERY PLAN")], Arc::new(one))?);
+    let plan = datafusion::logical_expr::LogicalPlanBuilder::from(list).unnest_column("QUERY PLAN")?.build()?;
+    let columns = vec![Expr::Column(datafusion::common::Column::from_name("QUERY PLAN"))];
+    Ok(LogicalPlan::Projection(Projection::try_new_with_schema(columns, Arc::new(plan), schema)?))
+}
+
+/// Rows and width that a step is taken to answer.
+fn estimate(plan: &Arc<dyn ExecutionPlan>) -> (usize, usize) {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+    let rows = statistics.ok().and_then(|statistics| match statistics.num_rows {
+        Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows),
+        Precision::Absent => None,
+    });
+    let schema = plan.schema();
+    let widths = schema
+        .fields()
+        .iter()
+        .map(|field| usize::try_from(type_size(&field_type(field.data_type()))).unwrap_or(TEXT_WIDTH));
+    (rows.unwrap_or(ROWS_UNKNOWN), widths.sum())
+}
+
+/// Of a step and of all below it.
+fn cost(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below: usize = plan.children().into_iter().map(cost).sum();
+    below.saturating_add(estimate(plan).0)
+}
+
+fn write(plan: &Arc<dyn ExecutionPlan>, depth: usize, lines: &mut Vec<String>) {
+    let (rows, width) = estimate(plan);
+    let step = displayable(plan.as_ref()).one_line().to_string();
+    let arrow = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(depth * 6 - 4)) };
+    lines.push(format!("{arrow}{}  (cost=0.00..{}.00 rows={rows} width={width})", step.trim(), cost(plan)));
+    plan.children().into_iter().for_each(|child| write(child, depth + 1, lines));
+}
+
+fn tree(plan: &Arc<dyn ExecutionPlan>) -> Json {
+    let (rows, width) = estimate(plan);
+    let step = displayable(plan.as_ref()).one_line().to_string();
+    let mut told = json!({
+        "Node Type": plan.name(),
+        "Startup Cost": 0,
+        "Total Cost": cost(plan),
+        "Plan Rows": rows,
+        "Plan Width": width,
+        "Output": step.trim(),
+    });
+    let below: Vec<Json> = plan.children().into_iter().map(tree).collect();
+    if let Some(members) = told.as_object_mut().filter(|_| !below.is_empty()) {
+        members.insert("Plans".to_owned(), Json::Array(below));
+    }
+    told
+}

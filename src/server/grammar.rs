@@ -1,0 +1,89 @@
+//! Words that Postgres' grammar has and the parser's has not, by the statement's tokens.
+//!
+//! Pure. Invariant: only what stands where the grammar has it is changed: the first word of a statement, the modes of a
+//! transaction. A word of a query is never one of them.
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::failure::{Failure, READ_ONLY};
+
+/// Statements that write or serve those who do, which the parser does not know.
+const WRITES: &[&str] = &["CHECKPOINT", "CLUSTER", "DO", "IMPORT", "REASSIGN", "REFRESH", "REINDEX", "SECURITY"];
+
+/// The tokens as the parser reads them, or the refusal of a statement by its first word.
+pub(crate) fn read(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Failure> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let (mut starts, mut in_modes) = (true, false);
+    for token in tokens {
+        let word = match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
+            Token::Whitespace(_) => {
+                out.push(token);
+                continue;
+            }
+            Token::SemiColon => {
+                (starts, in_modes) = (true, false);
+                out.push(token);
+                continue;
+            }
+            _ => String::new(),
+        };
+        if starts {
+            starts = false;
+            in_modes = ["BEGIN", "START"].contains(&word.as_str());
+            if WRITES.contains(&word.as_str()) {
+                return Err(Failure::new(READ_ONLY, format!("cannot execute {word}: the server is read only")));
+            }
+            match word.as_str() {
+                "ABORT" => out.extend(spelled("ROLLBACK", &token)),
+                "TABLE" => out.extend(spelled("SELECT * FROM ", &token)),
+                _ => out.push(token),
+            }
+            continue;
+        }
+        if in_modes && word == "DEFERRABLE" {
+            // Whether a reader may wait is all one to a reader that never does.
+            while matches!(&out.last().map(|last| &last.token), Some(Token::Whitespace(_))) {
+                out.pop();
+            }
+            let is_not = |last: &TokenWithSpan| matches!(&last.token, Token::Word(word) if word.value.eq_ignore_ascii_case("not"));
+            if out.last().is_some_and(is_not) {
+                out.pop();
+            }
+            continue;
+        }
+        out.push(token);
+    }
+    Ok(out)
+}
+
+/// The tokens of a text, in the place of another one.
+fn spelled(text: &str, place: &TokenWithSpan) -> Vec<TokenWithSpan> {
+    let tokens = datafusion::sql::sqlparser::tokenizer::Tokenizer::new(&PostgreSqlDialect {}, text).tokenize();
+    tokens.unwrap_or_default().into_iter().map(|token| TokenWithSpan::new(token, place.span)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::statement::{Command, parse};
+
+    #[test]
+    fn words_of_the_grammar_are_known() {
+        assert_eq!(
+            parse("abort; begin not deferrable; start transaction read only, deferrable").unwrap(),
+            [Command::Rollback, Command::Begin, Command::Begin]
+        );
+        assert_eq!(parse("table t").unwrap(), parse("select * from t").unwrap());
+        assert_eq!(parse("select abort from t where deferrable").unwrap().len(), 1);
+        for text in [
+            "reindex table t",
+            "refresh materialized view m",
+            "do $$ begin end $$",
+            "checkpoint",
+            "select 1; cluster t",
+        ] {
+            assert_eq!(parse(text).unwrap_err().code, "25006", "{text}");
+        }
+    }
+}
