@@ -173,7 +173,7 @@ impl Cells {
     pub(crate) fn of(array: &ArrayRef, field: &Field) -> Result<Self, ArrowError> {
         match shown_as(field) {
             Some("regproc") => Ok(Self::Proc(array.as_primitive().clone())),
-            Some("json") => Self::new(array),
+            Some("json") | None => Self::new(array),
             Some("jsonb") => Ok(Self::Jsonb(array.as_string().clone())),
             Some("uuid") => Ok(Self::Uuid(array.as_string().clone())),
             Some(_) => {
@@ -181,7 +181,6 @@ impl Cells {
                 let elements = Self::new(lists.values())?;
                 Ok(Self::Vector(lists, Box::new(elements)))
             }
-            None => Self::new(array),
         }
     }
 

@@ -246,10 +246,10 @@ fn with_values(mut expr: Expr, schema: &DFSchema, zone: Option<Tz>) -> Transform
             let low = read(&mut between.low, &of);
             read(&mut between.high, &of) || low
         }),
-        Expr::InList(list) => list
-            .expr
-            .get_type(schema)
-            .is_ok_and(|of| list.list.iter_mut().fold(false, |changed, value| read(value, &of) || changed)),
+        Expr::InList(list) => list.expr.get_type(schema).is_ok_and(|of| {
+            let changed: usize = list.list.iter_mut().map(|value| usize::from(read(value, &of))).sum();
+            changed > 0
+        }),
         Expr::Cast(cast) => {
             let wanted = Arc::clone(&cast.field);
             match cast.expr.as_mut() {

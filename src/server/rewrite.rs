@@ -317,11 +317,9 @@ fn name_columns(select: &mut Select) {
     let mut taken = HashSet::new();
     for item in &mut select.projection {
         match item {
-            SelectItem::ExprWithAlias { alias, .. } => {
-                if !taken.insert(alias.value.clone()) {
-                    // The same name twice is no name to refer to, and two columns all the same.
-                    *alias = Ident::with_quote('"', format!("{}{UNIQUE}{}", alias.value, taken.len()));
-                }
+            // The same name twice is no name to refer to, and two columns all the same.
+            SelectItem::ExprWithAlias { alias, .. } if !taken.insert(alias.value.clone()) => {
+                *alias = Ident::with_quote('"', format!("{}{UNIQUE}{}", alias.value, taken.len()));
             }
             SelectItem::UnnamedExpr(expr) => {
                 let plain = match &*expr {

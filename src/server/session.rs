@@ -109,7 +109,8 @@ impl Session {
     /// The plan of a query, on the query threads.
     pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan, Failure> {
         let (context, catalog) = (self.context.clone(), self.catalog.clone());
-        self.threads.run(async move { plan(&context, catalog.as_deref(), statement).await }).await
+        let planned = async move { Box::pin(plan(&context, catalog.as_deref(), statement)).await };
+        self.threads.run(planned).await
     }
 
     /// Parses nothing: prepares an already parsed command, with the types that the client named.

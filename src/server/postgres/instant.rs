@@ -41,14 +41,11 @@ pub(crate) fn zone(name: &str) -> Option<Tz> {
     let name = name.trim();
     let known = match name.to_ascii_lowercase().as_str() {
         "z" | "utc" | "gmt" | "zulu" => "UTC",
-        "est" => "-05:00",
         "edt" => "-04:00",
-        "cst" => "-06:00",
-        "cdt" => "-05:00",
-        "mst" => "-07:00",
-        "mdt" => "-06:00",
+        "est" | "cdt" => "-05:00",
+        "cst" | "mdt" => "-06:00",
+        "mst" | "pdt" => "-07:00",
         "pst" => "-08:00",
-        "pdt" => "-07:00",
         _ => name,
     };
     if let Some((sign, digits)) = known.split_at_checked(1).filter(|(sign, _)| ["+", "-"].contains(sign)) {

@@ -109,7 +109,7 @@ fn plain(value: Value) -> Option<String> {
     }
 }
 
-fn by_length(left: &&String, right: &&String) -> Ordering {
+fn by_length(left: &str, right: &str) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
@@ -119,7 +119,7 @@ fn ordered(value: &Value) -> String {
         Value::Array(elements) => format!("[{}]", elements.iter().map(ordered).collect::<Vec<_>>().join(", ")),
         Value::Object(members) => {
             let mut names: Vec<&String> = members.keys().collect();
-            names.sort_by(by_length);
+            names.sort_by(|left, right| by_length(left, right));
             let member = |name: &String| {
                 let value = members.get(name).map(ordered).unwrap_or_default();
                 format!("{}: {value}", quoted(name))
@@ -201,7 +201,7 @@ fn told(call: &Call<'_>, place: usize, binary: bool) -> Result<ScalarValue> {
 }
 
 fn object(call: &Call<'_>, binary: bool) -> Result<ScalarValue> {
-    if call.arguments.len() % 2 != 0 {
+    if !call.arguments.len().is_multiple_of(2) {
         return refuse("22023", "argument list must have even number of elements");
     }
     let mut members = Vec::new();
@@ -367,7 +367,7 @@ fn pretty(call: &Call<'_>) -> Result<ScalarValue> {
             }
             Value::Object(members) if !members.is_empty() => {
                 let mut names: Vec<&String> = members.keys().collect();
-                names.sort_by(by_length);
+                names.sort_by(|left, right| by_length(left, right));
                 out.push('{');
                 for (place, name) in names.into_iter().enumerate() {
                     if place > 0 {

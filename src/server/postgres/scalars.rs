@@ -171,7 +171,8 @@ fn formatted(template: &str, call: &Call<'_>) -> Result<String> {
             Some('L') => value.map_or_else(|| "NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''"))),
             _ => return refuse("22023", "unrecognized format() type specifier"),
         };
-        out.push_str(&if is_left { format!("{told:<width$}") } else { format!("{told:>width$}") });
+        let padded = if is_left { format!("{told:<width$}") } else { format!("{told:>width$}") };
+        out.push_str(&padded);
         rest = after.get(1..).unwrap_or_default();
     }
     out.push_str(rest);
@@ -232,7 +233,7 @@ fn similar(pattern: &str, escape: Option<char>) -> String {
     while let Some(letter) = letters.next() {
         match letter {
             letter if Some(letter) == escape => {
-                out.push_str(&regex::escape(&letters.next().unwrap_or(letter).to_string()))
+                out.push_str(&regex::escape(&letters.next().unwrap_or(letter).to_string()));
             }
             '[' => {
                 in_class = true;
