@@ -42,6 +42,10 @@ pub(crate) fn read(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Fai
             }
             continue;
         }
+        if in_modes && token.token == Token::Comma {
+            // The parser needs none between modes, and one beside a mode that was passed over would be one too many.
+            continue;
+        }
         if in_modes && word == "DEFERRABLE" {
             // Whether a reader may wait is all one to a reader that never does.
             while matches!(&out.last().map(|last| &last.token), Some(Token::Whitespace(_))) {
@@ -71,8 +75,9 @@ mod tests {
     #[test]
     fn words_of_the_grammar_are_known() {
         assert_eq!(
-            parse("abort; begin not deferrable; start transaction read only, deferrable").unwrap(),
-            [Command::Rollback, Command::Begin, Command::Begin]
+            parse("abort; begin not deferrable; begin deferrable, read only; start transaction read only, deferrable")
+                .unwrap(),
+            [Command::Rollback, Command::Begin, Command::Begin, Command::Begin]
         );
         assert_eq!(parse("table t").unwrap(), parse("select * from t").unwrap());
         assert_eq!(parse("select abort from t where deferrable").unwrap().len(), 1);

@@ -122,7 +122,7 @@ mod tests {
         let text = rewritten("select exists (select 1 from u where u.y = t.x) as e from t");
         assert_eq!(text, "SELECT (SELECT count(*) > 0 FROM u WHERE u.y = t.x) AS e FROM t");
         let text = rewritten("select not exists (select max(y) from u) as e from t");
-        assert!(text.contains("(SELECT count(*) = 0 FROM (SELECT max(y) AS max FROM u) AS counted)"), "{text}");
+        assert!(text.contains("(SELECT count(*) = 0 FROM (SELECT max(y) AS \"max\" FROM u) AS counted)"), "{text}");
         let text = rewritten("select case when x in (select y from u) then 1 end as e from t");
         assert!(text.contains("array_has((SELECT array_agg(value) FROM (SELECT y FROM u) AS listed (value)"), "{text}");
         // A condition is none.
