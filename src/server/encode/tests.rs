@@ -1,3 +1,5 @@
+//! What each type looks like as text and in binary.
+
 use datafusion::arrow::array::{Int8Array, UInt8Array, UInt64Array};
 use datafusion::arrow::datatypes::{Int32Type, i256};
 
