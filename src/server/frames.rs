@@ -5,6 +5,7 @@
 
 use bytes::{Buf as _, BytesMut};
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
+use pgwire::tokio::server::PgWireMessageServerCodec;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::failure::{Failure, PROTOCOL};
@@ -22,8 +23,18 @@ pub(crate) struct Received {
 }
 
 /// The codec after the login.
-#[derive(Debug, Default)]
-pub(crate) struct Frames;
+#[derive(Default)]
+pub(crate) struct Frames {
+    /// As long as it lives, a cancel request finds the connection.
+    _login: Option<PgWireMessageServerCodec<()>>,
+}
+
+impl Frames {
+    /// Takes over from the codec of the login.
+    pub(crate) fn after(login: PgWireMessageServerCodec<()>) -> Self {
+        Self { _login: Some(login) }
+    }
+}
 
 impl Decoder for Frames {
     type Item = Received;
@@ -157,7 +168,7 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Vec<Result<Received, Failure>> {
         let (mut source, mut found) = (BytesMut::from(bytes), Vec::new());
         loop {
-            match Frames.decode(&mut source) {
+            match Frames::default().decode(&mut source) {
                 Ok(Some(received)) => found.push(Ok(received)),
                 Ok(None) => return found,
                 Err(failure) => {

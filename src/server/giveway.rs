@@ -3,11 +3,13 @@
 //! A join over rows in memory never waits for anything, and what never waits can be neither aborted nor interrupted by
 //! others. [`GiveWay`] sits on the inputs and outputs of joins and waits for nothing once in [`TURN`]; abandoned work
 //! ends there. A nested loop goes through its whole other side for a batch of its input without asking again, so what
-//! it gets at once follows how long the last piece took.
+//! it gets at once follows how long the last piece took. One whose side does not fit into memory would start that side
+//! again, to go through it from the disk in one piece for hours; it is refused.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -46,12 +48,15 @@ pub(super) fn giving_way(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
 #[derive(Debug)]
 struct GiveWay {
     input: Arc<dyn ExecutionPlan>,
+    /// The side of a nested loop.
     in_pieces: bool,
+    /// How many partitions have been started.
+    started: AtomicUsize,
 }
 
 impl GiveWay {
     fn over(input: Arc<dyn ExecutionPlan>, in_pieces: bool) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { input, in_pieces })
+        Arc::new(Self { input, in_pieces, started: AtomicUsize::new(0) })
     }
 }
 
@@ -100,6 +105,12 @@ impl ExecutionPlan for GiveWay {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let started = self.started.fetch_add(1, Ordering::Relaxed);
+        if self.in_pieces && started >= self.properties().output_partitioning().partition_count() {
+            let text = "a side of a join without an equality does not fit into memory\n\
+                        hint: join on equal columns, or narrow both sides first";
+            return Err(DataFusionError::ResourcesExhausted(text.to_owned()));
+        }
         let input = self.input.execute(partition, context)?;
         let piece = self.in_pieces.then_some(PIECE_MIN);
         Ok(Box::pin(Turns { input, piece, rest: None, given: None, turn: Instant::now() }))

@@ -215,6 +215,9 @@ impl Rows {
     }
 }
 
+/// Rows of a batch where memory was short.
+const SPILLED_BATCH: usize = 1_024;
+
 /// Runs a plan; one that memory does not suffice for runs again, with joins that go to the disk.
 async fn pump(
     context: SessionContext,
@@ -227,7 +230,11 @@ async fn pump(
         // A hash join holds one side in memory; rows that went out already cannot be taken back.
         Err(error) if !sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
             let mut state = context.state();
-            state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+            let config = state.config_mut();
+            config.options_mut().optimizer.prefer_hash_join = false;
+            // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.
+            let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
+            *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
             Box::pin(run(state, plan, planning, sender, &mut sent)).await
         }
         end => end,

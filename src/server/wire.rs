@@ -33,7 +33,7 @@ const STALL_LIMIT: Duration = Duration::from_mins(10);
 /// The same socket, from now on with every message looked at first.
 pub(crate) fn logged_in(socket: Socket) -> Talk {
     let parts = socket.into_parts();
-    let mut talk = FramedParts::new::<Message>(parts.io, Frames);
+    let mut talk = FramedParts::new::<Message>(parts.io, Frames::after(parts.codec));
     talk.read_buf = parts.read_buf;
     talk.write_buf = parts.write_buf;
     Framed::from_parts(talk)
