@@ -201,7 +201,9 @@ mod tests {
 
     fn encoded(messages: &[PgWireFrontendMessage]) -> BytesMut {
         let mut out = BytesMut::new();
-        messages.iter().for_each(|message| message.encode(&mut out).unwrap());
+        for message in messages {
+            message.encode(&mut out).unwrap();
+        }
         out
     }
 
