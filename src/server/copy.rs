@@ -76,17 +76,6 @@ impl CopyOptions {
         }
     }
 
-    /// A row, as a line or in binary.
-    pub(crate) fn row(&self, columns: &[Cells], names: &[String], row: usize, zone: Tz, out: &mut BytesMut) {
-        if !self.binary {
-            return self.line(columns, names, row, zone, out);
-        }
-        out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
-        for column in columns {
-            column.field(row, true, zone, out);
-        }
-    }
-
     /// The line of column names.
     fn header_line(&self, names: &[String], out: &mut BytesMut) {
         let mut separator = Separator::new(self);
@@ -97,26 +86,21 @@ impl CopyOptions {
         out.put_u8(b'\n');
     }
 
-    /// The line of a row.
-    fn line(&self, columns: &[Cells], names: &[String], row: usize, zone: Tz, out: &mut BytesMut) {
-        let mut separator = Separator::new(self);
-        let mut text = BytesMut::new();
-        for (column, name) in columns.iter().zip(names) {
-            separator.put(out);
-            if column.is_null(row) {
-                out.put_slice(self.null.as_deref().unwrap_or(if self.csv { "" } else { "\\N" }).as_bytes());
-                continue;
-            }
-            text.clear();
-            column.text(row, zone, &mut text);
-            let forced = self.force_quote.iter().any(|forced| forced == "*" || forced == name);
-            self.value(&String::from_utf8_lossy(&text), forced, out);
-        }
-        out.put_u8(b'\n');
-    }
-
     fn delimiter(&self) -> char {
         self.delimiter.unwrap_or(if self.csv { ',' } else { '\t' })
+    }
+
+    /// Whether a byte may stand in a value without a second look.
+    fn is_plain(&self, byte: u8) -> bool {
+        if !byte.is_ascii() {
+            return self.delimiter().is_ascii() && self.quote.is_ascii();
+        }
+        let c = char::from(byte);
+        if self.csv {
+            c != self.delimiter() && c != self.quote && c != '\n' && c != '\r' && c != '\\'
+        } else {
+            c != self.delimiter() && c != '\\' && !ESCAPES.iter().any(|(special, _)| *special == c)
+        }
     }
 
     fn value(&self, text: &str, forced: bool, out: &mut BytesMut) {
@@ -124,16 +108,13 @@ impl CopyOptions {
         let mut put = |out: &mut BytesMut, c: char| out.put_slice(c.encode_utf8(&mut letter).as_bytes());
         if !self.csv {
             for c in text.chars() {
-                match c {
-                    '\\' => out.put_slice(b"\\\\"),
-                    '\n' => out.put_slice(b"\\n"),
-                    '\r' => out.put_slice(b"\\r"),
-                    '\t' => out.put_slice(b"\\t"),
-                    c if c == self.delimiter() => {
+                if let Some((_, letter)) = ESCAPES.iter().find(|(special, _)| *special == c) {
+                    out.put_slice(&[b'\\', *letter]);
+                } else {
+                    if c == '\\' || c == self.delimiter() {
                         out.put_u8(b'\\');
-                        put(out, c);
                     }
-                    c => put(out, c),
+                    put(out, c);
                 }
             }
             return;
@@ -154,6 +135,59 @@ impl CopyOptions {
             put(out, c);
         }
         put(out, self.quote);
+    }
+}
+
+/// Letters that a line of text has other letters for.
+const ESCAPES: [(char, u8); 6] =
+    [('\u{8}', b'b'), ('\u{c}', b'f'), ('\n', b'n'), ('\r', b'r'), ('\t', b't'), ('\u{b}', b'v')];
+
+/// Writes rows, with what is the same for all of them told once.
+pub(crate) struct Copier<'a> {
+    options: &'a CopyOptions,
+    /// Of each column, whether its values are always quoted.
+    forced: Vec<bool>,
+    /// Of each byte, whether it may stand in a value as it is.
+    plain: [bool; 256],
+    null: &'a str,
+    text: BytesMut,
+}
+
+impl<'a> Copier<'a> {
+    pub(crate) fn new(options: &'a CopyOptions, names: &[String]) -> Self {
+        let is_forced = |name: &String| options.force_quote.iter().any(|forced| forced == "*" || forced == name);
+        let mut plain = [false; 256];
+        for (byte, plain) in (0..=u8::MAX).zip(&mut plain) {
+            *plain = options.is_plain(byte);
+        }
+        let null = options.null.as_deref().unwrap_or(if options.csv { "" } else { "\\N" });
+        Self { options, forced: names.iter().map(is_forced).collect(), plain, null, text: BytesMut::new() }
+    }
+
+    /// A row, as a line or in binary.
+    pub(crate) fn row(&mut self, columns: &[Cells], row: usize, zone: Tz, out: &mut BytesMut) {
+        if self.options.binary {
+            out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+            columns.iter().for_each(|column| column.field(row, true, zone, out));
+            return;
+        }
+        let mut separator = Separator::new(self.options);
+        for (column, forced) in columns.iter().zip(&self.forced) {
+            separator.put(out);
+            if column.is_null(row) {
+                out.put_slice(self.null.as_bytes());
+                continue;
+            }
+            self.text.clear();
+            column.text(row, zone, &mut self.text);
+            let plain = |byte: &u8| self.plain.get(usize::from(*byte)).copied().unwrap_or(false);
+            if !forced && self.text != self.null.as_bytes() && self.text.iter().all(plain) {
+                out.put_slice(&self.text);
+            } else {
+                self.options.value(&String::from_utf8_lossy(&self.text), *forced, out);
+            }
+        }
+        out.put_u8(b'\n');
     }
 }
 
@@ -189,7 +223,7 @@ mod tests {
         let columns: Vec<Cells> = values.iter().copied().map(cells).collect();
         let names = vec!["c".to_owned(); values.len()];
         let mut out = BytesMut::new();
-        options.line(&columns, &names, 0, "UTC".parse().unwrap(), &mut out);
+        Copier::new(options, &names).row(&columns, 0, "UTC".parse().unwrap(), &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -197,6 +231,10 @@ mod tests {
     fn text_escapes_and_csv_quotes() {
         let values = [Some("a\tb\\"), None, Some(""), Some("x,\"y\"")];
         assert_eq!(line(&CopyOptions::default(), &values), "a\\tb\\\\\t\\N\t\tx,\"y\"\n");
+        assert_eq!(
+            line(&CopyOptions::default(), &[Some("a\u{8}\u{b}\u{c}\r\nZo\u{eb}")]),
+            "a\\b\\v\\f\\r\\nZo\u{eb}\n"
+        );
         let csv = CopyOptions { csv: true, ..CopyOptions::default() };
         assert_eq!(line(&csv, &values), "a\tb\\,,\"\",\"x,\"\"y\"\"\"\n");
         let binary = CopyOptions { binary: true, ..CopyOptions::default() };
@@ -204,7 +242,8 @@ mod tests {
         let mut out = BytesMut::new();
         binary.start(&["c".to_owned()], &mut out);
         for row in 0..2 {
-            binary.row(std::slice::from_ref(&cells), &["c".to_owned()], row, "UTC".parse().unwrap(), &mut out);
+            let mut copier = Copier::new(&binary, &["c".to_owned()]);
+            copier.row(std::slice::from_ref(&cells), row, "UTC".parse().unwrap(), &mut out);
         }
         binary.end(&mut out);
         let rows = b"\0\x01\0\0\0\x02ab\0\x01\xff\xff\xff\xff\xff\xff";

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
 use datafusion::arrow::array::timezone::Tz;
-use datafusion::arrow::array::types::{Decimal128Type, Decimal256Type, DecimalType as _};
+use datafusion::arrow::array::types::{Decimal256Type, DecimalType as _};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
     DurationMicrosecondArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
@@ -285,13 +285,14 @@ impl Cells {
     pub(crate) fn text(&self, row: usize, zone: Tz, out: &mut BytesMut) {
         match self {
             Self::Bool(array) => out.put_u8(if array.value(row) { b't' } else { b'f' }),
-            Self::Int2(array) => format::put(out, array.value(row)),
-            Self::Int4(array) => format::put(out, array.value(row)),
-            Self::Int8(array) => format::put(out, array.value(row)),
+            Self::Int2(array) => format::integer(out, array.value(row)),
+            Self::Int4(array) => format::integer(out, array.value(row)),
+            Self::Int8(array) => format::integer(out, array.value(row)),
             Self::Proc(array) => out.put_slice(procs::name(array.value(row)).as_bytes()),
             Self::Float4(array) => format::float(out, &format!("{:e}", array.value(row)), 6),
             Self::Float8(array) => format::float(out, &format!("{:e}", array.value(row)), 15),
-            Self::Numeric(_) | Self::WideNumeric(_) => out.put_slice(self.digits(row).as_bytes()),
+            Self::Numeric(array) => format::numeric(out, array.value(row), array.scale()),
+            Self::WideNumeric(array) => out.put_slice(wide_digits(array, row).as_bytes()),
             Self::Text(array) | Self::Jsonb(array) | Self::Uuid(array) => {
                 out.put_slice(array.value(row).as_bytes());
             }
@@ -343,7 +344,8 @@ impl Cells {
             Self::Proc(array) => out.put_u32(u32::try_from(array.value(row)).unwrap_or(0)),
             Self::Float4(array) => out.put_f32(array.value(row)),
             Self::Float8(array) => out.put_f64(array.value(row)),
-            Self::Numeric(_) | Self::WideNumeric(_) => format::numeric_binary(out, &self.digits(row)),
+            Self::Numeric(array) => format::numeric_binary(out, array.value(row), array.scale()),
+            Self::WideNumeric(array) => format::numeric_text_binary(out, &wide_digits(array, row)),
             Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
             Self::Jsonb(array) => {
                 // The version of the format.
@@ -439,17 +441,11 @@ impl Cells {
         };
         Span::of(&value).unwrap_or_default()
     }
+}
 
-    /// A numeric's decimal text.
-    fn digits(&self, row: usize) -> String {
-        match self {
-            Self::Numeric(array) => Decimal128Type::format_decimal(array.value(row), array.precision(), array.scale()),
-            Self::WideNumeric(array) => {
-                Decimal256Type::format_decimal(array.value(row), array.precision(), array.scale())
-            }
-            _ => String::new(),
-        }
-    }
+/// The decimal text of a numeric that is wider than its usual array.
+fn wide_digits(array: &Decimal256Array, row: usize) -> String {
+    Decimal256Type::format_decimal(array.value(row), array.precision(), array.scale())
 }
 
 /// The places of a row's elements among all elements.

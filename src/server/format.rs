@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut as _, BytesMut};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _};
 use datafusion::arrow::array::timezone::Tz;
 
 /// Days from 1970-01-01 to Postgres' own epoch, 2000-01-01.
@@ -50,7 +50,10 @@ pub(crate) fn float(out: &mut BytesMut, shortest: &str, digits: i32) {
 /// A date from its days since 1970-01-01.
 pub(crate) fn date(out: &mut BytesMut, days: i32) {
     match NaiveDate::from_epoch_days(days) {
-        Some(date) => put(out, date.format("%Y-%m-%d")),
+        Some(date) => {
+            day(out, date);
+            era(out, date);
+        }
         None => out.put_slice(if days < 0 { b"-infinity" } else { b"infinity" }),
     }
 }
@@ -58,7 +61,10 @@ pub(crate) fn date(out: &mut BytesMut, days: i32) {
 /// A timestamp without zone from its microseconds since 1970-01-01.
 pub(crate) fn timestamp(out: &mut BytesMut, microseconds: i64) {
     match DateTime::from_timestamp_micros(microseconds) {
-        Some(at) => naive(out, at.naive_utc()),
+        Some(at) => {
+            naive(out, at.naive_utc());
+            era(out, at.date_naive());
+        }
         None => out.put_slice(if microseconds < 0 { b"-infinity" } else { b"infinity" }),
     }
 }
@@ -69,33 +75,118 @@ pub(crate) fn timestamptz(out: &mut BytesMut, microseconds: i64, zone: Tz) {
         return timestamp(out, microseconds);
     };
     let offset = zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc();
-    naive(out, at.naive_utc().checked_add_signed(TimeDelta::seconds(offset.into())).unwrap_or(at.naive_utc()));
-    let (sign, ahead) = if offset < 0 { ('-', offset.saturating_neg()) } else { ('+', offset) };
-    put(out, format_args!("{sign}{:02}", ahead / 3600));
-    if ahead % 3600 != 0 {
-        put(out, format_args!(":{:02}", ahead / 60 % 60));
+    let local = at.naive_utc().checked_add_signed(TimeDelta::seconds(offset.into())).unwrap_or(at.naive_utc());
+    naive(out, local);
+    let ahead = offset.unsigned_abs();
+    out.put_u8(if offset < 0 { b'-' } else { b'+' });
+    number::<2>(out, ahead / 3600);
+    if !ahead.is_multiple_of(3600) {
+        out.put_u8(b':');
+        number::<2>(out, ahead / 60 % 60);
     }
+    // Local mean time, before there were zones.
+    if !ahead.is_multiple_of(60) {
+        out.put_u8(b':');
+        number::<2>(out, ahead % 60);
+    }
+    era(out, local.date());
 }
 
 /// A time of day from its microseconds.
 pub(crate) fn time(out: &mut BytesMut, microseconds: i64) {
     if let Some(at) = DateTime::from_timestamp_micros(microseconds) {
-        put(out, at.format("%H:%M:%S"));
-        fraction(out, at.naive_utc());
+        clock(out, at.naive_utc());
     }
 }
 
 fn naive(out: &mut BytesMut, at: NaiveDateTime) {
-    put(out, at.format("%Y-%m-%d %H:%M:%S"));
-    fraction(out, at);
+    day(out, at.date());
+    out.put_u8(b' ');
+    clock(out, at);
 }
 
-/// The fraction of a second, without trailing zeros.
-fn fraction(out: &mut BytesMut, at: NaiveDateTime) {
+/// Year, month and day; the year of its era.
+fn day(out: &mut BytesMut, date: NaiveDate) {
+    let (_, year) = date.year_ce();
+    if year < 10_000 {
+        number::<4>(out, year);
+    } else {
+        put(out, year);
+    }
+    out.put_u8(b'-');
+    number::<2>(out, date.month());
+    out.put_u8(b'-');
+    number::<2>(out, date.day());
+}
+
+/// What follows a day or a moment before the year 1.
+fn era(out: &mut BytesMut, date: NaiveDate) {
+    if !date.year_ce().0 {
+        out.put_slice(b" BC");
+    }
+}
+
+/// Hours, minutes, seconds and their fraction without trailing zeros.
+fn clock(out: &mut BytesMut, at: NaiveDateTime) {
+    number::<2>(out, at.hour());
+    out.put_u8(b':');
+    number::<2>(out, at.minute());
+    out.put_u8(b':');
+    number::<2>(out, at.second());
     let microseconds = at.nanosecond() / 1000 % 1_000_000;
     if microseconds > 0 {
-        let digits = format!("{microseconds:06}");
-        put(out, format_args!(".{}", digits.trim_end_matches('0')));
+        out.put_u8(b'.');
+        number::<6>(out, microseconds);
+        while out.last() == Some(&b'0') {
+            out.truncate(out.len() - 1);
+        }
+    }
+}
+
+/// The last digits of a number, with zeros in front.
+fn number<const WIDTH: usize>(out: &mut BytesMut, mut value: u32) {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+    out.put_slice(&digits);
+}
+
+/// A whole number.
+pub(crate) fn integer(out: &mut BytesMut, value: impl itoa::Integer) {
+    out.put_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A decimal: so many of its last digits stand behind the point, or so many zeros behind its last where that is negative.
+pub(crate) fn numeric(out: &mut BytesMut, value: i128, scale: i8) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = match u64::try_from(value.unsigned_abs()) {
+        Ok(small) => buffer.format(small),
+        Err(_) => buffer.format(value.unsigned_abs()),
+    };
+    if value < 0 {
+        out.put_u8(b'-');
+    }
+    let places = usize::from(scale.unsigned_abs());
+    if scale <= 0 {
+        out.put_slice(digits.as_bytes());
+        if value != 0 {
+            out.put_bytes(b'0', places);
+        }
+        return;
+    }
+    match digits.len().checked_sub(places).filter(|whole| *whole > 0).and_then(|whole| digits.split_at_checked(whole)) {
+        Some((whole, part)) => {
+            out.put_slice(whole.as_bytes());
+            out.put_u8(b'.');
+            out.put_slice(part.as_bytes());
+        }
+        None => {
+            out.put_slice(b"0.");
+            out.put_bytes(b'0', places - digits.len());
+            out.put_slice(digits.as_bytes());
+        }
     }
 }
 
@@ -116,10 +207,58 @@ pub(crate) fn array_element(out: &mut BytesMut, text: &[u8]) {
     out.put_u8(b'"');
 }
 
-/// The binary form of a numeric from its decimal text: groups of four digits with the weight of the first.
+/// The binary form of a numeric: groups of four digits with the weight of the first.
 ///
 /// `1234567.5` is the groups 123, 4567, 5000 with weight 1 and one digit after the point.
-pub(crate) fn numeric_binary(out: &mut BytesMut, text: &str) {
+pub(crate) fn numeric_binary(out: &mut BytesMut, value: i128, scale: i8) {
+    let places = usize::try_from(scale).unwrap_or(0);
+    // So many powers of ten that the digits behind the point, and a negative scale's zeros, fill their groups.
+    let missing = if scale < 0 { scale.unsigned_abs().into() } else { u32::try_from(padding(places)).unwrap_or(0) };
+    let aligned = 10_u128.checked_pow(missing).and_then(|power| value.unsigned_abs().checked_mul(power));
+    let Some(mut rest) = aligned else {
+        let mut text = BytesMut::new();
+        numeric(&mut text, value, scale);
+        return numeric_text_binary(out, &String::from_utf8_lossy(&text));
+    };
+    let mut groups = [0_i16; GROUPS_MAX];
+    let mut count = 0;
+    for group in groups.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
+        // A division of so many bits is slow, and seldom needed.
+        let (above, last) = match u64::try_from(rest) {
+            Ok(small) => (u128::from(small / 10_000), small % 10_000),
+            Err(_) => (rest / 10_000, u64::try_from(rest % 10_000).unwrap_or(0)),
+        };
+        *group = i16::try_from(last).unwrap_or(0);
+        rest = above;
+        count += 1;
+    }
+    let groups = groups.get(GROUPS_MAX - count..).unwrap_or_default();
+    let trailing = groups.iter().rev().take_while(|group| **group == 0).count();
+    let kept = groups.get(..count - trailing).unwrap_or_default();
+    let narrow = |number: usize| i16::try_from(number).unwrap_or(i16::MAX);
+    let weight = if kept.is_empty() { 0 } else { narrow(count) - narrow(places.div_ceil(4)) - 1 };
+    numeric_groups(out, weight, value < 0, places, kept);
+}
+
+/// A `u128` has at most 39 digits.
+const GROUPS_MAX: usize = 10;
+
+fn numeric_groups(out: &mut BytesMut, weight: i16, is_negative: bool, places: usize, groups: &[i16]) {
+    let narrow = |number: usize| i16::try_from(number).unwrap_or(i16::MAX);
+    out.put_i16(narrow(groups.len()));
+    out.put_i16(weight);
+    out.put_u16(if is_negative && !groups.is_empty() { 0x4000 } else { 0 });
+    out.put_i16(narrow(places));
+    for group in groups {
+        out.put_i16(*group);
+    }
+}
+
+/// The binary form of a numeric from its decimal text.
+pub(crate) fn numeric_text_binary(out: &mut BytesMut, text: &str) {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let padded = format!("{}{whole}{part}{}", "0".repeat(padding(whole.len())), "0".repeat(padding(part.len())));
@@ -133,13 +272,7 @@ pub(crate) fn numeric_binary(out: &mut BytesMut, text: &str) {
     let kept = groups.get(leading..groups.len().saturating_sub(trailing)).unwrap_or_default();
     let narrow = |number: usize| i16::try_from(number).unwrap_or(i16::MAX);
     let weight = if kept.is_empty() { 0 } else { narrow(whole.len().div_ceil(4)) - 1 - narrow(leading) };
-    out.put_i16(narrow(kept.len()));
-    out.put_i16(weight);
-    out.put_u16(if negative && !kept.is_empty() { 0x4000 } else { 0 });
-    out.put_i16(narrow(part.len()));
-    for group in kept {
-        out.put_i16(*group);
-    }
+    numeric_groups(out, weight, negative, part.len(), kept);
 }
 
 /// How many digits are missing to a multiple of four.
@@ -179,6 +312,7 @@ pub(crate) fn numeric_text(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::types::{Decimal128Type, DecimalType as _};
     use proptest::prelude::*;
 
     use super::*;
@@ -199,6 +333,9 @@ mod tests {
         assert_eq!(text(|out| timestamp(out, -1)), "1969-12-31 23:59:59.999999");
         assert_eq!(text(|out| date(out, EPOCH_DAYS)), "2000-01-01");
         assert_eq!(text(|out| time(out, 3_600_000_001)), "01:00:00.000001");
+        assert_eq!(text(|out| date(out, 3_000_000)), "10183-09-21");
+        assert_eq!(text(|out| date(out, -735_000)), "0044-08-22 BC");
+        assert_eq!(text(|out| timestamptz(out, -735_000 * 86_400_000_000, kolkata)), "0044-08-22 05:53:28+05:53:28 BC");
     }
 
     #[test]
@@ -212,14 +349,25 @@ mod tests {
     #[test]
     fn numeric_groups() {
         let mut out = BytesMut::new();
-        numeric_binary(&mut out, "1234567.5");
+        numeric_binary(&mut out, 12_345_675, 1);
         assert_eq!(out.to_vec(), [3_i16, 1, 0, 1, 123, 4567, 5000].map(i16::to_be_bytes).concat());
         out.clear();
-        numeric_binary(&mut out, "-0.00");
+        numeric_binary(&mut out, 0, 2);
         assert_eq!(out.to_vec(), [0_i16, 0, 0, 2].map(i16::to_be_bytes).concat());
         out.clear();
-        numeric_binary(&mut out, "0.00012");
+        numeric_binary(&mut out, 12, 5);
         assert_eq!(out.to_vec(), [2_i16, -1, 0, 5, 1, 2000].map(i16::to_be_bytes).concat());
+    }
+
+    #[test]
+    fn a_negative_scale_is_zeros() {
+        assert_eq!(
+            ["-500", "0"],
+            [-5, 0].map(|value| text(|out| numeric(out, value, -2))).each_ref().map(String::as_str)
+        );
+        let mut out = BytesMut::new();
+        numeric_binary(&mut out, -50, -3);
+        assert_eq!(numeric_text(&out).unwrap(), "-50000");
     }
 
     proptest! {
@@ -228,8 +376,21 @@ mod tests {
             let zero = whole == "0" && part.bytes().all(|digit| digit == b'0');
             let written = format!("{}{whole}.{part}", if negative && !zero { "-" } else { "" });
             let mut out = BytesMut::new();
-            numeric_binary(&mut out, &written);
+            numeric_text_binary(&mut out, &written);
             prop_assert_eq!(numeric_text(&out), Some(written));
+        }
+
+        #[test]
+        fn a_decimal_is_written_as_arrow_writes_it(
+            value in prop_oneof![any::<i64>().prop_map(i128::from), -(10_i128.pow(38) - 1)..10_i128.pow(38), -100..100_i128],
+            scale in 0..=38_i8,
+        ) {
+            let arrow = Decimal128Type::format_decimal(value, 38, scale);
+            prop_assert_eq!(&text(|out| numeric(out, value, scale)), &arrow);
+            let (mut ours, mut slow) = (BytesMut::new(), BytesMut::new());
+            numeric_binary(&mut ours, value, scale);
+            numeric_text_binary(&mut slow, &arrow);
+            prop_assert_eq!(ours, slow);
         }
     }
 }

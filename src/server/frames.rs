@@ -3,7 +3,7 @@
 //! Invariants: what a message says of its own parts fits into it, so that taking it apart cannot read beyond it; nothing is
 //! reserved by a size that a client names; a message of more than [`MESSAGE_MAX`] ends the connection.
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::PgWireMessageServerCodec;
 use tokio_util::codec::{Decoder, Encoder};
@@ -72,11 +72,35 @@ impl Decoder for Frames {
     }
 }
 
-impl Encoder<PgWireBackendMessage> for Frames {
+/// What goes to a client.
+pub(crate) enum Outgoing {
+    Message(PgWireBackendMessage),
+    /// Messages as they go over the wire.
+    Written(BytesMut),
+}
+
+impl Encoder<Outgoing> for Frames {
     type Error = Failure;
 
-    fn encode(&mut self, message: PgWireBackendMessage, out: &mut BytesMut) -> Result<(), Failure> {
-        message.encode(out).map_err(Failure::from)
+    fn encode(&mut self, outgoing: Outgoing, out: &mut BytesMut) -> Result<(), Failure> {
+        match outgoing {
+            Outgoing::Message(message) => message.encode(out)?,
+            Outgoing::Written(messages) if out.is_empty() => *out = messages,
+            Outgoing::Written(messages) => out.extend_from_slice(&messages),
+        }
+        Ok(())
+    }
+}
+
+/// Appends a message of a kind with its length.
+pub(crate) fn put_message(kind: u8, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(kind);
+    let start = out.len();
+    out.put_i32(0);
+    write(out);
+    let length = i32::try_from(out.len().saturating_sub(start)).unwrap_or(i32::MAX);
+    if let Some(place) = out.get_mut(start..start + 4) {
+        place.copy_from_slice(&length.to_be_bytes());
     }
 }
 
@@ -158,7 +182,7 @@ fn values(rest: &mut &[u8]) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::{BufMut as _, Bytes};
+    use bytes::Bytes;
     use pgwire::messages::extendedquery::{Bind, Close, Describe, Execute, Parse, Sync};
     use pgwire::messages::simplequery::Query;
     use proptest::prelude::*;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::arrow::util::display::FormatOptions;
@@ -28,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
+use super::frames::put_message;
 use super::giveway::giving_way;
 use super::rewrite::shown;
 
@@ -121,6 +121,9 @@ impl Interrupt {
 /// Casts that fail where a value does not fit.
 pub(crate) const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
+/// How much is written before it goes to the socket.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// `None` is the end.
 type Message = Result<Option<RecordBatch>, DataFusionError>;
 
@@ -198,20 +201,24 @@ impl Rows {
         Ok(())
     }
 
-    /// Appends the next row's fields; only after [`Self::ready`] said that there is one.
-    pub(crate) fn write(&mut self, formats: &Formats, zone: Tz, out: &mut BytesMut) {
-        for (place, column) in self.columns.iter().enumerate() {
-            column.field(self.next, formats.is_binary(place), zone, out);
+    /// Appends a message of each of the rows at hand, until there are `max` or the piece is long enough to go; how many.
+    /// Only after [`Self::ready`] said that there is a row.
+    pub(crate) fn messages(
+        &mut self,
+        kind: u8,
+        max: u64,
+        out: &mut BytesMut,
+        mut write: impl FnMut(&[Cells], usize, &mut BytesMut),
+    ) -> u64 {
+        let allowed = self.most.map_or(max, |most| max.min(most.saturating_sub(self.given)));
+        let mut count = 0;
+        while count < allowed && self.next < self.count && out.len() < PIECE_BYTES {
+            put_message(kind, out, |out| write(&self.columns, self.next, out));
+            self.next += 1;
+            count += 1;
         }
-        self.next += 1;
-        self.given += 1;
-    }
-
-    /// Hands the next row to `write`.
-    pub(crate) fn with_row(&mut self, write: impl FnOnce(&[Cells], usize)) {
-        write(&self.columns, self.next);
-        self.next += 1;
-        self.given += 1;
+        self.given += count;
+        count
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, BytesMut};
 use futures::SinkExt as _;
 use futures::stream::SplitSink;
 use pgwire::error::ErrorInfo;
@@ -14,9 +14,9 @@ use pgwire::messages::startup::ParameterStatus;
 use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
 use tokio_util::codec::{Framed, FramedParts};
 
-use super::copy::CopyOptions;
+use super::copy::{Copier, CopyOptions};
 use super::failure::Failure;
-use super::frames::Frames;
+use super::frames::{Frames, Outgoing};
 use super::query::{Formats, Interrupt, Rows};
 use super::rewrite::shown;
 use datafusion::arrow::array::timezone::Tz;
@@ -30,10 +30,17 @@ pub(crate) type Talk = Framed<MaybeTls, Frames>;
 /// How long an answer may wait for a client that reads nothing.
 const STALL_LIMIT: Duration = Duration::from_mins(10);
 
+/// A row of a result: its kind, its length, how many columns it has.
+const DATA_ROW: u8 = b'D';
+const DATA_ROW_HEAD: u64 = 7;
+/// A piece of a copy: its kind and its length.
+const COPY_DATA: u8 = b'd';
+const COPY_DATA_HEAD: u64 = 5;
+
 /// The same socket, from now on with every message looked at first.
 pub(crate) fn logged_in(socket: Socket) -> Talk {
     let parts = socket.into_parts();
-    let mut talk = FramedParts::new::<Message>(parts.io, Frames::after(parts.codec));
+    let mut talk = FramedParts::new::<Outgoing>(parts.io, Frames::after(parts.codec));
     talk.read_buf = parts.read_buf;
     talk.write_buf = parts.write_buf;
     Framed::from_parts(talk)
@@ -41,7 +48,7 @@ pub(crate) fn logged_in(socket: Socket) -> Talk {
 
 /// Where answers go.
 pub(crate) struct Wire {
-    sink: SplitSink<Talk, Message>,
+    sink: SplitSink<Talk, Outgoing>,
     sent: Sent,
 }
 
@@ -53,7 +60,7 @@ pub(crate) struct Sent {
 }
 
 impl Wire {
-    pub(crate) fn new(sink: SplitSink<Talk, Message>) -> Self {
+    pub(crate) fn new(sink: SplitSink<Talk, Outgoing>) -> Self {
         Self { sink, sent: Sent::default() }
     }
 
@@ -72,7 +79,7 @@ impl Wire {
             _ => 0,
         };
         self.sent.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        unstalled(self.sink.feed(message)).await
+        unstalled(self.sink.feed(Outgoing::Message(message))).await
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
@@ -109,7 +116,6 @@ impl Wire {
 
     /// A row of text values, as `SHOW` answers.
     pub(crate) async fn text_row(&mut self, values: &[&str]) -> Result<(), Failure> {
-        use bytes::BufMut as _;
         let mut data = BytesMut::new();
         for value in values {
             data.put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
@@ -133,12 +139,26 @@ impl Wire {
             if !rows.ready(interrupt).await? {
                 return Ok((sent, true));
             }
-            let mut data = BytesMut::new();
-            rows.write(formats, zone, &mut data);
-            interrupt.guard(self.feed(Message::DataRow(DataRow::new(data, columns)))).await??;
-            sent += 1;
+            let mut piece = BytesMut::new();
+            let wanted = max.map_or(u64::MAX, |max| max.saturating_sub(sent));
+            let count = rows.messages(DATA_ROW, wanted, &mut piece, |cells, row, out| {
+                out.put_i16(columns);
+                for (place, column) in cells.iter().enumerate() {
+                    column.field(row, formats.is_binary(place), zone, out);
+                }
+            });
+            self.sent.rows += count;
+            interrupt.guard(self.write(piece, count, DATA_ROW_HEAD)).await??;
+            sent += count;
         }
         Ok((sent, false))
+    }
+
+    /// Sends messages of rows, each with a head of so many bytes.
+    async fn write(&mut self, messages: BytesMut, count: u64, head: u64) -> Result<(), Failure> {
+        let bytes = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+        self.sent.bytes += bytes.saturating_sub(count * head);
+        unstalled(self.sink.feed(Outgoing::Written(messages))).await
     }
 
     /// Sends all rows as a copy; how many there were.
@@ -161,12 +181,15 @@ impl Wire {
             self.feed(Message::CopyData(CopyData::new(piece.split().freeze()))).await?;
         }
         let mut sent = 0;
+        let mut copier = Copier::new(options, &names);
         while more {
-            rows.with_row(|columns, row| options.row(columns, &names, row, zone, &mut piece));
-            sent += 1;
-            // A message a row, as clients count on; the socket gathers them.
-            let data: Bytes = piece.split().freeze();
-            interrupt.guard(self.feed(Message::CopyData(CopyData::new(data)))).await??;
+            let mut piece = BytesMut::new();
+            // A message a row, as clients count on.
+            let count = rows.messages(COPY_DATA, u64::MAX, &mut piece, |columns, row, out| {
+                copier.row(columns, row, zone, out);
+            });
+            interrupt.guard(self.write(piece, count, COPY_DATA_HEAD)).await??;
+            sent += count;
             more = rows.ready(interrupt).await?;
         }
         options.end(&mut piece);
