@@ -5,6 +5,7 @@ mod firm;
 mod hostile;
 mod limits;
 mod roles;
+mod views;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -52,7 +52,7 @@ async fn every_view_is_planned_and_read_whatever_the_partitions() {
 }
 
 /// Two snapshots, by the real program.
-async fn extract(folder: &Path) {
+pub(super) async fn extract(folder: &Path) {
     let mut options = SimulatorOptions::new(5, SharedClock::new("2026-03-01T00:00:00Z".parse().unwrap()));
     options.firm.first_month = (2026, 3);
     options.firm.months = 2;
