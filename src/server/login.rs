@@ -1,6 +1,7 @@
 //! From a new socket to a session: SCRAM-SHA-256, the database name's as-of, the startup packet's settings.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -54,9 +55,7 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
     save_startup_parameters_to_metadata(socket, &startup);
 
     let peer = socket.socket_addr().ip();
-    let user = startup.parameters.get(METADATA_USER).cloned().unwrap_or_default();
-    let database = database(&startup.parameters).to_owned();
-    let who = Arc::new(Who { session: shared.audit.session(), role: user.clone(), address: peer, database });
+    let who = who(&startup, peer, shared);
     let opened = Box::pin(open(socket, shared, &startup, &who)).await;
     match &opened {
         Ok(session) => {
@@ -64,15 +63,13 @@ pub(crate) async fn login(socket: &mut Socket, shared: &Arc<Shared>) -> Result<O
             session.tell(Event::Login);
         }
         Err(failure) => {
-            let application_name = startup.parameters.get("application_name").cloned().unwrap_or_default();
-            let line = Line { application_name, ..Line::of(Event::LoginFailed, &who) };
-            shared.audit.put(line.ended_by(failure));
+            refused(&startup, &who, failure, shared);
             let wait = if failure.code == WRONG_PASSWORD {
                 shared.attempts.failed(peer, Instant::now())
             } else {
                 Duration::ZERO
             };
-            tracing::warn!(role = %user, %peer, code = failure.code, ?wait, "a login failed: {}", failure.message);
+            tracing::warn!(role = %who.role, %peer, code = failure.code, ?wait, "a login failed: {}", failure.message);
             tokio::time::sleep(wait).await;
         }
     }
@@ -116,13 +113,35 @@ async fn open(
     Ok(session)
 }
 
+/// Who asks to be let in.
+fn who(startup: &Startup, address: IpAddr, shared: &Shared) -> Arc<Who> {
+    let role = startup.parameters.get(METADATA_USER).cloned().unwrap_or_default();
+    let database = database(&startup.parameters).to_owned();
+    Arc::new(Who { session: shared.audit.session(), role, address, database })
+}
+
+/// Tells the log of a login that failed.
+fn refused(startup: &Startup, who: &Arc<Who>, failure: &Failure, shared: &Shared) {
+    let application_name = startup.parameters.get("application_name").cloned().unwrap_or_default();
+    let line = Line { application_name, ..Line::of(Event::LoginFailed, who) };
+    shared.audit.put(line.ended_by(failure));
+}
+
 /// Refuses a connection too many, after hearing whether it only wants to cancel.
 pub(crate) async fn surplus(socket: &mut Socket, shared: &Arc<Shared>) -> Result<Option<Session>, Failure> {
-    if let Message::CancelRequest(request) = next(socket).await? {
-        shared.cancels.cancel(request.pid, &request.secret_key).await;
-        return Ok(None);
+    let failure = Failure::new("53300", "sorry, too many clients already").fatal();
+    match next(socket).await? {
+        Message::CancelRequest(request) => {
+            shared.cancels.cancel(request.pid, &request.secret_key).await;
+            return Ok(None);
+        }
+        Message::Startup(startup) => {
+            let who = who(&startup, socket.socket_addr().ip(), shared);
+            refused(&startup, &who, &failure, shared);
+        }
+        _ => {}
     }
-    Err(Failure::new("53300", "sorry, too many clients already").fatal())
+    Err(failure)
 }
 
 async fn next(socket: &mut Socket) -> Result<Message, Failure> {

@@ -7,6 +7,7 @@ use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use tieout::server::AuditOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -79,13 +80,25 @@ async fn silence_ends_a_session_that_said_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_waits_and_the_next_one_is_served() {
-    let (server, _stop) = start(|options| options.max_connections = 201).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.jsonl");
+    let audit = AuditOptions { path: log.clone(), bytes_max: 1 << 20, files: 1 };
+    let (server, _stop) = start(|options| {
+        options.max_connections = 201;
+        options.audit = Some(audit);
+    })
+    .await;
     let config = config(&server);
     let crowd = futures::future::join_all((0..200).map(|_| connect(&config))).await;
     assert!(crowd.iter().all(Result::is_ok));
     let last = connect(&config).await.unwrap();
     assert_eq!(one(&last, "select count(*) from numbers").await, "100000");
     assert_eq!(code(&connect(&config).await.err().unwrap()), "53300");
+    let started = Instant::now();
+    while !std::fs::read_to_string(&log).unwrap().contains(r#""outcome":"53300""#) {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
