@@ -29,6 +29,7 @@ mod login;
 mod meaning;
 mod nesting;
 mod parameters;
+mod place;
 mod postgres;
 mod query;
 mod rewrite;

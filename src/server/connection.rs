@@ -144,9 +144,15 @@ impl Connection {
         if commands.is_empty() {
             return self.wire.feed(Answer::EmptyQueryResponse(EmptyQueryResponse::new())).await;
         }
+        let mut after = 0;
         for (piece, command) in pieces(text, commands.len()).into_iter().zip(commands) {
-            let begun = self.begin(piece)?;
+            let rest = text.get(after..).unwrap_or_default();
+            let start = rest.find(&*piece).map_or(0, |found| after + found);
+            after = start + piece.len();
+            let begun = self.begin(Arc::clone(&piece))?;
             let end = Box::pin(self.statement(command)).await;
+            let before = text.get(..start).unwrap_or_default().chars().count();
+            let end = end.map_err(|failure| failure.placed_after(before, &piece));
             self.end(begun, &end).await;
             end?;
         }
@@ -238,7 +244,8 @@ impl Connection {
             return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
         let text = Arc::from(parse.query.as_str());
-        let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids, &text))).await??;
+        let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids, &text))).await?;
+        let prepared = prepared.map_err(|failure| failure.placed(&text))?;
         self.session.prepared.insert(name, Arc::new(prepared));
         self.wire.feed(Answer::ParseComplete(ParseComplete::new())).await
     }

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::response::ErrorResponse;
 
+use super::place::place;
 use crate::warehouse;
 
 /// An error answer.
@@ -50,9 +51,14 @@ impl Failure {
         self
     }
 
-    /// With the place that the message names by line and column.
-    pub(crate) fn placed(mut self, text: &str) -> Self {
-        self.position = place(&self.message, text);
+    /// With the place in the statement that it tells of.
+    pub(crate) fn placed(self, text: &str) -> Self {
+        self.placed_after(0, text)
+    }
+
+    /// The same of a statement that stands behind so many characters.
+    pub(crate) fn placed_after(mut self, before: usize, text: &str) -> Self {
+        self.position = self.position.or_else(|| Some(before + place(&self.message, text)?));
         self
     }
 
@@ -100,7 +106,9 @@ impl From<DataFusionError> for Failure {
             return failure.clone();
         }
         let message = message(&error);
-        let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
+        let message = message.strip_prefix("Schema error: ").unwrap_or(&message);
+        let columns = message.split_once(".\n").filter(|(_, hint)| hint.starts_with("Valid fields are "));
+        let (message, hint) = columns.or_else(|| message.split_once("\nhint: ")).unwrap_or((message, ""));
         let mut failure = Self::new(code(error.find_root()), message);
         failure.hint = (!hint.is_empty()).then(|| hint.to_owned());
         if failure.code == "53200" {
@@ -197,6 +205,8 @@ fn execution_code(text: &str) -> &'static str {
         ("field position", INVALID_VALUE),
         ("unrecognized configuration parameter", UNDEFINED_OBJECT),
         ("to_char:", INVALID_VALUE),
+        // `t.x` where both a table and its column are called t.
+        ("cannot access field", "42703"),
     ];
     let text = text.to_ascii_lowercase();
     KNOWN.iter().find(|(words, _)| text.contains(words)).map_or("XX000", |(_, code)| code)
@@ -240,27 +250,9 @@ fn message(error: &DataFusionError) -> String {
     text.split("\n\nbacktrace:").next().unwrap_or(&text).trim().to_owned()
 }
 
-/// The place in a statement that a message names by line and column, in characters from 1.
-fn place(message: &str, statement: &str) -> Option<usize> {
-    let (_, place) = message.rsplit_once("Line: ")?;
-    let (line, column) = place.split_once(", Column: ")?;
-    let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
-    let (line, column): (usize, usize) = (line.parse().ok()?, column.get(..digits)?.parse().ok()?);
-    let before: usize = statement.split('\n').take(line.checked_sub(1)?).map(|line| line.chars().count() + 1).sum();
-    Some(before + column)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_syntax_error_has_its_place() {
-        let place =
-            |text: &str| Failure::new(SYNTAX, "Expected: x, found: y at Line: 2, Column: 3").placed(text).position;
-        assert_eq!(place("ab\ncde"), Some(6));
-        assert_eq!(Failure::new(SYNTAX, "no place").placed("ab").position, None);
-    }
 
     #[test]
     fn codes_follow_the_innermost_error() {

@@ -237,6 +237,32 @@ async fn portals_and_cursors_give_rows_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_points_to_its_place() {
+    let (server, _stop) = start(|_| {}).await;
+    let client = connect(&config(&server)).await.unwrap();
+    for (text, code, place) in [
+        ("select nowhere from numbers", "42703", Some(8)),
+        ("select 'Zo\u{eb}';\nselect n\nfrom nowhere", "42P01", Some(29)),
+        ("select 1; select nowhere(1) from numbers", "42883", Some(18)),
+        ("select n from numbers wher n = 1", "42601", Some(28)),
+        ("select 1 / 0", "22012", None),
+    ] {
+        let error = client.simple_query(text).await.unwrap_err();
+        let position = error.as_db_error().unwrap().position().map(|position| match position {
+            tokio_postgres::error::ErrorPosition::Original(place) => *place,
+            tokio_postgres::error::ErrorPosition::Internal { .. } => 0,
+        });
+        assert_eq!((error.code().unwrap().code(), position), (code, place), "{text}");
+    }
+    let error = client.prepare("select n, s.nowhere from numbers s").await.unwrap_err();
+    assert_eq!(
+        error.as_db_error().unwrap().position(),
+        Some(&tokio_postgres::error::ErrorPosition::Original(11)),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runaway_query_can_be_stopped() {
     const RUNAWAY: &str = "select count(*) from numbers a, numbers b, numbers c where a.n + b.n + c.n = -1";
     let (server, _stop) = start(|_| {}).await;
