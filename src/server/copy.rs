@@ -168,7 +168,9 @@ impl<'a> Copier<'a> {
     pub(crate) fn row(&mut self, columns: &[Cells], row: usize, zone: Tz, out: &mut BytesMut) {
         if self.options.binary {
             out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
-            columns.iter().for_each(|column| column.field(row, true, zone, out));
+            for column in columns {
+                column.field(row, true, zone, out);
+            }
             return;
         }
         let mut separator = Separator::new(self.options);

@@ -176,17 +176,15 @@ pub(crate) fn numeric(out: &mut BytesMut, value: i128, scale: i8) {
         }
         return;
     }
-    match digits.len().checked_sub(places).filter(|whole| *whole > 0).and_then(|whole| digits.split_at_checked(whole)) {
-        Some((whole, part)) => {
-            out.put_slice(whole.as_bytes());
-            out.put_u8(b'.');
-            out.put_slice(part.as_bytes());
-        }
-        None => {
-            out.put_slice(b"0.");
-            out.put_bytes(b'0', places - digits.len());
-            out.put_slice(digits.as_bytes());
-        }
+    let whole = digits.len().saturating_sub(places);
+    if let Some((whole, part)) = digits.split_at_checked(whole).filter(|(whole, _)| !whole.is_empty()) {
+        out.put_slice(whole.as_bytes());
+        out.put_u8(b'.');
+        out.put_slice(part.as_bytes());
+    } else {
+        out.put_slice(b"0.");
+        out.put_bytes(b'0', places - digits.len());
+        out.put_slice(digits.as_bytes());
     }
 }
 

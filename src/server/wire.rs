@@ -175,26 +175,27 @@ impl Wire {
         let format = i8::from(options.binary);
         let formats = vec![format.into(); names.len()];
         self.feed(Message::CopyOutResponse(CopyOutResponse::new(format, narrow(names.len()), formats))).await?;
-        let mut piece = BytesMut::new();
-        options.start(&names, &mut piece);
-        if !options.binary && !piece.is_empty() {
-            self.feed(Message::CopyData(CopyData::new(piece.split().freeze()))).await?;
+        let mut start = BytesMut::new();
+        options.start(&names, &mut start);
+        if !options.binary && !start.is_empty() {
+            self.feed(Message::CopyData(CopyData::new(start.split().freeze()))).await?;
         }
         let mut sent = 0;
         let mut copier = Copier::new(options, &names);
         while more {
             let mut piece = BytesMut::new();
-            // A message a row, as clients count on.
+            // A message a row, as clients count on; what a binary copy starts with goes with its first.
             let count = rows.messages(COPY_DATA, u64::MAX, &mut piece, |columns, row, out| {
+                out.put(start.split());
                 copier.row(columns, row, zone, out);
             });
             interrupt.guard(self.write(piece, count, COPY_DATA_HEAD)).await??;
             sent += count;
             more = rows.ready(interrupt).await?;
         }
-        options.end(&mut piece);
-        if !piece.is_empty() {
-            self.feed(Message::CopyData(CopyData::new(piece.freeze()))).await?;
+        options.end(&mut start);
+        if !start.is_empty() {
+            self.feed(Message::CopyData(CopyData::new(start.freeze()))).await?;
         }
         self.feed(Message::CopyDone(CopyDone::new())).await?;
         self.sent.rows += sent;
