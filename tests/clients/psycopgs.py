@@ -28,6 +28,27 @@ def ask2(text, *arguments):
         return cursor.fetchall()
 
 
+def refused(connection, text):
+    """The error that a statement ends with."""
+    try:
+        connection.execute(text)
+    except psycopg.Error as error:
+        return error
+    raise AssertionError(f"{text} was answered")
+
+
+def untyped(text, *values):
+    """Rows as text, for parameters that are sent without a type."""
+    result = three.pgconn.exec_params(text.encode(), [value.encode() for value in values])
+    assert result.status == psycopg.pq.ExecStatus.TUPLES_OK, (text, result.error_message.decode())
+    return [tuple(result.get_value(row, column).decode() for column in range(result.nfields)) for row in range(result.ntuples)]
+
+
+def copied(text):
+    with three.cursor().copy(f"copy {text}") as copy:
+        return b"".join(copy)
+
+
 ALL = ask(EXCEPTIONS)
 assert len(ALL) > 3, ALL
 
@@ -146,22 +167,75 @@ def _():
                 same((1,), connection.execute("select 1").fetchone())
 
 
-@case("psycopg", "an error leaves the connection usable, with its code and place")
+@case("psycopg", "an error leaves the connection usable, with its code")
 def _():
     for text, state in (
         ("select nope from recon.exceptions", "42703"),
+        ("select v.nope from pm.vendors as v", "42703"),
+        ("select name from pm.vendors order by nope", "42703"),
         ("select * from recon.nope", "42P01"),
+        ("select * from nope.vendors", "42P01"),
+        ("copy pm.nope to stdout", "42P01"),
         ("selec 1", "42601"),
+        ("select name from pm.vendors where", "42601"),
+        ("select 1 union select 1, 2", "42601"),
         ("select nofunction(1)", "42883"),
+        ("select sum(name) from pm.vendors", "42883"),
+        ("select name + 1 from pm.vendors", "42883"),
+        ("select name from pm.vendors where name", "42804"),
+        ("select name, count(*) from pm.vendors", "42803"),
+        ("select check_id from recon.exceptions where sum(amount_at_risk) > 1", "42803"),
+        ("select source from pm.vendors v, pm.commitments c", "42702"),
+        ("select 'a'::nosuchtype", "42704"),
         ("select 1/0", "22012"),
+        ("select 5 % (count(*) - count(*)) from pm.vendors", "22012"),
         ("select 'x'::int", "22P02"),
+        ("select name::numeric from pm.vendors", "22P02"),
+        ("select 'perhaps'::bool", "22P02"),
+        ("select 'soon'::date", "22007"),
+        ("select 3000000000::int", "22003"),
+        ("select sqrt(-1)", "2201F"),
+        ("select * from pm.vendors limit -1", "2201W"),
+        ("select (select name from pm.vendors)", "21000"),
+        ("show nothing", "42704"),
+        ("set nothing = 1", "42704"),
+        ("select current_setting('nothing')", "42704"),
+        ("set timezone = 'Mars/Olympus'", "22023"),
+        ("fetch 1 from nocursor", "34000"),
+        ("close nocursor", "34000"),
+        ("execute nothing", "26000"),
+        ("deallocate nothing", "26000"),
+        ("savepoint a", "25P01"),
     ):
-        try:
-            three.execute(text)
-            raise AssertionError(f"{text} was answered")
-        except psycopg.Error as error:
-            same((text, state), (text, error.sqlstate))
+        same((text, state), (text, refused(three, text).sqlstate))
+    for text, state in (("declare twice cursor for select 1", "42P03"), ("prepare twice as select 1", "42P05")):
+        three.execute("begin")
+        three.execute(text)
+        same((text, state), (text, refused(three, text).sqlstate))
+        same("25P02", refused(three, "select 1").sqlstate)
+        three.execute("rollback")
+    three.execute("deallocate twice")
     same([(1,)], ask("select 1"))
+
+
+@case("psycopg", "an error says where it is, and what was meant")
+def _():
+    for text, place in (("selec 1", "1"), ("select name\nfrom pm.vendors,, pm.projects", "29"), ("select 'ö', (1 + ) from pm.vendors", "18")):
+        same((text, place), (text, refused(three, text).diag.statement_position))
+    same("did you mean pm.vendors?", refused(three, "select * from pm.vendorz").diag.message_hint)
+    assert "recon.summary" in refused(three, "select * from pm.summary").diag.message_hint
+
+
+@case("psycopg", "notices, as PostgreSQL words them")
+def _():
+    with psycopg.connect(DSN, autocommit=True) as connection:
+        told = []
+        connection.add_notice_handler(lambda notice: told.append((notice.severity, notice.sqlstate, notice.message_primary)))
+        for text in ("commit", "begin", "begin", "rollback", "set local timezone = 'UTC'", "rollback"):
+            connection.execute(text)
+        none = ("WARNING", "25P01", "there is no transaction in progress")
+        local = ("WARNING", "25P01", "SET LOCAL can only be used in transaction blocks")
+        same([none, ("WARNING", "25001", "there is already a transaction in progress"), local, none], told)
 
 
 @case("psycopg", "every write is refused")
@@ -176,7 +250,18 @@ def _():
         "copy recon.summary to '/tmp/x'",
         "copy recon.summary from stdin",
         "select * into x from recon.summary",
+        "copy recon.summary to program 'cat'",
+        "explain analyze copy recon.summary to '/tmp/x'",
+        "explain analyze delete from pm.vendors",
+        "prepare w as delete from pm.vendors",
+        "declare w cursor for delete from pm.vendors",
+        "with w as (delete from pm.vendors returning name) select * from w",
+        "copy (delete from pm.vendors returning name) to stdout",
+        "create schema x",
+        "create database x",
+        "comment on view recon.summary is 'x'",
         "set datafusion.execution.target_partitions = 1",
+        "set datafusion.sql_parser.dialect = 'mysql'",
         "truncate recon.summary",
     ):
         try:
@@ -184,6 +269,13 @@ def _():
             raise AssertionError(f"{text} was carried out")
         except psycopg.Error as error:
             assert error.sqlstate in ("25006", "42501", "42704", "0A000"), (text, error.sqlstate)
+
+
+@case("psycopg", "no file is a table")
+def _():
+    for source in ("'/etc/passwd'", '"/etc/passwd"', "read_csv('/etc/passwd')", "pg_read_file('/etc/passwd')", "glob('/etc/*')"):
+        assert refused(three, f"select * from {source}").sqlstate in ("42P01", "42883"), source
+    same("42883", refused(three, "select pg_read_file('/etc/passwd')").sqlstate)
 
 
 @case("psycopg", "cancel ends the work")
@@ -210,6 +302,181 @@ def _():
         same("2024-01-01 06:00:00-06", one("select ('2024-01-01 12:00:00+00'::timestamptz)::text"))
         connection.execute("discard all")
         same("recon", one("select current_schema"))
+
+
+@case("psycopg", "start-up options have their effect, and wrong ones are refused")
+def _():
+    with psycopg.connect(DSN, options="-c timezone=Asia/Tokyo -c search_path=pm --statement-timeout=5s", autocommit=True) as connection:
+        one = lambda text: connection.execute(text).fetchone()[0]
+        same("2024-01-01 21:00:00+09", one("select ('2024-01-01 12:00:00+00'::timestamptz)::text"))
+        same(ask("select count(*) from pm.vendors"), [(one("select count(*) from vendors"),)])
+        same("5s", one("show statement_timeout"))
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set search_path = erp")
+        connection.execute("reset timezone")
+        same(("Asia/Tokyo", "erp"), (one("select current_setting('TimeZone')"), one("select current_schema")))
+        connection.execute("discard all")
+        same(("Asia/Tokyo", "pm"), (one("show timezone"), one("select current_schema")))
+        same("Asia/Tokyo", connection.info.parameter_status("TimeZone"))
+    for wrong in ("-c nothing=1", "-c timezone=Mars"):
+        try:
+            psycopg.connect(DSN, options=wrong)
+        except psycopg.OperationalError as error:
+            assert "parameter" in str(error), error
+        else:
+            raise AssertionError(f"{wrong} was accepted")
+
+
+@case("psycopg", "settings are shown, read, reset, and local to a transaction")
+def _():
+    with psycopg.connect(DSN, autocommit=True) as connection:
+        one = lambda text: connection.execute(text).fetchone()[0]
+        same((None, "16"), (one("select current_setting('nothing', true)"), one("show server_version").split(".")[0]))
+        same("named", one("select set_config('application_name', 'named', false)"))
+        same("named", one("show application_name"))
+        connection.execute("reset application_name")
+        same("", one("select current_setting('application_name')"))
+        connection.execute("begin read only")
+        connection.execute("set local time zone 'Asia/Tokyo'")
+        same(("Asia/Tokyo", "on"), (one("show timezone"), one("show transaction_read_only")))
+        connection.execute("rollback")
+        same("UTC", one("show timezone"))
+
+
+@case("psycopg", "what a session sets and prepares is its own")
+def _():
+    with psycopg.connect(DSN, autocommit=True) as one, psycopg.connect(DSN, autocommit=True) as other:
+        one.execute("prepare mine as select 1")
+        one.execute("set statement_timeout = '7s'")
+        same("26000", refused(other, "execute mine").sqlstate)
+        same(("0",), other.execute("show statement_timeout").fetchone())
+
+
+@case("psycopg2", "cursors declared, fetched and closed in one batch")
+def _():
+    for name, text in (("c", "select name from pm.vendors order by 1"), ('"Other C"', "select check_id from recon.summary order by check_id")):
+        rows = ask2(text)
+        same(rows[2:3], ask2(f"declare {name} cursor with hold for {text}; fetch 2 from {name}; fetch next from {name}"))
+        same(rows[3:], ask2(f"fetch 2000000000 in {name}"))
+        same([], ask2(f"fetch all from {name}"))
+        two.cursor().execute(f"close {name}")
+        same(rows[:3], ask2(f"begin; declare {name} no scroll cursor for {text}; fetch forward 3 from {name}"))
+        two.cursor().execute("commit")
+        same("34000", refused(three, f"fetch 1 from {name}").sqlstate)
+
+
+@case("psycopg2", "a held cursor outlives its transaction")
+def _():
+    connection = psycopg2.connect(DSN)
+    cursor = connection.cursor("held", withhold=True)
+    cursor.execute("select n from generate_series(1, 9) as s (n)")
+    same([(1,), (2,)], cursor.fetchmany(2))
+    connection.commit()
+    same([(3,), (4,)], cursor.fetchmany(2))
+    cursor.close()
+
+
+@case("psycopg", "savepoints take an error back")
+def _():
+    three.execute("begin")
+    three.execute('savepoint "A b"')
+    same("22012", refused(three, "select 1/0").sqlstate)
+    same("25P02", refused(three, "select 1").sqlstate)
+    three.execute('rollback to savepoint "A b"')
+    same([(1,)], ask("select 1"))
+    three.execute('release "A b"')
+    same("3B001", refused(three, 'release savepoint "A b"').sqlstate)
+    three.execute("rollback")
+    with two.cursor() as cursor:
+        cursor.execute("BEGIN;SAVEPOINT _per_query_svp_;DEALLOCATE ALL;RELEASE _per_query_svp_")
+        cursor.execute("SAVEPOINT _EXEC_SVP_1;SELECT 1;RELEASE _EXEC_SVP_1;COMMIT")
+
+
+ODD = r"""select 1.50 as a, 'x,y' as b, null as c, e'q"t\t\n\\' as d, true as e, date '2024-01-01' as f, array[1, 2] as g, '\x00ff'::bytea as h, '' as i"""
+
+
+@case("psycopg", "copy, letter by letter as PostgreSQL writes it")
+def _():
+    for text, wanted in (
+        (f"({ODD}) to stdout", b"1.50\tx,y\t\\N\tq\"t\\t\\n\\\\\tt\t2024-01-01\t{1,2}\t\\\\x00ff\t\n"),
+        (f"({ODD}) to stdout (format csv, header)", b'a,b,c,d,e,f,g,h,i\n1.50,"x,y",,"q""t\t\n\\",t,2024-01-01,"{1,2}",\\x00ff,""\n'),
+        ("(select 'a|b' as a, null as b) to stdout with delimiter '|' null '-'", b"a\\|b|-\n"),
+        ("(select 'it''s' as a, 2 as b) to stdout csv header quote as '''' delimiter as ';'", b"a;b\n'it''s';2\n"),
+        ("(select 1 as a, null as b) to stdout with (format csv, null 'NULL', force_quote (a), encoding 'UTF8')", b'"1",NULL\n'),
+        (r"(select e'\\.' as a) to stdout csv", b'"\\."\n'),
+        ("(select 1 as a where false) to stdout with (format csv, header true)", b"a\n"),
+        ("(values (1, 'x')) to stdout", b"1\tx\n"),
+        ("(with a as (select 1 as x) select * from a) to stdout", b"1\n"),
+    ):
+        same((text, wanted), (text, copied(text)))
+    same(copied("(select check_id, title from recon.summary) to stdout csv"), copied("recon.summary (check_id, title) to stdout with csv"))
+    for binary in ("with binary", "(format binary)", '(format "binary")'):
+        same(b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\1\0\0\0\1x\xff\xff", copied(f"(select 'x'::text) to stdout {binary}"))
+
+
+@case("psycopg", "parameters without a type get it from the query")
+def _():
+    count = lambda text, *values: int(untyped(f"select count(*) from {text}", *values)[0][0])
+    checks = sorted({row[0] for row in ALL})[:2]
+    ones = [row[1] for row in ALL].count(1)
+    same(len([row for row in ALL if row[0] in checks]), count("recon.exceptions where check_id = any($1)", '{"' + '","'.join(checks) + '"}'))
+    same(ones, count("recon.exceptions where check_version = any ($1)", "{1,11}"))
+    same(ones, count("recon.exceptions e where e.check_version = any($1)", '{"1"}'))
+    same(1, count("recon.summary where check_id = any($1)", "{V1,none}"))
+    same(len([row for row in ALL if row[12] and row[12] > 100]), count("recon.exceptions where amount_at_risk > $1", "100"))
+    same(len(ALL), count("recon.exceptions where first_seen_at > $1 and first_seen_at < $2::date", "2000-01-01", "2100-01-01"))
+    names = untyped("select name from pm.vendors order by name limit $1 offset $2", "2", "1")
+    same(names, untyped("select name from pm.vendors order by 1 offset $2 rows fetch first $1 rows only", "2", "1"))
+    same([("6", "ax", "5")], untyped("select $1 + 1, $2 || 'x', $3::int", "5", "a", "5"))
+    same([("2024-02-01 00:00:00",)], untyped("select date_trunc($1, timestamp '2024-02-03')", "month"))
+
+
+@case("psycopg", "what a query will answer is described before")
+def _():
+    text = "select amount_at_risk, check_id, first_seen_at, is_carried from recon.exceptions where check_id = $1 and amount_at_risk > $2 and first_seen_at < $3 limit $4"
+    three.pgconn.prepare(b"", text.encode())
+    told = three.pgconn.describe_prepared(b"")
+    same([25, 1700, 1184, 20], [told.param_type(place) for place in range(told.nparams)])
+    same([1700, 25, 1184, 16], [told.ftype(place) for place in range(told.nfields)])
+    described = three.execute("select amount_at_risk, amount_at_risk::numeric(10, 1), check_version from recon.exceptions limit 1").description
+    same([(18, 2), (10, 1), (None, None)], [(column.precision, column.scale) for column in described])
+
+
+@case("psycopg", "rows come while the query still runs")
+def _():
+    for binary in (False, True):
+        with psycopg.connect(DSN) as connection:
+            rows = connection.cursor(binary=binary).stream("select n from generate_series(1, 10000000000) as s (n)")
+            same([(1,), (2,), (3,)], [next(rows) for _ in range(3)])
+            rows.close()
+            connection.rollback()
+            same((1,), connection.execute("select 1").fetchone())
+
+
+@case("psycopg", "a timeout ends a query, a fetch, an explain, a copy")
+def _():
+    runaway = "select count(*) from generate_series(1, 1000000) a (x), generate_series(1, 1000000) b (y) where x + y < 0"
+    with psycopg.connect(DSN, autocommit=True) as connection:
+        connection.execute("set statement_timeout = '300ms'")
+        connection.execute(f"declare r cursor with hold for {runaway}")
+        for text in (runaway, "fetch 1 from r", f"explain analyze {runaway}"):
+            start = time.monotonic()
+            same((text, "57014"), (text, refused(connection, text).sqlstate))
+            assert time.monotonic() - start < 20, text
+        try:
+            with connection.cursor().copy(f"copy ({runaway}) to stdout") as copy:
+                copy.read()
+            raise AssertionError("it ended by itself")
+        except psycopg.errors.QueryCanceled:
+            pass
+
+
+@case("psycopg", "OIDs are those of any other session and start")
+def _():
+    asked = "select oid, relname from pg_class union all select oid, conname from pg_constraint union all select oid, nspname from pg_namespace order by 1"
+    with psycopg.connect(DSN, autocommit=True) as other:
+        same(ask(asked), other.execute(asked).fetchall())
+    same([(1221235303,)], ask("select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pm' and c.relname = 'vendors'"))
 
 
 done()
