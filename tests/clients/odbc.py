@@ -70,7 +70,11 @@ def _():
 def _():
     same([("vendors", "_key", 1)], [(row.table_name, row.column_name, row.key_seq) for row in about.primaryKeys(table="vendors", schema="procore").fetchall()])
     same(["check_id", "exception_key"], [row.column_name for row in about.primaryKeys(table="exceptions", schema="recon").fetchall()])
-    about.foreignKeys(foreignTable="commitments", foreignSchema="pm").fetchall()
+    references = lambda **asked: {(row.fktable_schem, row.fktable_name, row.fkcolumn_name, row.pktable_schem, row.pktable_name, row.pkcolumn_name) for row in about.foreignKeys(**asked).fetchall()}
+    vendor = ("pm", "commitments", "vendor_id", "pm", "vendors", "record_id")
+    assert vendor in references(foreignTable="commitments", foreignSchema="pm")
+    assert vendor in references(table="vendors", schema="pm")
+    same({("recon", "exceptions", "check_id", "recon", "summary", "check_id")}, references(foreignTable="exceptions", foreignSchema="recon"))
 
 
 @case("odbc", "statistics, types, procedures, row ids")
