@@ -1,6 +1,7 @@
 """asyncpg and pg8000."""
 
 import asyncio
+import datetime
 import decimal
 import io
 
@@ -70,6 +71,35 @@ def _():
         await connection.reload_schema_state()
         async with asyncpg.create_pool(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, min_size=2, max_size=3) as pool:
             same([1, 2, 3], sorted(await asyncio.gather(*(pool.fetchval("select $1::int", n) for n in (1, 2, 3)))))
+
+    run(body)
+
+
+@case("asyncpg", "settings of the connection, types, and what ends a query")
+def _():
+    runaway = "select count(*) from generate_series(1, 1000000) a (x), generate_series(1, 1000000) b (y) where x + y < 0"
+
+    async def body(connection):
+        statement = await connection.prepare("select check_id, amount_at_risk from recon.exceptions where amount_at_risk > $1 limit $2")
+        same(["numeric", "int8"], [parameter.name for parameter in statement.get_parameters()])
+        same([("check_id", "text"), ("amount_at_risk", "numeric")], [(column.name, column.type.name) for column in statement.get_attributes()])
+        same(0, await connection.fetchval("select count(*) from recon.exceptions where occurred_at > $1", datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)))
+        same(datetime.date(2024, 1, 6), await connection.fetchval("select date '2024-01-01' + $1::int", 5))
+        try:
+            await connection.fetch(runaway, timeout=0.5)
+            raise AssertionError("it ended by itself")
+        except asyncio.TimeoutError:
+            same(1, await connection.fetchval("select 1"))
+        settings = {"search_path": "pm", "timezone": "Asia/Tokyo", "statement_timeout": "300ms", "application_name": "named"}
+        other = await asyncpg.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, server_settings=settings)
+        same(await connection.fetchval("select count(*) from pm.vendors"), await other.fetchval("select count(*) from vendors"))
+        same("2024-01-01 21:00:00+09", await other.fetchval("select ('2024-01-01 12:00:00+00'::timestamptz)::text"))
+        try:
+            await other.fetch(runaway)
+            raise AssertionError("it ended by itself")
+        except asyncpg.QueryCanceledError:
+            same("named", await other.fetchval("show application_name"))
+        await other.close()
 
     run(body)
 
