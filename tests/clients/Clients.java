@@ -187,6 +187,36 @@ public class Clients {
                 }
                 return null;
             });
+            check(mode + ": types and places of columns", () -> {
+                try (Statement statement = connection.createStatement(); ResultSet result = statement.executeQuery(
+                        "select 1::int, 2::bigint, 1.50::numeric(9,2), 'a'::text, true, date '2024-01-02', timestamp '2024-01-02 03:04:05', timestamptz '2024-01-02 03:04:05+00', null::text, array['a', 'b'], 1.5::float8, '\\x00'::bytea")) {
+                    result.next();
+                    StringBuilder types = new StringBuilder();
+                    for (int place = 1; place <= 12; place++) types.append(result.getObject(place) == null ? "null" : result.getObject(place).getClass().getSimpleName()).append(' ');
+                    same("Integer Long BigDecimal String Boolean Date Timestamp Timestamp null PgArray Double byte[] ", types.toString());
+                    same("2024-01-02", result.getObject(6, java.time.LocalDate.class).toString());
+                    same("2024-01-02T03:04:05Z", result.getObject(8, java.time.OffsetDateTime.class).toString());
+                    same("numeric 9 2", result.getMetaData().getColumnTypeName(3) + " " + result.getMetaData().getPrecision(3) + " " + result.getMetaData().getScale(3));
+                }
+                return null;
+            });
+            check(mode + ": escapes", () -> {
+                same(List.of(List.of("A", "2024-01-01", "ab", "2024", "2", "x")), query(connection,
+                        "select {fn upper('a')}, {d '2024-01-01'}, {fn concat('a', 'b')}, {fn year({d '2024-01-01'})}, {fn timestampdiff(SQL_TSI_DAY, {ts '2024-01-01 00:00:00'}, {ts '2024-01-03 00:00:00'})}, {fn ifnull(null, 'x')}"));
+                return null;
+            });
+            check(mode + ": a result that is scrolled, one that is cut", () -> {
+                try (Statement statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_READ_ONLY)) {
+                    ResultSet result = statement.executeQuery("select n from generate_series(1, 10) as s (n)");
+                    that(result.last() && result.getRow() == 10 && result.absolute(3) && result.getInt(1) == 3, "not there");
+                    if (mode.equals("extended")) {
+                        statement.setMaxRows(4);
+                        result = statement.executeQuery("select n from generate_series(1, 10) as s (n)");
+                        that(result.last() && result.getRow() == 4, result.getRow());
+                    }
+                }
+                return null;
+            });
             check(mode + ": rows in portions", () -> {
                 connection.setAutoCommit(false);
                 try (Statement statement = connection.createStatement()) {
@@ -233,6 +263,47 @@ public class Clients {
                 connection.setSchema("procore");
                 same("procore", connection.getSchema());
                 same(query(connection, "select count(*) from procore.requisitions").get(0).get(0), query(connection, "select count(*) from requisitions").get(0).get(0));
+            }
+            return null;
+        });
+        check("setReadOnly on and off, as pools do", () -> {
+            try (Connection connection = connect("")) {
+                for (boolean readOnly : new boolean[] {true, false, true}) {
+                    connection.setReadOnly(readOnly);
+                    connection.setAutoCommit(false);
+                    same("1", query(connection, "select 1").get(0).get(0));
+                    connection.commit();
+                    connection.setAutoCommit(true);
+                }
+                that(connection.isValid(5), "not valid");
+                same("1", query(connect("readOnly=true"), "select 1").get(0).get(0));
+            }
+            return null;
+        });
+        check("a statement asks the schema of its moment", () -> {
+            try (Connection connection = connect("prepareThreshold=1"); PreparedStatement statement = connection.prepareStatement("select count(*) from vendors")) {
+                for (String schema : List.of("pm", "erp", "pm", "erp")) {
+                    connection.setSchema(schema);
+                    try (ResultSet result = statement.executeQuery()) {
+                        result.next();
+                        same(query(connection, "select count(*) from " + schema + ".vendors").get(0).get(0), result.getString(1));
+                    }
+                }
+            }
+            return null;
+        });
+        check("options and isolation", () -> {
+            try (Connection connection = connect("options=-c%20search_path=pm%20-c%20statement_timeout=9s&ApplicationName=named")) {
+                same(List.of(List.of("pm", "9s", "named")), query(connection, "select current_schema, current_setting('statement_timeout'), current_setting('application_name')"));
+                connection.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
+                same("serializable", query(connection, "show transaction isolation level").get(0).get(0));
+            }
+            return null;
+        });
+        check("a warning", () -> {
+            try (Connection connection = connect(""); Statement statement = connection.createStatement()) {
+                statement.execute("commit");
+                same("25P01", statement.getWarnings().getSQLState());
             }
             return null;
         });
