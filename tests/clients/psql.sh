@@ -47,6 +47,19 @@ case_ '\du' 'demo' -c '\du'
 case_ '\dp' 'exceptions' -c '\dp recon.*'
 case_ '\dT' 'List of data types' -c '\dT'
 case_ '\di' 'vendors_pkey' -c '\di procore.*'
+case_ '\d of an index' 'primary key, btree, for table "procore.vendors"' -c '\d procore.vendors_pkey'
+case_ '\l+' 'tieout .*UTF8' -c '\l+'
+case_ '\dg+' 'demo' -c '\dg+'
+case_ '\db' 'pg_default' -c '\db'
+case_ '\dconfig' 'search_path' -c '\dconfig *'
+case_ '\dT *' 'numeric' -c '\dT *'
+case_ '\dA' 'btree' -c '\dA'
+for command in '\dt' '\ds' '\dm' '\dE' '\dx' '\do' '\dL' '\dC' '\dc' '\dO' '\dd' '\ddp' '\des' '\det' '\dew' '\drds' '\dF' '\dP' '\dRp' '\dX' '\dy' '\dfa' '\da'; do
+    case_ "$command" '[(][0-9]+ rows?[)]|^Did not find any' -c "$command"
+done
+case_ '\z' 'exceptions' -c '\z pm.*' -c '\z recon.exc*'
+case_ '\conninfo, \encoding' 'UTF8' -c '\conninfo' -c '\encoding'
+case_ '\timing' 'Time: [0-9.]+ ms' -c '\timing' -c 'select 1'
 case_ '\sv' 'CREATE OR REPLACE VIEW recon.exceptions' -c '\sv recon.exceptions'
 case_ '\x' 'check_id +\| V1' -c '\x' -c "select check_id from recon.summary where check_id = 'V1'"
 typed '\gdesc' 'amount_at_risk \| numeric\(18,2\)' 'select check_id, amount_at_risk from recon.exceptions \gdesc'
@@ -54,11 +67,29 @@ typed '\crosstabview' 'check_id' 'select check_id, severity, count(*) from recon
 typed '\gset' "nine $checks" 'select count(*) as n from recon.summary \gset' '\echo nine :n'
 typed '\gexec' 'V1' "select format('select check_id from recon.summary where check_id = %L', 'V1') \\gexec"
 case_ '\copy' 'COPY [1-9]' -c "\\copy (select * from recon.exceptions) to '$scratch/out.csv' csv header"
+case_ '\copy as text' '^B1 +B1$' -c "\\copy (select check_id, check_id as again from recon.summary where check_id = 'B1') to stdout delimiter ' '"
+case_ '\copy of a table' 'COPY [1-9]' -c "\\copy pm.vendors (name, city) to '$scratch/out.txt'"
+case_ '\copy to a program' '^ +[1-9][0-9]*$|^[1-9][0-9]*$' -c "\\copy (select name from pm.vendors) to program 'wc -l'"
 case_ 'prepare and execute' 'V1' -c "prepare p as select check_id from recon.summary where check_id = \$1; execute p('V1')"
 case_ 'explain' 'Scan|Exec|plan' -c 'explain select * from recon.summary'
 case_ 'a cursor' '\(2 rows\)' -c "begin; declare c cursor for select check_id from recon.summary; fetch 2 from c; commit"
 case_ 'rows in portions' "\\($checks rows\\)" -v FETCH_COUNT=2 -c 'select 1' -c '\set FETCH_COUNT 2' -c 'select check_id from recon.summary'
 case_ 'completion of names' '[1-9]' -Atc "select count(*) from pg_catalog.pg_class c where c.relkind in ('r', 'v') and substring(pg_catalog.quote_ident(c.relname), 1, 4) = 'exce'"
+
+# What psql shows of an error: its code, the line with a mark below the place, the hint.
+told() {
+    local name=$1 line
+    (query -v VERBOSITY=verbose -c "$2" || true) >"$scratch/out" 2>&1
+    shift 2
+    for line in "$@"; do
+        grep -qE -- "$line" "$scratch/out" || { cat "$scratch/out"; echo "FAIL psql: $name: no $line"; echo "$passed passed, 1 failed"; exit 1; }
+    done
+    passed=$((passed + 1))
+    echo "ok   psql: $name"
+}
+told 'a syntax error is marked' $'select name\nfrom pm.vendors,, pm.projects' 'ERROR:  42601: syntax error' '^LINE 2: from pm.vendors,, pm.projects$' '^ {24}\^$'
+told 'the table that was meant' 'select * from pm.vendorz' 'ERROR:  42P01: ' '^HINT:  did you mean pm.vendors\?$'
+told 'an undefined column' 'select nope from recon.summary' 'ERROR:  42703: '
 
 # \watch runs again and again until it is interrupted.
 echo 'select 1 as again \watch 1' >"$scratch/in"
