@@ -297,5 +297,50 @@ both(
     "select t.oid, t.typname, t.typreceive::text from pg_type t where t.typreceive <> 0",
     lambda rows: any(row[1:3] == ("bool", "boolrecv") for row in rows) or same("boolrecv", rows),
 )
+both(
+    "Power BI asks for the encoding",
+    "select character_set_name from INFORMATION_SCHEMA.character_sets",
+    "select c.character_set_name from information_schema.character_sets as c where c.character_set_name is not null",
+    lambda rows: same([("UTF8",)], rows),
+)
+both(
+    "DBeaver reads a view's source",
+    "SELECT pg_catalog.pg_get_viewdef(c.oid, true) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'recon' AND c.relname = 'summary'",
+    "select v.definition from pg_views as v where v.viewname = 'exceptions' and v.schemaname = 'recon'",
+    lambda rows: (len(rows) == 1 and "select" in rows[0][0].lower()) or same("a query", rows),
+)
+COLUMNS = """SELECT c.relname, a.*, pg_catalog.pg_get_expr(ad.adbin, ad.adrelid, true) as def_value, dsc.description, dep.objid
+ FROM pg_catalog.pg_attribute a INNER JOIN pg_catalog.pg_class c ON (a.attrelid = c.oid)
+ LEFT OUTER JOIN pg_catalog.pg_attrdef ad ON (a.attrelid = ad.adrelid AND a.attnum = ad.adnum)
+ LEFT OUTER JOIN pg_catalog.pg_description dsc ON (c.oid = dsc.objoid AND a.attnum = dsc.objsubid)
+ LEFT OUTER JOIN pg_depend dep ON dep.refobjid = a.attrelid AND dep.deptype = 'i' AND dep.refobjsubid = a.attnum AND dep.classid = dep.refclassid
+ WHERE NOT a.attisdropped AND c.oid = '{table}'::regclass ORDER BY a.attnum"""
+both(
+    "DBeaver reads columns",
+    COLUMNS.format(table="recon.exceptions"),
+    "select 'exceptions', a.attrelid, a.attname, col_description(a.attrelid, a.attnum) from pg_attribute as a where a.attnum = 1 and a.attrelid = 'recon.exceptions'::regclass",
+    lambda rows: ("check_id" in rows[0] and "the check that found it" in rows[0]) or same("check_id", rows[0]),
+)
+both(
+    "pgAdmin lists databases",
+    """SELECT db.oid as did, db.datname, db.datallowconn, pg_encoding_to_char(db.encoding) AS serverencoding, has_database_privilege(db.oid, 'CREATE') as cancreate, datistemplate
+       FROM pg_catalog.pg_database db WHERE db.datname = current_database()""",
+    "select 0, d.datname, has_database_privilege(d.datname, 'connect'), pg_encoding_to_char(d.encoding), has_database_privilege('create') from pg_database as d where d.datname = 'tieout'",
+    lambda rows: same([("tieout", True, "UTF8", False)], [row[1:5] for row in rows]),
+)
+both(
+    "pgjdbc asks how many columns a key may have",
+    "SELECT setting FROM pg_catalog.pg_settings WHERE name='max_index_keys'",
+    "select current_setting(s.name) from pg_settings as s where s.name like 'max_index%'",
+    lambda rows: same([("32",)], rows),
+)
+
+
+@case("recorded", "DuckDB and connectorx copy in binary")
+def _():
+    for text in ('COPY (SELECT "check_id", "amount_at_risk" FROM "recon"."exceptions" ) TO STDOUT (FORMAT "binary")', "copy (select name from pm.vendors) to stdout with binary"):
+        with connection.cursor().copy(text) as copy:
+            assert b"".join(copy).startswith(b"PGCOPY\n"), text
+
 
 done()
