@@ -155,11 +155,13 @@ impl Asker {
         names
     }
 
-    /// The schemas that a name without one is looked for in.
+    /// The schemas that a name without one is looked for in, of those that there are.
     pub(crate) fn search_path(&self) -> Vec<String> {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let path = settings.get("search_path").unwrap_or_default();
-        path.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
+        let there = self.inner.schema_names();
+        let names = path.split(',').map(|name| name.trim().trim_matches('"').to_owned());
+        names.filter(|name| name == SCHEMA || there.contains(name)).collect()
     }
 
     /// Lists the relations anew. The functions of a statement look names up in what was listed last.

@@ -275,11 +275,11 @@ impl Connection {
                 "BEGIN"
             }
             Command::Commit if self.session.status != TransactionStatus::Error => {
-                self.session.end_transaction()?;
+                self.session.end_transaction(true)?;
                 "COMMIT"
             }
             _ => {
-                self.session.end_transaction()?;
+                self.session.end_transaction(false)?;
                 "ROLLBACK"
             }
         };

@@ -247,7 +247,10 @@ fn message(error: &DataFusionError) -> String {
         DataFusionError::External(error) => error.to_string(),
         other => other.strip_backtrace(),
     };
-    text.split("\n\nbacktrace:").next().unwrap_or(&text).trim().to_owned()
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(&text);
+    // Not a word to whoever typed it.
+    let text = text.split("This issue was likely caused by a bug in DataFusion's code").next().unwrap_or(text);
+    text.trim().trim_start_matches("Internal error: ").to_owned()
 }
 
 #[cfg(test)]

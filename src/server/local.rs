@@ -89,7 +89,7 @@ impl LocalQuery {
         let schema = made.state().config_options().catalog.default_schema.clone();
         let settings = Arc::new(Mutex::new(Settings::new(user, &schema, None)?));
         let (context, catalog) = catalog::attach(made, user, DATABASE, settings, (descriptions, None), &|inner| inner);
-        let logical = session::plan(&context, catalog.as_deref(), query).await?;
+        let logical = session::plan(&context, catalog.as_deref(), query, &[]).await?;
         let schema = named_once(logical.schema().inner());
         let plan = context.state().create_physical_plan(&logical).await?;
         Ok(Self { context, plan, schema })

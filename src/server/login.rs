@@ -241,7 +241,7 @@ async fn session(
         prepared: HashMap::new(),
         portals: HashMap::new(),
         status: TransactionStatus::Idle,
-        local: Vec::new(),
+        changes: Vec::new(),
         savepoints: Vec::new(),
         options,
         texts: HashMap::new(),

@@ -5,13 +5,16 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::timezone::Tz;
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, lit};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Union, lit,
+};
+use datafusion::optimizer::analyzer::type_coercion::coerce_union_schema;
 use pgwire::api::Type;
 
 use super::catalog;
@@ -65,6 +68,7 @@ pub(crate) fn writers(context: &SessionContext) -> Option<Writers> {
 pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<LogicalPlan> {
     let zone = writers.and_then(Writers::tz);
     let told = plan.transform_up_with_subqueries(|node| {
+        let node = united(node)?;
         let mut schema = DFSchema::empty();
         node.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
         // Nodes above know the columns by their names.
@@ -74,7 +78,7 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
             let name = names.save(&expr);
             let told = expr.transform_up(|expr| {
                 let told = with_values(with_list(expr, &schema).data, &schema, zone).data;
-                let told = rounded(told, &schema, writers).data;
+                let told = summed(rounded(told, &schema, writers).data, &schema);
                 let told = texts_joined(local(told, &schema, writers), &schema, writers);
                 Ok(Transformed::yes(as_text(told, &schema, writers)))
             })?;
@@ -87,6 +91,31 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
         Some(json) => json_as_text(told.data, json),
         None => Ok(told.data),
     }
+}
+
+/// A union whose branches all have the types that they have in common: what the first one alone has is not what comes.
+fn united(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Union(union) = node else { return Ok(node) };
+    let common = coerce_union_schema(&union.inputs)?;
+    let branch = |input: &Arc<LogicalPlan>| {
+        let is_common = |(place, field): (usize, &Arc<Field>)| field.data_type() == common.field(place).data_type();
+        if input.schema().fields().iter().enumerate().all(is_common) {
+            return Ok(Arc::clone(input));
+        }
+        let columns = input.schema().iter().enumerate().map(|(place, (table, field))| {
+            let column = Expr::Column(Column::new(table.cloned(), field.name()));
+            match common.field(place).data_type() {
+                same if same == field.data_type() => column,
+                wanted => {
+                    datafusion::logical_expr::cast(column, wanted.clone()).alias_qualified(table.cloned(), field.name())
+                }
+            }
+        });
+        let columns: Vec<Expr> = columns.collect();
+        LogicalPlanBuilder::from(input.as_ref().clone()).project(columns)?.build().map(Arc::new)
+    };
+    let inputs = union.inputs.iter().map(branch).collect::<Result<_>>()?;
+    LogicalPlan::Union(Union { inputs, schema: Arc::new(common) }).recompute_schema()
 }
 
 /// What `->` answers goes to the client as JSON text.
@@ -102,6 +131,23 @@ fn json_as_text(plan: LogicalPlan, json: &Arc<ScalarUDF>) -> Result<LogicalPlan>
     });
     let columns: Vec<Expr> = columns.collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// A sum of `bigint` is a numeric: it does not overflow, and what it is divided by leaves a fraction.
+fn summed(mut expr: Expr, schema: &DFSchema) -> Expr {
+    let (name, args) = match &mut expr {
+        Expr::AggregateFunction(function) => (function.func.name(), &mut function.params.args),
+        Expr::WindowFunction(function) => (function.fun.name(), &mut function.params.args),
+        _ => return expr,
+    };
+    if name == "sum"
+        && let [value] = args.as_mut_slice()
+        && matches!(value.get_type(schema), Ok(DataType::Int64 | DataType::UInt64))
+    {
+        let wide = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+        *value = datafusion::logical_expr::cast(value.clone(), wide);
+    }
+    expr
 }
 
 /// Counts that DataFusion has without a sign, such as `row_number()`, are `bigint`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use pgwire::api::Type;
 use pgwire::types::FromSqlText as _;
@@ -56,6 +56,7 @@ fn arrow_type(of: &Type) -> Result<DataType, Failure> {
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
         Type::BYTEA => DataType::Binary,
+        Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
         _ => DataType::Utf8,
     })
 }
@@ -65,14 +66,16 @@ fn element_type(of: &Type) -> Option<Type> {
         Type::BOOL_ARRAY => Type::BOOL,
         Type::INT2_ARRAY => Type::INT2,
         Type::INT4_ARRAY => Type::INT4,
-        Type::INT8_ARRAY | Type::OID_ARRAY => Type::INT8,
+        Type::INT8_ARRAY => Type::INT8,
+        Type::OID_ARRAY => Type::OID,
+        Type::UUID_ARRAY => Type::UUID,
         Type::FLOAT4_ARRAY => Type::FLOAT4,
         Type::FLOAT8_ARRAY => Type::FLOAT8,
         Type::NUMERIC_ARRAY => Type::NUMERIC,
         Type::DATE_ARRAY => Type::DATE,
         Type::TIMESTAMP_ARRAY => Type::TIMESTAMP,
         Type::TIMESTAMPTZ_ARRAY => Type::TIMESTAMPTZ,
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => Type::TEXT,
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY | Type::BPCHAR_ARRAY => Type::TEXT,
         _ => return None,
     })
 }
@@ -118,6 +121,13 @@ fn from_binary(bytes: &[u8], of: &Type) -> Result<ScalarValue, Failure> {
             let at = since.checked_add(format::EPOCH_MICROSECONDS).ok_or_else(wrong)?;
             let zone = (*of == Type::TIMESTAMPTZ).then(|| Arc::from("UTC"));
             ScalarValue::TimestampMicrosecond(Some(at), zone)
+        }
+        Type::INTERVAL => {
+            let (time, rest) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
+            let (days, months) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
+            let months = i32::from_be_bytes(fixed(months).ok_or_else(wrong)?);
+            let nanoseconds = i64::from_be_bytes(*time).checked_mul(1_000).ok_or_else(wrong)?;
+            ScalarValue::new_interval_mdn(months, i32::from_be_bytes(*days), nanoseconds)
         }
         Type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
         Type::UUID => {
@@ -256,6 +266,11 @@ mod tests {
         both(&Type::NUMERIC, "1234567.5", &[3_i16, 1, 0, 1, 123, 4567, 5000].map(i16::to_be_bytes).concat());
         both(&Type::TIMESTAMP, "2000-01-01 00:00:01", &1_000_000_i64.to_be_bytes());
         both(&Type::BYTEA, "\\x01ff", &[1, 255]);
+        both(
+            &Type::INTERVAL,
+            "1 month 2 days 3 seconds",
+            &[&3_000_000_i64.to_be_bytes()[..], &[0, 0, 0, 2, 0, 0, 0, 1]].concat(),
+        );
         let array = [1_i32, 1, 23, 2, 1, 4, 5, -1].map(i32::to_be_bytes).concat();
         both(&Type::INT4_ARRAY, "{5,NULL}", &array);
     }

@@ -43,6 +43,38 @@ pub(crate) fn rewrite(mut statement: Statement) -> Rewritten {
     Rewritten { statement, asks_names: rules.calls_naming && !rules.reads_catalog }
 }
 
+/// The statement with what stands beside a `*` under names of their own, if there is any: `select name, *` has the name
+/// twice, which DataFusion refuses.
+pub(crate) fn told_apart(statement: &Statement) -> Option<Statement> {
+    #[derive(Default)]
+    struct Apart(bool);
+    impl VisitorMut for Apart {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            let is_all =
+                |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+            if !select.projection.iter().any(is_all) {
+                return ControlFlow::Continue(());
+            }
+            for (place, item) in select.projection.iter_mut().enumerate() {
+                let (expr, name) = match item {
+                    SelectItem::UnnamedExpr(expr) => (expr.clone(), column_name(expr).unwrap_or_default()),
+                    SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), folded(alias)),
+                    _ => continue,
+                };
+                let alias = Ident::with_quote('"', format!("{name}{UNIQUE}{place}"));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+                self.0 = true;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let (mut statement, mut apart) = (statement.clone(), Apart::default());
+    let _: ControlFlow<()> = statement.visit(&mut apart);
+    apart.0.then_some(statement)
+}
+
 #[derive(Default)]
 struct Rules {
     scopes: Scopes,
@@ -342,10 +374,12 @@ fn name_columns(select: &mut Select) {
     }
 }
 
+/// A name as it is kept.
+pub(crate) fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+}
+
 fn column_name(expr: &Expr) -> Option<String> {
-    let folded = |ident: &Ident| {
-        if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
-    };
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),

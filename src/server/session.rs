@@ -26,7 +26,7 @@ use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::teller::{self, Teller, Text};
-use super::{explain, meaning, parameters, rewrite};
+use super::{declared, explain, meaning, parameters, rewrite, search_path};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
@@ -46,7 +46,7 @@ pub(crate) struct Session {
     pub(crate) portals: HashMap<String, Portal>,
     pub(crate) status: TransactionStatus,
     /// What `SET LOCAL` changed: the value before, in order.
-    pub(crate) local: Vec<(String, Option<String>)>,
+    pub(crate) changes: Vec<Change>,
     /// The transaction's savepoints, with how much `SET LOCAL` had changed by then.
     pub(crate) savepoints: Vec<(String, usize)>,
     /// What `RESET` of a `tieout.*` option goes back to: its value when the session started.
@@ -60,6 +60,15 @@ pub(crate) struct Session {
     pub(crate) _connection: Option<OwnedSemaphorePermit>,
 }
 
+/// What a transaction set.
+pub(crate) struct Change {
+    /// In lower case.
+    name: String,
+    before: Option<String>,
+    /// By `SET LOCAL`.
+    local: bool,
+}
+
 /// A statement that was parsed and, where it is a query, planned.
 pub(crate) struct Prepared {
     /// `None` is an empty statement.
@@ -70,6 +79,8 @@ pub(crate) struct Prepared {
     pub(crate) text: Arc<str>,
     /// The definitions that the plan's names were looked up in.
     edition: Option<Arc<str>>,
+    /// Where names were looked for, and the clock that times were read by.
+    surroundings: [String; 2],
 }
 
 /// What a placeholder takes.
@@ -108,8 +119,13 @@ impl Session {
 
     /// The plan of a query, on the query threads.
     pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan, Failure> {
+        self.planned(statement, Vec::new()).await
+    }
+
+    /// The same of a statement whose placeholders may have declared types.
+    async fn planned(&self, statement: Statement, oids: Vec<u32>) -> Result<LogicalPlan, Failure> {
         let (context, catalog) = (self.context.clone(), self.catalog.clone());
-        let planned = async move { Box::pin(plan(&context, catalog.as_deref(), statement)).await };
+        let planned = async move { Box::pin(plan(&context, catalog.as_deref(), statement, &oids)).await };
         self.threads.run(planned).await
     }
 
@@ -123,21 +139,29 @@ impl Session {
         if self.prepared.len() >= PREPARED_MAX {
             return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
         }
-        let plan = match command.clone() {
-            Some(Command::Query(statement)) => Some(Box::pin(self.plan(*statement)).await?),
-            Some(Command::CopyOut { query, .. }) => Some(Box::pin(self.plan(*query)).await?),
-            _ => None,
+        let (plan, oids) = match command.clone() {
+            Some(Command::Query(statement) | Command::CopyOut { query: statement, .. }) => {
+                let known = declared::with_casts(&statement, oids);
+                (Some(Box::pin(self.planned(*statement, oids.to_vec())).await?), known)
+            }
+            _ => (None, oids.to_vec()),
         };
-        let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
+        let parameters = plan.as_ref().map(|plan| parameters_of(plan, &oids)).transpose()?.unwrap_or_default();
         let edition = plan.as_ref().and_then(|_| engine::followed(&self.context));
-        Ok(Prepared { command, plan, parameters, text: Arc::clone(text), edition })
+        let surroundings = self.surroundings()?;
+        Ok(Prepared { command, plan, parameters, text: Arc::clone(text), edition, surroundings })
+    }
+
+    fn surroundings(&self) -> Result<[String; 2], Failure> {
+        Ok([self.get("search_path")?, self.get("TimeZone")?])
     }
 
     /// A prepared statement as it is to be run now: planned anew where its names may mean other definitions by now.
     pub(crate) async fn renewed(&self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Failure> {
         let Some(before) = &prepared.plan else { return Ok(prepared) };
         let is_pinned = self.get("tieout.definitions").is_ok_and(|value| value == "pinned");
-        if !is_pinned && prepared.edition == engine::followed(&self.context) {
+        let is_same = prepared.edition == engine::followed(&self.context);
+        if !is_pinned && is_same && prepared.surroundings == self.surroundings()? {
             return Ok(prepared);
         }
         let oids: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();
@@ -216,21 +240,28 @@ impl Session {
     /// Sets a parameter or an engine option; without a value, back to its default.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Failure> {
         let before = self.get(name).ok();
+        self.put(name, value)?;
+        if self.status != TransactionStatus::Idle {
+            self.changes.push(Change { name: name.to_ascii_lowercase(), before, local });
+        }
+        Ok(())
+    }
+
+    fn put(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
         let lower = name.to_ascii_lowercase();
         if lower.starts_with("tieout.") {
             let value = value.or_else(|| self.options.get(&lower).map(String::as_str)).unwrap_or_default().to_owned();
-            if before.is_none() {
-                return Err(settings::unknown(name));
-            }
-            self.set_option(&lower, &value)?;
+            self.get(name)?;
+            self.set_option(&lower, &value)
         } else {
             self.with_settings(|settings| settings.set(name, value))?;
-            self.follow(&lower)?;
+            self.follow(&lower)
         }
-        if local {
-            self.local.push((name.to_owned(), before));
-        }
-        Ok(())
+    }
+
+    /// Takes changes back, the newest first.
+    fn undo<'a>(&self, changes: impl DoubleEndedIterator<Item = &'a Change>) -> Result<(), Failure> {
+        changes.rev().try_for_each(|change| self.put(&change.name, change.before.as_deref()))
     }
 
     /// Refuses a moment that means no commit, or whose definitions cannot be loaded, when it is set, not when it is first
@@ -268,7 +299,7 @@ impl Session {
         let value = self.get(name)?;
         match name {
             "timezone" => self.set_option("datafusion.execution.time_zone", &self.settings().zone().to_string()),
-            "search_path" => match first_schema(&value) {
+            "search_path" => match search_path::first(&value, &self.context) {
                 Some(schema) => self.set_option("datafusion.catalog.default_schema", &schema),
                 None => Ok(()),
             },
@@ -300,7 +331,7 @@ impl Session {
                 if self.savepoints.len() >= PORTALS_MAX {
                     return Err(Failure::new("53400", format!("more than {PORTALS_MAX} savepoints")));
                 }
-                self.savepoints.push((name.clone(), self.local.len()));
+                self.savepoints.push((name.clone(), self.changes.len()));
                 Ok("SAVEPOINT")
             }
             Command::Release(name) => {
@@ -311,10 +342,8 @@ impl Session {
                 let place = find(name, &self.savepoints)?;
                 self.savepoints.truncate(place + 1);
                 let kept = self.savepoints.last().map_or(0, |(_, kept)| *kept);
-                let undone = self.local.split_off(kept.min(self.local.len()));
-                for (name, before) in undone.into_iter().rev() {
-                    self.set(&name, before.as_deref(), false)?;
-                }
+                let undone = self.changes.split_off(kept.min(self.changes.len()));
+                self.undo(undone.iter())?;
                 self.status = TransactionStatus::Transaction;
                 Ok("ROLLBACK")
             }
@@ -322,15 +351,18 @@ impl Session {
         }
     }
 
-    /// Undoes what `SET LOCAL` did and closes what ends with the transaction.
-    pub(crate) fn end_transaction(&mut self) -> Result<(), Failure> {
+    /// Undoes what the transaction had set, or only what `SET LOCAL` did, and closes what ends with it.
+    pub(crate) fn end_transaction(&mut self, is_kept: bool) -> Result<(), Failure> {
         self.status = TransactionStatus::Idle;
         self.portals.retain(|_, portal| portal.held);
         self.savepoints.clear();
-        for (name, before) in std::mem::take(&mut self.local).into_iter().rev() {
-            self.set(&name, before.as_deref(), false)?;
-        }
-        Ok(())
+        let changes = std::mem::take(&mut self.changes);
+        // What was set for good after SET LOCAL stays.
+        let stays = |(place, change): &(usize, &Change)| {
+            let mut later = changes.iter().skip(*place);
+            is_kept && later.any(|later| !later.local && later.name == change.name)
+        };
+        self.undo(changes.iter().enumerate().filter(|change| !stays(change)).map(|(_, change)| change))
     }
 
     /// `RESET ALL`.
@@ -365,9 +397,10 @@ pub(crate) async fn plan(
     context: &SessionContext,
     asker: Option<&Asker>,
     statement: Statement,
+    oids: &[u32],
 ) -> Result<LogicalPlan, Failure> {
     let (statement, explained) = explain::wanted(statement)?;
-    let plan = planned(context, asker, statement).await?;
+    let plan = planned(context, asker, statement, oids).await?;
     match explained {
         Some(format) => explain::explained(context, &plan, format).await,
         None => Ok(plan),
@@ -378,14 +411,26 @@ async fn planned(
     context: &SessionContext,
     asker: Option<&Asker>,
     statement: Statement,
+    oids: &[u32],
 ) -> Result<LogicalPlan, Failure> {
-    let rewritten = rewrite::rewrite(statement);
+    let mut rewritten = rewrite::rewrite(statement);
+    declared::cast(&mut rewritten.statement, oids);
     engine::follow(context).await?;
+    if let Some(asker) = asker {
+        search_path::qualify(&mut rewritten.statement, &asker.search_path(), context);
+    }
     if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
         asker.list().await?;
     }
-    let statement = DataFusionStatement::Statement(Box::new(rewritten.statement));
-    let plan = context.state().statement_to_plan(statement).await;
+    let state = context.state();
+    let planned = |statement: Statement| state.statement_to_plan(DataFusionStatement::Statement(Box::new(statement)));
+    let apart = rewrite::told_apart(&rewritten.statement);
+    let plan = match (Box::pin(planned(rewritten.statement)).await, apart) {
+        (Err(error), Some(apart)) if error.to_string().contains("unique expression names") => {
+            Box::pin(planned(apart)).await
+        }
+        (plan, _) => plan,
+    };
     let plan = plan.map_err(|error| unknown(context, error.into()))?;
     let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()
@@ -407,12 +452,6 @@ pub(crate) fn no_cursor(name: &str) -> Failure {
 
 pub(crate) fn no_schema(path: &str) -> Failure {
     Failure::new(UNDEFINED_OBJECT, format!("no schema in \"{path}\""))
-}
-
-/// The first schema of a search path that holds the firm's tables.
-fn first_schema(path: &str) -> Option<String> {
-    let names = path.split(',').map(|name| name.trim().trim_matches('"'));
-    names.filter(|name| !name.is_empty() && !name.starts_with('$') && *name != "pg_catalog").map(str::to_owned).next()
 }
 
 /// What the placeholders of a plan take: the client's word first, then the plan's, else text.
@@ -477,10 +516,12 @@ mod tests {
         let text = "copy (select $1 + 1 as n) to stdout (format csv)";
         let command = statement::parse(text).unwrap().pop().unwrap();
         let Command::CopyOut { query, .. } = command.clone() else { panic!("{command:?}") };
-        let plan = plan(&SessionContext::new(), None, *query).await.unwrap();
+        let plan = plan(&SessionContext::new(), None, *query, &[20]).await.unwrap();
         let parameters = parameters_of(&plan, &[20]).unwrap();
         let text = text.into();
-        let prepared = Prepared { command: Some(command), plan: Some(plan), parameters, text, edition: None };
+        let surroundings = Default::default();
+        let (command, plan) = (Some(command), Some(plan));
+        let prepared = Prepared { command, plan, parameters, text, edition: None, surroundings };
         let values = [Some(bytes::Bytes::from_static(b"41"))];
         let (portal, told) = Session::bind(&prepared, &values, &Formats::default(), Formats::default()).unwrap();
         let Body::Copy(plan, options) = portal.body else { panic!("no copy") };

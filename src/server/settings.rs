@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::timezone::Tz;
 
-use super::failure::{DENIED, Failure, INVALID_VALUE, UNDEFINED_OBJECT};
+use super::failure::{DENIED, Failure, INVALID_VALUE, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::postgres::instant;
 
 /// The version that clients are told: they choose their catalogue queries by it.
@@ -19,12 +19,24 @@ const KNOWN: &[(&str, &str, bool)] = &[
     ("application_name", "", true),
     ("backslash_quote", "safe_encoding", true),
     ("bytea_output", "hex", true),
+    ("check_function_bodies", "on", true),
     ("client_encoding", "UTF8", true),
     ("client_min_messages", "notice", true),
     ("DateStyle", "ISO, MDY", true),
+    ("default_table_access_method", "heap", true),
+    ("default_tablespace", "", true),
+    ("default_transaction_deferrable", "off", true),
     ("default_transaction_isolation", "read committed", true),
     ("default_transaction_read_only", "on", true),
+    ("effective_cache_size", "4GB", true),
+    ("enable_bitmapscan", "on", true),
+    ("enable_hashagg", "on", true),
+    ("enable_hashjoin", "on", true),
+    ("enable_indexscan", "on", true),
+    ("enable_mergejoin", "on", true),
+    ("enable_nestloop", "on", true),
     ("enable_seqscan", "on", true),
+    ("enable_sort", "on", true),
     ("extra_float_digits", "1", true),
     ("geqo", "on", true),
     ("idle_in_transaction_session_timeout", "0", true),
@@ -43,6 +55,9 @@ const KNOWN: &[(&str, &str, bool)] = &[
     ("lock_timeout", "0", true),
     ("max_identifier_length", "63", false),
     ("max_index_keys", "32", false),
+    ("max_parallel_workers_per_gather", "2", true),
+    ("plan_cache_mode", "auto", true),
+    ("random_page_cost", "4", true),
     ("role", "none", true),
     ("row_security", "on", true),
     ("search_path", "", true),
@@ -53,10 +68,14 @@ const KNOWN: &[(&str, &str, bool)] = &[
     ("standard_conforming_strings", "on", true),
     ("statement_timeout", "0", true),
     ("synchronize_seqscans", "on", true),
+    ("synchronous_commit", "on", true),
+    ("temp_tablespaces", "", true),
     ("TimeZone", "UTC", true),
+    ("transaction_deferrable", "off", true),
     ("transaction_isolation", "read committed", true),
     ("transaction_read_only", "on", true),
     ("work_mem", "4MB", true),
+    ("xmloption", "content", true),
 ];
 
 /// What the server reports when a session starts, and again when it changes.
@@ -174,7 +193,21 @@ impl Settings {
                 return Err(Failure::new("0A000", format!("client_encoding \"{value}\" is not supported"))
                     .hint("the server speaks UTF8"));
             }
-            "transaction_read_only" | "default_transaction_read_only" if is_off(&value) => {
+            "datestyle" if is_iso(&value) => "ISO, MDY".clone_into(&mut value),
+            "datestyle" => {
+                return Err(Failure::new(UNSUPPORTED, format!("DateStyle \"{value}\" is not supported"))
+                    .hint("dates are written as ISO and read as ISO or month/day/year: use to_date for others"));
+            }
+            "intervalstyle" if !value.eq_ignore_ascii_case("postgres") => {
+                return Err(Failure::new(UNSUPPORTED, format!("IntervalStyle \"{value}\" is not supported"))
+                    .hint("intervals are written as style postgres"));
+            }
+            "bytea_output" if !value.eq_ignore_ascii_case("hex") => {
+                return Err(Failure::new(UNSUPPORTED, format!("bytea_output \"{value}\" is not supported"))
+                    .hint("bytes are written as hex; encode(x, 'escape') writes them otherwise"));
+            }
+            // Transactions may be meant to write by default; none can.
+            "transaction_read_only" if is_off(&value) => {
                 return Err(Failure::new("25006", "the server is read only: a transaction cannot be set read-write"));
             }
             _ => {}
@@ -218,6 +251,12 @@ fn zone(value: &str) -> Option<Tz> {
 fn is_utf8(value: &str) -> bool {
     let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
     matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode")
+}
+
+/// What means ISO with the month before the day, in any order and with either word left out.
+fn is_iso(value: &str) -> bool {
+    let mut words = value.split(',').map(|word| word.trim().to_ascii_lowercase());
+    words.all(|word| ["iso", "mdy", "us", "noneuro", "noneuropean", "default"].contains(&word.as_str()))
 }
 
 fn is_off(value: &str) -> bool {
@@ -303,7 +342,13 @@ mod tests {
         assert_eq!(settings.set("timezone", Some("Mars/Olympus")).unwrap_err().code, "22023");
         assert_eq!(settings.set("server_version", Some("9")).unwrap_err().code, "55P02");
         assert_eq!(settings.set("nonsense", Some("9")).unwrap_err().code, "42704");
-        assert_eq!(settings.set("default_transaction_read_only", Some("off")).unwrap_err().code, "25006");
+        assert_eq!(settings.set("transaction_read_only", Some("off")).unwrap_err().code, "25006");
+        settings.set("default_transaction_read_only", Some("off")).unwrap();
+        settings.set("datestyle", Some("iso")).unwrap();
+        assert_eq!(settings.get("DateStyle"), Some("ISO, MDY"));
+        for (name, value) in [("datestyle", "ISO, DMY"), ("datestyle", "German"), ("bytea_output", "escape")] {
+            assert_eq!(settings.set(name, Some(value)).unwrap_err().code, "0A000", "{name} {value}");
+        }
         settings.set("client_encoding", Some("'utf-8'")).unwrap();
         assert_eq!(settings.get("client_encoding"), Some("UTF8"));
         assert_eq!(settings.set("client_encoding", Some("latin1")).unwrap_err().code, "0A000");

@@ -471,6 +471,22 @@ def _():
             pass
 
 
+@case("psycopg", "a table is looked for in each schema of the path")
+def _():
+    with psycopg.connect(DSN, autocommit=True) as connection:
+        expected = connection.execute("select count(*) from recon.exceptions").fetchall()
+        connection.execute('set search_path = "$user", pm, nosuch, recon')
+        same(expected, connection.execute("select count(*) from exceptions").fetchall())
+        same(expected, connection.execute("with vendors as (select * from exceptions e) select count(*) from vendors").fetchall())
+        same([("pm",)], connection.execute("select current_schema").fetchall())
+        counts = []
+        for path in ("pm", "erp", "erp, pm"):
+            connection.execute(f"set search_path = {path}")
+            counts += connection.execute("select count(*) from vendors", prepare=True).fetchall()
+        full = connection.execute("select (select count(*) from pm.vendors), (select count(*) from erp.vendors)").fetchone()
+        same([(full[0],), (full[1],), (full[1],)], counts)
+
+
 @case("psycopg", "OIDs are those of any other session and start")
 def _():
     asked = "select oid, relname from pg_class union all select oid, conname from pg_constraint union all select oid, nspname from pg_namespace order by 1"

@@ -213,6 +213,47 @@ async fn parameters_are_inferred_and_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_sets_ends_with_it() {
+    let (server, _stop) = start(|_| {}).await;
+    let client = connect(&config(&server)).await.unwrap();
+    let show = || one(&client, "show timezone");
+    client.batch_execute("begin; set timezone = 'Asia/Tokyo'; rollback").await.unwrap();
+    assert_eq!(show().await, "UTC");
+    client
+        .batch_execute("begin; set timezone = 'Asia/Tokyo'; savepoint s; set timezone = 'Europe/Paris'")
+        .await
+        .unwrap();
+    client.batch_execute("rollback to s").await.unwrap();
+    assert_eq!(show().await, "Asia/Tokyo");
+    client.batch_execute("set local timezone = 'Europe/Paris'; commit").await.unwrap();
+    assert_eq!(show().await, "Asia/Tokyo");
+    client.batch_execute("begin; set local timezone = 'UTC'; set timezone = 'Europe/Rome'; commit").await.unwrap();
+    assert_eq!(show().await, "Europe/Rome");
+    client.batch_execute("begin; set timezone = 'UTC'").await.unwrap();
+    client.batch_execute("select 1 / 0").await.unwrap_err();
+    client.batch_execute("commit").await.unwrap();
+    assert_eq!(show().await, "Europe/Rome");
+    // A statement that was prepared before goes by the new clock.
+    let hour = client.prepare("select extract(hour from timestamptz '2024-07-01 12:00+00')::text").await.unwrap();
+    assert_eq!(client.query_one(&hour, &[]).await.unwrap().get::<_, &str>(0), "14");
+    client.batch_execute("set timezone = 'Asia/Tokyo'").await.unwrap();
+    assert_eq!(client.query_one(&hour, &[]).await.unwrap().get::<_, &str>(0), "21");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_parameters_are_planned_as_what_they_are() {
+    let (server, _stop) = start(|_| {}).await;
+    let client = connect(&config(&server)).await.unwrap();
+    let statement = client.prepare_typed("select (date '2024-01-05' - $1)::text", &[Type::INT4]).await.unwrap();
+    assert_eq!(client.query_one(&statement, &[&5_i32]).await.unwrap().get::<_, &str>(0), "2023-12-31");
+    let statement =
+        client.prepare_typed("select $1, n from numbers limit $2", &[Type::INT4, Type::INT8]).await.unwrap();
+    assert_eq!(statement.columns()[0].name(), "?column?");
+    assert_eq!(client.query(&statement, &[&5_i32, &2_i64]).await.unwrap().len(), 2);
+    assert_eq!(client.prepare("select $1::oid[]").await.unwrap().params(), [Type::OID_ARRAY]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn portals_and_cursors_give_rows_in_pieces() {
     let (server, _stop) = start(|_| {}).await;
     let mut client = connect(&config(&server)).await.unwrap();

@@ -98,9 +98,7 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(relation(asker, arguments, describe).flatten()))
         }),
         ("pg_encoding_to_char", text.clone(), |_, _| Ok(string("UTF8"))),
-        ("pg_size_pretty", text.clone(), |_, arguments| {
-            Ok(ScalarValue::Utf8(number(arguments, 0).map(|bytes| format!("{bytes} bytes"))))
-        }),
+        ("pg_size_pretty", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(number(arguments, 0).map(size_pretty)))),
         ("getdatabaseencoding", text.clone(), |_, _| Ok(string("UTF8"))),
         ("pg_char_to_encoding", int.clone(), |_, _| Ok(ScalarValue::Int64(Some(6)))),
         ("quote_ident", text.clone(), |_, arguments| {
@@ -453,6 +451,24 @@ pub(crate) fn quoted(name: &str) -> String {
 fn reads(privilege: &str) -> bool {
     let reading = ["select", "usage", "connect", "execute", "member", "references"];
     privilege.split(',').all(|word| reading.contains(&word.trim().to_ascii_lowercase().as_str()))
+}
+
+/// A size in the unit in which it has four digits, or five, rounded as Postgres rounds it.
+fn size_pretty(bytes: i64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes.unsigned_abs() < 10 * 1024 {
+        return format!("{bytes} bytes");
+    }
+    // Kept in halves of the unit, so that the last bit rounds.
+    let mut halves = bytes / 512;
+    let mut units = UNITS.iter().peekable();
+    while let Some(unit) = units.next() {
+        if halves.unsigned_abs() < 20 * 1024 - 1 || units.peek().is_none() {
+            return format!("{} {unit}", (halves + halves.signum()) / 2);
+        }
+        halves /= 1024;
+    }
+    String::new()
 }
 
 #[cfg(test)]
