@@ -211,7 +211,7 @@ def _():
 
 @case("base", "a query that groups")
 def _():
-    text = "select check_id, count(*) as found, sum(amount_at_risk) as total from recon.exceptions group by check_id order by check_id"
+    text = "select check_id, count(*) as number, sum(amount_at_risk) as total from recon.exceptions group by check_id order by check_id"
     same(ask(text, 1, 2, 3), rows(row_set(COMMAND, text), 1, 2, 3))
 
 
