@@ -220,13 +220,21 @@ fn text_array(bytes: &[u8], element: &Type) -> Result<Vec<ScalarValue>, Failure>
         while let Some(letter) = letters.next() {
             match letter {
                 '"' => {
+                    if !quoted {
+                        // Blanks around what is quoted do not count, nor around what is not.
+                        value.clear();
+                    }
                     inside = !inside;
                     quoted = true;
                 }
                 '\\' => value.extend(letters.next()),
                 ',' if !inside => break,
+                blank if quoted && !inside && blank.is_whitespace() => {}
                 other => value.push(other),
             }
+        }
+        if !quoted {
+            value = value.trim().to_owned();
         }
         let null = !quoted && value.trim().eq_ignore_ascii_case("null");
         let bytes = (!null).then_some(value.as_bytes());
@@ -273,6 +281,9 @@ mod tests {
         );
         let array = [1_i32, 1, 23, 2, 1, 4, 5, -1].map(i32::to_be_bytes).concat();
         both(&Type::INT4_ARRAY, "{5,NULL}", &array);
+        let blanks = list(r#"{ "p" , v w , "x y",NULL, "a\"b"}"#, &Type::TEXT).unwrap();
+        assert_eq!(blanks, list(r#"{p,v w,"x y",NULL,a\"b}"#, &Type::TEXT).unwrap());
+        assert_eq!(blanks.to_string(), "[p, v w, x y, , a\"b]");
     }
 
     #[test]

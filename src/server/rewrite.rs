@@ -101,6 +101,14 @@ impl VisitorMut for Rules {
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        // A table's name is folded by DataFusion, a function's among tables is not.
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = table {
+            for part in &mut name.0 {
+                if let ObjectNamePart::Identifier(ident) = part {
+                    ident.value = folded(ident);
+                }
+            }
+        }
         sets::list_rows(table);
         sets::name_rows(table);
         sets::single_row(table);
