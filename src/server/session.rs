@@ -400,7 +400,7 @@ pub(crate) async fn plan(
     oids: &[u32],
 ) -> Result<LogicalPlan, Failure> {
     let (statement, explained) = explain::wanted(statement)?;
-    let plan = planned(context, asker, statement, oids).await?;
+    let plan = Box::pin(planned(context, asker, statement, oids)).await?;
     match explained {
         Some(format) => explain::explained(context, &plan, format).await,
         None => Ok(plan),

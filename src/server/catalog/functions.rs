@@ -464,7 +464,7 @@ fn size_pretty(bytes: i64) -> String {
     let mut units = UNITS.iter().peekable();
     while let Some(unit) = units.next() {
         if halves.unsigned_abs() < 20 * 1024 - 1 || units.peek().is_none() {
-            return format!("{} {unit}", (halves + halves.signum()) / 2);
+            return format!("{} {unit}", halves.midpoint(halves.signum()));
         }
         halves /= 1024;
     }

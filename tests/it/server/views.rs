@@ -49,7 +49,7 @@ async fn compare() {
     let boss = engine.session(&SessionRequest::default()).await.unwrap();
     let linked = "select l.pm_id, l.erp_id, p.number from link.projects l join pm.projects p on p.record_id = l.pm_id order by 1";
     let linked = rows(&read(&boss, linked).await);
-    let (pm, rest) = linked[0].split_once('\t').unwrap();
+    let (pm, rest) = linked.first().unwrap().split_once('\t').unwrap();
     let (erp, number) = rest.split_once('\t').unwrap();
     assert!(linked.len() > 1, "{linked:?}");
     let access = Access {
@@ -80,7 +80,7 @@ async fn compare() {
 }
 
 async fn read(session: &SessionContext, sql: &str) -> Vec<RecordBatch> {
-    session.sql(sql).await.unwrap().collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    session.sql(sql).await.unwrap().collect().await.unwrap()
 }
 
 /// The rows as text, in an order of their own.
