@@ -188,6 +188,11 @@ impl Settings {
             "idle_session_timeout" | "idle_in_transaction_session_timeout" if duration(&value).is_none() => {
                 return Err(invalid());
             }
+            // Nobody becomes somebody else.
+            "role" if !value.eq_ignore_ascii_case("none") && self.get("session_authorization") != Some(&value) => {
+                return Err(Failure::new(DENIED, format!("permission denied to set role \"{value}\""))
+                    .hint("log in as that role"));
+            }
             "client_encoding" if is_utf8(&value) => "UTF8".clone_into(&mut value),
             "client_encoding" => {
                 return Err(Failure::new("0A000", format!("client_encoding \"{value}\" is not supported"))
@@ -344,6 +349,10 @@ mod tests {
         assert_eq!(settings.set("nonsense", Some("9")).unwrap_err().code, "42704");
         assert_eq!(settings.set("transaction_read_only", Some("off")).unwrap_err().code, "25006");
         settings.set("default_transaction_read_only", Some("off")).unwrap();
+        for role in ["ada", "none"] {
+            settings.set("role", Some(role)).unwrap();
+        }
+        assert_eq!(settings.set("role", Some("boss")).unwrap_err().code, "42501");
         settings.set("datestyle", Some("iso")).unwrap();
         assert_eq!(settings.get("DateStyle"), Some("ISO, MDY"));
         for (name, value) in [("datestyle", "ISO, DMY"), ("datestyle", "German"), ("bytea_output", "escape")] {

@@ -235,7 +235,11 @@ fn setting(set: Set) -> Result<Command, Failure> {
             Command::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value), local: false }
         }
         Set::SetNamesDefault {} => Command::Set { name: "client_encoding".to_owned(), value: None, local: false },
-        Set::SetRole { role_name: None, .. } => Command::Nothing("SET"),
+        Set::SetRole { role_name, context_modifier } => Command::Set {
+            name: "role".to_owned(),
+            value: role_name.map(|name| name.value),
+            local: local(&context_modifier),
+        },
         Set::SetSessionAuthorization(who) if matches!(who.kind, SetSessionAuthorizationParamKind::Default) => {
             Command::Nothing("SET")
         }
