@@ -54,6 +54,7 @@ mod run;
 mod scope;
 mod sealed;
 mod secrets;
+mod sign_in;
 mod staging;
 mod template;
 

@@ -9,6 +9,7 @@
 //! `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
 //! `execute` does, `query` runs plans, `encode` and `format` write values, `catalog` plays `pg_catalog`.
 
+mod arrays;
 mod attempts;
 mod audit;
 mod catalog;
@@ -43,6 +44,7 @@ mod statement;
 mod teller;
 mod template;
 mod tls;
+mod transaction;
 mod users;
 mod values;
 mod wire;

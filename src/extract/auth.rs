@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value};
 use tieout_json::Node;
 use tokio::sync::Mutex;
@@ -45,10 +45,24 @@ struct State {
 enum Login {
     /// Nothing: the interface is open.
     None,
+    /// A user and a password with each request.
+    Basic(Credentials),
     /// A form that gives a token.
-    Token { url: String, form: Vec<(String, String)> },
+    Token { url: String, form: Vec<(String, String)>, header: Option<Credentials> },
     /// A document that gives cookies.
     Cookies { path: String, body: Map<String, Value> },
+}
+
+/// A name and its secret, as a header has them.
+struct Credentials {
+    name: Secret,
+    secret: Secret,
+}
+
+impl Credentials {
+    fn put(&self, request: RequestBuilder) -> RequestBuilder {
+        request.basic_auth(self.name.expose(), Some(self.secret.expose()))
+    }
 }
 
 impl std::fmt::Debug for Login {
@@ -61,6 +75,7 @@ impl Login {
     fn kind(&self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Basic(_) => "basic",
             Self::Token { .. } => "token",
             Self::Cookies { .. } => "cookies",
         }
@@ -68,8 +83,8 @@ impl Login {
 
     fn request(&self) -> Option<Request> {
         Some(match self {
-            Self::None => return None,
-            Self::Token { url, form } => Request {
+            Self::None | Self::Basic(_) => return None,
+            Self::Token { url, form, .. } => Request {
                 method: Method::POST,
                 target: url.clone(),
                 query: Vec::new(),
@@ -108,24 +123,32 @@ impl Session {
         let pairs = |fields: &[(&str, &String)]| -> Vec<(String, String)> {
             fields.iter().map(|(name, text)| ((*name).to_owned(), get(text))).collect()
         };
+        let credentials = |name: &String, secret: &String| Credentials {
+            name: Secret::new(get(name)),
+            secret: Secret::new(get(secret)),
+        };
         let token_url = |text: &String| match source.values.get(TOKEN_URL) {
             Some(url) => url.expose().to_owned(),
             None => get(text),
         };
         let (login, logout) = match way {
             None => (Login::None, None),
-            Some(Auth::Oauth2ClientCredentials { token_url: url, client_id, client_secret, scope }) => {
+            Some(Auth::Basic { username, password }) => (Login::Basic(credentials(username, password)), None),
+            Some(Auth::Oauth2ClientCredentials { token_url: url, client_id, client_secret, scope, in_header }) => {
                 let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
-                form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
+                let header = in_header.then(|| credentials(client_id, client_secret));
+                if header.is_none() {
+                    form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
+                }
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: token_url(url), form }, None)
+                (Login::Token { url: token_url(url), form, header }, None)
             }
             Some(Auth::Oauth2Password { token_url: url, client_id, client_secret, username, password, scope }) => {
                 let mut form = vec![("grant_type".to_owned(), "password".to_owned())];
                 form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 form.extend(pairs(&[("username", username), ("password", password)]));
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
-                (Login::Token { url: token_url(url), form }, None)
+                (Login::Token { url: token_url(url), form, header: None }, None)
             }
             Some(Auth::CookieSession { login_path, logout_path, body }) => {
                 let filled = body.iter().filter_map(|(name, text)| {
@@ -158,12 +181,26 @@ impl Session {
 
     /// Whether another sign-in could help.
     pub(crate) fn can_renew(&self) -> bool {
-        !matches!(self.login, Login::None)
+        !matches!(self.login, Login::None | Login::Basic(_))
     }
 
-    /// The bearer token, if this kind of session has one.
-    pub(crate) async fn token(&self) -> Option<Secret> {
-        self.state.lock().await.token.clone()
+    /// A request for records with what proves who asks.
+    pub(crate) async fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        if let Login::Basic(credentials) = &self.login {
+            return credentials.put(request);
+        }
+        match &self.state.lock().await.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    /// A request that signs in or out, with the header that it may need.
+    pub(crate) fn signing(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.login {
+            Login::Token { header: Some(credentials), .. } => credentials.put(request),
+            _ => request,
+        }
     }
 
     async fn sign_in(&self, state: &mut State, client: &Client, meter: &Meter) -> Result<(), Failure> {

@@ -319,12 +319,11 @@ impl Client {
         is_signed: bool,
     ) -> Result<(StatusCode, HeaderMap, bytes::Bytes), reqwest::Error> {
         let mut builder = self.http.request(request.method.clone(), url);
-        if is_signed {
-            builder = builder.headers(self.headers.clone());
-            if let Some(token) = self.session.token().await {
-                builder = builder.bearer_auth(token.expose());
-            }
-        }
+        builder = if is_signed {
+            self.session.signed(builder.headers(self.headers.clone())).await
+        } else {
+            self.session.signing(builder)
+        };
         builder = match &request.body {
             Body::None => builder,
             Body::Empty => builder.body("").header("content-length", "0"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::manifest::{Auth, ColumnFrom, Manifest, Method, Refresh, Table};
+use super::manifest::{ColumnFrom, Manifest, Method, Refresh, Table};
 use super::template::{Piece, pieces};
 
 /// Every problem of a parsed manifest, each with its place.
@@ -230,24 +230,6 @@ fn body_strings(value: &toml::Value, out: &mut Vec<String>) {
         toml::Value::Array(items) => items.iter().for_each(|item| body_strings(item, out)),
         toml::Value::Table(fields) => fields.iter().for_each(|(_, field)| body_strings(field, out)),
         _ => {}
-    }
-}
-
-impl Auth {
-    /// Every string that may hold a placeholder.
-    pub(crate) fn templates(&self) -> Vec<&str> {
-        match self {
-            Self::Oauth2ClientCredentials { token_url, client_id, client_secret, scope } => {
-                [token_url, client_id, client_secret].into_iter().chain(scope).map(String::as_str).collect()
-            }
-            Self::Oauth2Password { token_url, client_id, client_secret, username, password, scope } => {
-                let all = [token_url, client_id, client_secret, username, password];
-                all.into_iter().chain(scope).map(String::as_str).collect()
-            }
-            Self::CookieSession { login_path, logout_path, body } => {
-                [login_path, logout_path].into_iter().chain(body.values()).map(String::as_str).collect()
-            }
-        }
     }
 }
 

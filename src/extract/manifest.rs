@@ -15,6 +15,7 @@ pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
 pub use super::defaults::Defaults;
 use super::lint;
+pub use super::sign_in::Auth;
 use crate::warehouse::rows::ColumnType;
 
 /// A parsed and linted manifest.
@@ -128,49 +129,6 @@ impl Rest {
     const fn default_concurrency() -> usize {
         4
     }
-}
-
-/// A way to sign in. Strings may hold `{settings}`; a URL that starts with `/` lies below the base URL.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Auth {
-    /// A token for the application itself.
-    Oauth2ClientCredentials {
-        /// Where tokens are given.
-        token_url: String,
-        /// The application.
-        client_id: String,
-        /// Its secret.
-        client_secret: String,
-        /// What is asked for.
-        #[serde(default)]
-        scope: Option<String>,
-    },
-    /// A token for a user by name and password.
-    Oauth2Password {
-        /// Where tokens are given.
-        token_url: String,
-        /// The application.
-        client_id: String,
-        /// Its secret.
-        client_secret: String,
-        /// The user.
-        username: String,
-        /// The user's password.
-        password: String,
-        /// What is asked for.
-        #[serde(default)]
-        scope: Option<String>,
-    },
-    /// A session kept by cookies; always signed out.
-    CookieSession {
-        /// Where to sign in.
-        login_path: String,
-        /// Where to sign out.
-        logout_path: String,
-        /// What is posted to sign in; a field whose placeholder is unset is left out.
-        body: BTreeMap<String, String>,
-    },
 }
 
 /// How the rate limit is told.
@@ -353,6 +311,10 @@ pub enum Paging {
         skip_parameter: String,
         /// The size.
         top: u64,
+        /// The flag in the answer that tells whether there are more records (Oracle ADF: `hasMore`): it is believed, however
+        /// many records a page has.
+        #[serde(default)]
+        more: Option<String>,
     },
 }
 

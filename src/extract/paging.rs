@@ -34,6 +34,8 @@ pub(crate) struct Page {
     pub total: Option<u64>,
     /// The page size that the source told, which may be less than what was asked for.
     pub size: Option<u64>,
+    /// Whether the source told that there are more records.
+    pub more: Option<bool>,
 }
 
 /// What to request next.
@@ -150,6 +152,13 @@ impl<'a> Pager<'a> {
         if self.last.as_ref().is_some_and(|last| !page.keys.contains(last)) {
             return Next::Moved;
         }
+        if let Some(more) = page.more {
+            return match (more, received) {
+                (false, _) => Next::Complete,
+                (true, 0) => Next::Broken("an empty page tells of more".to_owned()),
+                (true, _) => self.after_overlap(page, top),
+            };
+        }
         // A cap of the source is a round number: the first page that is one may be cut off there.
         let is_cap = self.pages == 1 && received < top && received > 1 && received.is_multiple_of(ROUND);
         if is_cap {
@@ -160,8 +169,12 @@ impl<'a> Pager<'a> {
             return Next::Complete;
         }
         self.is_guess = is_cap;
+        self.after_overlap(page, top)
+    }
+
+    fn after_overlap(&mut self, page: &Page, top: u64) -> Next {
         // A page of one record has none to spare.
-        self.last = page.keys.last().filter(|_| top > 1).cloned();
+        self.last = page.keys.last().filter(|_| top > 1 && page.records > 1).cloned();
         self.records -= u64::from(self.last.is_some());
         Next::Parameters(self.parameters(0, None))
     }
@@ -192,7 +205,7 @@ impl<'a> Pager<'a> {
                 (page_parameter.clone(), page.to_string()),
                 (per_page_parameter.clone(), size.unwrap_or(*per_page).to_string()),
             ],
-            Paging::Offset { top_parameter, skip_parameter, top } => vec![
+            Paging::Offset { top_parameter, skip_parameter, top, .. } => vec![
                 (top_parameter.clone(), size.unwrap_or(*top).to_string()),
                 (skip_parameter.clone(), self.records.to_string()),
             ],
@@ -250,7 +263,7 @@ mod tests {
     }
 
     fn offset(top: u64) -> Paging {
-        Paging::Offset { top_parameter: "$top".into(), skip_parameter: "$skip".into(), top }
+        Paging::Offset { top_parameter: "$top".into(), skip_parameter: "$skip".into(), top, more: None }
     }
 
     fn page(records: usize, digest: &str) -> Page {
@@ -353,6 +366,26 @@ mod tests {
         assert_eq!(pager.next(&keys(0, 100)), at("99"));
         assert_eq!(pager.next(&keys(0, 100)), Next::Complete, "it knows no offset");
         assert_eq!(Pager::new(&paging).next(&keys(0, 99)), Next::Complete);
+    }
+
+    #[test]
+    fn a_source_that_tells_of_more_is_believed() {
+        let paging = offset(500);
+        let told = |from: usize, to: usize, more: bool| Page {
+            records: to - from,
+            digest: format!("{from}-{to}"),
+            keys: (from..to).map(|key| key.to_string()).collect(),
+            more: Some(more),
+            ..Page::default()
+        };
+        let at = |skip: &str| Next::Parameters(vec![("$top".into(), "500".into()), ("$skip".into(), skip.into())]);
+        let mut pager = Pager::new(&paging);
+        assert_eq!(pager.next(&told(0, 17, true)), at("16"), "a short page is not the last");
+        assert_eq!(pager.next(&told(16, 33, true)), at("32"));
+        assert_eq!(pager.next(&told(32, 33, true)), at("33"), "one record has none to spare");
+        assert_eq!(pager.next(&told(33, 34, false)), Next::Complete);
+        assert_eq!(Pager::new(&paging).next(&told(0, 500, false)), Next::Complete, "a full page may be the last");
+        assert!(matches!(Pager::new(&paging).next(&told(0, 0, true)), Next::Broken(_)));
     }
 
     #[test]

@@ -286,6 +286,12 @@ impl<'a> Reader<'a> {
             Paging::LinkHeader { total_header, size_header, .. } => (told(total_header), told(size_header)),
             Paging::None | Paging::Offset { .. } => (None, None),
         };
+        let more = match &job.table.paging {
+            Paging::Offset { more: Some(flag), .. } => {
+                answer.body.root().get(flag).and_then(|more| more.letters().parse().ok())
+            }
+            _ => None,
+        };
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let records = self.records(job.table, answer.body.root()).map_err(|what| Failure {
             kind: FailureKind::Other,
@@ -296,7 +302,7 @@ impl<'a> Reader<'a> {
         let (digest, keys) = identities(job.table, records.iter().copied(), unwrap);
         let records: Vec<Slice> = records.into_iter().map(|record| answer.body.slice(record)).collect();
         let (has_link, next) = (answer.has_link, answer.next);
-        let page = Page { records: records.len(), digest, keys, has_link, next, total, size };
+        let page = Page { records: records.len(), digest, keys, has_link, next, total, size, more };
         Ok((page, records, answer.received_at))
     }
 

@@ -8,16 +8,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind,
-    OrderByOptions, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TrimWhereField, Value, VisitMut as _,
-    VisitorMut, visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TrimWhereField, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
-use super::{sets, spelling, values};
+use super::{arrays, sets, spelling, values};
 use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
@@ -179,7 +176,7 @@ impl VisitorMut for Rules {
             Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
                 if name.to_string().eq_ignore_ascii_case("array") =>
             {
-                if let Some(gathered) = gathered(query) {
+                if let Some(gathered) = arrays::gathered(query) {
                     *expr = gathered;
                 }
             }
@@ -198,48 +195,6 @@ impl VisitorMut for Rules {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// `ARRAY(query)` as an aggregate over the query, in the query's order.
-fn gathered(query: &Query) -> Option<Expr> {
-    let (query, keys) = keyed(query).unwrap_or_else(|| (query.clone(), Vec::new()));
-    let names: String = (0..keys.len()).map(|place| format!(", key{place}")).collect();
-    let order = keys.iter().enumerate().map(|(place, options)| format!("gathered.key{place}{options}"));
-    let order = order.collect::<Vec<_>>().join(", ");
-    let order = if order.is_empty() { order } else { format!(" ORDER BY {order}") };
-    let text = format!("SELECT array_agg(gathered.value{order}) FROM ({query}) AS gathered (value{names})");
-    match Parser::parse_sql(&PostgreSqlDialect {}, &text).ok()?.pop()? {
-        Statement::Query(query) => Some(Expr::Subquery(query)),
-        _ => None,
-    }
-}
-
-/// A query of one column with what it is ordered by in further ones, and how each of those is ordered: an aggregate above
-/// would not keep the order.
-fn keyed(query: &Query) -> Option<(Query, Vec<OrderByOptions>)> {
-    let OrderByKind::Expressions(order) = &query.order_by.as_ref()?.kind else { return None };
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let (column, name) = match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(expr)] => (expr, column_name(expr)),
-        [SelectItem::ExprWithAlias { expr, alias }] => (expr, Some(folded(alias))),
-        _ => return None,
-    };
-    if select.distinct.is_some() {
-        return None;
-    }
-    let is_column = |expr: &Expr| match expr {
-        Expr::Identifier(ident) => Some(folded(ident)) == name,
-        Expr::Value(value) => value.value == Value::Number("1".to_owned(), false),
-        _ => false,
-    };
-    let key = |(place, key): (usize, &OrderByExpr)| SelectItem::ExprWithAlias {
-        expr: if is_column(&key.expr) { column.clone() } else { key.expr.clone() },
-        alias: Ident::new(format!("key{place}")),
-    };
-    let mut ordered = select.clone();
-    ordered.projection.extend(order.iter().enumerate().map(key));
-    let query = Query { body: Box::new(SetExpr::Select(ordered)), ..query.clone() };
-    Some((query, order.iter().map(|key| key.options.clone()).collect()))
 }
 
 /// An operator that was written `OPERATOR(pg_catalog.…)`.
@@ -421,7 +376,8 @@ pub(crate) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
-fn column_name(expr: &Expr) -> Option<String> {
+/// The name that a column gets from what it is.
+pub(crate) fn column_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
@@ -498,6 +454,9 @@ fn sql_type_name(data_type: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
     use super::*;
 
     fn rewritten(text: &str) -> String {

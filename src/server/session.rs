@@ -26,13 +26,14 @@ use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
 use super::teller::{self, Teller, Text};
+use super::transaction::Change;
 use super::{declared, explain, meaning, parameters, rewrite, search_path};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
-const PORTALS_MAX: usize = 100;
+pub(crate) const PORTALS_MAX: usize = 100;
 const PREPARED_MAX: usize = 5_000;
 
 /// One client's state.
@@ -58,15 +59,6 @@ pub(crate) struct Session {
     pub(crate) rows_max: Option<u64>,
     /// One of the role's connections, while the session lasts.
     pub(crate) _connection: Option<OwnedSemaphorePermit>,
-}
-
-/// What a transaction set.
-pub(crate) struct Change {
-    /// In lower case.
-    name: String,
-    before: Option<String>,
-    /// By `SET LOCAL`.
-    local: bool,
 }
 
 /// A statement that was parsed and, where it is a query, planned.
@@ -247,7 +239,7 @@ impl Session {
         Ok(())
     }
 
-    fn put(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn put(&self, name: &str, value: Option<&str>) -> Result<(), Failure> {
         let lower = name.to_ascii_lowercase();
         if lower.starts_with("tieout.") {
             let value = value.or_else(|| self.options.get(&lower).map(String::as_str)).unwrap_or_default().to_owned();
@@ -257,11 +249,6 @@ impl Session {
             self.with_settings(|settings| settings.set(name, value))?;
             self.follow(&lower)
         }
-    }
-
-    /// Takes changes back, the newest first.
-    fn undo<'a>(&self, changes: impl DoubleEndedIterator<Item = &'a Change>) -> Result<(), Failure> {
-        changes.rev().try_for_each(|change| self.put(&change.name, change.before.as_deref()))
     }
 
     /// Refuses a moment that means no commit, or whose definitions cannot be loaded, when it is set, not when it is first
@@ -314,55 +301,6 @@ impl Session {
             Failure::new("22023", format!("invalid value for parameter \"{key}\": \"{value}\""))
                 .hint(Failure::from(error).message)
         })
-    }
-
-    /// `SAVEPOINT`, `RELEASE` and `ROLLBACK TO`; the answer's tag.
-    pub(crate) fn savepoint(&mut self, command: &Command) -> Result<&'static str, Failure> {
-        let word = if matches!(command, Command::Savepoint(_)) { "SAVEPOINT" } else { "RELEASE SAVEPOINT" };
-        if self.status == TransactionStatus::Idle {
-            return Err(Failure::new("25P01", format!("{word} can only be used in transaction blocks")));
-        }
-        let find = |name: &String, all: &[(String, usize)]| {
-            let place = all.iter().rposition(|(known, _)| known == name);
-            place.ok_or_else(|| Failure::new("3B001", format!("savepoint \"{name}\" does not exist")))
-        };
-        match command {
-            Command::Savepoint(name) => {
-                if self.savepoints.len() >= PORTALS_MAX {
-                    return Err(Failure::new("53400", format!("more than {PORTALS_MAX} savepoints")));
-                }
-                self.savepoints.push((name.clone(), self.changes.len()));
-                Ok("SAVEPOINT")
-            }
-            Command::Release(name) => {
-                self.savepoints.truncate(find(name, &self.savepoints)?);
-                Ok("RELEASE")
-            }
-            Command::RollbackTo(name) => {
-                let place = find(name, &self.savepoints)?;
-                self.savepoints.truncate(place + 1);
-                let kept = self.savepoints.last().map_or(0, |(_, kept)| *kept);
-                let undone = self.changes.split_off(kept.min(self.changes.len()));
-                self.undo(undone.iter())?;
-                self.status = TransactionStatus::Transaction;
-                Ok("ROLLBACK")
-            }
-            _ => Ok(word),
-        }
-    }
-
-    /// Undoes what the transaction had set, or only what `SET LOCAL` did, and closes what ends with it.
-    pub(crate) fn end_transaction(&mut self, is_kept: bool) -> Result<(), Failure> {
-        self.status = TransactionStatus::Idle;
-        self.portals.retain(|_, portal| portal.held);
-        self.savepoints.clear();
-        let changes = std::mem::take(&mut self.changes);
-        // What was set for good after SET LOCAL stays.
-        let stays = |(place, change): &(usize, &Change)| {
-            let mut later = changes.iter().skip(*place);
-            is_kept && later.any(|later| !later.local && later.name == change.name)
-        };
-        self.undo(changes.iter().enumerate().filter(|change| !stays(change)).map(|(_, change)| change))
     }
 
     /// `RESET ALL`.

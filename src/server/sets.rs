@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LimitClause, ObjectNamePart, Query, Select, SetExpr, Statement, Subscript, TableAliasColumnDef, TableFactor, Value,
-    VisitMut as _, VisitorMut,
+    LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, Subscript, TableAliasColumnDef,
+    TableFactor, Value, VisitMut as _, VisitorMut,
 };
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -36,13 +36,13 @@ const SETS: &[(&str, &str)] = &[
     ("jsonb_object_keys", json::KEYS),
 ];
 
-/// Makes functions of rows in a select list the elements of a list.
-pub(crate) fn spread(select: &mut Select, scopes: &Scopes) {
-    struct Spread<'a> {
-        scopes: &'a Scopes,
+/// Changes the expressions of a select list, from within outwards, but not those of queries inside.
+pub(crate) fn outermost(projection: &mut Vec<SelectItem>, change: impl FnMut(&mut Expr)) {
+    struct Outermost<F> {
         depth: usize,
+        change: F,
     }
-    impl VisitorMut for Spread<'_> {
+    impl<F: FnMut(&mut Expr)> VisitorMut for Outermost<F> {
         type Break = ();
 
         fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
@@ -56,25 +56,31 @@ pub(crate) fn spread(select: &mut Select, scopes: &Scopes) {
         }
 
         fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-            // A query inside has a select list of its own.
-            let Some((_, list)) = SETS.iter().find(|(set, _)| self.depth == 0 && is_named(function, set)) else {
-                return ControlFlow::Continue(());
-            };
-            let arguments = arguments(function);
-            let arguments = match (*list, arguments.as_slice()) {
-                (catalog::SUBSCRIPTS, [of, ..]) => {
-                    let first = i32::from(!self.scopes.counts_from_zero(of));
-                    vec![of.clone(), number(first)]
-                }
-                _ => arguments,
-            };
-            *expr = call("unnest", call_all(list, arguments));
+            if self.depth == 0 {
+                (self.change)(expr);
+            }
             ControlFlow::Continue(())
         }
     }
     // It never breaks.
-    let _ = select.projection.visit(&mut Spread { scopes, depth: 0 });
+    let _ = projection.visit(&mut Outermost { depth: 0, change });
+}
+
+/// Makes functions of rows in a select list the elements of a list.
+pub(crate) fn spread(select: &mut Select, scopes: &Scopes) {
+    outermost(&mut select.projection, |expr| {
+        let Expr::Function(function) = &*expr else { return };
+        let Some((_, list)) = SETS.iter().find(|(set, _)| is_named(function, set)) else { return };
+        let arguments = arguments(function);
+        let arguments = match (*list, arguments.as_slice()) {
+            (catalog::SUBSCRIPTS, [of, ..]) => {
+                let first = i32::from(!scopes.counts_from_zero(of));
+                vec![of.clone(), number(first)]
+            }
+            _ => arguments,
+        };
+        *expr = call("unnest", call_all(list, arguments));
+    });
 }
 
 fn is_named(function: &Function, name: &str) -> bool {

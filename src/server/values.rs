@@ -2,44 +2,21 @@
 //!
 //! Pure, on the statement's tree. Invariant: a null beside no match is null, as in Postgres: neither in nor not in.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, VisitMut as _, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::sets::outermost;
+
 /// Makes them values.
 pub(crate) fn spell(projection: &mut Vec<SelectItem>) {
-    struct Values {
-        depth: usize,
-    }
-    impl VisitorMut for Values {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.depth += 1;
-            ControlFlow::Continue(())
+    outermost(projection, |expr| {
+        if let Some(value) = value(expr) {
+            *expr = value;
         }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.depth -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            // A query inside has conditions of its own.
-            if self.depth == 0
-                && let Some(value) = value(expr)
-            {
-                *expr = value;
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    // It never breaks.
-    let _ = projection.visit(&mut Values { depth: 0 });
+    });
 }
 
 fn value(expr: &Expr) -> Option<Expr> {

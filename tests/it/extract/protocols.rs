@@ -1,0 +1,69 @@
+//! Ways to sign in and to page that other systems have.
+
+use super::*;
+
+/// Records by `limit` and `offset`, as Oracle ADF answers them, never more than three at once.
+fn adf(seen: &Seen, count: usize) -> axum::response::Response {
+    let number = |name: &str| -> usize {
+        let pair = seen.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        pair.unwrap().parse().unwrap()
+    };
+    let (limit, offset) = (number("limit").min(3), number("offset"));
+    let end = (offset + limit).min(count);
+    let items: Vec<String> = (offset..end).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+    let more = end < count;
+    ok(&format!(r#"{{"items":[{}],"count":{},"hasMore":{more},"limit":{limit}}}"#, items.join(","), end - offset))
+}
+
+fn with_auth(auth: &str) -> String {
+    let (before, rest) = SYSTEM.split_once("auth = [").unwrap();
+    let (_, after) = rest.split_once("]\n").unwrap();
+    format!("{before}auth = [ {auth} ]\n{after}")
+}
+
+const ADF: &str =
+    r#"paging = { kind = "offset", top_parameter = "limit", skip_parameter = "offset", top = 500, more = "hasMore" }"#;
+
+#[tokio::test]
+async fn a_user_and_a_password_go_with_each_request() {
+    let server = serve(|seen| {
+        // the-client:s3cr3t/+value
+        assert_eq!(seen.token, "Basic dGhlLWNsaWVudDpzM2NyM3QvK3ZhbHVl");
+        adf(seen, 8)
+    })
+    .await;
+    let auth = r#"{ kind = "basic", username = "{client_id}", password = "{client_secret}" }"#;
+    let paging = r#"paging = { kind = "link_header", per_page = 100, total_header = "Total" }"#;
+    let manifest = with_auth(auth).replace(paging, &format!("records = \"items\"\n{ADF}"));
+    let outcome = extract(&server, &manifest).await;
+    assert_eq!((rows(&outcome, "projects"), coverage(&outcome, "projects", "").status), (8, CoverageStatus::Ok));
+    // Each page begins with the last record of the one before: 0-2, 2-4, 4-6, 6-7.
+    assert_eq!(server.log.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_tried_again() {
+    let server = serve(|_| answer(401, &[], "")).await;
+    let auth = r#"{ kind = "basic", username = "{client_id}", password = "{client_secret}" }"#;
+    let error = run(&source(&server, &with_auth(auth)), &options(&clock())).await.unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }) && error.to_string().contains("check the credentials"), "{error}");
+    assert_eq!(server.log.lock().unwrap().len(), 1, "wrong passwords lock accounts");
+}
+
+#[tokio::test]
+async fn an_application_may_tell_its_secret_in_a_header() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/oauth/token" => {
+            assert_eq!(seen.token, "Basic dGhlLWNsaWVudDpzM2NyM3QvK3ZhbHVl");
+            assert_eq!(seen.body, "grant_type=client_credentials&scope=the-app");
+            ok(r#"{"access_token":"tok","expires_in":3600}"#)
+        }
+        _ => {
+            assert_eq!(seen.token, "Bearer tok");
+            ok(r#"[{"id":1}]"#)
+        }
+    })
+    .await;
+    let auth = r#"{ kind = "oauth2_client_credentials", token_url = "/oauth/token", client_id = "{client_id}", client_secret = "{client_secret}", scope = "the-app", in_header = true }"#;
+    assert_eq!(rows(&extract(&server, &with_auth(auth)).await, "projects"), 1);
+}
