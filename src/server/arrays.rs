@@ -11,11 +11,13 @@ use super::rewrite::{column_name, folded};
 /// `ARRAY(query)` as an aggregate over the query, in the query's order.
 pub(crate) fn gathered(query: &Query) -> Option<Expr> {
     let (query, keys) = keyed(query).unwrap_or_else(|| (query.clone(), Vec::new()));
-    let names: String = (0..keys.len()).map(|place| format!(", key{place}")).collect();
+    let mut names = vec!["value".to_owned()];
+    names.extend((0..keys.len()).map(|place| format!("key{place}")));
     let order = keys.iter().enumerate().map(|(place, options)| format!("gathered.key{place}{options}"));
     let order = order.collect::<Vec<_>>().join(", ");
-    let order = if order.is_empty() { order } else { format!(" ORDER BY {order}") };
-    let text = format!("SELECT array_agg(gathered.value{order}) FROM ({query}) AS gathered (value{names})");
+    let by = if order.is_empty() { "" } else { " ORDER BY " };
+    let names = names.join(", ");
+    let text = format!("SELECT array_agg(gathered.value{by}{order}) FROM ({query}) AS gathered ({names})");
     match Parser::parse_sql(&PostgreSqlDialect {}, &text).ok()?.pop()? {
         Statement::Query(query) => Some(Expr::Subquery(query)),
         _ => None,
@@ -47,5 +49,5 @@ fn keyed(query: &Query) -> Option<(Query, Vec<OrderByOptions>)> {
     let mut ordered = select.clone();
     ordered.projection.extend(order.iter().enumerate().map(key));
     let query = Query { body: Box::new(SetExpr::Select(ordered)), ..query.clone() };
-    Some((query, order.iter().map(|key| key.options.clone()).collect()))
+    Some((query, order.iter().map(|key| key.options).collect()))
 }

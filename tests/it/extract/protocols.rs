@@ -52,16 +52,14 @@ async fn a_wrong_password_is_not_tried_again() {
 
 #[tokio::test]
 async fn an_application_may_tell_its_secret_in_a_header() {
-    let server = serve(|seen| match seen.path.as_str() {
-        "/oauth/token" => {
+    let server = serve(|seen| {
+        if seen.path == "/oauth/token" {
             assert_eq!(seen.token, "Basic dGhlLWNsaWVudDpzM2NyM3QvK3ZhbHVl");
             assert_eq!(seen.body, "grant_type=client_credentials&scope=the-app");
-            ok(r#"{"access_token":"tok","expires_in":3600}"#)
+            return ok(r#"{"access_token":"tok","expires_in":3600}"#);
         }
-        _ => {
-            assert_eq!(seen.token, "Bearer tok");
-            ok(r#"[{"id":1}]"#)
-        }
+        assert_eq!(seen.token, "Bearer tok");
+        ok(r#"[{"id":1}]"#)
     })
     .await;
     let auth = r#"{ kind = "oauth2_client_credentials", token_url = "/oauth/token", client_id = "{client_id}", client_secret = "{client_secret}", scope = "the-app", in_header = true }"#;
