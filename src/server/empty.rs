@@ -260,14 +260,7 @@ fn aggregates(select: &Select) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-
-    use crate::server::rewrite::rewrite;
-
-    fn rewritten(text: &str) -> String {
-        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
-    }
+    use crate::server::rewrite::tests::rewritten;
 
     #[test]
     fn lists_of_the_catalogue_are_null_and_their_elements_none() {

@@ -25,6 +25,7 @@ use pgwire::api::Type;
 
 use super::catalog::procs;
 use super::format;
+use super::frames::put_measured;
 use super::postgres::span::Span;
 
 /// The Postgres type of a column.
@@ -423,13 +424,7 @@ impl Cells {
             out.put_i32(-1);
             return;
         }
-        let start = out.len();
-        out.put_i32(0);
-        write(out);
-        let length = i32::try_from(out.len().saturating_sub(start + 4)).unwrap_or(i32::MAX);
-        if let Some(place) = out.get_mut(start..start + 4) {
-            place.copy_from_slice(&length.to_be_bytes());
-        }
+        put_measured(0, out, write);
     }
 
     /// An interval.

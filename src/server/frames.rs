@@ -92,15 +92,23 @@ impl Encoder<Outgoing> for Frames {
     }
 }
 
-/// Appends a message of a kind with its length.
+/// Appends a message of a kind with its length, which counts itself.
 pub(crate) fn put_message(kind: u8, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
     out.put_u8(kind);
+    put_measured(LENGTH, out, write);
+}
+
+/// The bytes of a length.
+const LENGTH: usize = 4;
+
+/// Appends what is written with its length in front, and so many bytes more than that.
+pub(crate) fn put_measured(more: usize, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.put_i32(0);
     write(out);
-    let length = i32::try_from(out.len().saturating_sub(start)).unwrap_or(i32::MAX);
-    if let Some(place) = out.get_mut(start..start + 4) {
-        place.copy_from_slice(&length.to_be_bytes());
+    let length = out.len().saturating_sub(start + LENGTH) + more;
+    if let Some(place) = out.get_mut(start..start + LENGTH) {
+        place.copy_from_slice(&i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes());
     }
 }
 

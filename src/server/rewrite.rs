@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, Value, VisitMut as _, VisitorMut, visit_expressions_mut,
+    Statement, TableFactor, TrimWhereField, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
 };
 
 use super::catalog;
@@ -37,21 +37,36 @@ pub(crate) fn rewrite(mut statement: Statement) -> Rewritten {
     precedence::correct(&mut statement);
     let mut rules = Rules::default();
     // The rules never break.
-    let _ = statement.visit(&mut rules);
+    let _ = VisitMut::visit(&mut statement, &mut rules);
     Rewritten { statement, asks_names: rules.calls_naming && !rules.reads_catalog }
 }
 
-/// The statement with what stands beside a `*` under names of their own, if there is any: `select name, *` has the name
-/// twice, which DataFusion refuses.
-pub(crate) fn told_apart(statement: &Statement) -> Option<Statement> {
-    #[derive(Default)]
-    struct Apart(bool);
+/// Whether a select has a `*` beside other columns, which may be among it.
+pub(crate) fn may_repeat(statement: &Statement) -> bool {
+    struct Beside;
+    impl Visitor for Beside {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let is_beside = select.projection.len() > 1 && select.projection.iter().any(is_all);
+            if is_beside { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    Visit::visit(statement, &mut Beside).is_break()
+}
+
+fn is_all(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+/// The statement with what stands beside a `*` under names of their own: `select name, *` has the name twice, which
+/// DataFusion refuses.
+pub(crate) fn told_apart(mut statement: Statement) -> Statement {
+    struct Apart;
     impl VisitorMut for Apart {
         type Break = ();
 
         fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-            let is_all =
-                |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
             if !select.projection.iter().any(is_all) {
                 return ControlFlow::Continue(());
             }
@@ -63,14 +78,13 @@ pub(crate) fn told_apart(statement: &Statement) -> Option<Statement> {
                 };
                 let alias = Ident::with_quote('"', format!("{name}{UNIQUE}{place}"));
                 *item = SelectItem::ExprWithAlias { expr, alias };
-                self.0 = true;
             }
             ControlFlow::Continue(())
         }
     }
-    let (mut statement, mut apart) = (statement.clone(), Apart::default());
-    let _: ControlFlow<()> = statement.visit(&mut apart);
-    apart.0.then_some(statement)
+    // It never breaks.
+    let _ = VisitMut::visit(&mut statement, &mut Apart);
+    statement
 }
 
 #[derive(Default)]
@@ -453,13 +467,13 @@ fn sql_type_name(data_type: &DataType) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
     use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 
-    fn rewritten(text: &str) -> String {
+    pub(crate) fn rewritten(text: &str) -> String {
         rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
     }
 

@@ -33,10 +33,9 @@ fn default_catalog(context: &SessionContext) -> String {
     context.state_ref().read().config_options().catalog.default_catalog.clone()
 }
 
-/// Gives tables the schema of the path that has them, where it is not the first.
+/// Gives tables the schema that has them, of a path of schemas that there are, where it is not the first.
 pub(crate) fn qualify(statement: &mut Statement, path: &[String], context: &SessionContext) {
-    let there = existing(context);
-    let path: Vec<&String> = of_tables(path).filter(|name| there.contains(name)).collect();
+    let path: Vec<&String> = of_tables(path).collect();
     let Some(catalog) = context.catalog(&default_catalog(context)).filter(|_| path.len() > 1) else { return };
     let mut named = Named(Vec::new());
     let _: ControlFlow<()> = statement.visit(&mut named);

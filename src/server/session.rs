@@ -362,10 +362,10 @@ async fn planned(
     }
     let state = context.state();
     let planned = |statement: Statement| state.statement_to_plan(DataFusionStatement::Statement(Box::new(statement)));
-    let apart = rewrite::told_apart(&rewritten.statement);
-    let plan = match (Box::pin(planned(rewritten.statement)).await, apart) {
-        (Err(error), Some(apart)) if error.to_string().contains("unique expression names") => {
-            Box::pin(planned(apart)).await
+    let kept = rewrite::may_repeat(&rewritten.statement).then(|| rewritten.statement.clone());
+    let plan = match (Box::pin(planned(rewritten.statement)).await, kept) {
+        (Err(error), Some(kept)) if error.to_string().contains("unique expression names") => {
+            Box::pin(planned(rewrite::told_apart(kept))).await
         }
         (plan, _) => plan,
     };

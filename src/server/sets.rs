@@ -285,11 +285,7 @@ pub(crate) fn pattern(text: &str, escape: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::rewrite::rewrite;
-
-    fn rewritten(text: &str) -> String {
-        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
-    }
+    use crate::server::rewrite::tests::rewritten;
 
     #[test]
     fn rows_in_a_select_list_are_the_elements_of_a_list() {

@@ -87,12 +87,7 @@ fn found(left: &Expr, query: &Query, negated: bool) -> Option<Expr> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::server::rewrite::rewrite;
-
-    fn rewritten(text: &str) -> String {
-        rewrite(Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().pop().unwrap()).statement.to_string()
-    }
+    use crate::server::rewrite::tests::rewritten;
 
     #[test]
     fn conditions_of_a_select_list_are_values() {
