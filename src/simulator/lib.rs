@@ -99,7 +99,8 @@ pub struct Simulator {
     acumatica: Arc<acumatica::Server<Firm>>,
     procore_endpoint: ProcoreEndpoint,
     acumatica_endpoint: AcumaticaEndpoint,
-    _shutdown: DropGuard,
+    shutdown: CancellationToken,
+    _guard: DropGuard,
 }
 
 impl SimulatorOptions {
@@ -186,8 +187,15 @@ impl Simulator {
             acumatica,
             procore_endpoint,
             acumatica_endpoint,
-            _shutdown: shutdown.drop_guard(),
+            _guard: shutdown.clone().drop_guard(),
+            shutdown,
         })
+    }
+
+    /// Starts one more server in front of the firm, on a free port; it ends with the simulator. The address is `http://…`.
+    async fn open(&self, answer: http::Answer) -> anyhow::Result<String> {
+        let bound = http::serve(http::any_port(), answer, self.clock.clone(), self.shutdown.clone()).await?;
+        Ok(format!("http://{bound}"))
     }
 
     /// How to reach Procore.
