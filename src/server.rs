@@ -17,6 +17,7 @@ mod connection;
 mod copy;
 mod databases;
 mod declared;
+mod each_row;
 mod empty;
 mod encode;
 mod execute;

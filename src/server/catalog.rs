@@ -7,6 +7,7 @@ mod constraints;
 mod functions;
 mod information;
 mod keywords;
+mod named;
 pub(crate) mod procs;
 mod rows;
 mod tables;
@@ -34,7 +35,14 @@ pub(crate) const SCHEMA: &str = "pg_catalog";
 /// The functions that look names up among the relations.
 pub(crate) const NAMING: &[&str] = &[
     "to_regclass",
+    "to_regnamespace",
+    RELATION,
     RELATION_NAME,
+    NAMESPACE,
+    "has_table_privilege",
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_schema_privilege",
     "obj_description",
     "col_description",
     "pg_table_is_visible",
@@ -43,7 +51,10 @@ pub(crate) const NAMING: &[&str] = &[
     "pg_get_indexdef",
 ];
 /// Functions of ours behind casts to `regclass`, `regtype`, `regnamespace`.
+pub(crate) const RELATION: &str = "tieout_relation";
 pub(crate) const RELATION_NAME: &str = "tieout_relation_name";
+pub(crate) const TYPE: &str = "tieout_type";
+pub(crate) const NAMESPACE: &str = "tieout_namespace";
 /// Functions of ours behind `generate_subscripts`, `_pg_expandarray` and `LIKE … ESCAPE`.
 pub(crate) const SUBSCRIPTS: &str = "tieout_subscripts";
 pub(crate) const EXPANDED: &str = "tieout_expanded";

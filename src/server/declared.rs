@@ -1,50 +1,13 @@
-//! What is known of a statement's placeholders before it is planned: what the client declared, what a cast says.
+//! What is known of a statement's placeholders before it is planned: what the client declared.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visit, VisitMut,
+    CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visit, VisitMut,
     Visitor, VisitorMut,
 };
 use pgwire::api::Type;
-
-/// Fills in the types of placeholders that a cast names and the plan no longer knows: `$1::oid[]` is planned as big
-/// integers, and a client that was told so would send those.
-pub(crate) fn with_casts(statement: &Statement, oids: &[u32]) -> Vec<u32> {
-    struct Casts(Vec<u32>);
-    impl Visitor for Casts {
-        type Break = ();
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Cast { expr, data_type, .. } = expr
-                && let Some(place) = placeholder(expr).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok())
-                && let Some(of) = oid_type(data_type)
-                && (1..=usize::from(u16::MAX)).contains(&place)
-            {
-                self.0.resize(self.0.len().max(place), 0);
-                if let Some(oid) = self.0.get_mut(place - 1).filter(|oid| **oid == 0) {
-                    *oid = of.oid();
-                }
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut casts = Casts(oids.to_vec());
-    let _: ControlFlow<()> = Visit::visit(statement, &mut casts);
-    casts.0
-}
-
-/// The types of oids, of which DataFusion has none.
-fn oid_type(data_type: &DataType) -> Option<Type> {
-    match data_type {
-        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
-            oid_type(element).filter(|of| *of == Type::OID).map(|_| Type::OID_ARRAY)
-        }
-        // What is cast to regclass and the like may be a name, too.
-        other => other.to_string().eq_ignore_ascii_case("oid").then_some(Type::OID),
-    }
-}
 
 fn placeholder(expr: &Expr) -> Option<&str> {
     match expr {

@@ -14,7 +14,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
     DurationMicrosecondArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     IntervalMonthDayNanoArray, ListArray, StringArray, StringBuilder, StructArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, UInt32Array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, IntervalUnit, TimeUnit};
@@ -34,7 +34,9 @@ pub(crate) fn field_type(data_type: &DataType) -> Type {
         DataType::Boolean => Type::BOOL,
         DataType::Int8 | DataType::UInt8 | DataType::Int16 => Type::INT2,
         DataType::UInt16 | DataType::Int32 => Type::INT4,
-        DataType::UInt32 | DataType::Int64 => Type::INT8,
+        DataType::Int64 => Type::INT8,
+        // The catalogue's alone: no table of ours has such a column.
+        DataType::UInt32 => Type::OID,
         DataType::UInt64
         | DataType::Decimal32(..)
         | DataType::Decimal64(..)
@@ -83,7 +85,7 @@ fn shown_as(field: &Field) -> Option<&str> {
     let fits = match shown {
         "regproc" => *field.data_type() == DataType::Int64,
         "int2vector" => is_vector(&DataType::Int16),
-        "oidvector" => is_vector(&DataType::Int64),
+        "oidvector" => is_vector(&DataType::UInt32),
         "json" | "jsonb" | "uuid" => *field.data_type() == DataType::Utf8,
         _ => false,
     };
@@ -97,6 +99,7 @@ fn array_type(element: &Type) -> Type {
         Type::INT2 => Type::INT2_ARRAY,
         Type::INT4 => Type::INT4_ARRAY,
         Type::INT8 => Type::INT8_ARRAY,
+        Type::OID => Type::OID_ARRAY,
         Type::NUMERIC => Type::NUMERIC_ARRAY,
         Type::FLOAT4 => Type::FLOAT4_ARRAY,
         Type::FLOAT8 => Type::FLOAT8_ARRAY,
@@ -145,6 +148,7 @@ pub(crate) enum Cells {
     Int2(Int16Array),
     Int4(Int32Array),
     Int8(Int64Array),
+    Oid(UInt32Array),
     Proc(Int64Array),
     Float4(Float32Array),
     Float8(Float64Array),
@@ -194,7 +198,8 @@ impl Cells {
                 Self::Int2(to(&DataType::Int16)?.as_primitive().clone())
             }
             DataType::UInt16 | DataType::Int32 => Self::Int4(to(&DataType::Int32)?.as_primitive().clone()),
-            DataType::UInt32 | DataType::Int64 => Self::Int8(to(&DataType::Int64)?.as_primitive().clone()),
+            DataType::Int64 => Self::Int8(array.as_primitive().clone()),
+            DataType::UInt32 => Self::Oid(array.as_primitive().clone()),
             DataType::UInt64 => Self::Numeric(to(&DataType::Decimal128(20, 0))?.as_primitive().clone()),
             DataType::Float16 | DataType::Float32 => Self::Float4(to(&DataType::Float32)?.as_primitive().clone()),
             DataType::Float64 => Self::Float8(array.as_primitive().clone()),
@@ -265,6 +270,7 @@ impl Cells {
             Self::Int2(array) => array,
             Self::Int4(array) => array,
             Self::Int8(array) | Self::Proc(array) => array,
+            Self::Oid(array) => array,
             Self::Float4(array) => array,
             Self::Float8(array) => array,
             Self::Numeric(array) => array,
@@ -289,6 +295,7 @@ impl Cells {
             Self::Int2(array) => format::integer(out, array.value(row)),
             Self::Int4(array) => format::integer(out, array.value(row)),
             Self::Int8(array) => format::integer(out, array.value(row)),
+            Self::Oid(array) => format::integer(out, array.value(row)),
             Self::Proc(array) => out.put_slice(procs::name(array.value(row)).as_bytes()),
             Self::Float4(array) => format::float(out, &format!("{:e}", array.value(row)), 6),
             Self::Float8(array) => format::float(out, &format!("{:e}", array.value(row)), 15),
@@ -342,6 +349,7 @@ impl Cells {
             Self::Int2(array) => out.put_i16(array.value(row)),
             Self::Int4(array) => out.put_i32(array.value(row)),
             Self::Int8(array) => out.put_i64(array.value(row)),
+            Self::Oid(array) => out.put_u32(array.value(row)),
             Self::Proc(array) => out.put_u32(u32::try_from(array.value(row)).unwrap_or(0)),
             Self::Float4(array) => out.put_f32(array.value(row)),
             Self::Float8(array) => out.put_f64(array.value(row)),
@@ -383,15 +391,7 @@ impl Cells {
                 out.put_u32(if is_small { Type::INT2 } else { Type::OID }.oid());
                 out.put_i32(i32::try_from(range.len()).unwrap_or(i32::MAX));
                 out.put_i32(0);
-                for element in range {
-                    match elements.as_ref() {
-                        Self::Int8(oids) => {
-                            out.put_i32(4);
-                            out.put_u32(u32::try_from(oids.value(element)).unwrap_or(0));
-                        }
-                        elements => elements.framed(element, out, |out| elements.binary(element, out)),
-                    }
-                }
+                range.for_each(|element| elements.framed(element, out, |out| elements.binary(element, out)));
             }
             Self::List(lists, elements, element_type) => {
                 let range = range(lists, row);

@@ -91,7 +91,7 @@ impl Connection {
             }
             Command::Nothing(tag) => self.wire.complete(tag).await,
             Command::Show(_) | Command::ShowAll => self.show(&command, described).await,
-            Command::Begin | Command::Commit | Command::Rollback => self.transaction(&command).await,
+            Command::Begin(_) | Command::Commit | Command::Rollback => self.transaction(&command).await,
             Command::Savepoint(_) | Command::Release(_) | Command::RollbackTo(_) => {
                 let tag = self.session.savepoint(&command)?;
                 self.wire.complete(tag).await
@@ -113,12 +113,11 @@ impl Connection {
                 Box::pin(self.command(command, formats, described, interrupt)).await
             }
             Command::Deallocate(name) => {
-                match name {
-                    None => self.session.prepared.clear(),
-                    Some(name) => {
-                        self.session.prepared.remove(&name).ok_or_else(|| no_statement(&name))?;
-                    }
-                }
+                let Some(name) = name else {
+                    self.session.prepared.clear();
+                    return self.wire.complete("DEALLOCATE ALL").await;
+                };
+                self.session.prepared.remove(&name).ok_or_else(|| no_statement(&name))?;
                 self.wire.complete("DEALLOCATE").await
             }
             Command::Declare { name, query, binary, hold } => {
@@ -261,7 +260,7 @@ impl Connection {
     }
 
     async fn transaction(&mut self, command: &Command) -> Result<(), Failure> {
-        let begins = matches!(command, Command::Begin);
+        let begins = matches!(command, Command::Begin(_));
         match self.session.status {
             TransactionStatus::Idle if !begins => self.warn("25P01", "there is no transaction in progress").await?,
             TransactionStatus::Transaction if begins => {
@@ -270,9 +269,9 @@ impl Connection {
             _ => {}
         }
         let tag = match command {
-            Command::Begin => {
+            Command::Begin(tag) => {
                 self.session.status = TransactionStatus::Transaction;
-                "BEGIN"
+                tag
             }
             Command::Commit if self.session.status != TransactionStatus::Error => {
                 self.session.end_transaction(true)?;

@@ -14,6 +14,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, Expr as Word, Statement, Value};
 use serde_json::{Value as Json, json};
 
+use super::each_row::{Abandoned, physical};
 use super::encode::{SHOWN_AS, field_type, type_size};
 use super::failure::{Failure, INVALID_VALUE, UNSUPPORTED};
 
@@ -106,7 +107,8 @@ pub(crate) async fn explained(
     plan: &LogicalPlan,
     format: Format,
 ) -> Result<LogicalPlan, Failure> {
-    let physical = context.state().create_physical_plan(plan).await?;
+    let abandoned: Abandoned = Arc::new(|| false);
+    let physical = physical(&context.state(), plan, &abandoned).await?;
     let mut field = Field::new("QUERY PLAN", DataType::Utf8, true);
     let lines = match format {
         Format::Text => {

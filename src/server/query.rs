@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::each_row::{Abandoned, physical};
 use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
@@ -256,7 +257,9 @@ async fn run(
     sent: &mut bool,
 ) -> Result<(), DataFusionError> {
     let tasks = state.task_ctx();
-    let planned = planning.spawn(async move { giving_way(state.create_physical_plan(&plan).await?) });
+    let reader = sender.clone();
+    let abandoned: Abandoned = Arc::new(move || reader.is_closed());
+    let planned = planning.spawn(async move { giving_way(physical(&state, &plan, &abandoned).await?) });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
     let plan = (&mut planned.0).await.map_err(ended)??;

@@ -304,10 +304,10 @@ fn cast(expr: &mut Expr) {
     let lookup =
         |to_number: &str, to_name: &str| call(if is_text(inner) { to_number } else { to_name }, inner.as_ref().clone());
     *expr = match name.as_str() {
-        "regclass" => lookup("to_regclass", catalog::RELATION_NAME),
-        "regtype" => lookup("to_regtype", catalog::TYPE_NAME),
+        "regclass" => lookup(catalog::RELATION, catalog::RELATION_NAME),
+        "regtype" => lookup(catalog::TYPE, catalog::TYPE_NAME),
         "regproc" | "regprocedure" => lookup(catalog::PROC, catalog::PROC_NAME),
-        "regnamespace" => lookup("to_regnamespace", catalog::SCHEMA_NAME),
+        "regnamespace" => lookup(catalog::NAMESPACE, catalog::SCHEMA_NAME),
         name => match plain_type(name) {
             Some(data_type) => plain(data_type),
             None => return,
@@ -320,7 +320,8 @@ fn plain_type(name: &str) -> Option<DataType> {
     Some(match name {
         "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char" | "text" | "cstring" | "aclitem"
         | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
-        "oid" | "xid" | "cid" | "cardinal_number" | "int8" => DataType::BigInt(None),
+        "oid" | "xid" | "cid" => DataType::IntUnsigned(None),
+        "cardinal_number" | "int8" => DataType::BigInt(None),
         "int4" => DataType::Int(None),
         "int2" => DataType::SmallInt(None),
         "bool" => DataType::Boolean,
@@ -483,7 +484,7 @@ pub(crate) mod tests {
             "select relname from pg_class where relname operator(pg_catalog.~) '^(a)$' collate pg_catalog.default";
         assert_eq!(rewritten(text), "SELECT relname FROM pg_catalog.pg_class WHERE relname ~ '^(a)$'");
         assert_eq!(rewritten("select pg_catalog.version()"), "SELECT version() AS \"version\"");
-        assert!(rewritten("select 'a'::regclass").contains("to_regclass('a')"));
+        assert!(rewritten("select 'a'::regclass").contains("tieout_relation('a')"));
         assert!(rewritten("select oid::regclass::oid from x").starts_with("SELECT oid"));
     }
 

@@ -131,14 +131,13 @@ impl Session {
         if self.prepared.len() >= PREPARED_MAX {
             return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
         }
-        let (plan, oids) = match command.clone() {
+        let plan = match command.clone() {
             Some(Command::Query(statement) | Command::CopyOut { query: statement, .. }) => {
-                let known = declared::with_casts(&statement, oids);
-                (Some(Box::pin(self.planned(*statement, oids.to_vec())).await?), known)
+                Some(Box::pin(self.planned(*statement, oids.to_vec())).await?)
             }
-            _ => (None, oids.to_vec()),
+            _ => None,
         };
-        let parameters = plan.as_ref().map(|plan| parameters_of(plan, &oids)).transpose()?.unwrap_or_default();
+        let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
         let edition = plan.as_ref().and_then(|_| engine::followed(&self.context));
         let surroundings = self.surroundings()?;
         Ok(Prepared { command, plan, parameters, text: Arc::clone(text), edition, surroundings })

@@ -34,7 +34,8 @@ pub(crate) enum Command {
     Show(String),
     ShowAll,
     Reset(Option<String>),
-    Begin,
+    /// With its tag: `BEGIN` or `START TRANSACTION`.
+    Begin(&'static str),
     Commit,
     Rollback,
     Savepoint(String),
@@ -99,9 +100,9 @@ fn command(statement: Statement) -> Result<Command, Failure> {
             Reset::ALL => Command::Reset(None),
             Reset::ConfigurationParameter(name) => Command::Reset(Some(name_text(&name))),
         },
-        Statement::StartTransaction { modes, statements, .. } if statements.is_empty() => {
+        Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             readable(&modes)?;
-            Command::Begin
+            Command::Begin(if begin { "BEGIN" } else { "START TRANSACTION" })
         }
         Statement::Commit { .. } => Command::Commit,
         Statement::Rollback { savepoint: None, .. } => Command::Rollback,
@@ -455,7 +456,7 @@ mod tests {
         assert!(matches!(one("declare c cursor with hold for select 1").unwrap(), Command::Declare { hold: true, .. }));
         assert_eq!(one("discard all").unwrap(), Command::DiscardAll);
         assert_eq!(one("deallocate all").unwrap(), Command::Deallocate(None));
-        assert_eq!(one("begin isolation level repeatable read read only").unwrap(), Command::Begin);
+        assert_eq!(one("begin isolation level repeatable read read only").unwrap(), Command::Begin("BEGIN"));
         let Command::CopyOut { options, .. } = one("copy t (a, b) to stdout with (format csv, header)").unwrap() else {
             panic!("no copy");
         };

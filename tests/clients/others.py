@@ -43,6 +43,33 @@ def _():
     run(body)
 
 
+@case("asyncpg", "lists of every type, whose codecs it asks the catalogue for")
+def _():
+    utc = datetime.timezone.utc
+    lists = {
+        "bigint[]": [1, None, 3],
+        "int[]": [4],
+        "smallint[]": [],
+        "numeric[]": [decimal.Decimal("1.5")],
+        "double precision[]": [0.25],
+        "boolean[]": [True, None],
+        "date[]": [datetime.date(2024, 2, 29)],
+        "timestamp[]": [datetime.datetime(2024, 1, 1, 12)],
+        "timestamptz[]": [datetime.datetime(2024, 1, 1, tzinfo=utc)],
+        "text[]": ["a", "b c"],
+    }
+
+    async def body(connection):
+        for of, values in lists.items():
+            same(values, await connection.fetchval(f"select $1::{of}", values))
+        amounts = [row[0] for row in await connection.fetch("select distinct amount_at_risk from recon.exceptions where amount_at_risk is not null limit 2")]
+        wanted = await connection.fetchval("select count(*) from recon.exceptions where amount_at_risk = $1 or amount_at_risk = $2", amounts[0], amounts[-1])
+        same(wanted, await connection.fetchval("select count(*) from recon.exceptions where amount_at_risk = any($1)", amounts))
+        same([[20, 25], 20], list(await connection.fetchrow("select array_agg(oid order by oid), min(oid) from pg_type where oid = any($1::oid[])", [20, 25])))
+
+    run(body)
+
+
 @case("asyncpg", "a cursor in a transaction")
 def _():
     async def body(connection):

@@ -18,12 +18,12 @@ use datafusion::logical_expr::{
 
 use super::constraints::Constraint;
 use super::rows::OWNER;
-use super::types::{type_oid, type_text};
+use super::types::type_text;
 use super::{
-    Asker, EXPANDED, NO_OIDS, PATTERN, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN, SUBSCRIPTS, TYPE_NAME,
-    schema_oid,
+    Asker, EXPANDED, NAMESPACE, NO_OIDS, PATTERN, RELATION, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN,
+    SUBSCRIPTS, TYPE, TYPE_NAME, schema_oid,
 };
-use super::{PROC, PROC_NAME, procs};
+use super::{PROC, PROC_NAME, named, procs};
 use crate::server::encode::Cells;
 use crate::server::settings::SERVER_VERSION;
 use crate::server::{sets, template};
@@ -44,7 +44,7 @@ struct CatalogFunction {
 #[expect(clippy::too_many_lines, reason = "a list, one entry a function")]
 pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     let texts = || DataType::new_list(DataType::Utf8, true);
-    let (text, bool, int) = (DataType::Utf8, DataType::Boolean, DataType::Int64);
+    let (text, bool, int, oid) = (DataType::Utf8, DataType::Boolean, DataType::Int64, DataType::UInt32);
     let mut list: Vec<(&'static str, DataType, Body)> = vec![
         ("version", text.clone(), |_, _| {
             Ok(string(format!("PostgreSQL {SERVER_VERSION} (tieout {})", env!("CARGO_PKG_VERSION"))))
@@ -129,9 +129,7 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
                 Err(failure) => exec_err!("{}", failure.message),
             }
         }),
-        ("to_regclass", int.clone(), |asker, arguments| {
-            Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| relation_oid(asker, &name))))
-        }),
+        ("to_regclass", oid.clone(), |asker, arguments| Ok(named::looked_up(asker, arguments, named::RELATION))),
         ("to_char", text.clone(), to_char),
         (PROC, int.clone(), |_, arguments| {
             Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| procs::oid(&name))))
@@ -145,16 +143,15 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
             let has_some = elements(arguments).is_some_and(|elements| !elements.is_empty());
             Ok(ScalarValue::Int64(has_some.then_some(1)))
         }),
-        ("to_regtype", int.clone(), |_, arguments| {
-            Ok(ScalarValue::Int64(letters(arguments, 0).and_then(|name| type_oid(&name))))
-        }),
-        ("to_regnamespace", int.clone(), |_, arguments| {
-            Ok(ScalarValue::Int64(letters(arguments, 0).map(|name| schema_oid(&name))))
-        }),
+        ("to_regtype", oid.clone(), |asker, arguments| Ok(named::looked_up(asker, arguments, named::TYPE))),
+        ("to_regnamespace", oid.clone(), |asker, arguments| Ok(named::looked_up(asker, arguments, named::NAMESPACE))),
+        (RELATION, oid.clone(), |asker, arguments| named::cast(asker, arguments, named::RELATION)),
+        (TYPE, oid.clone(), |asker, arguments| named::cast(asker, arguments, named::TYPE)),
+        (NAMESPACE, oid.clone(), |asker, arguments| named::cast(asker, arguments, named::NAMESPACE)),
         (SUBSCRIPTS, DataType::new_list(DataType::Int64, true), |_, arguments| Ok(subscripts(arguments))),
         (EXPANDED, expanded_type(), |_, arguments| expanded(arguments)),
-        (NO_OIDS, DataType::new_list(DataType::Int64, true), |_, _| {
-            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int64)))
+        (NO_OIDS, DataType::new_list(DataType::UInt32, true), |_, _| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::UInt32)))
         }),
         (SHOWN, text.clone(), |asker, arguments| {
             let Some(value) = arguments.first().filter(|value| !value.is_null()) else {
@@ -221,19 +218,8 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push((name, bool.clone(), |_, _| Ok(flag(false))));
     }
-    for name in [
-        "has_table_privilege",
-        "has_schema_privilege",
-        "has_database_privilege",
-        "has_column_privilege",
-        "has_any_column_privilege",
-        "has_function_privilege",
-        "has_sequence_privilege",
-        "pg_has_role",
-    ] {
-        list.push((name, bool.clone(), |_, arguments| {
-            Ok(flag(reads(&letters(arguments, arguments.len().saturating_sub(1)).unwrap_or_default())))
-        }));
+    for (name, of) in PRIVILEGES {
+        list.push((name, bool.clone(), *of));
     }
     let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
     let function = |(name, returns, body)| {
@@ -241,6 +227,18 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     };
     list.into_iter().map(function).collect()
 }
+
+/// Who may do what: everybody may read what there is, nobody may more.
+const PRIVILEGES: &[(&str, Body)] = &[
+    ("has_table_privilege", |asker, arguments| named::privilege(asker, arguments, Some(named::RELATION))),
+    ("has_column_privilege", |asker, arguments| named::column_privilege(asker, arguments)),
+    ("has_any_column_privilege", |asker, arguments| named::privilege(asker, arguments, Some(named::RELATION))),
+    ("has_schema_privilege", |asker, arguments| named::privilege(asker, arguments, Some(named::NAMESPACE))),
+    ("has_database_privilege", |asker, arguments| named::privilege(asker, arguments, None)),
+    ("has_function_privilege", |asker, arguments| named::privilege(asker, arguments, None)),
+    ("has_sequence_privilege", |asker, arguments| named::privilege(asker, arguments, None)),
+    ("pg_has_role", |asker, arguments| named::privilege(asker, arguments, None)),
+];
 
 /// What the server has nothing to say about.
 const NULL_TEXTS: &[&str] = &[
@@ -330,14 +328,14 @@ fn flag(value: bool) -> ScalarValue {
     ScalarValue::Boolean(Some(value))
 }
 
-fn number(arguments: &[ScalarValue], place: usize) -> Option<i64> {
+pub(super) fn number(arguments: &[ScalarValue], place: usize) -> Option<i64> {
     match arguments.get(place)?.cast_to(&DataType::Int64) {
         Ok(ScalarValue::Int64(number)) => number,
         _ => None,
     }
 }
 
-fn letters(arguments: &[ScalarValue], place: usize) -> Option<String> {
+pub(super) fn letters(arguments: &[ScalarValue], place: usize) -> Option<String> {
     match arguments.get(place)?.cast_to(&DataType::Utf8) {
         Ok(ScalarValue::Utf8(text)) => text,
         _ => None,
@@ -419,24 +417,6 @@ fn relation<T>(asker: &Asker, arguments: &[ScalarValue], ask: impl Fn(&Relation)
     asker.listed().relations.iter().find(|relation| relation.oid() == oid).map(ask)
 }
 
-fn relation_oid(asker: &Asker, name: &str) -> Option<i64> {
-    if let Ok(oid) = name.parse() {
-        return Some(oid);
-    }
-    let name = name.replace('"', "");
-    let path = asker.search_path();
-    let listed = asker.listed();
-    let found = listed.relations.iter().find(|relation| match name.split_once('.') {
-        Some((schema, table)) => relation.schema == schema && relation.name == table,
-        None => path.contains(&relation.schema) && relation.name == name,
-    });
-    let catalog = || {
-        let table = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-        super::is_catalog_table(table).then(|| if table == "pg_class" { 1259 } else { super::oid(table) })
-    };
-    found.map(Relation::oid).or_else(catalog)
-}
-
 /// A name as it must be written.
 pub(crate) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -445,12 +425,6 @@ pub(crate) fn quoted(name: &str) -> String {
     } else {
         format!("\"{}\"", name.replace('"', "\"\""))
     }
-}
-
-/// Everybody may read, nobody may more.
-fn reads(privilege: &str) -> bool {
-    let reading = ["select", "usage", "connect", "execute", "member", "references"];
-    privilege.split(',').all(|word| reading.contains(&word.trim().to_ascii_lowercase().as_str()))
 }
 
 /// A size in the unit in which it has four digits, or five, rounded as Postgres rounds it.
@@ -479,6 +453,5 @@ mod tests {
     fn names_are_quoted_when_they_must() {
         assert_eq!(quoted("plain_1"), "plain_1");
         assert_eq!(quoted("Mixed \"x\""), "\"Mixed \"\"x\"\"\"");
-        assert!(reads("SELECT") && !reads("SELECT, INSERT"));
     }
 }

@@ -50,11 +50,12 @@ pub(super) fn batch(rows: &[Row], columns: &str) -> Result<RecordBatch> {
 pub(super) fn field(column: &str) -> Option<Field> {
     let (name, of) = column.split_once(':')?;
     let data_type = match of {
-        "i" | "p" => DataType::Int64,
+        "i" => DataType::UInt32,
+        "m" | "p" => DataType::Int64,
         "n" => DataType::Int32,
         "z" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "v" | "a" => DataType::new_list(DataType::Int16, true),
-        "o" => DataType::new_list(DataType::Int64, true),
+        "o" => DataType::new_list(DataType::UInt32, true),
         "s" => DataType::Int16,
         "b" => DataType::Boolean,
         "f" => DataType::Float32,

@@ -1,4 +1,4 @@
-//! The columns of the `pg_catalog` tables: `i` a number (also oids), `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
+//! The columns of the `pg_catalog` tables: `i` an oid, `m` a number, `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
 //! function's oid,
 //! `z` a timestamp, `a` a list of int2,
 //! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
@@ -10,25 +10,25 @@ pub(super) const FILLED: &[(&str, &str)] = &[
         "pg_attribute",
         "attrelid:i attname:t atttypid:i attlen:s attnum:s atttypmod:i attndims:s attbyval:b attalign:t attstorage:t \
          attcompression:t attnotnull:b atthasdef:b atthasmissing:b attidentity:t attgenerated:t attisdropped:b \
-         attislocal:b attinhcount:i attcollation:i attstattarget:i attacl:l attoptions:l attfdwoptions:l",
+         attislocal:b attinhcount:n attcollation:i attstattarget:n attacl:l attoptions:l attfdwoptions:l",
     ),
     (
         "pg_class",
         "oid:i relname:t relnamespace:i reltype:i reloftype:i relowner:i relam:i relfilenode:i reltablespace:i \
-         relpages:i reltuples:f relallvisible:i reltoastrelid:i relhasindex:b relisshared:b relpersistence:t \
+         relpages:n reltuples:f relallvisible:n reltoastrelid:i relhasindex:b relisshared:b relpersistence:t \
          relkind:t relnatts:s relchecks:s relhasrules:b relhastriggers:b relhassubclass:b relrowsecurity:b \
          relforcerowsecurity:b relispopulated:b relreplident:t relispartition:b relrewrite:i relacl:l reloptions:l \
          relpartbound:t",
     ),
     (
         "pg_database",
-        "oid:i datname:t datdba:i encoding:i datlocprovider:t datistemplate:b datallowconn:b datconnlimit:i \
+        "oid:i datname:t datdba:i encoding:n datlocprovider:t datistemplate:b datallowconn:b datconnlimit:n \
          dattablespace:i datcollate:t datctype:t daticulocale:t daticurules:t datcollversion:t datacl:l",
     ),
     (
         "pg_constraint",
         "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
-         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i \
+         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:n \
          connoinherit:b conkey:a confkey:a conbin:t",
     ),
     (
@@ -38,7 +38,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
          indnullsnotdistinct:b indkey:v indcollation:o indclass:o indoption:v indexprs:t indpred:t",
     ),
     ("pg_indexes", "schemaname:t tablename:t indexname:t tablespace:t indexdef:t"),
-    ("pg_description", "objoid:i classoid:i objsubid:i description:t"),
+    ("pg_description", "objoid:i classoid:i objsubid:n description:t"),
     ("pg_namespace", "oid:i nspname:t nspowner:i nspacl:l"),
     (
         "pg_proc",
@@ -49,7 +49,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
     (
         "pg_roles",
         "oid:i rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
-         rolconnlimit:i rolpassword:t rolvaliduntil:t rolbypassrls:b rolconfig:l",
+         rolconnlimit:n rolpassword:t rolvaliduntil:t rolbypassrls:b rolconfig:l",
     ),
     (
         "pg_settings",
@@ -61,7 +61,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
         "pg_type",
         "oid:i typname:t typnamespace:i typowner:i typlen:s typbyval:b typtype:t typcategory:t typispreferred:b \
          typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:p typoutput:p typreceive:p typsend:p \
-         typnotnull:b typbasetype:i typtypmod:i typndims:i typcollation:i typdefault:t typacl:l",
+         typnotnull:b typbasetype:i typtypmod:n typndims:n typcollation:i typdefault:t typacl:l",
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
@@ -74,27 +74,27 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_cast", "oid:i castsource:i casttarget:i castfunc:i castcontext:t castmethod:t"),
     (
         "pg_collation",
-        "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colliculocale:t collicurules:t collversion:t",
+        "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:n collcollate:t collctype:t colliculocale:t collicurules:t collversion:t",
     ),
     (
         "pg_conversion",
-        "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:i condefault:b",
+        "oid:i conname:t connamespace:i conowner:i conforencoding:n contoencoding:n conproc:i condefault:b",
     ),
     ("pg_db_role_setting", "setdatabase:i setrole:i setconfig:l"),
     ("pg_default_acl", "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:l"),
-    ("pg_depend", "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t"),
+    ("pg_depend", "classid:i objid:i objsubid:n refclassid:i refobjid:i refobjsubid:n deptype:t"),
     ("pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
     ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtfoid:i evtenabled:t evttags:l"),
     ("pg_extension", "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t"),
     ("pg_foreign_data_wrapper", "oid:i fdwname:t fdwowner:i fdwhandler:i fdwvalidator:i fdwacl:l fdwoptions:l"),
     ("pg_foreign_server", "oid:i srvname:t srvowner:i srvfdw:i srvtype:t srvversion:t srvacl:l srvoptions:l"),
     ("pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
-    ("pg_inherits", "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b"),
+    ("pg_inherits", "inhrelid:i inhparent:i inhseqno:n inhdetachpending:b"),
     (
         "pg_language",
         "tableoid:i oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b lanplcallfoid:i laninline:i lanvalidator:i lanacl:l",
     ),
-    ("pg_locks", "locktype:t database:i relation:i pid:i mode:t granted:b"),
+    ("pg_locks", "locktype:t database:i relation:i pid:n mode:t granted:b"),
     ("pg_matviews", "schemaname:t matviewname:t matviewowner:t definition:t"),
     (
         "pg_opclass",
@@ -113,15 +113,15 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_range", "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t"),
     ("pg_rewrite", "tableoid:i oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
     ("pg_rules", "schemaname:t tablename:t rulename:t definition:t"),
-    ("pg_seclabel", "objoid:i classoid:i objsubid:i provider:t label:t"),
-    ("pg_sequence", "seqrelid:i seqtypid:i seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b"),
+    ("pg_seclabel", "objoid:i classoid:i objsubid:n provider:t label:t"),
+    ("pg_sequence", "seqrelid:i seqtypid:i seqstart:m seqincrement:m seqmax:m seqmin:m seqcache:m seqcycle:b"),
     ("pg_sequences", "schemaname:t sequencename:t sequenceowner:t"),
     ("pg_shdescription", "objoid:i classoid:i description:t"),
-    ("pg_stat_activity", "datid:i datname:t pid:i usename:t application_name:t state:t query:t"),
-    ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:i"),
+    ("pg_stat_activity", "datid:i datname:t pid:n usename:t application_name:t state:t query:t"),
+    ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:m"),
     (
         "pg_statistic_ext",
-        "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:i stxkeys:l stxkind:l stxexprs:t",
+        "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:n stxkeys:l stxkind:l stxexprs:t",
     ),
     (
         "pg_subscription",
