@@ -12,6 +12,7 @@
 mod arrays;
 mod attempts;
 mod audit;
+mod casts;
 mod catalog;
 mod connection;
 mod copy;

@@ -12,6 +12,7 @@ pub(crate) mod procs;
 mod rows;
 mod tables;
 mod types;
+mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -70,12 +71,12 @@ pub(crate) const SCHEMA_NAME: &str = "tieout_schema_name";
 
 /// Whether an unqualified name means a table of `pg_catalog`.
 pub(crate) fn is_catalog_table(name: &str) -> bool {
-    tables::FILLED.iter().chain(tables::EMPTY).any(|table| table.0.eq_ignore_ascii_case(name))
+    tables::all().any(|table| table.0.eq_ignore_ascii_case(name))
 }
 
 /// Whether a catalogue table never has rows.
 pub(crate) fn is_empty_table(name: &str) -> bool {
-    tables::EMPTY.iter().any(|table| table.0.eq_ignore_ascii_case(name))
+    tables::EMPTY.iter().chain(watching::EMPTY).any(|table| table.0.eq_ignore_ascii_case(name))
 }
 
 /// Whether the subscripts of a catalogue table's column start at zero, as those of Postgres' vectors do.
@@ -86,8 +87,7 @@ pub(crate) fn counts_from_zero(table: &str, column: &str) -> bool {
 
 /// Whether a column of a catalogue table is a list: all of these are null in every row.
 pub(crate) fn is_null_column(table: &str, column: &str) -> bool {
-    let mut tables = tables::FILLED.iter().chain(tables::EMPTY);
-    let columns = tables.find(|known| known.0.eq_ignore_ascii_case(table)).map_or("", |known| known.1);
+    let columns = tables::all().find(|known| known.0.eq_ignore_ascii_case(table)).map_or("", |known| known.1);
     columns
         .split_whitespace()
         .filter_map(|column| column.strip_suffix(":l"))
@@ -146,6 +146,25 @@ impl Relation {
 pub(crate) fn oid(name: &str) -> i64 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     16_384 + i64::from(hash % 2_000_000_000)
+}
+
+/// What Postgres has in every table, unseen; here they stand last.
+const SYSTEM_COLUMNS: &str = "tableoid:i xmin:i";
+
+/// The oid of a table of the catalogue: Postgres' own where clients know it by heart.
+pub(crate) fn table_oid(name: &str) -> i64 {
+    match name {
+        "pg_class" => 1259,
+        "pg_namespace" => 2615,
+        "pg_type" => 1247,
+        "pg_attribute" => 1249,
+        "pg_proc" => 1255,
+        "pg_constraint" => 2606,
+        "pg_index" => 2610,
+        "pg_database" => 1262,
+        "pg_roles" => 1260,
+        name => oid(name),
+    }
 }
 
 /// The oid of a schema; `pg_catalog` has Postgres' own.
@@ -272,7 +291,7 @@ impl SchemaProvider for InformationSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some((name, columns)) = information::TABLES.iter().find(|table| table.0 == name) else { return Ok(None) };
         self.0.list().await?;
-        let batch = rows::batch(&information::rows(&self.0, name), columns)?;
+        let batch = rows::batch(&information::rows(&self.0, name), columns, 0)?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 
@@ -288,17 +307,17 @@ struct PgCatalog(Arc<Asker>);
 #[async_trait]
 impl SchemaProvider for PgCatalog {
     fn table_names(&self) -> Vec<String> {
-        tables::FILLED.iter().chain(tables::EMPTY).map(|table| table.0.to_owned()).collect()
+        tables::all().map(|table| table.0.to_owned()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some((name, columns)) = tables::FILLED.iter().chain(tables::EMPTY).find(|table| table.0 == name) else {
+        let Some((name, columns)) = tables::all().find(|table| table.0 == name) else {
             return Ok(None);
         };
         // Also for an empty table: the statement's functions look names up in the list.
         self.0.list().await?;
         self.0.databases.refresh().await?;
-        let batch = rows::batch(&rows::rows(&self.0, name), columns)?;
+        let batch = rows::batch(&rows::rows(&self.0, name), &format!("{columns} {SYSTEM_COLUMNS}"), table_oid(name))?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use pgwire::api::Type;
 

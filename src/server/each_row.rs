@@ -76,7 +76,8 @@ fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(subquery_of(expr).is_some_and(|inner| !inner.outer_ref_columns.is_empty())))?;
+            found |=
+                expr.exists(|expr| Ok(subquery_of(expr).is_some_and(|inner| !inner.outer_ref_columns.is_empty())))?;
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
@@ -92,7 +93,9 @@ fn by_row(plan: LogicalPlan, kinds: Kinds, state: &SessionState, abandoned: &Aba
         node.map_expressions(|expr| {
             let name = names.save(&expr);
             let changed = expr.transform_up(|expr| {
-                let Some((inner, mut arguments)) = asked(&expr, kinds, &schema)? else { return Ok(Transformed::no(expr)) };
+                let Some((inner, mut arguments)) = asked(&expr, kinds, &schema)? else {
+                    return Ok(Transformed::no(expr));
+                };
                 let columns = depends_on(&inner)?;
                 arguments.retain(|(column, _)| columns.iter().any(|(_, asked)| asked == column));
                 let argument = |(_, column): &(FieldRef, Column)| {
@@ -237,7 +240,8 @@ impl EachRow {
             return Err(DataFusionError::Execution("the statement was given up".to_owned()));
         }
         let handle = Handle::try_current().ok().filter(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-        let handle = handle.ok_or_else(|| DataFusionError::NotImplemented("a subquery for each row, here".to_owned()))?;
+        let handle =
+            handle.ok_or_else(|| DataFusionError::NotImplemented("a subquery for each row, here".to_owned()))?;
         let value = block_in_place(|| handle.block_on(Box::pin(self.answer(row))))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT_MAX {
@@ -248,7 +252,8 @@ impl EachRow {
 
     async fn answer(&self, row: &[ScalarValue]) -> Result<ScalarValue> {
         let of = |column: &Column| self.columns.iter().position(|known| known == column);
-        let plan = outer(self.plan.clone(), &mut Vec::new(), &mut |_, column| Some(lit(row.get(of(column)?)?.clone())))?;
+        let plan =
+            outer(self.plan.clone(), &mut Vec::new(), &mut |_, column| Some(lit(row.get(of(column)?)?.clone())))?;
         let physical = giving_way(Box::pin(physical(&self.state, &plan, &self.abandoned)).await?)?;
         let batches = collect(physical, self.state.task_ctx()).await?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();

@@ -77,12 +77,7 @@ mod tests {
         assert_eq!(
             parse("abort; begin not deferrable; begin deferrable, read only; start transaction read only, deferrable")
                 .unwrap(),
-            [
-                Command::Rollback,
-                Command::Begin("BEGIN"),
-                Command::Begin("BEGIN"),
-                Command::Begin("START TRANSACTION")
-            ]
+            [Command::Rollback, Command::Begin("BEGIN"), Command::Begin("BEGIN"), Command::Begin("START TRANSACTION")]
         );
         assert_eq!(parse("table t").unwrap(), parse("select * from t").unwrap());
         assert_eq!(parse("select abort from t where deferrable").unwrap().len(), 1);

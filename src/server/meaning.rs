@@ -77,7 +77,7 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
         let told = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let told = expr.transform_up(|expr| {
-                let told = with_values(with_list(expr, &schema).data, &schema, zone).data;
+                let told = with_values(with_list(with_arguments(expr), &schema).data, &schema, zone).data;
                 let told = summed(rounded(told, &schema, writers).data, &schema);
                 let told = texts_joined(local(told, &schema, writers), &schema, writers);
                 Ok(Transformed::yes(as_text(told, &schema, writers)))
@@ -269,6 +269,37 @@ fn with_list(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         _ => return Transformed::no(expr),
     }
     Transformed::yes(expr)
+}
+
+/// Arguments that take a number, by function and place: a placeholder there would be planned as a text.
+const NUMBERS: &[(&str, usize, DataType)] = &[
+    ("left", 1, DataType::Int64),
+    ("right", 1, DataType::Int64),
+    ("repeat", 1, DataType::Int64),
+    ("lpad", 1, DataType::Int64),
+    ("rpad", 1, DataType::Int64),
+    ("substr", 1, DataType::Int64),
+    ("substr", 2, DataType::Int64),
+    ("split_part", 2, DataType::Int64),
+    ("round", 0, DataType::Decimal128(DECIMAL128_MAX_PRECISION, 10)),
+    ("round", 1, DataType::Int64),
+    ("trunc", 0, DataType::Decimal128(DECIMAL128_MAX_PRECISION, 10)),
+    ("trunc", 1, DataType::Int64),
+    ("chr", 0, DataType::Int64),
+];
+
+/// Tells what the placeholders among a function's arguments take.
+fn with_arguments(mut expr: Expr) -> Expr {
+    let Expr::ScalarFunction(function) = &mut expr else { return expr };
+    let name = function.func.name();
+    for (_, place, wanted) in NUMBERS.iter().filter(|(known, ..)| *known == name) {
+        if let Some(Expr::Placeholder(argument)) = function.args.get_mut(*place)
+            && argument.field.is_none()
+        {
+            argument.field = Some(Arc::new(Field::new(&argument.id, wanted.clone(), true)));
+        }
+    }
+    expr
 }
 
 /// Texts that stand beside a truth value or a date are read as one, and placeholders in a cast take what they are cast to.

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
+    Statement, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
 };
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
-use super::{arrays, sets, spelling, values};
+use super::{arrays, casts, sets, spelling, values};
 use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
@@ -113,7 +113,7 @@ impl VisitorMut for Rules {
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        // A table's name is folded by DataFusion, a function's among tables is not.
+        // A function's name among tables is not folded by DataFusion.
         if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = table {
             for part in &mut name.0 {
                 if let ObjectNamePart::Identifier(ident) = part {
@@ -124,6 +124,7 @@ impl VisitorMut for Rules {
         sets::list_rows(table);
         sets::name_rows(table);
         sets::single_row(table);
+        sets::settings(table);
         if let TableFactor::Table { name, args: Some(_), .. } = table {
             unqualify(name);
         }
@@ -158,15 +159,7 @@ impl VisitorMut for Rules {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        // `x::regclass::oid` is the object's number: without the outer cast the inner one would show its name.
-        if let Expr::Cast { expr: inner, data_type, .. } = expr
-            && type_name(data_type).as_deref() == Some("oid")
-            && let Expr::Cast { expr: named, data_type, .. } = inner.as_ref()
-            && is_reg_type(data_type)
-            && !is_text(named)
-        {
-            *expr = named.as_ref().clone();
-        }
+        casts::through(expr);
         if let Some(folded) = self.scopes.value(expr) {
             *expr = folded;
         }
@@ -191,11 +184,12 @@ impl VisitorMut for Rules {
                 if name.to_string().eq_ignore_ascii_case("array") =>
             {
                 if let Some(gathered) = arrays::gathered(query) {
-                    *expr = gathered;
+                    // A list, where `= any (select …)` beside it would mean rows.
+                    *expr = Expr::Nested(Box::new(gathered));
                 }
             }
             Expr::Function(function) => unqualify(&mut function.name),
-            Expr::Cast { .. } => cast(expr),
+            Expr::Cast { .. } => casts::plain(expr),
             Expr::CompoundFieldAccess { .. } => sets::subscripts(expr, &self.scopes),
             Expr::Like { .. } | Expr::ILike { .. } => sets::escapes(expr),
             Expr::Identifier(name) if is_word(name) => {
@@ -247,88 +241,6 @@ fn is_catalog(schema: &Ident) -> bool {
     schema.value.eq_ignore_ascii_case(catalog::SCHEMA)
 }
 
-/// The last part of a type that is no plain SQL type: `pg_catalog.regtype`, `"char"`, `name`.
-fn type_name(data_type: &DataType) -> Option<String> {
-    match data_type {
-        DataType::Regclass => Some("regclass".to_owned()),
-        DataType::Custom(name, arguments) if arguments.is_empty() => {
-            name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_ascii_lowercase())
-        }
-        _ => None,
-    }
-}
-
-fn is_reg_type(data_type: &DataType) -> bool {
-    type_name(data_type).is_some_and(|name| name.starts_with("reg"))
-}
-
-/// Whether an expression is a text by its form: a literal, a cast to text, what joins or writes texts.
-fn is_text(expr: &Expr) -> bool {
-    const WRITERS: &[&str] = &["format", "concat", "concat_ws", "quote_ident", "lower", "upper", "replace", "trim"];
-    match expr {
-        // A parameter that is cast to an object's type is given its name.
-        Expr::Value(value) => {
-            matches!(value.value, Value::Placeholder(_)) || value.value.clone().into_string().is_some()
-        }
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => is_text(inner),
-        Expr::Cast { data_type, .. } => {
-            matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_))
-                || type_name(data_type).is_some_and(|name| plain_type(&name) == Some(DataType::Text))
-        }
-        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
-        Expr::Function(function) => {
-            let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
-            name.is_some_and(|name| WRITERS.iter().any(|known| name.value.eq_ignore_ascii_case(known)))
-        }
-        _ => false,
-    }
-}
-
-/// Casts to Postgres' own types: names of objects become their numbers and back, the text-like ones text.
-fn cast(expr: &mut Expr) {
-    let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
-    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
-        if let Some(plain) = type_name(element).and_then(|name| plain_type(&name)) {
-            **element = plain;
-        }
-        return;
-    }
-    let Some(name) = type_name(data_type) else { return };
-    let plain = |data_type| Expr::Cast {
-        kind: CastKind::DoubleColon,
-        expr: inner.clone(),
-        data_type,
-        array: false,
-        format: None,
-    };
-    let lookup =
-        |to_number: &str, to_name: &str| call(if is_text(inner) { to_number } else { to_name }, inner.as_ref().clone());
-    *expr = match name.as_str() {
-        "regclass" => lookup(catalog::RELATION, catalog::RELATION_NAME),
-        "regtype" => lookup(catalog::TYPE, catalog::TYPE_NAME),
-        "regproc" | "regprocedure" => lookup(catalog::PROC, catalog::PROC_NAME),
-        "regnamespace" => lookup(catalog::NAMESPACE, catalog::SCHEMA_NAME),
-        name => match plain_type(name) {
-            Some(data_type) => plain(data_type),
-            None => return,
-        },
-    };
-}
-
-/// The SQL type behind a name of Postgres' own.
-fn plain_type(name: &str) -> Option<DataType> {
-    Some(match name {
-        "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char" | "text" | "cstring" | "aclitem"
-        | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
-        "oid" | "xid" | "cid" => DataType::IntUnsigned(None),
-        "cardinal_number" | "int8" => DataType::BigInt(None),
-        "int4" => DataType::Int(None),
-        "int2" => DataType::SmallInt(None),
-        "bool" => DataType::Boolean,
-        _ => return None,
-    })
-}
-
 /// Reserved words that are functions in Postgres, and names to the parser.
 fn is_word(name: &Ident) -> bool {
     name.quote_style.is_none()
@@ -359,11 +271,11 @@ pub(crate) fn call_all(name: &str, arguments: Vec<Expr>) -> Expr {
 /// Names result columns as Postgres does: a function by its name, a cast by what it casts, else `?column?`.
 fn name_columns(select: &mut Select) {
     let mut taken = HashSet::new();
-    for item in &mut select.projection {
+    for (place, item) in select.projection.iter_mut().enumerate() {
         match item {
             // The same name twice is no name to refer to, and two columns all the same.
             SelectItem::ExprWithAlias { alias, .. } if !taken.insert(alias.value.clone()) => {
-                *alias = Ident::with_quote('"', format!("{}{UNIQUE}{}", alias.value, taken.len()));
+                *alias = Ident::with_quote('"', format!("{}{UNIQUE}{place}", alias.value));
             }
             SelectItem::UnnamedExpr(expr) => {
                 let plain = match &*expr {
@@ -377,7 +289,7 @@ fn name_columns(select: &mut Select) {
                 if plain && is_new {
                     continue;
                 }
-                let name = if is_new { name } else { format!("{name}{UNIQUE}{}", taken.len()) };
+                let name = if is_new { name } else { format!("{name}{UNIQUE}{place}") };
                 taken.insert(name.clone());
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
             }

@@ -162,12 +162,8 @@ pub(crate) fn list_rows(table: &mut TableFactor) {
         *name = Ident::new(*list).into();
     }
     let text = format!("SELECT * FROM UNNEST({bare}) AS {named} ({column})");
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &text).unwrap_or_default();
-    if let Some(Statement::Query(query)) = statements.pop()
-        && let SetExpr::Select(select) = *query.body
-        && let Some(from) = select.from.into_iter().next()
-    {
-        *table = from.relation;
+    if let Some(rows) = relation(&text) {
+        *table = rows;
     }
 }
 
@@ -198,12 +194,35 @@ pub(crate) fn single_row(table: &mut TableFactor) {
         *alias = None;
     }
     let text = format!("SELECT * FROM (SELECT {bare} AS {named}) AS {named}");
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &text).unwrap_or_default();
-    if let Some(Statement::Query(query)) = statements.pop()
-        && let SetExpr::Select(select) = *query.body
-        && let Some(from) = select.from.into_iter().next()
-    {
-        *table = from.relation;
+    if let Some(rows) = relation(&text) {
+        *table = rows;
+    }
+}
+
+/// `pg_show_all_settings()` has the rows of the view that Postgres makes of it.
+pub(crate) fn settings(table: &mut TableFactor) {
+    let (TableFactor::Table { name, alias, args: Some(_), .. } | TableFactor::Function { name, alias, .. }) = &*table
+    else {
+        return;
+    };
+    let function = name.0.last().and_then(ObjectNamePart::as_ident);
+    if !function.is_some_and(|function| function.value.eq_ignore_ascii_case("pg_show_all_settings")) {
+        return;
+    }
+    let named = alias.as_ref().map_or("pg_show_all_settings".to_owned(), ToString::to_string);
+    if let Some(rows) = relation(&format!("SELECT * FROM pg_catalog.pg_settings AS {named}")) {
+        *table = rows;
+    }
+}
+
+/// What stands behind `FROM`.
+fn relation(text: &str) -> Option<TableFactor> {
+    match Parser::parse_sql(&PostgreSqlDialect {}, text).ok()?.pop()? {
+        Statement::Query(query) => match *query.body {
+            SetExpr::Select(select) => Some(select.from.into_iter().next()?.relation),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -119,6 +119,9 @@ def _():
         statement = await connection.prepare("select check_id, amount_at_risk from recon.exceptions where amount_at_risk > $1 limit $2")
         same(["numeric", "int8"], [parameter.name for parameter in statement.get_parameters()])
         same([("check_id", "text"), ("amount_at_risk", "numeric")], [(column.name, column.type.name) for column in statement.get_attributes()])
+        same("ab", await connection.fetchval("select left('abc', $1)", 2))
+        same("b", await connection.fetchval("select split_part('a,b', ',', $1)", 2))
+        same(decimal.Decimal("1.25"), await connection.fetchval("select round($1, 2)", decimal.Decimal("1.249")))
         same(0, await connection.fetchval("select count(*) from recon.exceptions where occurred_at > $1", datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)))
         same(datetime.date(2024, 1, 6), await connection.fetchval("select date '2024-01-01' + $1::int", 5))
         try:

@@ -325,7 +325,7 @@ both(
     "pgAdmin lists databases",
     """SELECT db.oid as did, db.datname, db.datallowconn, pg_encoding_to_char(db.encoding) AS serverencoding, has_database_privilege(db.oid, 'CREATE') as cancreate, datistemplate
        FROM pg_catalog.pg_database db WHERE db.datname = current_database()""",
-    "select 0, d.datname, has_database_privilege(d.datname, 'connect'), pg_encoding_to_char(d.encoding), has_database_privilege('create') from pg_database as d where d.datname = 'tieout'",
+    "select 0, d.datname, has_database_privilege(d.datname, 'connect'), pg_encoding_to_char(d.encoding), has_database_privilege('tieout', 'create') from pg_database as d where d.datname = 'tieout'",
     lambda rows: same([("tieout", True, "UTF8", False)], [row[1:5] for row in rows]),
 )
 both(

@@ -177,7 +177,6 @@ impl Constraint {
     pub(super) fn row(&self) -> Row {
         let numbers_of = |columns: &[(String, i16)]| small_numbers(columns.iter().map(|(_, number)| *number));
         let mut row = Row::from([
-            ("tableoid", int(2606)),
             ("oid", int(self.oid)),
             ("conname", text(self.name.clone())),
             ("connamespace", int(schema_oid(&self.schema))),

@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::functions::{letters, number};
 use super::types::type_oid;
-use super::{Asker, INFORMATION_SCHEMA, Relation, SCHEMA, is_catalog_table, oid, schema_oid};
+use super::{Asker, INFORMATION_SCHEMA, Relation, SCHEMA, is_catalog_table, oid, schema_oid, table_oid};
 use crate::server::failure::{Failure, UNDEFINED_OBJECT};
 
 /// A kind of things with names.
@@ -98,7 +98,7 @@ fn relation(asker: &Asker, name: &str) -> Option<i64> {
     });
     let catalog = || {
         let table = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-        is_catalog_table(table).then(|| if table == "pg_class" { 1259 } else { oid(table) })
+        is_catalog_table(table).then(|| table_oid(table))
     };
     let standard = || name.starts_with(INFORMATION_SCHEMA).then(|| oid(&name));
     found.map(Relation::oid).or_else(catalog).or_else(standard)

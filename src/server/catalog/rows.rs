@@ -27,15 +27,19 @@ const TABLESPACE_OID: i64 = 1663;
 /// A row: the columns that are not null.
 pub(super) type Row = HashMap<&'static str, ScalarValue>;
 
-/// Rows as a table of these columns.
-pub(super) fn batch(rows: &[Row], columns: &str) -> Result<RecordBatch> {
+/// Rows as a table of these columns, with the oid of the table that they are of.
+pub(super) fn batch(rows: &[Row], columns: &str, table: i64) -> Result<RecordBatch> {
     let fields: Vec<Field> = columns.split_whitespace().filter_map(field).collect();
     let schema = Arc::new(Schema::new(fields));
     let column = |field: &Arc<Field>| -> Result<ArrayRef> {
         if rows.is_empty() {
             return Ok(new_empty_array(field.data_type()));
         }
-        let null = ScalarValue::try_from(field.data_type())?;
+        let null = match field.name().as_str() {
+            "tableoid" => int(table).cast_to(field.data_type())?,
+            "xmin" => int(0).cast_to(field.data_type())?,
+            _ => ScalarValue::try_from(field.data_type())?,
+        };
         let value = |row: &Row| {
             let value = row.get(field.name().as_str()).cloned().unwrap_or_else(|| null.clone());
             value.cast_to(field.data_type()).unwrap_or_else(|_| null.clone())
@@ -58,7 +62,9 @@ pub(super) fn field(column: &str) -> Option<Field> {
         "o" => DataType::new_list(DataType::UInt32, true),
         "s" => DataType::Int16,
         "b" => DataType::Boolean,
+        "w" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "f" => DataType::Float32,
+        "d" => DataType::Float64,
         "l" => DataType::new_list(DataType::Utf8, true),
         _ => DataType::Utf8,
     };
@@ -411,6 +417,8 @@ fn type_row(of: &Type) -> Row {
         ("typoutput", output),
         ("typreceive", receive),
         ("typsend", send),
+        ("typalign", text("i")),
+        ("typstorage", text(if type_size(of) < 0 { "x" } else { "p" })),
         ("typnotnull", no()),
         ("typbasetype", int(0)),
         ("typtypmod", int(-1)),

@@ -1,14 +1,19 @@
 //! The columns of the `pg_catalog` tables: `i` an oid, `m` a number, `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
 //! function's oid,
-//! `z` a timestamp, `a` a list of int2,
+//! `z` a timestamp, `w` one with a zone, `d` float8, `a` a list of int2,
 //! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
 
+/// Every table with its columns.
+pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    FILLED.iter().chain(EMPTY).chain(super::watching::EMPTY)
+}
+
 /// Tables that have rows.
-pub(super) const FILLED: &[(&str, &str)] = &[
+const FILLED: &[(&str, &str)] = &[
     ("pg_am", "oid:i amname:t amhandler:t amtype:t"),
     (
         "pg_attribute",
-        "attrelid:i attname:t atttypid:i attlen:s attnum:s atttypmod:i attndims:s attbyval:b attalign:t attstorage:t \
+        "attrelid:i attname:t atttypid:i attlen:s attnum:s atttypmod:n attndims:s attbyval:b attalign:t attstorage:t \
          attcompression:t attnotnull:b atthasdef:b atthasmissing:b attidentity:t attgenerated:t attisdropped:b \
          attislocal:b attinhcount:n attcollation:i attstattarget:n attacl:l attoptions:l attfdwoptions:l",
     ),
@@ -27,7 +32,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
     ),
     (
         "pg_constraint",
-        "tableoid:i oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
+        "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:n \
          connoinherit:b conkey:a confkey:a conbin:t",
     ),
@@ -61,7 +66,7 @@ pub(super) const FILLED: &[(&str, &str)] = &[
         "pg_type",
         "oid:i typname:t typnamespace:i typowner:i typlen:s typbyval:b typtype:t typcategory:t typispreferred:b \
          typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:p typoutput:p typreceive:p typsend:p \
-         typnotnull:b typbasetype:i typtypmod:n typndims:n typcollation:i typdefault:t typacl:l",
+         typalign:t typstorage:t typnotnull:b typbasetype:i typtypmod:n typndims:n typcollation:i typdefault:t typacl:l",
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
@@ -92,16 +97,16 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_inherits", "inhrelid:i inhparent:i inhseqno:n inhdetachpending:b"),
     (
         "pg_language",
-        "tableoid:i oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b lanplcallfoid:i laninline:i lanvalidator:i lanacl:l",
+        "oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b lanplcallfoid:i laninline:i lanvalidator:i lanacl:l",
     ),
     ("pg_locks", "locktype:t database:i relation:i pid:n mode:t granted:b"),
     ("pg_matviews", "schemaname:t matviewname:t matviewowner:t definition:t"),
     (
         "pg_opclass",
-        "tableoid:i oid:i opcmethod:i opcname:t opcnamespace:i opcfamily:i opcintype:i opckeytype:i opcdefault:b opcowner:i",
+        "oid:i opcmethod:i opcname:t opcnamespace:i opcfamily:i opcintype:i opckeytype:i opcdefault:b opcowner:i",
     ),
     ("pg_operator", "oid:i oprname:t oprnamespace:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:i"),
-    ("pg_opfamily", "tableoid:i oid:i opfmethod:i opfname:t opfnamespace:i opfowner:i"),
+    ("pg_opfamily", "oid:i opfmethod:i opfname:t opfnamespace:i opfowner:i"),
     ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
     ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t"),
     (
@@ -111,13 +116,13 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_publication_namespace", "oid:i pnpubid:i pnnspid:i"),
     ("pg_publication_rel", "oid:i prpubid:i prrelid:i prqual:t prattrs:l"),
     ("pg_range", "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t"),
-    ("pg_rewrite", "tableoid:i oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
+    ("pg_rewrite", "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
     ("pg_rules", "schemaname:t tablename:t rulename:t definition:t"),
     ("pg_seclabel", "objoid:i classoid:i objsubid:n provider:t label:t"),
     ("pg_sequence", "seqrelid:i seqtypid:i seqstart:m seqincrement:m seqmax:m seqmin:m seqcache:m seqcycle:b"),
     ("pg_sequences", "schemaname:t sequencename:t sequenceowner:t"),
     ("pg_shdescription", "objoid:i classoid:i description:t"),
-    ("pg_stat_activity", "datid:i datname:t pid:n usename:t application_name:t state:t query:t"),
+    ("pg_stat_gssapi", "pid:n gss_authenticated:b principal:t encrypted:b credentials_delegated:b"),
     ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:m"),
     (
         "pg_statistic_ext",
@@ -130,7 +135,7 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     (
         "pg_trigger",
-        "tableoid:i oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
+        "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
          tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
     ),
     ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
