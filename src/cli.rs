@@ -22,6 +22,7 @@ mod gaps;
 mod incremental_tests;
 mod init;
 mod log;
+mod manifest;
 mod paint;
 mod pin;
 mod plan;
@@ -118,6 +119,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Run one query
     Sql(sql::SqlArguments),
+    /// Say what is wrong with the files by which a system is read
+    Manifest(manifest::ManifestArguments),
     /// List the commits, newest first
     Log(log::LogArguments),
     /// One commit: runs, tables, what could not be read, what the checks said
@@ -217,6 +220,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
+        Command::Manifest(command) => Box::pin(manifest::run(&global, &command)).await,
         Command::Log(command) => Box::pin(log::run(&global, &command)).await,
         Command::Show(command) => Box::pin(show::run(&global, &command)).await,
         Command::Diff(command) => Box::pin(diff::run(&global, &command)).await,
