@@ -99,6 +99,7 @@ pub use access::Access;
 pub use blueprint::{Descriptions, ViewDescription};
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
+pub(crate) use deferred::DeferredPlan;
 pub use editions::{Reopen, commit_read_since, follow, followed};
 pub use keys::{Keys, Reference, TableKeys};
 pub use memory::MemoryShare;

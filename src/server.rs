@@ -34,6 +34,7 @@ mod meaning;
 mod nesting;
 mod parameters;
 mod place;
+mod plans;
 mod postgres;
 mod query;
 mod rewrite;

@@ -76,7 +76,8 @@ pub(super) async fn run(global: &Global, arguments: &ManifestArguments) -> Resul
 /// The folders of systems beside the settings.
 fn own_folders(config: &Path) -> Result<Vec<PathBuf>, Failure> {
     let extractors = config.parent().unwrap_or(Path::new("")).join("extractors");
-    let hint = "hint: name one, as in `tieout manifest lint extractors/toy`; docs/add-a-system.md begins with an example";
+    let hint =
+        "hint: name one, as in `tieout manifest lint extractors/toy`; docs/add-a-system.md begins with an example";
     let none = || Failure::usage(anyhow!("{} holds no system's folder\n{hint}", extractors.display()));
     let entries = std::fs::read_dir(&extractors).map_err(|_| none())?;
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

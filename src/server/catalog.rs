@@ -60,6 +60,8 @@ pub(crate) const NAMESPACE: &str = "tieout_namespace";
 pub(crate) const SUBSCRIPTS: &str = "tieout_subscripts";
 pub(crate) const EXPANDED: &str = "tieout_expanded";
 pub(crate) const NO_OIDS: &str = "tieout_no_oids";
+/// What stands behind `aclexplode`: nobody grants anything here.
+pub(crate) const GRANTS: &str = "tieout_grants";
 /// Writes a value as the client is sent it.
 pub(crate) const SHOWN: &str = "tieout_shown";
 pub(crate) const PATTERN: &str = "tieout_like_pattern";
@@ -149,7 +151,12 @@ pub(crate) fn oid(name: &str) -> i64 {
 }
 
 /// What Postgres has in every table, unseen; here they stand last.
-const SYSTEM_COLUMNS: &str = "tableoid:i xmin:i";
+const SYSTEM_COLUMNS: &[&str] = &["tableoid:i", "xmin:i"];
+
+/// Whether two columns have one name.
+fn is_same(one: &str, other: &str) -> bool {
+    one.split(':').next() == other.split(':').next()
+}
 
 /// The oid of a table of the catalogue: Postgres' own where clients know it by heart.
 pub(crate) fn table_oid(name: &str) -> i64 {
@@ -317,7 +324,10 @@ impl SchemaProvider for PgCatalog {
         // Also for an empty table: the statement's functions look names up in the list.
         self.0.list().await?;
         self.0.databases.refresh().await?;
-        let batch = rows::batch(&rows::rows(&self.0, name), &format!("{columns} {SYSTEM_COLUMNS}"), table_oid(name))?;
+        let unseen =
+            SYSTEM_COLUMNS.iter().filter(|column| !columns.split_whitespace().any(|known| is_same(known, column)));
+        let columns = columns.split_whitespace().chain(unseen.copied()).collect::<Vec<_>>().join(" ");
+        let batch = rows::batch(&rows::rows(&self.0, name), &columns, table_oid(name))?;
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 

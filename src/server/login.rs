@@ -240,6 +240,7 @@ async fn session(
         threads: Arc::clone(&shared.threads),
         prepared: HashMap::new(),
         portals: HashMap::new(),
+        plans: Arc::default(),
         status: TransactionStatus::Idle,
         changes: Vec::new(),
         savepoints: Vec::new(),

@@ -25,11 +25,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::each_row::{Abandoned, physical};
+use super::each_row::Abandoned;
 use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
+use super::plans::Plans;
 use super::rewrite::shown;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
@@ -147,14 +148,16 @@ impl Rows {
         threads: &QueryThreads,
         context: SessionContext,
         plan: LogicalPlan,
+        plans: &Arc<Plans>,
         most: Option<u64>,
     ) -> Result<Self, Failure> {
         let schema = Arc::clone(plan.schema().inner());
         let (sender, receiver) = mpsc::channel(1);
         let planning = threads.planning.as_ref().ok_or_else(stopped)?.handle().clone();
         let running = threads.running.as_ref().ok_or_else(stopped)?;
+        let plans = Arc::clone(plans);
         let task = AbortOnDrop(running.spawn(async move {
-            let end = pump(context, plan, &planning, &sender).await.map(|()| None);
+            let end = pump(context, plan, &plans, &planning, &sender).await.map(|()| None);
             // A reader who has left needs no answer.
             let _ = sender.send(end).await;
         }));
@@ -230,11 +233,16 @@ const SPILLED_BATCH: usize = 1_024;
 async fn pump(
     context: SessionContext,
     plan: LogicalPlan,
+    plans: &Arc<Plans>,
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
-    let mut sent = false;
-    match Box::pin(run(context.state(), plan.clone(), planning, sender, &mut sent)).await {
+    let (mut sent, began) = (false, Instant::now());
+    match Box::pin(run(context.state(), plan.clone(), plans, planning, sender, &mut sent)).await {
+        Ok(()) => {
+            plans.note(&context.state(), &plan, began.elapsed());
+            Ok(())
+        }
         // A hash join holds one side in memory; rows that went out already cannot be taken back.
         Err(error) if !sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
             let mut state = context.state();
@@ -243,15 +251,17 @@ async fn pump(
             // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.
             let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
             *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
-            Box::pin(run(state, plan, planning, sender, &mut sent)).await
+            let unkept = Arc::new(Plans::default());
+            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await
         }
-        end => end,
+        Err(error) => Err(error),
     }
 }
 
 async fn run(
     state: SessionState,
     plan: LogicalPlan,
+    plans: &Arc<Plans>,
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
     sent: &mut bool,
@@ -259,10 +269,14 @@ async fn run(
     let tasks = state.task_ctx();
     let reader = sender.clone();
     let abandoned: Abandoned = Arc::new(move || reader.is_closed());
-    let planned = planning.spawn(async move { giving_way(physical(&state, &plan, &abandoned).await?) });
+    let plans = Arc::clone(plans);
+    let planned = planning.spawn(async move {
+        let (plan, held) = plans.physical(&state, &plan, &abandoned).await?;
+        Ok::<_, DataFusionError>((giving_way(plan)?, held))
+    });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
-    let plan = (&mut planned.0).await.map_err(ended)??;
+    let (plan, _held) = (&mut planned.0).await.map_err(ended)??;
     let mut stream = execute_stream(plan, tasks)?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;

@@ -124,7 +124,7 @@ impl VisitorMut for Rules {
         sets::list_rows(table);
         sets::name_rows(table);
         sets::single_row(table);
-        sets::settings(table);
+        sets::view_rows(table);
         if let TableFactor::Table { name, args: Some(_), .. } = table {
             unqualify(name);
         }

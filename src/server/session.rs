@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::catalog::Asker;
 use super::copy::CopyOptions;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
+use super::plans::Plans;
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
 use super::statement::Command;
@@ -45,6 +46,7 @@ pub(crate) struct Session {
     pub(crate) threads: Arc<QueryThreads>,
     pub(crate) prepared: HashMap<String, Arc<Prepared>>,
     pub(crate) portals: HashMap<String, Portal>,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) status: TransactionStatus,
     /// What `SET LOCAL` changed: the value before, in order.
     pub(crate) changes: Vec<Change>,
@@ -213,7 +215,7 @@ impl Session {
 
     /// Starts a plan.
     pub(crate) fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
-        Rows::start(&self.threads, self.context.clone(), plan, self.rows_max)
+        Rows::start(&self.threads, self.context.clone(), plan, &self.plans, self.rows_max)
     }
 
     /// The command that `EXECUTE name(arguments)` stands for.

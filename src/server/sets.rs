@@ -25,6 +25,7 @@ const SETS: &[(&str, &str)] = &[
     ("generate_subscripts", catalog::SUBSCRIPTS),
     ("_pg_expandarray", catalog::EXPANDED),
     ("pg_partition_ancestors", catalog::NO_OIDS),
+    ("aclexplode", catalog::GRANTS),
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("string_to_table", "string_to_array"),
     (scalars::MATCHES, scalars::MATCHES),
@@ -199,18 +200,28 @@ pub(crate) fn single_row(table: &mut TableFactor) {
     }
 }
 
-/// `pg_show_all_settings()` has the rows of the view that Postgres makes of it.
-pub(crate) fn settings(table: &mut TableFactor) {
+/// Functions whose rows are those of a view, and `unnest` with its schema.
+pub(crate) fn view_rows(table: &mut TableFactor) {
     let (TableFactor::Table { name, alias, args: Some(_), .. } | TableFactor::Function { name, alias, .. }) = &*table
     else {
         return;
     };
-    let function = name.0.last().and_then(ObjectNamePart::as_ident);
-    if !function.is_some_and(|function| function.value.eq_ignore_ascii_case("pg_show_all_settings")) {
-        return;
-    }
-    let named = alias.as_ref().map_or("pg_show_all_settings".to_owned(), ToString::to_string);
-    if let Some(rows) = relation(&format!("SELECT * FROM pg_catalog.pg_settings AS {named}")) {
+    let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident) else { return };
+    let alias = alias.as_ref().map(|alias| format!(" AS {alias}")).unwrap_or_default();
+    let text = match function.value.to_ascii_lowercase().as_str() {
+        "pg_show_all_settings" => "pg_catalog.pg_settings".to_owned(),
+        "pg_available_extensions" => "pg_catalog.pg_available_extensions".to_owned(),
+        "unnest" if name.0.len() > 1 => {
+            let mut list = table.clone();
+            if let TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } = &mut list {
+                *name = Ident::new("UNNEST").into();
+                *alias = None;
+            }
+            list.to_string()
+        }
+        _ => return,
+    };
+    if let Some(rows) = relation(&format!("SELECT * FROM {text}{alias}")) {
         *table = rows;
     }
 }

@@ -20,8 +20,8 @@ use super::constraints::Constraint;
 use super::rows::OWNER;
 use super::types::type_text;
 use super::{
-    Asker, EXPANDED, NAMESPACE, NO_OIDS, PATTERN, RELATION, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME, SHOWN,
-    SUBSCRIPTS, TYPE, TYPE_NAME, schema_oid,
+    Asker, EXPANDED, GRANTS, NAMESPACE, NO_OIDS, PATTERN, RELATION, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME,
+    SHOWN, SUBSCRIPTS, TYPE, TYPE_NAME, schema_oid,
 };
 use super::{PROC, PROC_NAME, named, procs};
 use crate::server::encode::Cells;
@@ -153,6 +153,11 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         (NO_OIDS, DataType::new_list(DataType::UInt32, true), |_, _| {
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::UInt32)))
         }),
+        (GRANTS, grants_type(), |_, _| ScalarValue::try_from(grants_type())),
+        ("pg_blocking_pids", DataType::new_list(DataType::Int32, true), |_, _| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int32)))
+        }),
+        ("bpchar", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(letters(arguments, 0)))),
         (SHOWN, text.clone(), |asker, arguments| {
             let Some(value) = arguments.first().filter(|value| !value.is_null()) else {
                 return Ok(ScalarValue::Utf8(None));
@@ -215,7 +220,9 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     ] {
         list.push((name, bool.clone(), |_, _| Ok(flag(true))));
     }
-    for name in ["pg_is_in_recovery", "pg_relation_is_publishable", "pg_is_other_temp_schema"] {
+    for name in
+        ["pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_relation_is_publishable", "pg_is_other_temp_schema"]
+    {
         list.push((name, bool.clone(), |_, _| Ok(flag(false))));
     }
     for (name, of) in PRIVILEGES {
@@ -257,6 +264,7 @@ const NULL_TEXTS: &[&str] = &[
     "inet_server_addr",
     "inet_client_addr",
     "pg_advisory_unlock_all",
+    "pg_current_logfile",
 ];
 
 /// Sizes, which differ from one moment's files to another's; bounds of lists, which are all null.
@@ -312,8 +320,12 @@ impl ScalarUDFImpl for CatalogFunction {
             let values = arguments.args.iter().map(value).collect::<Result<Vec<_>>>()?;
             (self.body)(&self.asker, &values)
         };
-        if constant || arguments.number_rows == 0 {
-            return Ok(ColumnarValue::Scalar(if constant { row(0)? } else { ScalarValue::try_from(&self.returns)? }));
+        // Where there is no row nothing is looked up: a name that is not there is then no error.
+        if arguments.number_rows == 0 {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from(&self.returns)?));
+        }
+        if constant {
+            return Ok(ColumnarValue::Scalar(row(0)?));
         }
         let values = (0..arguments.number_rows).map(row).collect::<Result<Vec<_>>>()?;
         Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
@@ -393,6 +405,14 @@ fn expanded_fields() -> Fields {
 
 fn expanded_type() -> DataType {
     DataType::new_list(DataType::Struct(expanded_fields()), true)
+}
+
+/// A list of what somebody may do.
+fn grants_type() -> DataType {
+    let oid = |name: &str| Field::new(name, DataType::UInt32, true);
+    let word = Field::new("privilege_type", DataType::Utf8, true);
+    let is_grantable = Field::new("is_grantable", DataType::Boolean, true);
+    DataType::new_list(DataType::Struct(vec![oid("grantor"), oid("grantee"), word, is_grantable].into()), true)
 }
 
 /// The elements of a list of numbers, each with its place from 1.

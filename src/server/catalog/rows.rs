@@ -127,6 +127,7 @@ pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             .chain(indexes().map(Constraint::class_row))
             .collect(),
         "pg_constraint" => listed.constraints.iter().map(Constraint::row).collect(),
+        "pg_rewrite" => relations.iter().filter(|relation| relation.is_view).map(rule).collect(),
         "pg_index" => indexes().map(Constraint::index_row).collect(),
         "pg_indexes" => indexes().map(Constraint::listed_row).collect(),
         "pg_database" => asker.databases.names().into_iter().map(database).collect(),
@@ -248,10 +249,23 @@ fn class(relation: &Relation, constraints: &[Constraint]) -> Row {
     let mut row = class_row(relation.oid(), &relation.name, &relation.schema, kind, relation.columns.fields().len());
     let keys = relation.keys.as_ref();
     let has = |value: bool| ScalarValue::Boolean(Some(value));
+    row.insert("relhasrules", has(relation.is_view));
     row.insert("relhasindex", has(keys.is_some_and(|keys| !keys.primary.is_empty())));
     // Postgres keeps references by triggers, and psql looks for them where there are any.
     row.insert("relhastriggers", has(constraints.iter().any(|constraint| constraint.refers(relation.oid()))));
     row
+}
+
+/// Postgres keeps a view's query as a rule.
+fn rule(relation: &Relation) -> Row {
+    Row::from([
+        ("oid", int(oid(&format!("_RETURN of {}.{}", relation.schema, relation.name)))),
+        ("rulename", text("_RETURN")),
+        ("ev_class", int(relation.oid())),
+        ("ev_type", text("1")),
+        ("ev_enabled", text("O")),
+        ("is_instead", yes()),
+    ])
 }
 
 /// A row of `pg_class`.

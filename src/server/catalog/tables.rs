@@ -34,7 +34,8 @@ const FILLED: &[(&str, &str)] = &[
         "pg_constraint",
         "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:n \
-         connoinherit:b conkey:a confkey:a conbin:t",
+         connoinherit:b conkey:a confkey:a conbin:t \
+         conpfeqop:l conppeqop:l conffeqop:l confdelsetcols:a conexclop:l",
     ),
     (
         "pg_index",
@@ -49,8 +50,11 @@ const FILLED: &[(&str, &str)] = &[
         "pg_proc",
         "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prosecdef:b proleakproof:b proisstrict:b \
          proretset:b provolatile:t proparallel:t pronargs:s prorettype:i proargtypes:l proargmodes:l proargnames:l \
-         prosrc:t proacl:l",
+         prosrc:t proacl:l \
+         procost:f prorows:f provariadic:i prosupport:t pronargdefaults:s proallargtypes:l proargdefaults:t \
+         protrftypes:l probin:t prosqlbody:t proconfig:l",
     ),
+    ("pg_rewrite", "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
     (
         "pg_roles",
         "oid:i rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
@@ -66,7 +70,8 @@ const FILLED: &[(&str, &str)] = &[
         "pg_type",
         "oid:i typname:t typnamespace:i typowner:i typlen:s typbyval:b typtype:t typcategory:t typispreferred:b \
          typisdefined:b typdelim:t typrelid:i typelem:i typarray:i typinput:p typoutput:p typreceive:p typsend:p \
-         typalign:t typstorage:t typnotnull:b typbasetype:i typtypmod:n typndims:n typcollation:i typdefault:t typacl:l",
+         typalign:t typstorage:t typnotnull:b typbasetype:i typtypmod:n typndims:n typcollation:i typdefault:t typacl:l \
+         typdefaultbin:t typmodin:t typmodout:t typanalyze:t typsubscript:t",
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
@@ -75,7 +80,11 @@ const FILLED: &[(&str, &str)] = &[
 /// Tables that are empty because the server has nothing of their kind.
 pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_attrdef", "oid:i adrelid:i adnum:s adbin:t"),
-    ("pg_auth_members", "oid:i roleid:i member:i grantor:i admin_option:b"),
+    (
+        "pg_auth_members",
+        "oid:i roleid:i member:i grantor:i admin_option:b \
+         inherit_option:b set_option:b",
+    ),
     ("pg_cast", "oid:i castsource:i casttarget:i castfunc:i castcontext:t castmethod:t"),
     (
         "pg_collation",
@@ -99,13 +108,21 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "pg_language",
         "oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b lanplcallfoid:i laninline:i lanvalidator:i lanacl:l",
     ),
-    ("pg_locks", "locktype:t database:i relation:i pid:n mode:t granted:b"),
+    (
+        "pg_locks",
+        "locktype:t database:i relation:i pid:n mode:t granted:b \
+         page:n tuple:s virtualxid:t transactionid:i classid:i objid:i objsubid:s virtualtransaction:t fastpath:b waitstart:w",
+    ),
     ("pg_matviews", "schemaname:t matviewname:t matviewowner:t definition:t"),
     (
         "pg_opclass",
         "oid:i opcmethod:i opcname:t opcnamespace:i opcfamily:i opcintype:i opckeytype:i opcdefault:b opcowner:i",
     ),
-    ("pg_operator", "oid:i oprname:t oprnamespace:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:i"),
+    (
+        "pg_operator",
+        "oid:i oprname:t oprnamespace:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:i \
+         oprowner:i oprcanmerge:b oprcanhash:b oprcom:i oprnegate:i oprrest:t oprjoin:t",
+    ),
     ("pg_opfamily", "oid:i opfmethod:i opfname:t opfnamespace:i opfowner:i"),
     ("pg_partitioned_table", "partrelid:i partstrat:t partnatts:s partdefid:i"),
     ("pg_policy", "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t"),
@@ -116,7 +133,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_publication_namespace", "oid:i pnpubid:i pnnspid:i"),
     ("pg_publication_rel", "oid:i prpubid:i prrelid:i prqual:t prattrs:l"),
     ("pg_range", "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t"),
-    ("pg_rewrite", "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t"),
     ("pg_rules", "schemaname:t tablename:t rulename:t definition:t"),
     ("pg_seclabel", "objoid:i classoid:i objsubid:n provider:t label:t"),
     ("pg_sequence", "seqrelid:i seqtypid:i seqstart:m seqincrement:m seqmax:m seqmin:m seqcache:m seqcycle:b"),
@@ -130,7 +146,8 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ),
     (
         "pg_subscription",
-        "oid:i subdbid:i subname:t subowner:i subenabled:b subbinary:b substream:b subtwophasestate:t subdisableonerr:b suborigin:t subsynccommit:t subconninfo:t subskiplsn:t subpublications:l",
+        "oid:i subdbid:i subname:t subowner:i subenabled:b subbinary:b substream:b subtwophasestate:t subdisableonerr:b suborigin:t subsynccommit:t subconninfo:t subskiplsn:t subpublications:l \
+         subslotname:t subpasswordrequired:b subrunasowner:b",
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     (
@@ -141,7 +158,15 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
     ("pg_ts_config", "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i"),
     ("pg_ts_dict", "oid:i dictname:t dictnamespace:i dictowner:i dicttemplate:i dictinitoption:t"),
-    ("pg_ts_parser", "oid:i prsname:t prsnamespace:i"),
-    ("pg_ts_template", "oid:i tmplname:t tmplnamespace:i"),
+    (
+        "pg_ts_parser",
+        "oid:i prsname:t prsnamespace:i \
+         prsstart:t prstoken:t prsend:t prslextype:t prsheadline:t",
+    ),
+    (
+        "pg_ts_template",
+        "oid:i tmplname:t tmplnamespace:i \
+         tmplinit:t tmpllexize:t",
+    ),
     ("pg_user_mapping", "oid:i umuser:i umserver:i umoptions:l"),
 ];

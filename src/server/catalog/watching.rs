@@ -14,11 +14,13 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "relid:i schemaname:t relname:t seq_scan:m seq_tup_read:m idx_scan:m idx_tup_fetch:m n_tup_ins:m \
          n_tup_upd:m n_tup_del:m n_tup_hot_upd:m n_live_tup:m n_dead_tup:m n_mod_since_analyze:m \
          n_ins_since_vacuum:m last_vacuum:w last_autovacuum:w last_analyze:w last_autoanalyze:w vacuum_count:m \
-         autovacuum_count:m analyze_count:m autoanalyze_count:m",
+         autovacuum_count:m analyze_count:m autoanalyze_count:m \
+         last_seq_scan:w last_idx_scan:w n_tup_newpage_upd:m",
     ),
     (
         "pg_stat_all_indexes",
-        "relid:i indexrelid:i schemaname:t relname:t indexrelname:t idx_scan:m idx_tup_read:m idx_tup_fetch:m",
+        "relid:i indexrelid:i schemaname:t relname:t indexrelname:t idx_scan:m idx_tup_read:m idx_tup_fetch:m \
+         last_idx_scan:w",
     ),
     (
         "pg_statio_all_tables",
@@ -91,4 +93,10 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "pid:n datid:i datname:t relid:i phase:t heap_blks_total:m heap_blks_scanned:m heap_blks_vacuumed:m \
          index_vacuum_count:m max_dead_tuples:m num_dead_tuples:m",
     ),
+    (
+        "pg_replication_slots",
+        "slot_name:t plugin:t slot_type:t datoid:i database:t temporary:b active:b active_pid:n xmin:t \
+         catalog_xmin:t restart_lsn:t confirmed_flush_lsn:t wal_status:t safe_wal_size:m two_phase:b",
+    ),
+    ("pg_available_extensions", "name:t default_version:t installed_version:t comment:t"),
 ];
