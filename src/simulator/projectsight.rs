@@ -154,7 +154,6 @@ impl<F: AsRef<ProcoreDatabase> + AsRef<AcumaticaDatabase>> Server<F> {
         let firm = self.firm.read().unwrap_or_else(PoisonError::into_inner);
         let look = Look::new((*firm).as_ref(), (*firm).as_ref(), &self.ids, &self.settings.options.states);
         let found = route.fetch(&look);
-        drop(look);
         drop(firm);
         let mut reply = match found {
             Found::Missing => message(404, "The record was not found."),

@@ -115,7 +115,9 @@ fn one(rest: &[&str]) -> Option<String> {
 fn states(records: Vec<Value>) -> Vec<Value> {
     let mut states = Vec::new();
     for record in records {
-        let state = json!({"WorkflowState": record["WorkflowState"], "WorkflowStateName": record["WorkflowStateName"]});
+        let state = json!({
+            "WorkflowState": record.get("WorkflowState"), "WorkflowStateName": record.get("WorkflowStateName"),
+        });
         if !states.contains(&state) {
             states.push(state);
         }

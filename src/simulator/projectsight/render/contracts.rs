@@ -132,10 +132,10 @@ fn items(look: &Look<'_>, one: &Commitment) -> Vec<Value> {
     let changes = look.pm.change_orders.values().filter(|order| {
         order.contract_id == one.id && order.kind == ChangeOrderKind::Commitment && order.status == "approved"
     });
-    let changed = changes
+    let added = changes
         .flat_map(|order| &order.lines)
         .map(|line| (line.id, &line.description, line.amount, &line.cost_code, line.cost_type));
-    let all = own.chain(changed).zip(1..);
+    let all = own.chain(added).zip(1..);
     all.map(|((id, description, amount, code, cost_type), position)| {
         merged([
             json!({
