@@ -77,5 +77,6 @@ select
     case
         when total_retainage = 0 or balance_to_invoice is distinct from (revised_contract_value - total_completed) then balance_to_invoice
     end as balance_to_finish,
-    case when paid_date is not null then current_due else 0 end as paid_amount
+    case when paid_date is not null then current_due else 0 end as paid_amount,
+    paid_date is not null as is_paid
 from decided
