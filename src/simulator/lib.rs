@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
@@ -24,7 +24,7 @@ pub use clock::SharedClock;
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
-pub use projectsight::{ProjectSightKind, ProjectSightOptions, WorkflowStates};
+pub use projectsight::{ProjectSightIds, ProjectSightKind, ProjectSightOptions, WorkflowStates};
 
 use firm::model::{AcumaticaDatabase, ProcoreDatabase, ProcoreId};
 
@@ -118,7 +118,7 @@ pub struct Simulator {
     acumatica: Arc<acumatica::Server<Firm>>,
     procore_endpoint: ProcoreEndpoint,
     acumatica_endpoint: AcumaticaEndpoint,
-    projectsight_ids: Arc<projectsight::Ids>,
+    projectsight_ids: ProjectSightIds,
     shutdown: CancellationToken,
     _guard: DropGuard,
 }
@@ -207,7 +207,7 @@ impl Simulator {
             acumatica,
             procore_endpoint,
             acumatica_endpoint,
-            projectsight_ids: Arc::default(),
+            projectsight_ids: ProjectSightIds::default(),
             _guard: shutdown.clone().drop_guard(),
             shutdown,
         })
@@ -230,7 +230,7 @@ impl Simulator {
             scope: "QueenCityReader".to_owned(),
             options,
         };
-        let (ids, interference) = (Arc::clone(&self.projectsight_ids), Arc::clone(&self.interference));
+        let (ids, interference) = (self.projectsight_ids.clone(), Arc::clone(&self.interference));
         let server =
             projectsight::Server::new(settings.clone(), self.clock.clone(), interference, Arc::clone(&self.firm), ids);
         let login_url = self.open(Arc::new(move |request| server.answer(request))).await?;
@@ -244,9 +244,9 @@ impl Simulator {
         })
     }
 
-    /// ProjectSight's id of a record that Procore knows by `id`.
-    pub fn projectsight_id(&self, kind: ProjectSightKind, id: ProcoreId) -> i32 {
-        self.projectsight_ids.of(kind, &id.to_string())
+    /// ProjectSight's ids of the records that Procore has too.
+    pub fn projectsight_ids(&self) -> ProjectSightIds {
+        self.projectsight_ids.clone()
     }
 
     /// How to reach Procore.
@@ -305,6 +305,17 @@ impl Simulator {
     pub fn acumatica_sessions(&self) -> usize {
         self.acumatica.open_sessions()
     }
+}
+
+/// The GUID of the firm's portfolio in ProjectSight.
+pub fn projectsight_portfolio(firm: &Firm) -> String {
+    projectsight::portfolio_guid(&firm.procore)
+}
+
+/// The day on which ProjectSight says that a requisition was paid: all that it tells of payments.
+pub fn projectsight_paid_on(firm: &Firm, requisition: ProcoreId) -> Option<NaiveDate> {
+    let requisition = firm.procore.requisitions.get(&requisition)?;
+    projectsight::paid_on(&firm.procore, &firm.acumatica, requisition)
 }
 
 impl fmt::Debug for Simulator {

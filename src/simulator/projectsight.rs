@@ -22,11 +22,11 @@ mod routes;
 mod states;
 mod tokens;
 
-pub(super) use ids::Ids;
-pub use ids::ProjectSightKind;
+pub use ids::{ProjectSightIds, ProjectSightKind};
 pub use states::WorkflowStates;
 
 use render::Look;
+pub(crate) use render::billing::paid_on;
 pub(crate) use render::portfolio_guid;
 use routes::{Found, Route};
 use tokens::Tokens;
@@ -67,7 +67,7 @@ pub(super) struct Server<F> {
     clock: SharedClock,
     interference: Arc<Interference>,
     firm: Arc<RwLock<F>>,
-    ids: Arc<Ids>,
+    ids: ProjectSightIds,
     callers: Mutex<Callers>,
 }
 
@@ -104,7 +104,7 @@ impl<F: AsRef<ProcoreDatabase> + AsRef<AcumaticaDatabase>> Server<F> {
         clock: SharedClock,
         interference: Arc<Interference>,
         firm: Arc<RwLock<F>>,
-        ids: Arc<Ids>,
+        ids: ProjectSightIds,
     ) -> Self {
         Self { settings, clock, interference, firm, ids, callers: Mutex::default() }
     }

@@ -2,10 +2,12 @@
 //! order, or two kinds of change order, may bear the same; and a GUID beside each.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::firm::model::ProcoreId;
 
 /// A kind of record with ids of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,19 +50,30 @@ pub enum ProjectSightKind {
     ErpParty,
 }
 
-/// The ids given out so far: first come, first numbered, and never another.
-#[derive(Debug, Default)]
-pub(crate) struct Ids(Mutex<HashMap<(ProjectSightKind, String), i32>>, Mutex<HashMap<ProjectSightKind, i32>>);
+/// The ids given out so far: first come, first numbered, and never another. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectSightIds(Arc<Given>);
 
-impl Ids {
+#[derive(Debug, Default)]
+struct Given {
+    ids: Mutex<HashMap<(ProjectSightKind, String), i32>>,
+    last: Mutex<HashMap<ProjectSightKind, i32>>,
+}
+
+impl ProjectSightIds {
+    /// The id of a record that Procore knows by `id`.
+    pub fn id(&self, kind: ProjectSightKind, id: ProcoreId) -> i32 {
+        self.of(kind, &id.to_string())
+    }
+
     /// The id of a record by the firm's own key.
-    pub(crate) fn of(&self, kind: ProjectSightKind, key: &str) -> i32 {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn of(&self, kind: ProjectSightKind, key: &str) -> i32 {
+        let mut given = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, key.to_owned());
         if let Some(id) = given.get(&key) {
             return *id;
         }
-        let mut last = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         let id = last.entry(kind).and_modify(|id| *id += 1).or_insert(1);
         given.insert(key, *id);
         *id

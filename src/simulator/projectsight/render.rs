@@ -7,7 +7,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::ids::{Ids, ProjectSightKind as Kind, guid};
+use super::ids::{ProjectSightIds, ProjectSightKind as Kind, guid};
 use super::states::WorkflowStates;
 use crate::firm::model::{
     AcumaticaDatabase, Cents, Commitment, CommitmentKind, ProcoreDatabase, ProcoreId, Project, Rate, Vendor,
@@ -25,7 +25,7 @@ pub(super) mod erp;
 pub(super) struct Look<'a> {
     pub(super) pm: &'a ProcoreDatabase,
     pub(super) erp: &'a AcumaticaDatabase,
-    ids: &'a Ids,
+    ids: &'a ProjectSightIds,
     states: &'a WorkflowStates,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Look<'a> {
     pub(super) fn new(
         pm: &'a ProcoreDatabase,
         erp: &'a AcumaticaDatabase,
-        ids: &'a Ids,
+        ids: &'a ProjectSightIds,
         states: &'a WorkflowStates,
     ) -> Self {
         Self { pm, erp, ids, states }
@@ -51,7 +51,7 @@ impl<'a> Look<'a> {
 
     /// ProjectSight's id of one of Procore's records.
     pub(super) fn id(&self, kind: Kind, id: ProcoreId) -> i32 {
-        self.ids.of(kind, &id.to_string())
+        self.ids.id(kind, id)
     }
 
     /// ProjectSight's id of what Procore knows by a key of its own making.

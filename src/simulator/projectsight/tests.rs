@@ -160,7 +160,7 @@ async fn the_firm_is_there_record_for_record() {
     assert_eq!(contracts.values().filter(is_commit).count(), commitments);
     assert_eq!(contracts.len() - commitments, pm.prime_contracts.len());
     for one in pm.commitments.values().filter(|one| of_jobs(one.project_id)) {
-        let id = i64::from(reader.simulator.projectsight_id(Kind::Contract, one.id));
+        let id = i64::from(reader.simulator.projectsight_ids().id(Kind::Contract, one.id));
         let record = &contracts[&id];
         assert_eq!((&record["ContractNumber"], &record["ERPCode"]), (&json!(one.number), &json!(one.origin_code)));
         assert_eq!(record["Deleted"], json!(one.deleted_at.is_some()));
@@ -178,7 +178,7 @@ async fn the_firm_is_there_record_for_record() {
     let invoices = reader.all("contractInvoices", "ContractInvoiceID").await;
     assert_eq!(invoices.len(), pm.requisitions.len());
     for one in pm.requisitions.values() {
-        let record = &invoices[&i64::from(reader.simulator.projectsight_id(Kind::ContractInvoice, one.id))];
+        let record = &invoices[&i64::from(reader.simulator.projectsight_ids().id(Kind::ContractInvoice, one.id))];
         let items = record["ContractInvoiceItems"].as_array().unwrap();
         let value = |item: &Value, name: &str| item[name].to_string().parse::<f64>().unwrap();
         let gross: f64 = items

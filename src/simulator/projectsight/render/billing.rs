@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::super::ids::{ProjectSightKind as Kind, guid};
 use super::contracts::approved_for_budget;
 use super::{Look, date, is_purchase_order, merged, money, percent};
-use crate::firm::model::{Cents, G702, G703Line, PaymentApplication, ProcoreId, Requisition};
+use crate::firm::model::{
+    AcumaticaDatabase, Cents, ContractPayment, G702, G703Line, PaymentApplication, ProcoreDatabase, ProcoreId,
+    Requisition,
+};
 use crate::http::with;
 
 fn live<'a>(look: &Look<'a>, project: ProcoreId) -> impl Iterator<Item = &'a Requisition> {
@@ -68,7 +71,7 @@ fn invoice_record(look: &Look<'_>, one: &Requisition) -> Value {
         period(look, one.period_id, one.requisition_start),
         json!({
             "InvoiceDate": one.billing_date.to_string(), "ApprovedDate": null,
-            "PaidDate": date(one.payment_date), "DueDate": null, "Category": null, "Reference": null, "Notes": null,
+            "PaidDate": date(paid_on(look.pm, look.erp, one)), "DueDate": null, "Category": null, "Reference": null, "Notes": null,
         }),
         form(&one.summary),
         json!({"IsIncludeInPayApp": false, "IsLockedByCI": false}),
@@ -165,7 +168,7 @@ pub(in crate::projectsight) fn general_invoices(look: &Look<'_>, project: Procor
             json!({
                 "POID": look.id(Kind::PurchaseOrder, one.commitment_id),
                 "PONumber": order.map(|order| &order.number), "InvoiceDate": one.billing_date.to_string(),
-                "DueDate": null, "DatePaid": date(one.payment_date),
+                "DueDate": null, "DatePaid": date(paid_on(look.pm, look.erp, one)),
             }),
             period(look, one.period_id, one.requisition_start),
             json!({
@@ -187,13 +190,30 @@ pub(in crate::projectsight) fn applications(look: &Look<'_>, project: ProcoreId)
     chosen.map(|one| application_record(look, one)).collect()
 }
 
-/// The day of the last payment that names the application, once nothing of it is due any more.
-fn paid_on(look: &Look<'_>, one: &PaymentApplication) -> Option<NaiveDate> {
+/// When the integration called an invoice paid: on the day of the last payment that it brought, once it brought what is due
+/// or the ERP's document is settled. An amount it has no field for.
+pub(crate) fn paid_on(pm: &ProcoreDatabase, erp: &AcumaticaDatabase, one: &Requisition) -> Option<NaiveDate> {
+    let payments = pm.contract_payments.values().filter(|payment| payment.requisition_id == Some(one.id));
+    let is_settled = |key: &str| erp.bills.get(&format!("Bill|{key}")).is_some_and(|bill| bill.balance.is_zero());
+    last_payment(payments.collect(), one.summary.current_payment_due, is_settled)
+}
+
+fn received_on(look: &Look<'_>, one: &PaymentApplication) -> Option<NaiveDate> {
     let payments = look.pm.contract_payments.values();
     let own = payments
         .filter(|payment| payment.contract_id == one.contract_id && payment.draw_request_number == Some(one.number));
-    let is_paid = one.total_amount_paid >= one.g702.current_payment_due && !one.total_amount_paid.is_zero();
-    own.map(|payment| payment.date).max().filter(|_| is_paid)
+    let invoices = &look.erp.invoices;
+    let is_settled =
+        |key: &str| invoices.get(&format!("Invoice|{key}")).is_some_and(|invoice| invoice.balance.is_zero());
+    last_payment(own.collect(), one.g702.current_payment_due, is_settled)
+}
+
+/// Payments name themselves and the ERP's document: `000015-000010`.
+fn last_payment(payments: Vec<&ContractPayment>, due: Cents, is_settled: impl Fn(&str) -> bool) -> Option<NaiveDate> {
+    let paid: Cents = payments.iter().map(|payment| payment.amount).sum();
+    let documents = payments.iter().map(|payment| payment.origin_id.as_deref().and_then(|id| id.rsplit('-').next()));
+    let is_paid = (paid >= due && !paid.is_zero()) || documents.map(|key| key.is_some_and(&is_settled)).all(|is| is);
+    payments.iter().map(|payment| payment.date).max().filter(|_| is_paid)
 }
 
 fn application_record(look: &Look<'_>, one: &PaymentApplication) -> Value {
@@ -211,7 +231,7 @@ fn application_record(look: &Look<'_>, one: &PaymentApplication) -> Value {
         period(look, one.period_id, one.period_start),
         json!({
             "ApplicationDate": one.billing_date.to_string(), "ApprovedDate": null,
-            "PaidDate": date(paid_on(look, one)),
+            "PaidDate": date(received_on(look, one)),
         }),
         form(&one.g702),
         json!({"IsLockedByAFP": false, "OkToCopyCSOV": true}),
