@@ -66,7 +66,10 @@ summed as (
         normalize_number(cost_code) as code_key,
         min(cost_code) as code,
         sum(coalesce(budget, 0)) as budget_amount,
-        greatest(sum(coalesce(committed, 0)), sum(coalesce(committed_in_budget, 0))) as committed_amount,
+        case
+            when sum(coalesce(committed_in_budget, 0)) > abs(sum(coalesce(committed, 0))) then sum(coalesce(committed_in_budget, 0))
+            else sum(coalesce(committed, 0))
+        end as committed_amount,
         sum(coalesce(cost, 0)) as cost_amount,
         min(currency) as currency
     from lines
