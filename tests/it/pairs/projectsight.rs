@@ -160,7 +160,8 @@ fn told_alone(firm: &Firm, fault: Fault) -> Vec<Fault> {
     let amount = |amount| Fault { amount, ..fault.clone() };
     let known = match fault.check.as_str() {
         // No field of an invoice tells what the integration said, nor which bill it became.
-        "S1" | "S2" if fault.entity == "vendor_invoices" => return Vec::new(),
+        "S1" if fault.entity == "vendor_invoices" => return Vec::new(),
+        "S2" if fault.entity == "vendor_invoices" && fault.erp_id.is_none() => return Vec::new(),
         "R1" | "R3" if fault.entity.ends_with("invoices") => return Vec::new(),
         // Neither period nor amount of a payment is told.
         "I5" | "P2" => return Vec::new(),
