@@ -107,7 +107,7 @@ fn item(line: &G703Line) -> Value {
     let retained = line.total_retainage_currently_retained;
     json!({
         "GUID": guid("line", &line.id.to_string()), "DeleteRequested": false, "Deleted": false,
-        "ItemNumber": format!("{:03}", line.item_number), "Description": line.description_of_work, "UOM": "LS",
+        "ItemNumber": format!("{:03}", line.item_number), "Description": line.description_of_work, "Category": null, "UOM": "LS",
         "ScheduledValue": money(line.scheduled_value),
         "PrevWorkMatInstallValue": money(line.work_completed_from_previous_application),
         "WorkThisInvoiceValue": money(work), "MatInstallThisInvoiceValue": money(line.materials_moved),

@@ -82,6 +82,7 @@ pub(in crate::projectsight) fn budgets(look: &Look<'_>, project: ProcoreId) -> V
         let (created, updated) = row.changed.unwrap_or((of_project.created_at, of_project.created_at));
         let key = format!("{project}/{code}/{cost_type}");
         let division_title = titles.get(division).copied().or(if rest.is_none() { title } else { None });
+        let unused = (4..=9).flat_map(|level| ["", "Description", "ID"].map(|part| format!("Group{level}{part}")));
         merged([
             json!({"TableType": 10}),
             look.coded(project, &code, &cost_type),
@@ -90,14 +91,15 @@ pub(in crate::projectsight) fn budgets(look: &Look<'_>, project: ProcoreId) -> V
                 "AliasCode": null, "Group1": division, "Group1Description": division_title,
                 "Group1ID": segment(division), "Group2": rest, "Group2Description": rest.and(title),
                 "Group2ID": rest.map(segment), "Group3": cost_type, "Group3Description": title_of_type,
-                "Group3ID": segment(&cost_type), "Group4": null, "Group4Description": null, "Group4ID": null,
+                "Group3ID": segment(&cost_type),
                 "Description": title, "OriginalBudget": money(row.original),
                 "ApprovedBudgetRevs": money(row.revisions), "CurrentBudget": money(row.revised),
                 "PendingBudgetRevs": 0.0, "OriginalCommitments": money(row.committed), "ApprovedCommitmentRevs": 0.0,
-                "NonCommitmentCosts": 0.0, "TotalCommittedCosts": money(row.committed), "PendingCommitment": 0.0,
+                "NonCommitmentCosts": 0.0, "UnCommittedCosts": money(row.revised - row.committed), "TotalCommittedCosts": money(row.committed), "PendingCommitment": 0.0,
                 "CostToDate": money(row.cost), "ForecastToComplete": null, "ERPIntegrated": of_project.budget_locked,
                 "IsApproved": of_project.budget_locked,
             }),
+            Value::Object(unused.map(|name| (name, Value::Null)).collect()),
             look.state(state),
             look.footer(project, created, updated),
         ])

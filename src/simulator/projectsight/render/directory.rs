@@ -62,7 +62,7 @@ pub(in crate::projectsight) fn companies(look: &Look<'_>, _: ProcoreId) -> Vec<V
         "GUID": guid("company", &look.pm.company.id.to_string()), "Deleted": false, "Name": look.pm.company.name,
         "TypeOfCompany": "General Contractor", "FederalID": null, "ERPCustomerOrVendorId": null,
         "ERPCustomerOrVendorCode": null, "ERPCustomerOrVendorName": null, "ERPCustomerOrVendorType": null,
-        "WhenCreated": "2015-01-05T09:00:00.000Z", "LastModified": "2015-01-05T09:00:00.000Z",
+        "WhenCreated": "2015-01-05T09:00:00.000Z", "CreatedBy": "Luis Ortega", "LastModified": "2015-01-05T09:00:00.000Z",
     });
     let record = |one: &Vendor| {
         let is_owner = owners.contains(&one.id);
