@@ -1,7 +1,8 @@
 //! ProjectSight beside Acumatica: what such a pair can tell of the same firm.
 //!
 //! ProjectSight's invoices bear no key of the ERP's, its payments have no amount, its budgets no lock that is told; addresses of
-//! companies and billing periods are not known by name. What the firm knows is put into those words here.
+//! companies and billing periods are not known by name. What the firm knows is put into those words here. `TIEOUT_PAIR_SEED=1` gives
+//! another firm than the one that always runs.
 
 use std::sync::OnceLock;
 
@@ -151,10 +152,8 @@ fn told_alone(firm: &Firm, fault: Fault) -> Vec<Fault> {
         return Vec::new();
     }
     let is_ambiguous = requisition_of(firm, &fault).is_some_and(|one| !alike(firm, one).is_empty());
-    let of_one_bill = ["I4", "I6", "I9", "P1", "P3", "P4"].contains(&fault.check.as_str());
-    let is_repeated =
-        fault.check == "I9" && fault.erp_id.as_ref().is_some_and(|bill| alike_of_bill(firm, bill).is_some());
-    if (is_ambiguous && of_one_bill) || is_repeated {
+    let of_one_bill = ["I4", "I6", "P1", "P3", "P4"].contains(&fault.check.as_str());
+    if is_ambiguous && of_one_bill {
         return Vec::new();
     }
     let amount = |amount| Fault { amount, ..fault.clone() };
@@ -226,7 +225,8 @@ fn acumatica(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn projectsight_and_acumatica_tell_what_was_injected_and_nothing_else() {
-    let simulator = Simulator::start(super::options(5, 7, 3)).await.unwrap();
+    let seed = std::env::var("TIEOUT_PAIR_SEED").map_or(5, |text| text.parse().unwrap());
+    let simulator = Simulator::start(super::options(seed, 7, 3)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (section, secrets) = projectsight(&simulator).await;
     let (acumatica, acumatica_secrets) = acumatica(&simulator);
@@ -234,7 +234,8 @@ async fn projectsight_and_acumatica_tell_what_was_injected_and_nothing_else() {
         secrets.iter().chain(&acumatica_secrets).map(|(name, text)| (*name, text.as_str())).collect();
     super::write_workspace_of(folder.path(), &[section, acumatica], &files);
     let pair = Pair::PROJECTSIGHT_ACUMATICA;
-    let (shown, differences) = super::compare_at_moments(pair, &simulator, folder.path(), "seed 5").await;
+    let (shown, differences) =
+        super::compare_at_moments(pair, &simulator, folder.path(), &format!("seed {seed}")).await;
     assert!(differences.is_empty(), "see {}:\n{differences}", folder.keep().display());
     assert!(shown.len() > 20, "{shown:?}");
 }
