@@ -52,11 +52,12 @@ fn project_record(look: &Look<'_>, one: &Project) -> Value {
     ])
 }
 
-/// Every company, and the firm itself. One that Procore retired is deleted here, unless a contract names it.
+/// Every company, and the firm itself. One that Procore retired is deleted here, unless a contract or an invoice names it.
 pub(in crate::projectsight) fn companies(look: &Look<'_>, _: ProcoreId) -> Vec<Value> {
     let named = look.pm.commitments.values().filter_map(|one| one.vendor_id);
     let owners: BTreeSet<ProcoreId> = look.pm.prime_contracts.values().filter_map(|one| one.vendor_id).collect();
-    let named: BTreeSet<ProcoreId> = named.chain(owners.iter().copied()).collect();
+    let billing = look.pm.requisitions.values().map(|one| one.vendor_id);
+    let named: BTreeSet<ProcoreId> = named.chain(billing).chain(owners.iter().copied()).collect();
     let own = json!({
         "TableType": 3, "CompanyID": look.id(Kind::Company, look.pm.company.id),
         "GUID": guid("company", &look.pm.company.id.to_string()), "Deleted": false, "Name": look.pm.company.name,
