@@ -6,7 +6,7 @@
 -- statuses: Voided, Cancelled, Canceled, Withdrawn, Superseded, Closed, Complete, Completed, Final, Finalized, Terminated, No Charge
 -- Contracts and purchase orders count their ids apart: C5 and O5 are two. Prime contracts stand among the contracts: the type tells them
 -- apart where it is plain, else IsCommit. What counts in the budget is approved whatever its state is called, unless that says that it is
--- over or only begun. A purchase order is changed by its items: it has no original amount beside its total. Without tax, where items tell.
+-- over or only begun. A contract whose type is a purchase may be either in the ERP: its kind is not told. A purchase order is changed by its items: it has no original amount beside its total. Without tax, where items tell.
 
 with -- The firm itself stands on every contract, on either side; who stands there most often is the firm. Where that is a tie: it gives
 -- subcontracts and takes prime contracts.
@@ -39,9 +39,9 @@ item_sums as (
 
 contracts as (
 
-    select 'subcontract' as kind, portfolio_id, project_id, 'C' || contract_id as id, erp_code, erp_integration_status,
-        erp_status_message, when_created, last_modified, created_by, contract_number as number, to_company_id, from_company_id,
-        description, firm_status('contracts', status) as firm_status, lower(trim(status)) as word, is_approved_for_budget,
+    select case when not coalesce(regexp_like(lower(type), 'purchase'), false) then 'subcontract' end as kind,
+        portfolio_id, project_id, 'C' || contract_id as id, erp_code, erp_integration_status, erp_status_message, when_created, last_modified,
+        created_by, contract_number as number, to_company_id, from_company_id, description, firm_status('contracts', status) as firm_status, lower(trim(status)) as word, is_approved_for_budget,
         executed_date, original_value, change_value, revised_value, general_retain_percent,
         coalesce(
             case

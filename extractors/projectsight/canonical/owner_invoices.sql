@@ -6,7 +6,7 @@
 -- statuses: Voided, Cancelled, Canceled, Withdrawn, Superseded, Closed, Complete, Completed, Final, Finalized, Terminated, No Charge
 -- This period: gross is what the items bill (work, material installed, the change in stored material); net = line 6 less line 7.
 -- Lines as printed. Line 9 is left out where it is printed without the retainage, and 5a and 5b where they are percents.
--- No paid amount, only its day: paid in full or not at all.
+-- No paid amount, only its day: paid or not.
 
 with item_sums as (
 
@@ -77,6 +77,5 @@ select
     case
         when total_retainage = 0 or balance_to_invoice is distinct from (revised_contract_value - total_completed) then balance_to_invoice
     end as balance_to_finish,
-    case when paid_date is not null then current_due else 0 end as paid_amount,
     paid_date is not null as is_paid
 from decided

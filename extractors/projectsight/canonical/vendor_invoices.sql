@@ -7,8 +7,8 @@
 -- Gross of the period is what its items bill: work, material installed, and the change in stored material. No items, no gross.
 --   work 100.00, installed 20.00, stored 30.00 after 50.00 → 100.00.
 -- Net = to date less retainage, less that of before; retainage = gross − net, negative where it is released.
--- No field tells a paid amount, only the day: an invoice with that day is taken as paid in full, one without as unpaid. `is_paid` says so:
--- partial payments cannot be seen here. A blank number shows as the sequence on the contract, but is no key.
+-- No field tells a paid amount, only the day: `is_paid`; payments.sql takes the whole. Partial payments cannot be seen here.
+-- A blank number shows as the sequence on the contract, but is no key. What is negative may be a credit in the ERP: its kind is not told.
 
 with -- The firm itself stands on every contract, on either side; who stands there most often is the firm. Where that is a tie: it gives
 -- subcontracts and takes prime contracts.
@@ -111,7 +111,10 @@ decided as (
 select
     decided.portfolio_id || '|' || decided.project_id || '|' || decided.id as record_id,
     decided.when_created as created_at, decided.last_modified as updated_at, decided.created_by,
-    case when decided.gross_amount = 0 and decided.net_amount > 0 then 'retainage_release' else 'progress' end as kind,
+    case
+        when decided.gross_amount = 0 and decided.net_amount > 0 then 'retainage_release'
+        when coalesce(decided.gross_amount, 0) >= 0 then 'progress'
+    end as kind,
     coalesce(nullif(trim(decided.invoice_number), ''), cast(decided.sequence as varchar)) as number,
     normalize_number(nullif(trim(decided.invoice_number), '')) as number_key,
     decided.portfolio_id || '|' || decided.project_id as project_id,
@@ -127,7 +130,6 @@ select
     decided.tax_amount,
     decided.net_amount,
     decided.stored_amount as stored_materials_amount,
-    case when decided.paid_date is not null then decided.net_amount + coalesce(decided.tax_amount, 0) else 0 end as paid_amount,
     end_of_day(decided.paid_date) as paid_at,
     decided.paid_date is not null as is_paid
 from decided

@@ -193,7 +193,13 @@ pub(in crate::projectsight) fn applications(look: &Look<'_>, project: ProcoreId)
 /// When the integration called an invoice paid: on the day of the last payment that it brought, once it brought what is due
 /// or the ERP's document is settled. An amount it has no field for.
 pub(crate) fn paid_on(pm: &ProcoreDatabase, erp: &AcumaticaDatabase, one: &Requisition) -> Option<NaiveDate> {
-    let payments = pm.contract_payments.values().filter(|payment| payment.requisition_id == Some(one.id));
+    let is_own = |payment: &&ContractPayment| match payment.requisition_id {
+        Some(requisition) => requisition == one.id,
+        None => {
+            payment.contract_id == one.commitment_id && Some(&payment.invoice_number) == one.invoice_number.as_ref()
+        }
+    };
+    let payments = pm.contract_payments.values().filter(is_own);
     let is_settled = |key: &str| erp.bills.get(&format!("Bill|{key}")).is_some_and(|bill| bill.balance.is_zero());
     last_payment(payments.collect(), one.summary.current_payment_due, is_settled)
 }
