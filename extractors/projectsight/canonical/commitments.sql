@@ -41,8 +41,9 @@ contracts as (
 
     select case when not coalesce(regexp_like(lower(type), 'purchase'), false) then 'subcontract' end as kind,
         portfolio_id, project_id, 'C' || contract_id as id, erp_code, erp_integration_status, erp_status_message, when_created, last_modified,
-        created_by, contract_number as number, to_company_id, from_company_id, description, firm_status('contracts', status) as firm_status, lower(trim(status)) as word, is_approved_for_budget,
-        executed_date, original_value, change_value, revised_value, general_retain_percent,
+        created_by, contract_number as number, to_company_id, from_company_id, description,
+        firm_status('contracts', status) as firm_status, lower(trim(status)) as word, is_approved_for_budget, executed_date,
+        original_value, change_value, revised_value, general_retain_percent,
         coalesce(
             case
                 when regexp_like(lower(type), 'prime|owner') and not regexp_like(lower(type), 'sub|purchase') then false
