@@ -6,7 +6,8 @@
 -- statuses: Voided, Cancelled, Canceled, Withdrawn, Superseded, Closed, Complete, Completed, Final, Finalized, Terminated, No Charge
 -- Contracts and purchase orders count their ids apart: C5 and O5 are two. Prime contracts stand among the contracts: the type tells them
 -- apart where it is plain, else IsCommit. What counts in the budget is approved whatever its state is called, unless that says that it is
--- over or only begun. A contract whose type is a purchase may be either in the ERP: its kind is not told. A purchase order is changed by its items: it has no original amount beside its total. Without tax, where items tell.
+-- over or only begun. A contract whose type is a purchase may be either in the ERP: its kind is not told.
+-- A purchase order is changed by its items: it has no original amount beside its total. Without tax, where items tell.
 
 with -- The firm itself stands on every contract, on either side; who stands there most often is the firm. Where that is a tie: it gives
 -- subcontracts and takes prime contracts.

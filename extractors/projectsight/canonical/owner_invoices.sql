@@ -33,15 +33,15 @@ decided as (
             else false
         end as has_percents,
         coalesce(firm_status('applications_for_payment', applications.status), case
-            when lower(trim(applications.status)) in ('void', 'voided', 'cancelled', 'canceled', 'withdrawn', 'superseded') then 'void'
-            when lower(trim(applications.status)) in ('rejected', 'declined', 'denied', 'disapproved', 'not approved') then 'rejected'
-            when lower(trim(applications.status)) in ('closed', 'complete', 'completed', 'final', 'finalized', 'terminated', 'no charge') then 'closed'
-            when lower(trim(applications.status)) in ('draft', 'new', 'in preparation') then 'draft'
-            when lower(trim(applications.status)) in ('approved', 'approved as noted', 'approved with comments', 'executed', 'fully executed', 'signed', 'paid')
+            when applications.word in ('void', 'voided', 'cancelled', 'canceled', 'withdrawn', 'superseded') then 'void'
+            when applications.word in ('rejected', 'declined', 'denied', 'disapproved', 'not approved') then 'rejected'
+            when applications.word in ('closed', 'complete', 'completed', 'final', 'finalized', 'terminated', 'no charge') then 'closed'
+            when applications.word in ('draft', 'new', 'in preparation') then 'draft'
+            when applications.word in ('approved', 'approved as noted', 'approved with comments', 'executed', 'fully executed', 'signed', 'paid')
                 then 'approved'
             else 'pending'
         end) as approval_status
-    from source.applications_for_payment as applications
+    from (select *, lower(trim(status)) as word from source.applications_for_payment) as applications
     left join item_sums as sums on
         sums.portfolio_id = applications.portfolio_id and sums.project_id = applications.project_id and
         sums.application_for_pay_id = applications.application_for_pay_id
