@@ -7,40 +7,53 @@
 --   code_key           normalised code
 --   code               code as written, one of them
 --   budget_amount      revised cost budget
---   committed_amount   lines of living commitments
+--   committed_amount   lines of living commitments; where PM tells no line of any subcontract, at least the budget's own sum
 --   cost_amount        cost to date
 --   amount             the largest of the three, without sign
 --   currency           of the amounts
 
-with lines as (
+with told as (
 
-    select 'pm' as side, project_id, cost_code, revised_amount as budget, 0 as committed, 0 as cost, currency
+    select count(*) as line_count
+    from pm.commitment_lines as lines
+    inner join pm.commitments on commitments.record_id = lines.commitment_id
+    where commitments.kind = 'subcontract'
+
+),
+
+lines as (
+
+    select 'pm' as side, project_id, cost_code, revised_amount as budget, 0 as committed, 0 as cost,
+        case when told.line_count = 0 then committed_amount else 0 end as committed_in_budget, currency
     from pm.budget_lines
+    cross join told
     where coalesce(budget_type, 'cost') = 'cost'
 
     union all
 
-    select 'pm' as side, commitments.project_id, lines.cost_code, 0 as budget, lines.amount as committed, 0 as cost, lines.currency
+    select 'pm' as side, commitments.project_id, lines.cost_code, 0 as budget, lines.amount as committed, 0 as cost,
+        0 as committed_in_budget, lines.currency
     from pm.commitment_lines as lines
     inner join pm.commitments on commitments.record_id = lines.commitment_id
     where coalesce(commitments.approval_status, 'pending') not in ('void', 'rejected')
 
     union all
 
-    select 'erp' as side, project_id, cost_code, revised_amount as budget, 0 as committed, 0 as cost, currency
+    select 'erp' as side, project_id, cost_code, revised_amount as budget, 0 as committed, 0 as cost, 0 as committed_in_budget, currency
     from erp.budget_lines
     where coalesce(budget_type, 'cost') = 'cost'
 
     union all
 
-    select 'erp' as side, commitments.project_id, lines.cost_code, 0 as budget, lines.amount as committed, 0 as cost, lines.currency
+    select 'erp' as side, commitments.project_id, lines.cost_code, 0 as budget, lines.amount as committed, 0 as cost,
+        0 as committed_in_budget, lines.currency
     from erp.commitment_lines as lines
     inner join erp.commitments on commitments.record_id = lines.commitment_id
     where coalesce(commitments.approval_status, 'pending') not in ('void', 'rejected')
 
     union all
 
-    select 'erp' as side, project_id, cost_code, 0 as budget, 0 as committed, amount as cost, currency
+    select 'erp' as side, project_id, cost_code, 0 as budget, 0 as committed, amount as cost, 0 as committed_in_budget, currency
     from erp.job_costs
 
 ),
@@ -53,7 +66,10 @@ summed as (
         normalize_number(cost_code) as code_key,
         min(cost_code) as code,
         sum(coalesce(budget, 0)) as budget_amount,
-        sum(coalesce(committed, 0)) as committed_amount,
+        case
+            when sum(coalesce(committed_in_budget, 0)) > abs(sum(coalesce(committed, 0))) then sum(coalesce(committed_in_budget, 0))
+            else sum(coalesce(committed, 0))
+        end as committed_amount,
         sum(coalesce(cost, 0)) as cost_amount,
         min(currency) as currency
     from lines

@@ -12,7 +12,7 @@
 --   gross_amount       of this period; null where it is not told
 --   tax_amount         tax; null where it is not told
 --   payable            net and the tax that both sides share, without stored materials that the connector leaves out
---   paid               paid until now
+--   paid               paid until now; where PM tells only whether a document is paid, what the ERP knows of a part, and of the whole
 --   retainage_amount   retained on it
 --   currency           of the amounts
 --   moved_at           when it was approved, UTC
@@ -23,6 +23,20 @@ with connector as (
 
     select setting_text('connector_profile') <> 'procore-acumatica-edge' as shares_tax
 
+),
+
+-- What the owner has paid of an invoice, in part or in full.
+received as (
+
+    select links.group_id, sum(receivables.paid_amount) as amount,
+        sum(receivables.net_amount + coalesce(receivables.tax_amount, 0)) - sum(receivables.paid_amount) >
+            setting_decimal('amount_tolerance') as is_part
+    from (select distinct group_id, erp_id from link.owner_invoices) as links
+    inner join erp.owner_invoices as receivables on receivables.record_id = links.erp_id
+    where coalesce(receivables.approval_status, 'pending') not in ('void', 'rejected')
+    group by links.group_id
+    having sum(receivables.paid_amount) > setting_decimal('amount_tolerance')
+
 )
 
 -- Payments that name no invoice are compared by commitment, and so are the invoices of that commitment. Procore Edge for Acumatica
@@ -31,7 +45,9 @@ select 'ap' as ledger, invoices.record_id, invoices.project_id, invoices.vendor_
     coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
     invoices.gross_amount, invoices.tax_amount,
     invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end - coalesce(materials.net_amount, 0) as payable,
-    settlements.paid_amount + settlements.allocated_amount + settlements.released_amount as paid,
+    settlements.paid_amount + settlements.allocated_amount + settlements.released_amount + case
+        when settlements.group_id = invoices.record_id then coalesce(settlements.erp_settled_amount - settlements.erp_paid_amount, 0) else 0
+    end as paid,
     invoices.retainage_amount - coalesce(materials.retainage_amount, 0) as retainage_amount, invoices.currency,
     coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at, invoices.paid_at,
     settlements.unit_id as payment_unit
@@ -49,11 +65,18 @@ where
 
 union all
 
-select 'ar' as ledger, record_id, project_id, cast(null as varchar) as party_id, due_date,
-    coalesce(billing_date, period_end, firm_day(approved_at)) as dated, gross_amount, tax_amount,
-    net_amount + case when shares_tax then coalesce(tax_amount, 0) else 0 end as payable, coalesce(paid_amount, 0) as paid, retainage_amount, currency,
-    coalesce(approved_at, updated_at, created_at) as moved_at, cast(null as timestamp with time zone) as paid_at,
+select 'ar' as ledger, invoices.record_id, invoices.project_id, cast(null as varchar) as party_id, invoices.due_date,
+    coalesce(invoices.billing_date, invoices.period_end, firm_day(invoices.approved_at)) as dated, invoices.gross_amount, invoices.tax_amount,
+    invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable,
+    case
+        when invoices.is_paid is null then coalesce(invoices.paid_amount, 0)
+        when invoices.is_paid or received.is_part then coalesce(received.amount, case when invoices.is_paid then invoices.net_amount end, 0)
+        else 0
+    end as paid,
+    invoices.retainage_amount, invoices.currency,
+    coalesce(invoices.approved_at, invoices.updated_at, invoices.created_at) as moved_at, cast(null as timestamp with time zone) as paid_at,
     cast(null as varchar) as payment_unit
-from pm.owner_invoices
+from pm.owner_invoices as invoices
 cross join connector
-where approval_status in ('approved', 'closed')
+left join received on received.group_id = invoices.record_id
+where invoices.approval_status in ('approved', 'closed')

@@ -32,7 +32,7 @@ with uses as (
         1 as invoice_count,
         created_at,
         currency,
-        coalesce(open_balance, net_amount - coalesce(paid_amount, 0), 0) as open_amount
+        case when is_paid then 0 else coalesce(open_balance, net_amount - coalesce(paid_amount, 0), 0) end as open_amount
     from pm.vendor_invoices
     where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 

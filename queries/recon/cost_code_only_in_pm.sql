@@ -5,11 +5,12 @@
 -- missing_on: erp
 -- record_owner: erp
 -- fix_side: pm
--- version:  2
+-- version:  3
 -- risk:     the larger of budget and commitments on the code in PM
 -- question: On which PM codes stands money that the ERP has no code for?
 -- grain:    one row per PM cost code of a project, and per code that PM uses without listing it
--- requires: pm.commitment_lines.cost_code, pm.budget_lines
+-- requires: pm.budget_lines
+-- optional: pm.commitment_lines
 -- fix:      Use an ERP code, or have accounting create this one and import it.
 -- columns:
 --   code               code as written

@@ -2,7 +2,7 @@
 -- check:    L2
 -- entity:   payments
 -- scope:    firm
--- version:  2
+-- version:  3
 -- risk:     none: the records' own checks carry the money
 -- question: Is the nightly import, or the export, dead?
 -- grain:    one row per entity and direction of which nothing crossed lately
@@ -17,6 +17,7 @@
 with moved as (
 
     -- Only payments of linked bills come back to PM. One counts as mirrored when PM shows as much paid on the invoice as the ERP does.
+    -- A part of an invoice cannot come back where PM tells only whether it is paid.
     select
         'payments' as source_entity,
         'erp_to_pm' as direction,
@@ -29,7 +30,9 @@ with moved as (
     inner join erp.payment_applications as applications on applications.payment_id = payments.record_id
     inner join link.vendor_invoices as links on links.erp_id = applications.invoice_id
     inner join link.vendor_invoice_settlements as settlements on settlements.pm_id = links.pm_id
-    where payments.direction = 'disbursement' and payments.status = 'paid'
+    where
+        payments.direction = 'disbursement' and payments.status = 'paid' and
+        not (settlements.erp_verdict = 'partly' and (settlements.erp_paid_amount is distinct from settlements.erp_settled_amount))
     group by payments.record_id, payments.payment_date
 
     union all

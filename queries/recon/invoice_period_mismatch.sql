@@ -4,11 +4,11 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     nothing: the amounts agree, in different periods
 -- question: Which bills and receivables stand in another fiscal period than the work they are for?
 -- grain:    one row per linked ERP document, owner and vendor invoices
--- requires: erp.fiscal_periods, erp.gl_transactions
+-- requires: pm.vendor_invoices.period_end, erp.fiscal_periods, erp.gl_transactions
 -- fix:      Post the document in the period of the billing, or accrue the cost where that period is closed.
 -- columns:
 --   document           owner_invoice or vendor_invoice

@@ -5,7 +5,7 @@
 -- missing_on: pm
 -- record_owner: erp
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Which invoices have both sides paid, but not the same amount?
 -- grain:    one row per linked group; one per commitment where PM payments name no invoice

@@ -5,10 +5,10 @@
 -- missing_on: pm
 -- record_owner: erp
 -- fix_side: erp
--- version:  2
+-- version:  3
 -- risk:     what the ERP has paid; 0 where currencies differ
 -- question: Which payments has PM never been told of?
--- grain:    one row per linked group of vendor invoices
+-- grain:    one row per linked group of vendor invoices; one that cannot be compared per project in which PM could show no part of a payment
 -- grace:    48 hours
 -- parameters: amount_tolerance = 0.01
 -- fix:      Run the connector's payment import again; else enter the payment on the PM commitment.
@@ -21,6 +21,7 @@
 --   erp_paid_amount    paid in the ERP by released, unvoided payments
 --   erp_paid_at        the ERP's last payment
 --   erp_verdict        paid or partly
+--   verdict            null; not_applicable for what the ERP has paid in part where PM tells only whether an invoice is paid
 
 with invoices as (
 
@@ -64,7 +65,33 @@ select
     missing.pm_paid_amount,
     missing.erp_paid_amount,
     missing.erp_paid_at,
-    missing.erp_verdict
+    missing.erp_verdict,
+    cast(null as varchar) as verdict
 from link.unreflected_payments as missing
 left join invoices on invoices.group_id = missing.group_id
 left join pm.projects on projects.record_id = invoices.project_id
+
+union all
+
+select
+    'P1:parts:' || coalesce(parts.project_id, '') as exception_key,
+    parts.project_id, projects.number as project_number,
+    cast(null as varchar) as pm_id, cast(null as varchar) as erp_id,
+    coalesce(projects.number, parts.project_id) as label,
+    'payments in part of ' || cast(parts.invoice_count as varchar) || ' invoices cannot be compared' ||
+        coalesce(' on project ' || projects.number, '') || ': PM tells only whether an invoice is paid' as detail,
+    cast(null as varchar) as pm_value, cast(null as varchar) as erp_value,
+    cast(0 as decimal(18,2)) as amount_at_risk, setting_text('currency') as currency,
+    cast(null as timestamp with time zone) as occurred_at, 'unknown' as cause, cast(null as varchar) as explained_by,
+    cast(null as varchar) as group_id, cast(null as varchar) as invoice_number, cast(null as varchar) as vendor_id,
+    cast(null as varchar) as commitment_id, cast(null as decimal(18,2)) as pm_paid_amount, cast(null as decimal(18,2)) as erp_paid_amount,
+    cast(null as timestamp with time zone) as erp_paid_at, cast(null as varchar) as erp_verdict,
+    'not_applicable' as verdict
+from (
+    select vendor_invoices.project_id, count(distinct settlements.group_id) as invoice_count
+    from link.vendor_invoice_settlements as settlements
+    inner join pm.vendor_invoices on vendor_invoices.record_id = settlements.pm_id
+    where settlements.erp_verdict = 'partly' and (settlements.erp_paid_amount is distinct from settlements.erp_settled_amount)
+    group by vendor_invoices.project_id
+) as parts
+left join pm.projects on projects.record_id = parts.project_id

@@ -5,12 +5,12 @@
 -- missing_on: pm
 -- record_owner: erp
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the amount of the payment in PM
 -- question: Which payments does PM show that accounting has taken back?
 -- grain:    one row per PM payment
 -- grace:    48 hours
--- requires: pm.payments, erp.payments.voided_at
+-- requires: pm.payments.number, erp.payments.voided_at
 -- fix:      Delete or void the payment on the PM contract, or run the payment import again.
 -- columns:
 --   number             check number

@@ -4,11 +4,11 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the record's amount
 -- question: What failed, was rejected or went stale on its way to the ERP, and with what message?
 -- grain:    one row per PM record
--- requires: pm.vendor_invoices.sync_status
+-- requires: pm.vendor_invoices.sync_status|pm.commitments.sync_status|pm.change_orders.sync_status
 -- optional: pm.sync_events
 -- fix:      Read the message, correct the record where it was entered, send it again.
 -- columns:

@@ -4,12 +4,11 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  3
+-- version:  4
 -- risk:     the record's amount
 -- question: What has accounting neither accepted nor rejected, in the integration tool or in the ERP?
 -- grain:    one row per PM record; one per linked group of which the ERP's document is not released
 -- parameters: approver_days = 2
--- requires: pm.vendor_invoices.sync_status
 -- by_entity: vendors, commitments, change_orders, owner_invoices, vendor_invoices
 -- optional: pm.sync_events
 -- fix:      The accounting approver accepts or rejects it (Procore: ERP Integrations > Ready to Export); in the ERP, release it or reject it.

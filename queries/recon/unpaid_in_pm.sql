@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  3
+-- version:  4
 -- risk:     what PM shows as unpaid
 -- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
 -- grain:    one row per PM vendor invoice
@@ -68,7 +68,7 @@ unpaid as (
         dated.*,
         cast(clock.accounting_date as int) - cast(dated.counted_from as int) as days_unpaid,
         settlements.group_id, settlements.unit_id, settlements.payable_amount, settlements.pm_paid_amount,
-        settlements.unpaid_amount, settlements.erp_paid_amount, settlements.erp_paid_at, settlements.erp_verdict
+        settlements.unpaid_amount, settlements.erp_settled_amount as erp_paid_amount, settlements.erp_paid_at, settlements.erp_verdict
     from dated
     inner join settlements on settlements.pm_id = dated.record_id
     cross join meta.clock

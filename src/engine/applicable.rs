@@ -36,17 +36,11 @@ impl Blueprint {
         if !parts.is_empty() && parts.iter().all(|entity| self.is_void(query, entity)) {
             return Some(format!("no source maps {} on each side that is compared", parts.join(", ")));
         }
-        for name in &query.header.requires {
-            let (schema, rest) = name.split_once('.')?;
-            if schema == "accounts" {
-                if !self.knows_accounts(rest) {
-                    return Some(format!("neither the ERP nor [accounts] {rest} says which accounts control it"));
-                }
-                continue;
-            }
-            let (entity, column) = rest.split_once('.').map_or((rest, None), |(entity, column)| (entity, Some(column)));
-            if !self.is_mapped(schema, entity, column) {
-                return Some(format!("no {schema} source maps {rest}"));
+        for names in &query.header.requires {
+            // One of several will do.
+            let reasons: Option<Vec<String>> = names.split('|').map(|name| self.lacks(name)).collect();
+            if let Some(reasons) = reasons {
+                return Some(reasons.join(", "));
             }
         }
         if let Some(reason) = Side::BOTH.into_iter().find_map(|side| self.not_asked_for(query, side)) {
@@ -56,6 +50,19 @@ impl Blueprint {
         let fields = &query.header.compares;
         let none = !fields.is_empty() && fields.iter().all(|field| left_out.contains(field));
         none.then(|| format!("no field of {entity} is mapped on both sides: {}", left_out.join(", ")))
+    }
+
+    /// That nobody tells what a header names: a control account, an entity of a side, or a column of one.
+    fn lacks(&self, name: &str) -> Option<String> {
+        let (schema, rest) = name.split_once('.')?;
+        if schema == "accounts" {
+            let is_known = self.knows_accounts(rest);
+            return (!is_known)
+                .then(|| format!("neither the ERP nor [accounts] {rest} says which accounts control it"));
+        }
+        let (entity, column) = rest.split_once('.').map_or((rest, None), |(entity, column)| (entity, Some(column)));
+        let is_mapped = self.is_mapped(schema, entity, column);
+        (!is_mapped).then(|| format!("no {schema} source maps {rest}"))
     }
 
     /// Why there is nothing to say of one of the entities that a check judges one by one.

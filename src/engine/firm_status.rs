@@ -130,7 +130,7 @@ mod tests {
             assert!(!asked.is_empty() && asked.iter().all(is_read), "{path}: {asked:?}");
             count += 1;
         }
-        assert_eq!(count, 12);
+        assert_eq!(count, 18);
     }
 
     #[test]

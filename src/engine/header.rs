@@ -91,7 +91,7 @@ pub struct Header {
     /// Of a link view: several ERP documents that store one PM id are one group.
     pub splits: bool,
     /// What must be mapped, or the check is not applicable: `erp.job_costs`, `pm.owner_invoices.total_retainage`,
-    /// `accounts.ap` (the ERP or the settings say which accounts control payables).
+    /// `accounts.ap` (the ERP or the settings say which accounts control payables); of names joined by a bar one will do.
     pub requires: Vec<String>,
     /// Columns of the entity that are compared on both sides; one that a side does not map is not comparable.
     pub compares: Vec<String>,
@@ -233,11 +233,11 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         words.map(str::to_owned).collect()
     };
     let requires = list(take("requires"));
-    let is_named = |name: &&String| {
+    let is_named = |name: &str| {
         let parts: Vec<&str> = name.split('.').collect();
         matches!(parts.as_slice(), ["pm" | "erp" | "accounts", _] | ["pm" | "erp", _, _])
     };
-    if let Some(other) = requires.iter().find(|name| !is_named(name)) {
+    if let Some(other) = requires.iter().find(|names| !names.split('|').all(is_named)) {
         return Err(format!(
             "requires `{other}` is no pm.<entity>, erp.<entity>, column of one, or accounts.<control>"
         ));
@@ -300,7 +300,7 @@ mod tests {
 -- scope:    project
 -- missing_on: erp
 -- grace:    24 hours                parameters: change_order_days = 30
--- requires: erp.change_orders, pm.commitments.vendor_id
+-- requires: erp.change_orders, pm.commitments.vendor_id|pm.commitments.title
 -- compares: amount, title
 -- fix:      Procore: ERP Integrations > Ready to Export;
 --           else enter it in the ERP.
@@ -323,7 +323,7 @@ select 1
         assert_eq!((header.version, header.scope, header.missing_on), (2, Scope::Project, Some(Side::Erp)));
         assert_eq!((header.grace_hours, header.fix_side.as_deref()), (Some(24), Some("pm")));
         assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
-        assert_eq!(header.requires, ["erp.change_orders", "pm.commitments.vendor_id"]);
+        assert_eq!(header.requires, ["erp.change_orders", "pm.commitments.vendor_id|pm.commitments.title"]);
         assert_eq!(header.compares, ["amount", "title"]);
         assert_eq!(header.sources.as_deref(), Some("practice"));
         assert_eq!(

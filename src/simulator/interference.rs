@@ -13,6 +13,8 @@ pub enum System {
     Procore,
     /// The ERP.
     Acumatica,
+    /// The other project-management system.
+    ProjectSight,
 }
 
 /// What goes wrong.

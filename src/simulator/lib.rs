@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
@@ -18,13 +18,15 @@ pub mod firm;
 mod http;
 mod interference;
 mod procore;
+mod projectsight;
 
 pub use clock::SharedClock;
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
+pub use projectsight::{ProjectSightIds, ProjectSightKind, ProjectSightOptions, WorkflowStates};
 
-use firm::model::{AcumaticaDatabase, ProcoreDatabase};
+use firm::model::{AcumaticaDatabase, ProcoreDatabase, ProcoreId};
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -90,6 +92,23 @@ pub struct AcumaticaEndpoint {
     pub client_secret: String,
 }
 
+/// How to reach the simulated ProjectSight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectSightEndpoint {
+    /// The interface.
+    pub base_url: String,
+    /// Where `/oauth/token` is.
+    pub login_url: String,
+    /// The firm's portfolio.
+    pub portfolio_guid: String,
+    /// The application's name: the scope of its tokens.
+    pub scope: String,
+    /// The application.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
 /// A firm behind the interfaces of its systems.
 pub struct Simulator {
     firm: Arc<RwLock<Firm>>,
@@ -99,6 +118,7 @@ pub struct Simulator {
     acumatica: Arc<acumatica::Server<Firm>>,
     procore_endpoint: ProcoreEndpoint,
     acumatica_endpoint: AcumaticaEndpoint,
+    projectsight_ids: ProjectSightIds,
     shutdown: CancellationToken,
     _guard: DropGuard,
 }
@@ -187,6 +207,7 @@ impl Simulator {
             acumatica,
             procore_endpoint,
             acumatica_endpoint,
+            projectsight_ids: ProjectSightIds::default(),
             _guard: shutdown.clone().drop_guard(),
             shutdown,
         })
@@ -196,6 +217,36 @@ impl Simulator {
     async fn open(&self, answer: http::Answer) -> anyhow::Result<String> {
         let bound = http::serve(http::any_port(), answer, self.clock.clone(), self.shutdown.clone()).await?;
         Ok(format!("http://{bound}"))
+    }
+
+    /// Starts ProjectSight in front of the firm, which then shows the same records as Procore.
+    ///
+    /// # Errors
+    /// That no port can be listened on.
+    pub async fn serve_projectsight(&self, options: ProjectSightOptions) -> anyhow::Result<ProjectSightEndpoint> {
+        let settings = projectsight::Settings {
+            client_id: "projectsight-consumer-key".to_owned(),
+            client_secret: "projectsight/consumer+secret".to_owned(),
+            scope: "QueenCityReader".to_owned(),
+            options,
+        };
+        let (ids, interference) = (self.projectsight_ids.clone(), Arc::clone(&self.interference));
+        let server =
+            projectsight::Server::new(settings.clone(), self.clock.clone(), interference, Arc::clone(&self.firm), ids);
+        let login_url = self.open(Arc::new(move |request| server.answer(request))).await?;
+        Ok(ProjectSightEndpoint {
+            base_url: format!("{login_url}{}", projectsight::FOLDER),
+            login_url,
+            portfolio_guid: projectsight::portfolio_guid(&self.firm().procore),
+            scope: settings.scope,
+            client_id: settings.client_id,
+            client_secret: settings.client_secret,
+        })
+    }
+
+    /// ProjectSight's ids of the records that Procore has too.
+    pub fn projectsight_ids(&self) -> ProjectSightIds {
+        self.projectsight_ids.clone()
     }
 
     /// How to reach Procore.
@@ -254,6 +305,17 @@ impl Simulator {
     pub fn acumatica_sessions(&self) -> usize {
         self.acumatica.open_sessions()
     }
+}
+
+/// The GUID of the firm's portfolio in ProjectSight.
+pub fn projectsight_portfolio(firm: &Firm) -> String {
+    projectsight::portfolio_guid(&firm.procore)
+}
+
+/// The day on which ProjectSight says that a requisition was paid: all that it tells of payments.
+pub fn projectsight_paid_on(firm: &Firm, requisition: ProcoreId) -> Option<NaiveDate> {
+    let requisition = firm.procore.requisitions.get(&requisition)?;
+    projectsight::paid_on(&firm.procore, &firm.acumatica, requisition)
 }
 
 impl fmt::Debug for Simulator {

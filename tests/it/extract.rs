@@ -9,6 +9,7 @@ mod memory;
 mod parts;
 mod privacy;
 mod procore;
+mod projectsight;
 mod protocols;
 mod quota;
 mod recheck;

@@ -1,0 +1,241 @@
+//! ProjectSight beside Acumatica: what such a pair can tell of the same firm.
+//!
+//! ProjectSight's invoices bear no key of the ERP's, its payments have no amount, its budgets no lock that is told; addresses of
+//! companies and billing periods are not known by name. What the firm knows is put into those words here. `TIEOUT_PAIR_SEED=1` gives
+//! another firm than the one that always runs.
+
+use std::sync::OnceLock;
+
+use tieout::simulator::firm::model::{Cents, ChangeOrderKind, ProcoreId, Requisition};
+use tieout::simulator::{
+    Fault, Firm, ProjectSightIds, ProjectSightKind as Kind, ProjectSightOptions, Simulator, projectsight_paid_on,
+    projectsight_portfolio,
+};
+
+use super::{Crossing, MOMENTS, Pair};
+
+/// Lists that may be empty in a project: here the service user may surely read them.
+const LISTS: &str = "contracts, purchase_orders, potential_change_orders, change_order_requests, \
+    prime_contract_change_orders, subcontract_change_orders, contract_invoices, general_invoices, \
+    applications_for_payment, job_costs, budgets, budget_code_levels";
+/// Fields of companies that ProjectSight is known to tell.
+const COMPANY_FIELDS: [&str; 2] = ["name", "tax_id"];
+
+/// The ids that the one simulated ProjectSight of this test gave out: a pair's functions know the firm alone.
+static IDS: OnceLock<ProjectSightIds> = OnceLock::new();
+
+impl Pair {
+    /// ProjectSight and Acumatica.
+    pub(crate) const PROJECTSIGHT_ACUMATICA: Self = Self {
+        name: "projectsight and acumatica",
+        // A period's end and a check's number are told by no field.
+        silent: &["I5", "P3"],
+        told,
+        crossings: |firm| firm.crosswalk().iter().map(|one| crossing(firm, one)).collect(),
+        moments: &MOMENTS,
+    };
+}
+
+/// Starts ProjectSight in front of the firm; the section of the source, and the files with its secrets.
+async fn projectsight(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
+    let options = ProjectSightOptions { requests_per_minute: None, ..ProjectSightOptions::default() };
+    let at = simulator.serve_projectsight(options).await.unwrap();
+    assert!(IDS.set(simulator.projectsight_ids()).is_ok(), "one firm in a process");
+    let section = format!(
+        "[sources.projectsight]\nkind = \"projectsight\"\nbase_url = \"{}\"\nlogin_url = \"{}\"\napplication = \"{}\"\n\
+         requests_per_minute = 60000\ntrust_empty = \"{LISTS}\"\nclient_id = {{ file = \"projectsight_id\" }}\n\
+         client_secret = {{ file = \"projectsight_secret\" }}\n",
+        at.base_url, at.login_url, at.scope
+    );
+    (section, [("projectsight_id", at.client_id), ("projectsight_secret", at.client_secret)])
+}
+
+fn id(kind: Kind, id: ProcoreId) -> i32 {
+    IDS.get().unwrap().id(kind, id)
+}
+
+fn project_key(firm: &Firm, project: ProcoreId) -> String {
+    format!("{}|{}", projectsight_portfolio(firm), id(Kind::Project, project))
+}
+
+/// The key of a record in ProjectSight, by the firm's entity and Procore's id.
+fn key(firm: &Firm, entity: &str, record: ProcoreId) -> Option<String> {
+    let pm = &firm.procore;
+    let below = |project: ProcoreId, letter: &str, kind: Kind| {
+        format!("{}|{letter}{}", project_key(firm, project), id(kind, record))
+    };
+    Some(match entity {
+        "vendors" | "customers" => format!("{}|V{}", projectsight_portfolio(firm), id(Kind::Company, record)),
+        "projects" => project_key(firm, record),
+        "cost_codes" => {
+            let code = pm.cost_codes.get(&record)?;
+            format!("{}|K{}", project_key(firm, code.project_id), code.full_code)
+        }
+        "commitments" => below(pm.commitments.get(&record)?.project_id, "C", Kind::Contract),
+        "change_orders" => {
+            let order = pm.change_orders.get(&record)?;
+            match order.kind {
+                ChangeOrderKind::Commitment => below(order.project_id, "S", Kind::SubcontractChangeOrder),
+                ChangeOrderKind::Prime => below(order.project_id, "P", Kind::PrimeChangeOrder),
+            }
+        }
+        "owner_invoices" => below(pm.payment_applications.get(&record)?.project_id, "A", Kind::Application),
+        "vendor_invoices" => below(pm.requisitions.get(&record)?.project_id, "I", Kind::ContractInvoice),
+        _ => return None,
+    })
+}
+
+fn crossing(firm: &Firm, (entity, pm_id, erp_id): &Crossing) -> Crossing {
+    let pm_key = key(firm, entity, pm_id.parse().unwrap()).unwrap();
+    (entity.clone(), pm_key, erp_id.clone())
+}
+
+/// The ERP's bills that bear a requisition's number, where there are several: then nobody can tell which one it is, for
+/// ProjectSight keeps no key. What people paired by hand is known.
+fn alike(firm: &Firm, requisition: &Requisition) -> Vec<String> {
+    let is_paired = firm.crosswalk().iter().any(|(_, pm_id, _)| *pm_id == requisition.id.to_string());
+    let vendor = firm.procore.vendors.get(&requisition.vendor_id).and_then(|vendor| vendor.origin_id.as_ref());
+    let number = |text: &str| text.trim().to_lowercase();
+    let own = requisition.invoice_number.as_deref().map(number);
+    let bills = firm.acumatica.bills.iter().filter(|(_, bill)| {
+        bill.doc_type == "Bill"
+            && Some(&bill.vendor) == vendor
+            && bill.vendor_ref.as_deref().map(number) == own
+            && bill.status != "Voided"
+    });
+    let keys: Vec<String> = bills.map(|(key, _)| key.clone()).collect();
+    if keys.len() > 1 && !is_paired { keys } else { Vec::new() }
+}
+
+/// Whose bills an ERP bill is alike with.
+fn alike_of_bill<'a>(firm: &'a Firm, bill: &str) -> Option<(&'a Requisition, Vec<String>)> {
+    firm.procore
+        .requisitions
+        .values()
+        .map(|one| (one, alike(firm, one)))
+        .find(|(_, keys)| keys.iter().any(|key| key == bill))
+}
+
+fn requisition_of<'a>(firm: &'a Firm, fault: &Fault) -> Option<&'a Requisition> {
+    let id: ProcoreId = fault.pm_id.as_deref()?.parse().ok()?;
+    let payment = firm.procore.contract_payments.get(&id).and_then(|payment| payment.requisition_id);
+    firm.procore.requisitions.get(&payment.unwrap_or(id))
+}
+
+fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
+    let mut all = ambiguous(firm, &fault);
+    all.extend(told_alone(firm, fault));
+    all
+}
+
+/// Of two bills of one number ProjectSight tells nothing but that there are two: neither is the requisition's.
+fn ambiguous(firm: &Firm, fault: &Fault) -> Vec<Fault> {
+    let of_bill = fault.erp_id.as_ref().filter(|_| fault.check == "I11").and_then(|bill| alike_of_bill(firm, bill));
+    let Some((requisition, bills)) = of_bill else { return Vec::new() };
+    let pm_id = key(firm, "vendor_invoices", requisition.id);
+    let unknown = Fault { amount: None, note: String::new(), entity: "vendor_invoices".to_owned(), ..fault.clone() };
+    let of_requisition =
+        |check: &str| Fault { check: check.to_owned(), pm_id: pm_id.clone(), erp_id: None, ..unknown.clone() };
+    let mut all = vec![of_requisition("R2"), of_requisition("I2")];
+    if projectsight_paid_on(firm, requisition.id).is_some() {
+        all.push(Fault { entity: "payments".to_owned(), ..of_requisition("P4") });
+    }
+    let others = bills.into_iter().filter(|bill| Some(bill) != fault.erp_id.as_ref());
+    all.extend(others.map(|bill| Fault { erp_id: Some(bill), ..unknown.clone() }));
+    all
+}
+
+fn told_alone(firm: &Firm, fault: Fault) -> Vec<Fault> {
+    let field = fault.field.clone().unwrap_or_default();
+    let of_company = ["V3", "K1", "W1", "W2", "W3"].contains(&fault.check.as_str());
+    if of_company && !COMPANY_FIELDS.contains(&field.as_str()) {
+        return Vec::new();
+    }
+    let is_ambiguous = requisition_of(firm, &fault).is_some_and(|one| !alike(firm, one).is_empty());
+    let of_one_bill = ["I4", "I6", "P1", "P3", "P4"].contains(&fault.check.as_str());
+    if is_ambiguous && of_one_bill {
+        return Vec::new();
+    }
+    let amount = |amount| Fault { amount, ..fault.clone() };
+    let known = match fault.check.as_str() {
+        // No field of an invoice tells what the integration said, nor which bill it became.
+        "S1" if fault.entity == "vendor_invoices" => return Vec::new(),
+        "S2" if fault.entity == "vendor_invoices" && fault.erp_id.is_none() => return Vec::new(),
+        "R1" | "R3" if fault.entity.ends_with("invoices") => return Vec::new(),
+        // Neither period nor amount of a payment is told.
+        "I5" | "P2" => return Vec::new(),
+        "P0" => {
+            let Some(requisition) = requisition_of(firm, &fault) else { return Vec::new() };
+            if projectsight_paid_on(firm, requisition.id).is_some() {
+                return Vec::new();
+            }
+            let verdict = if is_ambiguous { Some("no record".to_owned()) } else { fault.field.clone() };
+            Fault { field: verdict, ..amount(Some(requisition.summary.current_payment_due)) }
+        }
+        "P1" | "P3" | "P4" => return payments(firm, &fault),
+        "V5" if fault.entity == "payments" => {
+            let requisition = requisition_of(firm, &fault).filter(|one| projectsight_paid_on(firm, one.id).is_some());
+            let invoice = requisition.and_then(|one| key(firm, "vendor_invoices", one.id));
+            let payment = |invoice| Fault { pm_id: Some(format!("{invoice}|paid")), ..amount(None) };
+            return invoice.map(payment).into_iter().collect();
+        }
+        _ => fault,
+    };
+    let pm_id = known.pm_id.as_deref().and_then(|id| id.parse().ok());
+    let entity = match known.check.as_str() {
+        "B1" | "B2" | "B3" => "projects",
+        _ => known.entity.as_str(),
+    };
+    match pm_id {
+        None => vec![known],
+        Some(record) => {
+            let pm_id = key(firm, entity, record);
+            pm_id.map(|pm_id| Fault { pm_id: Some(pm_id), ..known }).into_iter().collect()
+        }
+    }
+}
+
+/// What is wrong with a requisition's payments, as one sees it who knows only the day on which it was paid.
+fn payments(firm: &Firm, fault: &Fault) -> Vec<Fault> {
+    let Some(requisition) = requisition_of(firm, fault) else { return Vec::new() };
+    let is_paid = projectsight_paid_on(firm, requisition.id).is_some();
+    let Some(bill) = fault.erp_id.as_ref().and_then(|key| firm.acumatica.bills.get(key)) else {
+        return Vec::new();
+    };
+    let applied = bill.applications.iter().filter(|one| one.doc_type.ends_with("Check"));
+    let in_erp: Cents = applied.map(|one| one.amount_paid).sum();
+    let check = match (is_paid, in_erp.is_zero(), bill.balance.is_zero()) {
+        (false, false, true) => "P1",
+        (true, true, _) => "P4",
+        _ => return Vec::new(),
+    };
+    let pm_id = key(firm, "vendor_invoices", requisition.id);
+    vec![Fault { check: check.to_owned(), entity: "payments".to_owned(), pm_id, amount: None, ..fault.clone() }]
+}
+
+fn acumatica(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
+    let acumatica = simulator.acumatica();
+    let section = format!(
+        "[sources.acumatica]\nkind = \"acumatica\"\nbase_url = \"{}\"\ntenant = \"{}\"\n\
+         username = {{ file = \"acumatica_user\" }}\npassword = {{ file = \"acumatica_password\" }}\n",
+        acumatica.base_url, acumatica.tenant
+    );
+    (section, [("acumatica_user", acumatica.username), ("acumatica_password", acumatica.password)])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projectsight_and_acumatica_tell_what_was_injected_and_nothing_else() {
+    let seed = std::env::var("TIEOUT_PAIR_SEED").map_or(5, |text| text.parse().unwrap());
+    let simulator = Simulator::start(super::options(seed, 7, 3)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (section, secrets) = projectsight(&simulator).await;
+    let (acumatica, acumatica_secrets) = acumatica(&simulator);
+    let files: Vec<(&str, &str)> =
+        secrets.iter().chain(&acumatica_secrets).map(|(name, text)| (*name, text.as_str())).collect();
+    super::write_workspace_of(folder.path(), &[section, acumatica], &files);
+    let pair = Pair::PROJECTSIGHT_ACUMATICA;
+    let (shown, differences) =
+        super::compare_at_moments(pair, &simulator, folder.path(), &format!("seed {seed}")).await;
+    assert!(differences.is_empty(), "see {}:\n{differences}", folder.keep().display());
+    assert!(shown.len() > 20, "{shown:?}");
+}
