@@ -13,6 +13,8 @@ pub enum System {
     Procore,
     /// The ERP.
     Acumatica,
+    /// CMiC, in front of the same books.
+    Cmic,
 }
 
 /// What goes wrong.

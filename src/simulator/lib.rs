@@ -14,12 +14,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
 mod clock;
+pub mod cmic;
 pub mod firm;
 mod http;
 mod interference;
 mod procore;
 
 pub use clock::SharedClock;
+pub use cmic::{CmicEndpoint, CmicLimits};
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
@@ -92,6 +94,7 @@ pub struct AcumaticaEndpoint {
 
 /// A firm behind the interfaces of its systems.
 pub struct Simulator {
+    seed: u64,
     firm: Arc<RwLock<Firm>>,
     clock: SharedClock,
     interference: Arc<Interference>,
@@ -180,6 +183,7 @@ impl Simulator {
             client_secret: settings.client_secret,
         };
         Ok(Self {
+            seed,
             firm,
             clock,
             interference,
@@ -196,6 +200,18 @@ impl Simulator {
     async fn open(&self, answer: http::Answer) -> anyhow::Result<String> {
         let bound = http::serve(http::any_port(), answer, self.clock.clone(), self.shutdown.clone()).await?;
         Ok(format!("http://{bound}"))
+    }
+
+    /// Puts CMiC's interface in front of the same books.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn serve_cmic(&self, limits: CmicLimits) -> anyhow::Result<CmicEndpoint> {
+        let settings = cmic::Settings::new(self.seed, limits);
+        let firm = Arc::clone(&self.firm);
+        let server = cmic::Server::new(settings.clone(), self.clock.clone(), Arc::clone(&self.interference), firm);
+        let base_url = self.open(Arc::new(move |request| server.answer(request))).await?;
+        Ok(settings.endpoint(base_url))
     }
 
     /// How to reach Procore.
