@@ -56,4 +56,4 @@ select 'ar' as ledger, record_id, project_id, cast(null as varchar) as party_id,
     cast(null as varchar) as payment_unit
 from pm.owner_invoices
 cross join connector
-where approval_status in ('approved', 'closed')
+where approval_status in ('approved', 'closed') and not setting_list_contains('not_mapped', 'erp.owner_invoices')
