@@ -226,7 +226,8 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
                 ("gl", *resource, key)
             }
             [environment, module, "rest", "1", resource, key @ ..] if *environment == self.settings.environment => {
-                (module.strip_suffix("-rest-api").unwrap_or_default(), *resource, key)
+                // Its module has a path of another kind.
+                (module.strip_suffix("-rest-api").filter(|module| *module != "gl").unwrap_or_default(), *resource, key)
             }
             _ => return not_found(),
         };

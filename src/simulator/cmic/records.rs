@@ -42,9 +42,11 @@ pub fn contract_key(books: &AcumaticaDatabase, order: &str) -> Option<String> {
     Some(format!("{COMPANY}|{}|{}", found.vendor_id, found.order_nbr))
 }
 
-/// What CMiC calls a change order of the books on an order: the contract's key and the change code.
+/// What CMiC calls a change order of the books (`000012`, or `000012|commitment|SC-1`) on its first order: the contract's key and
+/// the change code.
 #[must_use]
 pub fn change_code_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
+    let change = change.split('|').next()?;
     let line = books.change_orders.get(change)?.commitments.first()?;
     let key = order_key(line.po_type, &line.po_nbr);
     Some(format!("{}|{change}", contract_key(books, &key)?))
@@ -296,7 +298,7 @@ fn voucher(bill: &ErpBill) -> Row {
         "VouInvAmt": signed(gross), "VouInvOutstandAmt": signed(bill.balance),
         "VouInvOutStandGrandAmt": signed(bill.balance + held - returned), "VouPaidAmt": signed(paid),
         "VouPartialApprovedAmt": Value::Null, "VouHldbkAmt": signed(held), "VouHldbkPaid": signed(returned),
-        "VouLastPayAmt": payments().last().map(|one| signed(one.amount_paid)), "VouVUuid": uuid("voucher", &bill.reference_nbr),
+        "VouLastPayAmt": payments().next_back().map(|one| signed(one.amount_paid)), "VouVUuid": uuid("voucher", &bill.reference_nbr),
     }))
 }
 
