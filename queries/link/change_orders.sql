@@ -53,6 +53,8 @@ left join link.projects as project_links on project_links.pm_id = change_orders.
 left join contracts on
     contracts.kind = change_orders.kind and
     contracts.pm_id = change_orders.contract_id
+-- What the ERP tells no change orders of is none of those that it tells, though a key may stand for both.
+where not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(change_orders.kind, ''))
 
 union all
 

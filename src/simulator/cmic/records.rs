@@ -74,9 +74,11 @@ pub(super) fn rows(books: &AcumaticaDatabase, module: &str, resource: &str) -> O
         ("pm", "pmproject") => projects(books).map(|one| project(books, one)).collect(),
         ("jc", "jcjob") => projects(books).map(job).collect(),
         ("pm", "scmast") => contracts(books),
-        ("ap", "apallvouchers") => books.bills.values().map(voucher).collect(),
+        ("ap", "apallvouchers") => books.bills.values().map(|bill| voucher(books, bill)).collect(),
         ("ap", "apinvoutstanding") => books.bills.values().filter(|bill| owes(bill)).map(outstanding).collect(),
-        ("ap", "unpostedvouchers") => books.bills.values().filter(|bill| !is_posted(bill)).map(voucher).collect(),
+        ("ap", "unpostedvouchers") => {
+            books.bills.values().filter(|bill| !is_posted(bill)).map(|bill| voucher(books, bill)).collect()
+        }
         _ => return None,
     };
     let demo: Vec<Row> = rows.iter().take(2).map(|row| demonstration(row, resource)).collect();
@@ -270,7 +272,16 @@ fn sign(bill: &ErpBill) -> i64 {
     if bill.doc_type == "Debit Adj." { -1 } else { 1 }
 }
 
-fn voucher(bill: &ErpBill) -> Row {
+/// The contract that all lines of a bill name; a release of holdback is on that of what it releases.
+fn contract_of<'a>(books: &'a AcumaticaDatabase, bill: &'a ErpBill) -> Option<&'a String> {
+    let released = bill.orig_ref_nbr.as_ref().and_then(|reference| books.bills.get(&format!("Bill|{reference}")));
+    let lines = &released.unwrap_or(bill).details;
+    let mut named = lines.iter().filter_map(|line| line.po_order_nbr.as_ref());
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
+}
+
+fn voucher(books: &AcumaticaDatabase, bill: &ErpBill) -> Row {
     let signed = |amount: Cents| money(Cents(amount.0 * sign(bill)));
     // Before tax and whatever is held back; a release bills nothing.
     let (gross, held, returned) = if bill.is_retainage_document {
@@ -280,9 +291,7 @@ fn voucher(bill: &ErpBill) -> Row {
     };
     let payments = || bill.applications.iter().filter(|one| one.doc_type.ends_with("Check"));
     let paid: Cents = payments().map(|one| one.amount_paid).sum();
-    let contract = bill.details.iter().find_map(|line| line.po_order_nbr.as_ref());
-    let is_one = bill.details.iter().filter_map(|line| line.po_order_nbr.as_ref()).all(|one| Some(one) == contract);
-    let contract = contract.filter(|_| is_one);
+    let contract = contract_of(books, bill);
     let lines = || bill.details.iter().map(|line| &line.project).find(|project| *project != NO_PROJECT);
     let job = bill.project.as_ref().filter(|project| *project != NO_PROJECT).or_else(lines);
     let status = match bill.status {
