@@ -7,7 +7,7 @@
 --   group_id           what is compared as one: the smallest PM record_id of the group
 --   pm_id              PM's record_id
 --   erp_id             ERP's record_id
---   method             the first method that hit: crosswalk, explicit, number
+--   method             the first method that hit: crosswalk, explicit, number (also: an amount that is the only such on the contract)
 --   score              worth of the method: 1.00 stored by somebody, less where concluded
 
 with contracts as (
@@ -32,6 +32,8 @@ with contracts as (
 
 )
 
+-- An ERP that numbers changes by a sequence of its own, and keeps nothing of PM's, tells no number to compare: there the amount speaks, if
+-- it is the only such amount on the contract on both sides.
 -- In the linked contract's project, else in the linked project; contracts agree if linked, if a side knows none, or if
 -- neither is linked ('?').
 select
@@ -44,12 +46,15 @@ select
     coalesce(contracts.erp_id, case when change_orders.contract_id is not null then '?' end) as contract_id,
     change_orders.number_key,
     normalize_number(change_orders.external_reference) as reference_key,
+    cast(change_orders.amount as varchar) as second_number,
     change_orders.approval_status in ('void', 'rejected') as is_void
 from pm.change_orders
 left join link.projects as project_links on project_links.pm_id = change_orders.project_id
 left join contracts on
     contracts.kind = change_orders.kind and
     contracts.pm_id = change_orders.contract_id
+-- What the ERP tells no change orders of is none of those that it tells, though a key may stand for both.
+where not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(change_orders.kind, ''))
 
 union all
 
@@ -63,6 +68,8 @@ select
     coalesce(contracts.erp_id, case when change_orders.contract_id is not null then '?' end) as contract_id,
     change_orders.number_key,
     normalize_number(change_orders.external_reference) as reference_key,
+    case when change_orders.number_key is null and change_orders.external_reference is null then cast(change_orders.amount as varchar) end
+        as second_number,
     change_orders.approval_status in ('void', 'rejected') as is_void
 from erp.change_orders
 left join (select distinct kind, erp_id, project_id from contracts) as contracts on

@@ -79,4 +79,4 @@ select 'ar' as ledger, invoices.record_id, invoices.project_id, cast(null as var
 from pm.owner_invoices as invoices
 cross join connector
 left join received on received.group_id = invoices.record_id
-where invoices.approval_status in ('approved', 'closed')
+where invoices.approval_status in ('approved', 'closed') and not setting_list_contains('not_mapped', 'erp.owner_invoices')

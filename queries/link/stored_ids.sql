@@ -15,9 +15,16 @@
 --   holder_count       living records of this side and entity that store it
 --   is_linked          the record is linked, by whatever method
 
+-- An id of a kind of record that no source of the other side tells names nothing that anybody could find.
 with records as (
 
-    select * from shared.linkable_records
+    select records.*
+    from shared.linkable_records as records
+    left anti join pm.change_orders as unknown on
+        records.entity = 'change_orders' and
+        records.side = 'pm' and
+        unknown.record_id = records.record_id and
+        setting_list_contains('not_mapped', 'erp.change_orders.' || unknown.kind)
 
 ),
 
@@ -58,15 +65,31 @@ holders as (
 
 ),
 
+-- Where nothing is called so, zeros in front say nothing: a system whose keys are numbers calls 000123 123.
+sought as (
+
+    select entity, side, other_side, record_id, name, true as is_exact from holders
+    union all
+    select entity, side, other_side, record_id, ltrim(name, '0') as name, false as is_exact
+    from holders
+    where regexp_like(name, '^0+[1-9][0-9]*$')
+
+),
+
 targets as (
 
-    select holders.entity, holders.side, holders.record_id, count(distinct names.record_id) as target_count
-    from holders
+    select
+        sought.entity, sought.side, sought.record_id,
+        coalesce(
+            nullif(count(distinct case when sought.is_exact then names.record_id end), 0),
+            count(distinct names.record_id)
+        ) as target_count
+    from sought
     inner join names on
-        names.entity = holders.entity and
-        names.side = holders.other_side and
-        names.name = holders.name
-    group by holders.entity, holders.side, holders.record_id
+        names.entity = sought.entity and
+        names.side = sought.other_side and
+        names.name = sought.name
+    group by sought.entity, sought.side, sought.record_id
 
 )
 

@@ -5,7 +5,7 @@
 -- missing_on: erp
 -- record_owner: pm
 -- fix_side: pm
--- version:  2
+-- version:  3
 -- risk:     the change order's amount, without its sign
 -- question: Which approved change orders has the ERP never received?
 -- grain:    one row per PM change order
@@ -26,6 +26,7 @@
 --   stored_erp_id      the ERP id that PM stores, if any: it points at nothing, or at more than one
 --   sync_status        what the integration tool says
 --   sync_error         the integration tool's message
+--   verdict            null; not_applicable for a kind of change order that no ERP source tells
 
 with contracts as (
 
@@ -77,8 +78,12 @@ select
     explained.record_id as pm_id,
     cast(null as varchar) as erp_id,
     coalesce(explained.contract_number || ' ', '') || coalesce(explained.number, explained.record_id) as label,
-    'change order ' || coalesce(explained.number, explained.record_id) || ' over ' ||
-        coalesce(cast(explained.amount as varchar), 'no amount') || ' is approved in PM and not in the ERP' as detail,
+    case
+        when setting_list_contains('not_mapped', 'erp.change_orders.' || explained.kind) then
+            'no ERP source tells ' || explained.kind || ' change orders'
+        else 'change order ' || coalesce(explained.number, explained.record_id) || ' over ' ||
+            coalesce(cast(explained.amount as varchar), 'no amount') || ' is approved in PM and not in the ERP'
+    end as detail,
     cast(explained.amount as varchar) as pm_value,
     cast(null as varchar) as erp_value,
     cast(abs(explained.amount) as decimal(18,2)) as amount_at_risk,
@@ -111,7 +116,8 @@ select
     end as "window",
     explained.linked_id as stored_erp_id,
     explained.sync_status,
-    explained.sync_error
+    explained.sync_error,
+    case when setting_list_contains('not_mapped', 'erp.change_orders.' || explained.kind) then 'not_applicable' end as verdict
 from explained
 left join pm.projects on projects.record_id = explained.project_id
 cross join id_columns

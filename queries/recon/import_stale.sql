@@ -1,6 +1,7 @@
 -- title:    Imports and exports that stand still
 -- check:    L2
 -- entity:   payments
+-- by_entity: payments, change_orders, vendor_invoices
 -- scope:    firm
 -- version:  3
 -- risk:     none: the records' own checks carry the money
@@ -40,7 +41,7 @@ with moved as (
     select 'change_orders' as source_entity, 'pm_to_erp' as direction, orders.approved_at as moved_at, links.pm_id is not null as is_mirrored
     from pm.change_orders as orders
     left join (select distinct pm_id from link.change_orders) as links on links.pm_id = orders.record_id
-    where orders.approval_status = 'approved'
+    where orders.approval_status = 'approved' and not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(orders.kind, ''))
 
     union all
 

@@ -76,11 +76,13 @@ impl Blueprint {
         is_off.then(|| format!("{entity} is switched off in [connector] disabled"))
     }
 
-    /// That the check reads a side's records of the entity, and no source of that side maps them.
+    /// That the check reads a side's records of the entity, and no source of that side maps them, or what stands in for them.
     fn unmapped_side(&self, query: &QueryFile, entity: &str, side: Side) -> Option<String> {
         let schema = side.schema();
         let own = self.closure(&query.name).contains(&(schema.to_owned(), entity.to_owned()));
-        (own && !self.is_mapped(schema, entity, None)).then(|| format!("no {schema} source maps {entity}"))
+        let is_told = || query.header.stands_in.iter().any(|name| self.tells(schema, name));
+        (own && !self.is_mapped(schema, entity, None) && !is_told())
+            .then(|| format!("no {schema} source maps {entity}"))
     }
 
     /// A table below the check that no source of the side was asked for. Where one source leaves it out and another does
@@ -120,6 +122,12 @@ impl Blueprint {
         let named = self.settings.values.get(&format!("{control}_accounts"));
         let is_named = matches!(named, Some(Setting::List(accounts)) if !accounts.is_empty());
         is_named || self.is_mapped("erp", "gl_accounts", Some("control_of"))
+    }
+
+    /// Whether `erp.vendor_invoices.paid_amount` is of this side, and mapped.
+    fn tells(&self, schema: &str, name: &str) -> bool {
+        let parts: Vec<&str> = name.split('.').collect();
+        matches!(parts.as_slice(), [side, entity, column] if *side == schema && self.is_mapped(schema, entity, Some(column)))
     }
 
     /// Whether a source of the side maps the entity, and the column where one is named. A mapping that cannot be parsed is

@@ -104,6 +104,7 @@ impl Blueprint {
             }
         }
         check_words(&settings, &mappings, &unmapped)?;
+        tell_gaps(&entities, &layouts, &mappings, &unmapped, &mut settings);
         let descriptions = descriptions(&entities, &queries);
         let keys = keys::keys(&layouts, &entities, &queries);
         let settings = Arc::new(settings);
@@ -290,6 +291,37 @@ fn tell_grace(queries: &BTreeMap<Name, QueryFile>, settings: &mut EngineSettings
     let headers = queries.values().map(|query| &query.header);
     for (check, hours) in headers.filter_map(|header| Some((header.check.as_ref()?, header.grace_hours?))) {
         settings.values.insert(format!("grace_hours_{}", check.to_lowercase()), Setting::Integer(hours));
+    }
+}
+
+/// Tells SQL what no source of a side that has some maps, in the list `not_mapped`: `erp.payments`, and of an entity whose mappings
+/// tell some kinds of record alone, `erp.change_orders.prime`. A mapping that cannot be parsed is no missing one.
+fn tell_gaps(
+    entities: &[Entity],
+    layouts: &BTreeMap<String, SystemLayout>,
+    mappings: &BTreeMap<Name, Vec<Mapping>>,
+    unmapped: &BTreeMap<Name, Problem>,
+    settings: &mut EngineSettings,
+) {
+    let mut gaps = Vec::new();
+    let sides = Side::BOTH.into_iter().filter(|side| layouts.values().any(|layout| layout.side == side.schema()));
+    for (side, entity) in sides.flat_map(|side| entities.iter().map(move |entity| (side, entity))) {
+        let name: Name = (side.schema().to_owned(), entity.name.clone());
+        if unmapped.contains_key(&name) {
+            continue;
+        }
+        let of_side = mappings.get(&name).map_or(&[] as &[Mapping], Vec::as_slice);
+        let full_name = format!("{}.{}", name.0, name.1);
+        let tells =
+            |kind: &String| of_side.iter().any(|one| one.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind)));
+        gaps.extend(entity.kinds.iter().filter(|kind| !tells(kind)).map(|kind| format!("{full_name}.{kind}")));
+        if of_side.is_empty() {
+            gaps.push(full_name);
+        }
+    }
+    // Without a source there is nothing to be told, and what the settings say stays.
+    if !layouts.is_empty() || !settings.values.contains_key("not_mapped") {
+        settings.values.insert("not_mapped".to_owned(), Setting::List(gaps));
     }
 }
 

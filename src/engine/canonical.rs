@@ -29,6 +29,8 @@ pub(crate) struct Entity {
     pub(crate) grain: String,
     pub(crate) columns: Vec<(String, DataType)>,
     pub(crate) descriptions: BTreeMap<String, String>,
+    /// What its column `kind` may hold, where a mapping may tell a part of them.
+    pub(crate) kinds: Vec<String>,
 }
 
 impl Entity {
@@ -46,6 +48,8 @@ pub(crate) struct Mapping {
     pub(crate) reads: BTreeSet<Name>,
     /// The columns that it tells; none if its text does not name them.
     pub(crate) columns: Option<BTreeSet<String>>,
+    /// The kinds of record that it tells, where it does not tell all.
+    pub(crate) kinds: Option<Vec<String>>,
     /// The raw tables whose status words the firm may give a meaning.
     pub(crate) has_words: BTreeSet<String>,
     statement: datafusion::sql::parser::Statement,
@@ -59,6 +63,8 @@ struct EntityFile {
     columns: Ordered<String>,
     #[serde(default)]
     descriptions: BTreeMap<String, String>,
+    #[serde(default)]
+    kinds: Vec<String>,
 }
 
 /// Reads the entities, each with the common columns first.
@@ -79,7 +85,8 @@ pub(crate) fn entities(definitions: &Definitions) -> Result<Vec<Entity>, Error> 
             common = columns;
             common_descriptions = file.descriptions;
         } else {
-            entities.push(Entity { name, grain: file.grain, columns, descriptions: file.descriptions });
+            let EntityFile { grain, descriptions, kinds, .. } = file;
+            entities.push(Entity { name, grain, columns, descriptions, kinds });
         }
     }
     for entity in &mut entities {
@@ -123,7 +130,14 @@ pub(crate) fn mapping(
     let has_words = firm_status::bind(&mut statement, words).map_err(problem)?;
     let reads = relations(&statement).map_err(problem)?;
     let columns = queries::selected(&statement);
-    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, has_words, statement }))
+    let kinds = kinds(sql);
+    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, kinds, has_words, statement }))
+}
+
+/// The kinds of record that a mapping tells, as a line of its header says: `-- kinds: commitment`.
+fn kinds(sql: &str) -> Option<Vec<String>> {
+    let told = sql.lines().map_while(|line| line.strip_prefix("--")).find_map(|line| line.strip_prefix(" kinds:"))?;
+    Some(told.split(',').map(|kind| kind.trim().to_owned()).filter(|kind| !kind.is_empty()).collect())
 }
 
 /// Plans `<side>.<entity>` over the mappings of the side's sources.

@@ -273,12 +273,13 @@ impl Evaluator<'_> {
         let mut set = |name: &str, cell: Cell| drop(exception.insert(name.to_owned(), cell));
         set("check_id", Cell::text(header.check.as_deref()));
         set("check_version", Cell::Integer(header.version));
-        set("first_seen_at", kept("first_seen_at").unwrap_or(Cell::Moment(self.observed_at)));
+        let first_seen_at = kept("first_seen_at").and_then(|cell| cell.as_moment()).unwrap_or(self.observed_at);
+        set("first_seen_at", Cell::Moment(first_seen_at));
         set(
             "opened_commit",
             kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
         );
-        set("state", Cell::text(Some(self.state(header, footing, row))));
+        set("state", Cell::text(Some(self.state(header, footing, row, first_seen_at))));
         // What would follow from something that no check reports is a disagreement of its own: its money counts.
         let cause = row.get("explained_by").and_then(Cell::as_text);
         if cause.is_some_and(|key| !self.known_keys.contains(key)) {
@@ -295,10 +296,12 @@ impl Evaluator<'_> {
     }
 
     /// A record is missing only if the mirror was read completely at or after `occurred_at` + grace: one approved at 09:00
-    /// with 24 hours of grace is in flight until a read of the next day's 09:00 or later has not found it.
-    fn state(&self, header: &Header, footing: &Footing, row: &Row) -> &'static str {
+    /// with 24 hours of grace is in flight until a read of the next day's 09:00 or later has not found it. Figures that stand in
+    /// for dated records have no date: they came to be before they were first seen.
+    fn state(&self, header: &Header, footing: &Footing, row: &Row, first_seen_at: DateTime<Utc>) -> &'static str {
         let (Some(side), Some(grace)) = (header.missing_on, header.grace_hours) else { return "open" };
-        let Some(occurred_at) = row.get("occurred_at").and_then(Cell::as_moment) else { return "open" };
+        let undated = (!header.stands_in.is_empty()).then_some(first_seen_at);
+        let Some(occurred_at) = row.get("occurred_at").and_then(Cell::as_moment).or(undated) else { return "open" };
         let tables = if side == Side::Erp { &footing.whole.erp } else { &footing.whole.pm };
         let project = row.get("project_id").and_then(Cell::as_text).filter(|_| side == Side::Pm);
         let mirror = row.get("mirror_observed_at").and_then(Cell::as_moment);

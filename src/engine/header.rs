@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Error;
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "title",
     "check",
     "entity",
@@ -30,6 +30,7 @@ const KEYS: [&str; 23] = [
     "compares",
     "by_entity",
     "optional",
+    "stands_in",
     "sources",
 ];
 
@@ -101,6 +102,9 @@ pub struct Header {
     /// Views and entities that tell more where a source is asked for them, and without which there is still something to
     /// say: `pm.sync_events`.
     pub optional: Vec<String>,
+    /// Columns of other entities that tell enough of the check's own entity where a side does not map that:
+    /// `erp.vendor_invoices.paid_amount` for payments.
+    pub stands_in: Vec<String>,
     /// Where its formulas come from: standards, forms, practice.
     pub sources: Option<String>,
     /// Descriptions by column, in order.
@@ -263,6 +267,7 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         compares: list(take("compares")),
         by_entity: list(take("by_entity")),
         optional: list(take("optional")),
+        stands_in: list(take("stands_in")),
         sources: take("sources"),
         columns,
     };
@@ -302,6 +307,7 @@ mod tests {
 -- grace:    24 hours                parameters: change_order_days = 30
 -- requires: erp.change_orders, pm.commitments.vendor_id|pm.commitments.title
 -- compares: amount, title
+-- stands_in: erp.commitments.approved_change_amount
 -- fix:      Procore: ERP Integrations > Ready to Export;
 --           else enter it in the ERP.
 -- columns:
@@ -325,6 +331,7 @@ select 1
         assert_eq!(header.parameters.as_deref(), Some("change_order_days = 30"));
         assert_eq!(header.requires, ["erp.change_orders", "pm.commitments.vendor_id|pm.commitments.title"]);
         assert_eq!(header.compares, ["amount", "title"]);
+        assert_eq!(header.stands_in, ["erp.commitments.approved_change_amount"]);
         assert_eq!(header.sources.as_deref(), Some("practice"));
         assert_eq!(
             header.fix.as_deref(),

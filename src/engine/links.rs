@@ -312,7 +312,9 @@ fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>
     }
     let mut best: BTreeMap<&str, ([bool; 3], Vec<&'a Record>)> = BTreeMap::new();
     for holder in holders {
-        for &(other, is_id) in holder.stored_id.as_ref().and_then(|stored| called.get(stored)).into_iter().flatten() {
+        let stored = holder.stored_id.as_ref();
+        let found = stored.and_then(|stored| called.get(stored).or_else(|| called.get(unpadded(stored)?)));
+        for &(other, is_id) in found.into_iter().flatten() {
             let same_parent = holder.parent.is_some() && holder.parent == other.parent;
             let preference = if is_id { [true; 3] } else { [false, same_parent, holder.agrees(other)] };
             let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
@@ -328,6 +330,13 @@ fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>
         others.into_iter().map(move |other| (holder, other.id.as_str()))
     };
     best.into_iter().flat_map(ids).collect()
+}
+
+/// A number without the zeros in front of it, where it has some: a system whose keys are numbers calls '000123' 123.
+fn unpadded(stored: &str) -> Option<&str> {
+    let digits = stored.trim_start_matches('0');
+    let is_padded = digits.len() < stored.len() && !digits.is_empty();
+    (is_padded && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
 /// A number or id given again after a void competes only with the living: void SC-7 and new SC-7 are one candidate.

@@ -8,6 +8,9 @@ use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
 use super::manifest::{Cursor, CursorFormat};
 
+/// Where the moment stands in a cursor's own text.
+pub(crate) const FROM: &str = "{from}";
+
 /// The cursor to keep after a run: the run's start by the source's clock if everything was read, else the old one.
 pub(crate) fn next(previous: Option<&str>, is_complete: bool, started_at: DateTime<Utc>) -> Option<String> {
     if is_complete { Some(format(started_at)) } else { previous.map(str::to_owned) }
@@ -20,6 +23,11 @@ pub(crate) fn parameter(cursor: &Cursor, value: &str, started_at: DateTime<Utc>)
         // The upper end lies ahead: the window is closed by the answer, not by us.
         CursorFormat::Range => format!("{}...{}", format(from), format(started_at + Duration::days(1))),
         CursorFormat::OdataGe => format!("{} ge datetimeoffset'{}'", cursor.field, format(from)),
+        CursorFormat::Template => {
+            let moment =
+                cursor.moment.as_ref().map_or_else(|| format(from), |letters| from.format(letters).to_string());
+            cursor.template.as_ref()?.replace(FROM, &moment)
+        }
     })
 }
 
@@ -54,6 +62,8 @@ mod tests {
             parameter: "x".into(),
             format: CursorFormat::Range,
             overlap_seconds: 900,
+            template: None,
+            moment: None,
         };
         let run = at(1_767_312_000);
         let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
@@ -62,6 +72,14 @@ mod tests {
         let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
         assert_eq!(text.as_deref(), Some("LastModifiedDateTime ge datetimeoffset'2025-12-31T23:45:00Z'"));
         assert_eq!(parameter(&cursor, "nonsense", run), None);
+        cursor.format = CursorFormat::Template;
+        assert_eq!(parameter(&cursor, "2026-01-01T00:00:00Z", run), None, "a template without its text");
+        cursor.template = Some("selectByDate;auditDate={from}".into());
+        let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
+        assert_eq!(text.as_deref(), Some("selectByDate;auditDate=2025-12-31T23:45:00Z"));
+        cursor.moment = Some("%Y-%m-%dT%H:%M:%S%z".into());
+        let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
+        assert_eq!(text.as_deref(), Some("selectByDate;auditDate=2025-12-31T23:45:00+0000"));
     }
 
     proptest! {
@@ -78,7 +96,7 @@ mod tests {
 
         #[test]
         fn what_changed_after_the_last_start_is_read_again(before in 0_i64..2_000_000_000, after in 0_i64..1_000_000, overlap in 0_u32..10_000) {
-            let cursor = Cursor { field: "f".into(), parameter: "p".into(), format: CursorFormat::Range, overlap_seconds: overlap };
+            let cursor = Cursor { field: "f".into(), parameter: "p".into(), format: CursorFormat::Range, overlap_seconds: overlap, template: None, moment: None };
             let kept = next(None, true, at(before)).unwrap();
             let text = parameter(&cursor, &kept, at(before + after)).unwrap();
             let (from, to) = text.split_once("...").unwrap();

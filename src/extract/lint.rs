@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::manifest::{ColumnFrom, Manifest, Method, Refresh, Table};
+use chrono::format::{Item, StrftimeItems};
+
+use super::cursor::FROM;
+use super::manifest::{ColumnFrom, Cursor, CursorFormat, Manifest, Method, Refresh, Table};
 use super::template::{Piece, pieces};
 
 /// Every problem of a parsed manifest, each with its place.
@@ -162,6 +165,9 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     if table.refresh == Refresh::Open && (table.closed.is_empty() || table.cursor.is_none()) {
         found.push("refresh = \"open\" needs `closed`, which says what is not open, and a `cursor`".into());
     }
+    if let Some(cursor) = &table.cursor {
+        found.extend(cursor_problem(cursor));
+    }
     for (name, column) in &table.columns {
         if name.starts_with('_') {
             found.push(format!("column `{name}`: names that start with `_` are ours"));
@@ -177,6 +183,21 @@ fn columns(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// What is wrong with a cursor's own text: it must hold the moment, in letters that strftime knows.
+fn cursor_problem(cursor: &Cursor) -> Option<String> {
+    let is_template = cursor.format == CursorFormat::Template;
+    let text = cursor.template.as_deref();
+    if is_template && !text.is_some_and(|text| text.contains(FROM)) {
+        return Some(format!("cursor: the format `template` needs a `template` that holds `{FROM}`"));
+    }
+    if !is_template && (text.is_some() || cursor.moment.is_some()) {
+        return Some("cursor: `template` and `moment` need the format `template`".into());
+    }
+    let letters = cursor.moment.as_deref()?;
+    let is_unknown = StrftimeItems::new(letters).any(|item| matches!(item, Item::Error));
+    is_unknown.then(|| format!("cursor: `moment` {letters} is not written in letters of strftime"))
 }
 
 fn placeholders(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {

@@ -315,6 +315,9 @@ pub enum Paging {
         /// many records a page has.
         #[serde(default)]
         more: Option<String>,
+        /// The number in the answer that tells how many records there are (Oracle ADF: `totalResults`).
+        #[serde(default)]
+        total: Option<String>,
     },
 }
 
@@ -357,6 +360,12 @@ pub struct Cursor {
     pub parameter: String,
     /// How the moment is written.
     pub format: CursorFormat,
+    /// Of the format `template`: the parameter's value, with `{from}` where the moment stands.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// How the template's moment is written, by the letters of strftime; none takes RFC 3339 in UTC.
+    #[serde(default)]
+    pub moment: Option<String>,
     /// How far to reach back behind the last run's start.
     #[serde(default)]
     pub overlap_seconds: u32,
@@ -381,6 +390,8 @@ pub enum CursorFormat {
     Range,
     /// `field ge datetimeoffset'from'`, joined to an existing filter by `and`.
     OdataGe,
+    /// The cursor's own text (a finder with a name and an attribute: `selectByDate;auditDate={from}`).
+    Template,
 }
 
 /// Why a manifest cannot be used.

@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn offset(top: u64) -> Paging {
-        Paging::Offset { top_parameter: "$top".into(), skip_parameter: "$skip".into(), top, more: None }
+        Paging::Offset { top_parameter: "$top".into(), skip_parameter: "$skip".into(), top, more: None, total: None }
     }
 
     fn page(records: usize, digest: &str) -> Page {

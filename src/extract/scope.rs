@@ -284,6 +284,9 @@ impl<'a> Reader<'a> {
         };
         let (total, size) = match &job.table.paging {
             Paging::LinkHeader { total_header, size_header, .. } => (told(total_header), told(size_header)),
+            Paging::Offset { total: Some(name), .. } => {
+                (answer.body.root().get(name).and_then(|total| total.letters().parse().ok()), None)
+            }
             Paging::None | Paging::Offset { .. } => (None, None),
         };
         let more = match &job.table.paging {

@@ -15,6 +15,8 @@ pub enum System {
     Acumatica,
     /// The other project-management system.
     ProjectSight,
+    /// CMiC, in front of the same books.
+    Cmic,
 }
 
 /// What goes wrong.

@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
 mod clock;
+pub mod cmic;
 pub mod firm;
 mod http;
 mod interference;
@@ -21,6 +22,7 @@ mod procore;
 mod projectsight;
 
 pub use clock::SharedClock;
+pub use cmic::{CmicEndpoint, CmicLimits};
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
@@ -111,6 +113,7 @@ pub struct ProjectSightEndpoint {
 
 /// A firm behind the interfaces of its systems.
 pub struct Simulator {
+    seed: u64,
     firm: Arc<RwLock<Firm>>,
     clock: SharedClock,
     interference: Arc<Interference>,
@@ -200,6 +203,7 @@ impl Simulator {
             client_secret: settings.client_secret,
         };
         Ok(Self {
+            seed,
             firm,
             clock,
             interference,
@@ -247,6 +251,18 @@ impl Simulator {
     /// ProjectSight's ids of the records that Procore has too.
     pub fn projectsight_ids(&self) -> ProjectSightIds {
         self.projectsight_ids.clone()
+    }
+
+    /// Puts CMiC's interface in front of the same books.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn serve_cmic(&self, limits: CmicLimits) -> anyhow::Result<CmicEndpoint> {
+        let settings = cmic::Settings::new(self.seed, limits);
+        let firm = Arc::clone(&self.firm);
+        let server = cmic::Server::new(settings.clone(), self.clock.clone(), Arc::clone(&self.interference), firm);
+        let base_url = self.open(Arc::new(move |request| server.answer(request))).await?;
+        Ok(settings.endpoint(base_url))
     }
 
     /// How to reach Procore.

@@ -4,6 +4,7 @@
 
 mod acumatica;
 mod belief;
+mod cmic;
 mod drift;
 mod memory;
 mod parts;

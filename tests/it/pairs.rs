@@ -15,6 +15,7 @@ use tieout::clock::SharedClock;
 use tieout::simulator::{Fault, Firm, RateLimits, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
+mod cmic;
 mod expected;
 mod keys;
 mod projectsight;
@@ -47,6 +48,8 @@ pub(crate) struct Pair {
     /// How the two show a fault of the firm's: record ids as these systems spell them, another check where it shows there,
     /// nothing where they have no records of it. Called with the firm as it is now.
     pub(crate) told: fn(&Firm, Fault) -> Vec<Fault>,
+    /// Checks whose differences these systems do not date: they are in flight until their grace is over after their first sight.
+    pub(crate) undated: &'static [&'static str],
     /// What the firm's people pair by hand, in these systems' record ids.
     pub(crate) crossings: fn(&Firm) -> Vec<Crossing>,
     /// When both are read.
@@ -59,6 +62,7 @@ impl Pair {
         name: "procore and acumatica",
         silent: &[],
         told: |_, fault| vec![fault],
+        undated: &[],
         crossings: |firm| firm.crosswalk().to_vec(),
         moments: &MOMENTS,
     };

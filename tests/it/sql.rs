@@ -1,7 +1,7 @@
 //! `tests/sql/**/*.slt`: the shipped views over rows that a file inserts.
 //!
 //! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top. Those below
-//! `profiles/<name>/` run under that connector profile.
+//! `profiles/<name>/` run under that connector profile, those below `unmapped/<name>/` where no source maps what is named.
 //! `TIEOUT_SQL=recon/vendor` runs those whose path contains it; with `TIEOUT_SQL_UPDATE=1` they take what is answered, to be read.
 
 use std::collections::BTreeMap;
@@ -60,13 +60,16 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn work(files: &[PathBuf], next: &AtomicUsize, failures: &Mutex<Vec<String>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut engines: BTreeMap<String, Arc<Engine>> = BTreeMap::new();
+    let mut engines: BTreeMap<(&str, &str), Arc<Engine>> = BTreeMap::new();
     while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
         let shown = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap();
         let script = std::fs::read_to_string(file).unwrap();
-        let profile = profile(shown).to_owned();
-        let known = engines.entry(profile.clone());
-        let engine = known.or_insert_with(|| runtime.block_on(engine(&folder.path().join(&profile), &profile)));
+        let place = (below(shown, "/profiles/"), below(shown, "/unmapped/"));
+        let known = engines.entry(place);
+        let engine = known.or_insert_with(|| {
+            let folder = folder.path().join(place.0).join(place.1);
+            runtime.block_on(engine(&folder, place.0, place.1))
+        });
         let mut runner = Runner::new(|| async { Ok(Connection(engine.workbench().await?)) });
         runner.with_column_validator(kinds_match);
         if std::env::var("TIEOUT_SQL_UPDATE").is_ok() {
@@ -87,17 +90,18 @@ fn work(files: &[PathBuf], next: &AtomicUsize, failures: &Mutex<Vec<String>>) {
     }
 }
 
-/// The connector profile that a file runs under.
-fn profile(shown: &str) -> &str {
-    shown.split_once("/profiles/").and_then(|(_, below)| below.split('/').next()).unwrap_or_default()
+/// What the folder right below `folder` is called: the connector profile that a file runs under, or what nobody maps.
+fn below<'a>(shown: &'a str, folder: &str) -> &'a str {
+    shown.split_once(folder).and_then(|(_, below)| below.split('/').next()).unwrap_or_default()
 }
 
-async fn engine(folder: &Path, profile: &str) -> Arc<Engine> {
+async fn engine(folder: &Path, profile: &str, unmapped: &str) -> Arc<Engine> {
     let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
     // As they stand on the disk: a changed view is tried without building anything.
     let definitions = Definitions::shipped().overlay(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let mut settings = EngineSettings::default();
     settings.values.insert("connector_profile".to_owned(), Setting::Text(profile.to_owned()));
+    settings.values.insert("not_mapped".to_owned(), Setting::List(vec![unmapped.to_owned()]));
     let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
     if std::env::var("TIEOUT_SQL").is_ok() {
         return engine;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tieout::clock::Clock;
 use tieout::definitions::Definitions;
 use tieout::engine::{Engine, EngineSettings, FirmWords, SessionRequest, SourceBinding};
-use tieout::extract::{Manifest, Secret, Setting, SourceSettings, run};
+use tieout::extract::{Manifest, Secret, Setting, SourceOutcome, SourceSettings, run};
 use tieout::warehouse::commit::CommitKind;
 use tieout::warehouse::{CommitHeader, Warehouse};
 
@@ -128,14 +128,24 @@ async fn engine(folder: &std::path::Path, words: FirmWords) -> Arc<Engine> {
         19 + 2 + 2,
         "sign in, one request for each entity, sign out, {by_key}"
     );
+    on_top(folder, "acumatica", outcome, words, Clock::Shared(clock)).await
+}
+
+/// Commits what was read of a source called as its system, and gives an engine on top.
+pub(super) async fn on_top(
+    folder: &std::path::Path,
+    name: &str,
+    outcome: SourceOutcome,
+    words: FirmWords,
+    clock: Clock,
+) -> Arc<Engine> {
     let settings = EngineSettings {
-        sources: vec![SourceBinding { name: "acumatica".into(), system: "acumatica".into() }],
-        statuses: BTreeMap::from([("acumatica".to_owned(), words)]),
+        sources: vec![SourceBinding { name: name.into(), system: name.into() }],
+        statuses: BTreeMap::from([(name.to_owned(), words)]),
         ..EngineSettings::default()
     };
     let warehouse = Warehouse::open_or_create(folder.to_str().unwrap()).await.unwrap();
     let engine = Engine::open(warehouse, Definitions::shipped(), settings).await.unwrap();
-    let clock = Clock::Shared(clock);
     let header = CommitHeader {
         kind: CommitKind::Extract,
         clock: &clock,
@@ -151,7 +161,7 @@ async fn engine(folder: &std::path::Path, words: FirmWords) -> Arc<Engine> {
     engine
 }
 
-async fn ask(engine: &Engine, sql: &str) -> Vec<String> {
+pub(super) async fn ask(engine: &Engine, sql: &str) -> Vec<String> {
     let session = engine.session(&SessionRequest::default()).await.unwrap();
     let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
     let table = pretty_format_batches(&batches).unwrap().to_string();

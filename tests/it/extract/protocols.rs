@@ -12,7 +12,13 @@ fn adf(seen: &Seen, count: usize) -> axum::response::Response {
     let end = (offset + limit).min(count);
     let items: Vec<String> = (offset..end).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
     let more = end < count;
-    ok(&format!(r#"{{"items":[{}],"count":{},"hasMore":{more},"limit":{limit}}}"#, items.join(","), end - offset))
+    let total =
+        if seen.query.contains("totalResults=true") { format!(r#","totalResults":{count}"#) } else { String::new() };
+    ok(&format!(
+        r#"{{"items":[{}],"count":{},"hasMore":{more},"limit":{limit}{total}}}"#,
+        items.join(","),
+        end - offset
+    ))
 }
 
 fn with_auth(auth: &str) -> String {
@@ -64,4 +70,43 @@ async fn an_application_may_tell_its_secret_in_a_header() {
     .await;
     let auth = r#"{ kind = "oauth2_client_credentials", token_url = "/oauth/token", client_id = "{client_id}", client_secret = "{client_secret}", scope = "the-app", in_header = true }"#;
     assert_eq!(rows(&extract(&server, &with_auth(auth)).await, "projects"), 1);
+}
+
+/// A list of which the last page is lost on the way, though nothing says so.
+#[tokio::test]
+async fn a_total_in_the_answer_that_is_not_reached_makes_the_list_partial() {
+    let server = serve(|seen| {
+        if seen.query.contains("offset=4") {
+            ok(r#"{"items":[{"id":4}],"hasMore":false,"totalResults":8}"#)
+        } else {
+            adf(seen, 8)
+        }
+    })
+    .await;
+    let auth = r#"{ kind = "basic", username = "{client_id}", password = "{client_secret}" }"#;
+    let paging = r#"paging = { kind = "link_header", per_page = 100, total_header = "Total" }"#;
+    let with_total = ADF.replace("}", r#", total = "totalResults" }"#);
+    let manifest = with_auth(auth)
+        .replace(paging, &format!("records = \"items\"\nquery = {{ totalResults = \"true\" }}\n{with_total}"));
+    let outcome = extract(&server, &manifest).await;
+    let read = coverage(&outcome, "projects", "");
+    assert_eq!((read.status, read.expected_rows), (CoverageStatus::Partial, Some(8)));
+}
+
+#[test]
+fn a_cursor_in_words_of_its_own_must_hold_the_moment() {
+    let paging = r#"paging = { kind = "link_header", per_page = 100, total_header = "Total" }"#;
+    let with = |cursor: &str| Manifest::parse("x", &SYSTEM.replacen(paging, &format!("{paging}\n{cursor}"), 1));
+    let finder =
+        r#"cursor = { field = "changed", parameter = "finder", format = "template", template = "byDate;from={from}""#;
+    assert!(with(&format!("{finder} }}")).is_ok());
+    assert!(with(&format!(r#"{finder}, moment = "%Y-%m-%dT%H:%M:%S%z" }}"#)).is_ok());
+    for (cursor, wrong) in [
+        (format!(r#"{finder}, moment = "%Q" }}"#), "strftime"),
+        (finder.replace("{from}", "{since}") + " }", "`{from}`"),
+        (finder.replace("template\", template", "range\", template") + " }", "need the format `template`"),
+    ] {
+        let error = with(&cursor).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{error}");
+    }
 }

@@ -29,12 +29,14 @@ pub(super) struct Expecting {
     pair: Pair,
     looks: Vec<DateTime<Utc>>,
     approved: BTreeSet<ProcoreId>,
+    /// Check and key of what an earlier look showed.
+    seen: BTreeSet<(String, String)>,
 }
 
 impl Expecting {
     /// Before the first look.
     pub(super) fn new(pair: Pair) -> Self {
-        Self { pair, looks: Vec::new(), approved: BTreeSet::new() }
+        Self { pair, looks: Vec::new(), approved: BTreeSet::new(), seen: BTreeSet::new() }
     }
 
     /// All that the firm knows to be wrong `now`, by check, as the pair tells it.
@@ -45,7 +47,8 @@ impl Expecting {
             for told in (self.pair.told)(firm, fault) {
                 let of_check = expected.entry(told.check.clone()).or_default();
                 let key = keys::key(&told);
-                if is_late {
+                let is_new = !self.seen.contains(&(told.check.clone(), key.clone()));
+                if is_late && !(is_new && self.pair.undated.contains(&told.check.as_str())) {
                     of_check.late.insert(key.clone());
                 }
                 if let Some(amount) = told.amount {
@@ -57,6 +60,10 @@ impl Expecting {
                 of_check.all.insert(key);
             }
         }
+        let keys = |(check, of_check): (&String, &Expected)| {
+            of_check.all.iter().map(|key| (check.clone(), key.clone())).collect::<Vec<_>>()
+        };
+        self.seen = expected.iter().flat_map(keys).collect();
         expected
     }
 
@@ -66,6 +73,7 @@ impl Expecting {
         let standing = firm.standing();
         let moves = standing.iter().filter(|fault| fault.check.starts_with('W'));
         let moves = moves.filter(|fault| was_seen_before(firm, fault, &looks)).cloned();
+        let moves = moves.map(|fault| moved_as_seen(firm, fault, &looks));
         let undone = firm.truth().into_iter().filter(|fault| was_seen_before(firm, fault, &looks));
         let undone = undone.filter_map(|fault| undone_since(fault, &looks));
         let faults = standing.iter().filter(|fault| !fault.check.starts_with('W') && fault.check != "O2");
@@ -190,6 +198,14 @@ fn was_seen_before(firm: &Firm, fault: &Fault, looks: &[DateTime<Utc>]) -> bool 
     let vendor = fault.pm_id.as_ref().and_then(|id| firm.procore.vendors.get(&id.parse().ok()?));
     let is_there = |look: &DateTime<Utc>| vendor.is_none_or(|vendor| vendor.created_at <= *look);
     looks.iter().any(|look| *look < fault.opened_at && is_there(look))
+}
+
+/// Both sides moved (W2) is seen only where both were there before: of a vendor that accounting entered since, PM's move alone (W1).
+fn moved_as_seen(firm: &Firm, fault: Fault, looks: &[DateTime<Utc>]) -> Fault {
+    let vendor = fault.erp_id.as_ref().and_then(|key| firm.acumatica.vendors.get(key));
+    let is_there = |look: &DateTime<Utc>| vendor.is_none_or(|vendor| vendor.created_at <= *look);
+    let was_seen = looks.iter().any(|look| *look < fault.opened_at && is_there(look));
+    if fault.check != "W2" || was_seen { fault } else { Fault { check: "W1".to_owned(), ..fault } }
 }
 
 /// Whether a look saw one of the change orders with its own id, before these were confused: it got it when the ERP got the record.

@@ -32,6 +32,7 @@ impl Pair {
         silent: &["I5", "P3"],
         told,
         crossings: |firm| firm.crosswalk().iter().map(|one| crossing(firm, one)).collect(),
+        undated: &[],
         moments: &MOMENTS,
     };
 }

@@ -256,7 +256,7 @@ impl Firm {
     }
 
     /// The natural key of the ERP's order of a commitment.
-    pub(in crate::firm) fn order_key(&self, contract: ProcoreId) -> Option<String> {
+    pub fn order_key(&self, contract: ProcoreId) -> Option<String> {
         let link = self.erp_orders.get(&contract)?;
         let is_subcontract = link.order_type == "Subcontract";
         Some(if is_subcontract { link.order_nbr.clone() } else { format!("Normal|{}", link.order_nbr) })

@@ -101,6 +101,12 @@ impl Firm {
         }
     }
 
+    /// What Procore shows as paid on a requisition, and what the books paid of its bills by cheques that were not voided.
+    pub fn paid_on(&self, requisition: ProcoreId) -> (Cents, Cents) {
+        let settlement = self.settlements().into_iter().find(|one| one.requisition == requisition);
+        settlement.map_or((Cents::ZERO, Cents::ZERO), |one| (one.in_procore, one.in_erp))
+    }
+
     /// The Procore ids of a check's faults that stand.
     fn open_of(&self, check: &str) -> BTreeSet<String> {
         let open = self.faults.iter().filter(|fault| {
