@@ -46,7 +46,7 @@ impl Blueprint {
             }
             let (entity, column) = rest.split_once('.').map_or((rest, None), |(entity, column)| (entity, Some(column)));
             if !self.is_mapped(schema, entity, column) {
-                return Some(format!("no {schema} source maps {rest}"));
+                return Some(self.not_mapped(schema, rest));
             }
         }
         if let Some(reason) = Side::BOTH.into_iter().find_map(|side| self.not_asked_for(query, side)) {
@@ -73,7 +73,7 @@ impl Blueprint {
     fn unmapped_side(&self, query: &QueryFile, entity: &str, side: Side) -> Option<String> {
         let schema = side.schema();
         let own = self.closure(&query.name).contains(&(schema.to_owned(), entity.to_owned()));
-        (own && !self.is_mapped(schema, entity, None)).then(|| format!("no {schema} source maps {entity}"))
+        (own && !self.is_mapped(schema, entity, None)).then(|| self.not_mapped(schema, entity))
     }
 
     /// A table below the check that no source of the side was asked for. Where one source leaves it out and another does
@@ -113,6 +113,15 @@ impl Blueprint {
         let named = self.settings.values.get(&format!("{control}_accounts"));
         let is_named = matches!(named, Some(Setting::List(accounts)) if !accounts.is_empty());
         is_named || self.is_mapped("erp", "gl_accounts", Some("control_of"))
+    }
+
+    /// That no source of the side maps an entity or a column, and why, where a manifest says so.
+    fn not_mapped(&self, schema: &str, name: &str) -> String {
+        let entity = name.split('.').next().unwrap_or_default();
+        let layouts = || self.layouts.values().filter(|layout| layout.side == schema);
+        let told = |name: &str| layouts().find_map(|layout| layout.unmapped.get(name));
+        let why = told(name).or_else(|| told(entity)).map_or_else(String::new, |why| format!(": {why}"));
+        format!("no {schema} source maps {name}{why}")
     }
 
     /// Whether a source of the side maps the entity, and the column where one is named. A mapping that cannot be parsed is
