@@ -151,6 +151,14 @@ async fn reads<'a>(
             Err(failure) => pages.failure = pages.failure.or(Some(failure)),
         }
     }
+    if let Some(part) = bundle.lacking_part(table).filter(|_| is_listed && pages.failure.is_none()) {
+        pages.failure = Some(Failure {
+            kind: FailureKind::Other,
+            request: format!("read {}", bundle.manifest_path()),
+            what: format!("{} is in several parts, and the bundle has no file of {part}", table.name),
+            hint: Some("export it too; one without records has its headers and \"rows\": 0".to_owned()),
+        });
+    }
     if !is_listed {
         pages.failure = Some(Failure {
             kind: FailureKind::NotFound,

@@ -31,6 +31,8 @@ pub(crate) const SETTING: &str = "bundle";
 const COMPANY: &str = "company";
 /// How far a bundle may be ahead of our clock.
 const AHEAD_MINUTES: i64 = 10;
+/// What to do about a file that is not whole.
+const AGAIN: &str = "copy the whole bundle again, its manifest last; then run `tieout extract` again";
 /// Files, at most, of which a manifest is proposed with their sums.
 const PROPOSED_MAX: usize = 60;
 
@@ -208,7 +210,7 @@ impl Bundle {
                 return Err(refuse(format!("decimal `{other}` is neither a point nor a comma"), hint));
             }
         };
-        let as_of = moment(&written.as_of, DateOrder::Mdy).flatten().ok_or_else(|| {
+        let as_of = moment(&written.as_of, DateOrder::Mdy).ok().flatten().ok_or_else(|| {
             let hint = "when the export was made, such as \"2026-11-24T06:00:00-06:00\"".to_owned();
             refuse(format!("as_of `{}` is no moment", written.as_of), hint)
         })?;
@@ -254,6 +256,13 @@ impl Bundle {
         self.files.iter().filter(move |file| is_of(table, &file.entity))
     }
 
+    /// A part of a table that has no file in the bundle, though others have.
+    pub(crate) fn lacking_part<'t>(&self, table: &'t Table) -> Option<&'t str> {
+        let parts = table.sheet.iter().flat_map(|sheet| &sheet.parts);
+        let has = |part: &str| self.files.iter().any(|file| folded(&file.entity) == folded(part));
+        parts.map(String::as_str).find(|part| !has(part))
+    }
+
     /// Why a table is not in the bundle, as far as one can tell.
     pub(crate) fn lacks(&self, manifest: &Manifest, table: &Table) -> String {
         let mut why = format!("the bundle has no file of it: as of {} it was not exported", self.as_of.to_rfc3339());
@@ -276,7 +285,6 @@ impl Bundle {
             what,
             hint: Some(hint.to_owned()),
         };
-        const AGAIN: &str = "copy the whole bundle again, its manifest last; then run `tieout extract` again";
         let found = self.folder.get(&join(&self.below, &file.path.replace('\\', "/"))).await;
         let bytes = found.map_err(|error| refuse(FailureKind::Other, error.to_string(), AGAIN))?;
         let Some(bytes) = bytes else {

@@ -190,14 +190,7 @@ fn cell(data: &Data) -> Value {
 }
 
 fn parquet(bytes: Bytes) -> Result<Rows, String> {
-    let damaged = |error: String| {
-        let hint = if error.contains("feature") || error.contains("not supported") {
-            "write it with the compression snappy, zstd or none"
-        } else {
-            "export or copy it again"
-        };
-        format!("it is no whole Parquet file: {error}\nhint: {hint}")
-    };
+    let damaged = |error: String| format!("it is no whole Parquet file: {error}\nhint: export or copy it again");
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(error.to_string()))?;
     let names = reader.schema().fields().iter().map(|field| Value::Text(field.name().clone())).collect();
     let header = Row { number: 0, cells: names };
@@ -242,4 +235,81 @@ fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, String> {
         columns.map(|column| column.map(Vec::into_iter)).collect::<Result<_, String>>()?;
     let row = |_| columns.iter_mut().map(|column| column.next().unwrap_or(Value::Empty)).collect();
     Ok((0..batch.num_rows()).map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn score(row: &[Value]) -> usize {
+        row.iter().filter(|cell| ["Job", "PO #", "Amount"].contains(&cell.written().as_str())).count()
+    }
+
+    fn read(path: &str, bytes: &[u8]) -> Result<Vec<Vec<String>>, String> {
+        let rows = open(path, Bytes::copy_from_slice(bytes), None, (&score, 3))?;
+        rows.map(|row| row.map(|row| row.cells.iter().map(Value::written).collect())).collect()
+    }
+
+    /// A sheet with its title above, as text with the given separator.
+    fn sheet(rows: &[[String; 3]], separator: u8) -> String {
+        let mut writer = csv::WriterBuilder::new().flexible(true).delimiter(separator).from_writer(Vec::new());
+        writer.write_record(["Orders, all jobs; as of | today"]).unwrap();
+        writer.write_record(["Job", "PO #", "Amount"]).unwrap();
+        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn accents_of_every_encoding_are_read() {
+        let text = "Job,PO #,Amount\nCafé – Nº 5,1,\"1,5\"\n";
+        let wide = |little: bool| -> Vec<u8> {
+            text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        };
+        let marked = |mark: &[u8], body: &[u8]| [mark, body].concat();
+        let (windows, _, _) = WINDOWS_1252.encode(text);
+        for bytes in [
+            text.as_bytes().to_vec(),
+            marked(b"\xef\xbb\xbf", text.as_bytes()),
+            marked(b"\xff\xfe", &wide(true)),
+            marked(b"\xfe\xff", &wide(false)),
+            wide(true),
+            windows.into_owned(),
+        ] {
+            assert_eq!(read("a.csv", &bytes).unwrap()[1], ["Café – Nº 5", "1", "1,5"], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_no_shorter_sheet() {
+        for (path, bytes, says) in [
+            ("a.csv", b"Job,PO #,Amount\nA,1,\"5\nB,2,6\n".as_slice(), "does not end"),
+            ("a.csv", b"\xff\xfeJ\0o\0b", "half a letter"),
+            ("a.csv", b"Job,PO #,Amount\nA,1,\0\0\0\0", "zero bytes"),
+            ("a.xlsx", b"PK\x03\x04 and no more", "no whole workbook"),
+            ("a.parquet", b"PAR1 and no more", "no whole Parquet"),
+            ("a.pdf", b"%PDF", "its kind `.pdf` is not read"),
+        ] {
+            let error = read(path, bytes).unwrap_err();
+            assert!(error.contains(says) && error.contains("hint:"), "{path}: {error}");
+        }
+        // An inch mark is no quote.
+        assert_eq!(read("a.csv", b"Job,PO #,Amount\nA,2x4 6\",5\n").unwrap()[1][1], "2x4 6\"");
+    }
+
+    proptest! {
+        #[test]
+        fn cells_come_back_whatever_parts_them(
+            rows in proptest::collection::vec(proptest::array::uniform3("[a-z0-9,;|\t\"\n é$.()-]{0,12}"), 1..20),
+            place in 0_usize..4,
+        ) {
+            let found = read("a.csv", sheet(&rows, SEPARATORS[place]).as_bytes()).unwrap();
+            let written = |cell: &String| Value::Text(cell.clone()).written();
+            let wanted: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(written).collect()).collect();
+            let is_blank = |row: &Vec<String>| row.iter().all(String::is_empty);
+            let full = |rows: Vec<Vec<String>>| rows.into_iter().filter(|row| !is_blank(row)).collect::<Vec<_>>();
+            prop_assert_eq!(full(found[2..].to_vec()), full(wanted));
+        }
+    }
 }

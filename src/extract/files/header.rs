@@ -18,6 +18,26 @@ pub(crate) fn folded(text: &str) -> String {
     kept.flat_map(char::to_lowercase).collect()
 }
 
+/// Whether a header that no column has stands above tax ids or bank numbers: nobody declared what becomes of them, so that they
+/// are not kept.
+pub(crate) fn is_secret(header: &str) -> bool {
+    const WHOLE: [&str; 7] = ["ein", "tin", "ssn", "sin", "aba", "iban", "swift"];
+    const PARTS: [&str; 9] = [
+        "taxid",
+        "taxnumber",
+        "taxpayer",
+        "federalid",
+        "fein",
+        "socialsecurity",
+        "routing",
+        "bankaccount",
+        "accountnumber",
+    ];
+    let words: Vec<String> = header.split(|letter: char| !letter.is_alphanumeric()).map(folded).collect();
+    let joined: String = words.concat();
+    WHOLE.iter().any(|word| words.iter().any(|found| found == word)) || PARTS.iter().any(|part| joined.contains(part))
+}
+
 /// The headers that a table's columns may have.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -125,4 +145,31 @@ impl Names {
 /// On one line, with single blanks.
 fn words(text: &str) -> String {
     trimmed(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_compared_without_case_blanks_and_signs() {
+        for (one, other) in
+            [("Amount_Paid", "AMOUNT PAID"), ("PO #", "po#"), ("Payment method/check #", "Payment Method / Check #")]
+        {
+            assert_eq!(folded(one), folded(other));
+        }
+        assert_ne!(folded("PO #"), folded("PO"));
+    }
+
+    #[test]
+    fn what_must_not_be_kept_is_known_by_its_header() {
+        for header in
+            ["Federal Tax ID", "SSN", "Tax_ID_Number", "Vendor EIN", "Bank Account #", "ABA Routing", "Account Number"]
+        {
+            assert!(is_secret(header), "{header}");
+        }
+        for header in ["Assigned to", "Being", "Title", "Cost account", "Routine", "Final"] {
+            assert!(!is_secret(header), "{header}");
+        }
+    }
 }

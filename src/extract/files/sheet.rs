@@ -45,6 +45,8 @@ impl Default for Files {
 pub struct Sheet {
     /// What bundles call it, beside the table's own name; compared without case, blanks and signs.
     pub names: Vec<String>,
+    /// Those of the names that must each have a file: what moves between them is in neither where one is left out.
+    pub parts: Vec<String>,
     /// By column: other headers that it has, the better one first; compared as `names` are.
     pub aliases: BTreeMap<String, Vec<String>>,
     /// Columns without which the sheet is refused, beside those of the key.
@@ -70,6 +72,12 @@ pub(crate) fn problems(manifest: &Manifest, table: &Table, found: &mut Vec<Strin
     let named = sheet.aliases.keys().chain(&sheet.required).chain(&sheet.totals).chain(&sheet.line);
     for name in named.filter(|name| table.column(name).is_none()) {
         found.push(format!("sheet: column `{name}` is not declared{}", did_you_mean(name, declared())));
+    }
+    for name in sheet.parts.iter().filter(|name| !sheet.names.contains(name)) {
+        found.push(format!(
+            "sheet.parts: `{name}` is none of its names{}",
+            did_you_mean(name, sheet.names.iter().map(String::as_str))
+        ));
     }
     for name in &sheet.totals {
         let kind = table.column(name).map(|column| column.kind);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::bundle::{Bundle, BundleFile, Columns};
 use super::grid::{self, Row};
-use super::header::{HEADER_ROWS_MAX, Names, Slot, folded};
+use super::header::{HEADER_ROWS_MAX, Names, Slot, folded, is_secret};
 use super::sheet::{AS_WRITTEN, OF_BUNDLE, Sheet};
 use super::totals::{Sums, is_label};
 use super::values::{Plain, Value};
@@ -252,7 +252,7 @@ impl Reading<'_, '_> {
             Some(Slot::Declared(_, _, ColumnKind::Plain(ColumnType::Decimal(..) | ColumnType::Int64))) => true,
             Some(Slot::Declared(..)) => false,
             Some(Slot::Other(_) | Slot::Nameless(_)) | None => {
-                matches!(cell, Value::Number(_)) || super::values::amount(&cell.written(), '.').is_some()
+                matches!(cell, Value::Number(_)) || super::values::amount(&cell.written(), '.').is_ok()
             }
         };
         let words: Vec<String> = cells().filter(|found| !is_number(found)).map(|(_, cell)| cell.written()).collect();
@@ -315,7 +315,7 @@ impl Reading<'_, '_> {
                     record.insert(field.clone(), value);
                 }
                 Slot::Other(header) => {
-                    let text = cell.written();
+                    let text = if is_secret(header) { String::new() } else { cell.written() };
                     record.insert(header.clone(), if text.is_empty() { Json::Null } else { Json::String(text) });
                 }
                 Slot::Nameless(name) if !cell.is_blank() => {

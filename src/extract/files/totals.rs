@@ -37,6 +37,9 @@ struct Sum {
 pub(crate) fn is_label(word: &str) -> bool {
     let word = word.trim_end_matches([':', '.']).trim().to_lowercase();
     let is_total = |part: &str| matches!(part, "total" | "totals" | "subtotal" | "subtotals" | "sum" | "sums");
+    if word.starts_with("total for ") || word.starts_with("totals for ") {
+        return true;
+    }
     let mut parts = word.split([' ', '-']).filter(|part| !part.is_empty());
     match (parts.next(), parts.next(), parts.next()) {
         (Some(part), None, None) => is_total(part),
@@ -99,4 +102,24 @@ fn cents(units: i128) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let units = units.unsigned_abs();
     format!("{sign}{}.{:02}", units / 1_000_000, units / 10_000 % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_head_a_row_of_totals_and_no_company_does() {
+        for word in ["Total", "TOTALS:", "Grand Total", "Sub-total", "Subtotal", "Total for Miller Residence", "Sum"] {
+            assert!(is_label(word), "{word}");
+        }
+        for word in ["Total Concrete", "Total Concrete Inc", "Summit", "Grand Builders", ""] {
+            assert!(!is_label(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn sums_show_their_cents() {
+        assert_eq!((cents(1_234_567_800).as_str(), cents(-50_000).as_str()), ("1234.56", "-0.05"));
+    }
 }

@@ -48,6 +48,10 @@ pub(crate) struct Forms {
     pub zone: Tz,
 }
 
+/// What has no such form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unfit;
+
 /// A cell as its column's type wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Plain {
@@ -88,32 +92,32 @@ impl Value {
         }
         let ColumnKind::Plain(kind) = kind else { return Plain::Of(self.written()) };
         let found = match kind {
-            ColumnType::Text => Some(Some(self.written())),
+            ColumnType::Text => Ok(Some(self.written())),
             ColumnType::Int64 | ColumnType::Decimal(..) => match self {
                 Self::Text(text) => amount(text, forms.decimal),
-                Self::Number(text) => Some(Some(text.clone())),
-                Self::Empty | Self::Flag(_) | Self::Moment(_) => None,
+                Self::Number(text) => Ok(Some(text.clone())),
+                Self::Empty | Self::Flag(_) | Self::Moment(_) => Err(Unfit),
             },
             ColumnType::Bool => match self {
-                Self::Flag(flag) => Some(Some(flag.to_string())),
-                other => flag(&other.written()).map(|flag| Some(flag.to_string())),
+                Self::Flag(flag) => Ok(Some(flag.to_string())),
+                other => flag(&other.written()).map(|flag| Some(flag.to_string())).ok_or(Unfit),
             },
             ColumnType::Date => self.moment(forms).map(|found| found.map(|found| found.date.to_string())),
             ColumnType::Timestamp => self.moment(forms).map(|found| found.map(|found| found.utc(forms.zone))),
         };
         match found {
-            Some(Some(text)) => Plain::Of(text),
-            Some(None) => Plain::Nothing,
-            None => Plain::Unfit(self.written()),
+            Ok(Some(text)) => Plain::Of(text),
+            Ok(None) => Plain::Nothing,
+            Err(Unfit) => Plain::Unfit(self.written()),
         }
     }
 
-    fn moment(&self, forms: &Forms) -> Option<Option<Moment>> {
+    fn moment(&self, forms: &Forms) -> Result<Option<Moment>, Unfit> {
         match self {
-            Self::Moment(at) => Some(Some(Moment { date: at.date(), time: Some(at.time()), offset: None })),
-            Self::Number(text) => serial(text).map(Some),
+            Self::Moment(at) => Ok(Some(Moment { date: at.date(), time: Some(at.time()), offset: None })),
+            Self::Number(text) => serial(text).map(Some).ok_or(Unfit),
             Self::Text(text) => moment(text, forms.dates),
-            Self::Empty | Self::Flag(_) => None,
+            Self::Empty | Self::Flag(_) => Err(Unfit),
         }
     }
 }
@@ -126,13 +130,13 @@ pub(crate) fn trimmed(text: &str) -> &str {
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
 const CURRENCIES: [&str; 9] = ["$", "€", "£", "USD", "CAD", "AUD", "NZD", "EUR", "GBP"];
 
-/// An amount as plain decimal text; nothing where a dash or `n/a` stands; none if it is no amount.
+/// An amount as plain decimal text; nothing where a dash or `n/a` stands.
 ///
 /// `$1,234.50`, `(1,234.50)`, `1,234.50-`, `1,234.50 CR`, `USD 1 234.50`; `$ -` is how a sheet shows zero.
-pub(crate) fn amount(text: &str, decimal: char) -> Option<Option<String>> {
+pub(crate) fn amount(text: &str, decimal: char) -> Result<Option<String>, Unfit> {
     let mut rest = trimmed(text);
     if rest.is_empty() || ["-", "--", "–", "—"].contains(&rest) || rest.eq_ignore_ascii_case("n/a") {
-        return Some(None);
+        return Ok(None);
     }
     let (mut is_negative, mut has_sign, mut has_currency) = (false, false, false);
     loop {
@@ -144,32 +148,32 @@ pub(crate) fn amount(text: &str, decimal: char) -> Option<Option<String>> {
         };
         if let Some(inner) = rest.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
             if !sign(true) {
-                return None;
+                return Err(Unfit);
             }
             rest = inner;
         } else if has_currency && ["-", "–", "—"].contains(&rest) {
-            return Some(Some("0".to_owned()));
+            return Ok(Some("0".to_owned()));
         } else if let Some(inner) = currency(rest).filter(|_| !has_currency) {
             has_currency = true;
             rest = inner;
         } else if let Some(inner) = strip_suffix_letters(rest, "CR") {
             if !sign(true) {
-                return None;
+                return Err(Unfit);
             }
             rest = inner;
         } else if let Some(inner) = strip_suffix_letters(rest, "DR") {
             if !sign(false) {
-                return None;
+                return Err(Unfit);
             }
             rest = inner;
         } else if let Some(inner) = rest.strip_prefix(MINUS).or_else(|| rest.strip_suffix(MINUS)) {
             if !sign(true) {
-                return None;
+                return Err(Unfit);
             }
             rest = inner;
         } else if let Some(inner) = rest.strip_prefix('+') {
             if !sign(false) {
-                return None;
+                return Err(Unfit);
             }
             rest = inner;
         } else if let Some(inner) = rest.strip_suffix('%') {
@@ -178,9 +182,9 @@ pub(crate) fn amount(text: &str, decimal: char) -> Option<Option<String>> {
             break;
         }
     }
-    let digits = digits(rest, decimal)?;
+    let digits = digits(rest, decimal).ok_or(Unfit)?;
     let is_zero = digits.bytes().all(|byte| byte == b'0' || byte == b'.');
-    Some(Some(if is_negative && !is_zero { format!("-{digits}") } else { digits }))
+    Ok(Some(if is_negative && !is_zero { format!("-{digits}") } else { digits }))
 }
 
 fn currency(text: &str) -> Option<&str> {
@@ -271,19 +275,19 @@ impl Moment {
     }
 }
 
-/// A day or moment; nothing where none is meant (`00/00/0000`); none if it is none.
-pub(crate) fn moment(text: &str, order: DateOrder) -> Option<Option<Moment>> {
+/// A day or moment; nothing where none is meant (`00/00/0000`).
+pub(crate) fn moment(text: &str, order: DateOrder) -> Result<Option<Moment>, Unfit> {
     let text = trimmed(text);
     let is_nothing = text.bytes().any(|byte| byte == b'0') && text.bytes().all(|byte| b"0/-".contains(&byte));
     if is_nothing && text.len() >= 8 || text.eq_ignore_ascii_case("n/a") || ["-", "--", "–", "—"].contains(&text) {
-        return Some(None);
+        return Ok(None);
     }
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         let (date, time) = (at.date_naive(), at.time());
-        return Some(Some(Moment { date, time: Some(time), offset: Some(*at.offset()) }));
+        return Ok(Some(Moment { date, time: Some(time), offset: Some(*at.offset()) }));
     }
     if let Some(found) = serial(text).filter(|_| text.split('.').next().is_some_and(|days| days.len() == 5)) {
-        return Some(Some(found));
+        return Ok(Some(found));
     }
     let words: Vec<&str> = text.split([' ', '\u{a0}', '\u{202f}', ',', 'T']).filter(|word| !word.is_empty()).collect();
     let is_time = |word: &&str| word.contains(':');
@@ -294,9 +298,10 @@ pub(crate) fn moment(text: &str, order: DateOrder) -> Option<Option<Moment>> {
         let whole = text.split([' ', '\u{a0}', ',']).filter(|word| !word.is_empty() && !word.contains(':'));
         let whole: Vec<&str> = whole.filter(|word| !is_half_day(word)).collect();
         day_of(&whole.join(" "), order)
-    })?;
-    let time = if clock.is_empty() { None } else { Some(clock_of(clock)?) };
-    Some(Some(Moment { date, time, offset: None }))
+    });
+    let date = date.ok_or(Unfit)?;
+    let time = if clock.is_empty() { None } else { Some(clock_of(clock).ok_or(Unfit)?) };
+    Ok(Some(Moment { date, time, offset: None }))
 }
 
 fn is_half_day(word: &str) -> bool {
@@ -400,12 +405,12 @@ mod tests {
 
     use super::*;
 
-    fn us(text: &str) -> Option<Option<String>> {
+    fn us(text: &str) -> Result<Option<String>, Unfit> {
         amount(text, '.')
     }
 
     fn day(text: &str) -> Option<String> {
-        moment(text, DateOrder::Mdy).flatten().map(|found| found.date.to_string())
+        moment(text, DateOrder::Mdy).ok().flatten().map(|found| found.date.to_string())
     }
 
     #[test]
@@ -428,24 +433,24 @@ mod tests {
             ("(0.00)", "0.00"),
             ("1.5E+03", "1.5E+03"),
         ] {
-            assert_eq!(us(text), Some(Some(plain.to_owned())), "{text}");
+            assert_eq!(us(text), Ok(Some(plain.to_owned())), "{text}");
         }
         for text in ["", " - ", "—", "N/A"] {
-            assert_eq!(us(text), Some(None), "{text}");
+            assert_eq!(us(text), Ok(None), "{text}");
         }
         for text in
             ["1.234,56", "12,34", "1,2345", "0,500", "1,234,56", "(-5)", "--5", "5 5", "abc", "1-2", "$", "1.2.3"]
         {
-            assert_eq!(us(text), None, "{text}");
+            assert_eq!(us(text), Err(Unfit), "{text}");
         }
     }
 
     #[test]
     fn a_comma_before_the_fraction_is_read_where_the_bundle_says_so() {
         for (text, plain) in [("1.234,56", "1234.56"), ("€ 12,5", "12.5"), ("(1.234.567)", "-1234567")] {
-            assert_eq!(amount(text, ','), Some(Some(plain.to_owned())), "{text}");
+            assert_eq!(amount(text, ','), Ok(Some(plain.to_owned())), "{text}");
         }
-        assert_eq!(amount("1,234.56", ','), None);
+        assert_eq!(amount("1,234.56", ','), Err(Unfit));
     }
 
     #[test]
@@ -470,10 +475,10 @@ mod tests {
         assert_eq!(day("Sept 9, 2026").as_deref(), Some("2026-09-09"));
         assert_eq!(day("Oct 9, 2026").as_deref(), Some("2026-10-09"));
         for text in ["13/02/2026", "2026-02-30", "soon", "5/2026", "Jan Feb 2026", "123"] {
-            assert_eq!(moment(text, DateOrder::Mdy), None, "{text}");
+            assert_eq!(moment(text, DateOrder::Mdy), Err(Unfit), "{text}");
         }
-        assert_eq!(moment("00/00/0000", DateOrder::Mdy), Some(None));
-        let found = moment("13/02/2026", DateOrder::Dmy).flatten().map(|found| found.date.to_string());
+        assert_eq!(moment("00/00/0000", DateOrder::Mdy), Ok(None));
+        let found = moment("13/02/2026", DateOrder::Dmy).ok().flatten().map(|found| found.date.to_string());
         assert_eq!(found.as_deref(), Some("2026-02-13"));
     }
 
@@ -536,7 +541,7 @@ mod tests {
             let text = sheet(cents, style);
             let sign = if cents < 0 { "-" } else { "" };
             let plain = format!("{sign}{}.{:02}", cents.unsigned_abs() / 100, cents.unsigned_abs() % 100);
-            prop_assert_eq!(us(&text), Some(Some(plain)), "{}", text);
+            prop_assert_eq!(us(&text), Ok(Some(plain)), "{}", text);
         }
 
         #[test]
