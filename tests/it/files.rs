@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tieout::clock::SharedClock;
 use tieout::simulator::buildertrend::{self, Export, Style};
+use tieout::simulator::firm::model::ChangeOrderKind;
 use tieout::simulator::{DecoyRates, FaultRates, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
@@ -264,9 +265,15 @@ fn expected(simulator: &Simulator) -> Vec<(&'static str, BTreeSet<String>)> {
         let job = buildertrend::job_name(&firm, bill.project_id);
         format!("{job}|{}|{}", bill.vendor_name.trim(), buildertrend::bill_number(bill))
     };
+    // Change orders on commitments are not exported.
+    let order_of_client = |id: i64| {
+        let order = firm.procore.change_orders.get(&id).filter(|order| order.kind == ChangeOrderKind::Prime)?;
+        Some(format!("{}|{}", buildertrend::job_name(&firm, order.project_id), order.number))
+    };
     vec![
         ("V1", vendors),
         ("M1", ids("M1").into_iter().map(order).collect()),
         ("I2", ids("I2").into_iter().map(bill).collect()),
+        ("O1", ids("O1").into_iter().filter_map(order_of_client).collect()),
     ]
 }
