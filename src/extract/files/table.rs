@@ -14,7 +14,7 @@ use super::grid::{self, Row};
 use super::header::{HEADER_ROWS_MAX, Names, Slot, folded, is_secret};
 use super::sheet::{AS_WRITTEN, OF_BUNDLE, Sheet};
 use super::totals::{Sums, is_label};
-use super::values::{Plain, Value};
+use super::values::{Plain, Value, shortest};
 use crate::extract::failure::{Failure, FailureKind};
 use crate::extract::manifest::{ColumnFrom, ColumnKind, Table};
 use crate::warehouse::rows::ColumnType;
@@ -293,7 +293,7 @@ impl Reading<'_, '_> {
                             self.sums.add(*place, &text);
                             let was = cell.written();
                             let is_hidden = || self.reader.hidden.contains(field);
-                            if was != text && matches!(cell, Value::Text(_)) && !is_hidden() {
+                            if shortest(&was) != text && matches!(cell, Value::Text(_)) && !is_hidden() {
                                 written.insert(field.clone(), Json::String(was));
                             }
                             Json::String(text)

@@ -94,8 +94,10 @@ impl Value {
         let found = match kind {
             ColumnType::Text => Ok(Some(self.written())),
             ColumnType::Int64 | ColumnType::Decimal(..) => match self {
-                Self::Text(text) => amount(text, forms.decimal),
-                Self::Number(text) => Ok(Some(text.clone())),
+                Self::Text(text) => {
+                    amount(text, forms.decimal).map(|found| found.map(|text| shortest(&text).to_owned()))
+                }
+                Self::Number(text) => Ok(Some(shortest(text).to_owned())),
                 Self::Empty | Self::Flag(_) | Self::Moment(_) => Err(Unfit),
             },
             ColumnType::Bool => match self {
@@ -125,6 +127,14 @@ impl Value {
 /// Without blanks around it; a sheet's may be no-break spaces.
 pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}' || letter == '\u{200b}')
+}
+
+/// A decimal without zeros at the end of its fraction: text and floats of one amount are the same.
+pub(crate) fn shortest(text: &str) -> &str {
+    if text.contains(['e', 'E']) || !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.')
 }
 
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
@@ -510,6 +520,19 @@ mod tests {
         let kind = ColumnKind::Plain(ColumnType::Text);
         assert_eq!(Value::Text(" 00420 ".to_owned()).plain(kind, &forms), Plain::Of("00420".to_owned()));
         assert_eq!(Value::Number("420".to_owned()).plain(kind, &forms), Plain::Of("420".to_owned()));
+    }
+
+    #[test]
+    fn an_amount_is_the_same_as_text_and_as_a_float() {
+        let forms = Forms { decimal: '.', dates: DateOrder::Mdy, zone: Tz::UTC };
+        let kind = ColumnKind::Plain(ColumnType::Decimal(24, 6));
+        for (text, number) in
+            [("$1,200.50", "1200.5"), ("100.00", "100"), ("(0.10)", "-0.1"), ("1,000", "1000"), ("0.00", "0")]
+        {
+            let plain = Value::Text(text.to_owned()).plain(kind, &forms);
+            assert_eq!(plain, Value::Number(number.to_owned()).plain(kind, &forms));
+            assert_eq!(plain, Plain::Of(number.to_owned()));
+        }
     }
 
     /// Cents with groups, a sign in one of its forms, and a currency or none.
