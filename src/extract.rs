@@ -12,6 +12,7 @@
 //! | `decode`, `identity`, `rules` | pure: a JSON record as a typed row (the work itself is in `tieout_json`) |
 //! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
 //! | `parts`, `reopened` | what lists refuse or leave out, record by record |
+//! | `files` | bundles of exported sheets in place of an interface |
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
 //! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
@@ -36,6 +37,7 @@ mod decode;
 mod defaults;
 mod drift;
 mod failure;
+mod files;
 mod gathered;
 mod identity;
 mod lint;
@@ -69,6 +71,7 @@ use crate::warehouse::rows::{ReadMode, TableInput};
 
 pub use check::{Deletes, Size, TableCheck, check};
 pub use failure::{Error, Failure, FailureKind};
+pub(crate) use files::SETTING as BUNDLE;
 pub use lint::did_you_mean;
 pub use manifest::{Manifest, ManifestError};
 pub use pace::RateLimit;

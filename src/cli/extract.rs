@@ -198,7 +198,7 @@ async fn prepare(
     definitions: &str,
     request: &RunRequest,
 ) -> Result<(Prepared, Evaluation, Vec<Gap>), Failure> {
-    let observed_at = outcomes.iter().map(|outcome| outcome.run.observed_at).min();
+    let observed_at = observed_at(outcomes);
     let header = CommitHeader {
         kind: CommitKind::Extract,
         clock: &request.clock,
@@ -217,6 +217,14 @@ async fn prepare(
     let evaluation = engine.evaluate(&mut prepared).await.map_err(Failure::warehouse)?;
     prepared.drop_superseded(&super::vacuum::retention(&workspace.setup.config).map_err(Failure::usage)?);
     Ok((prepared, evaluation, gaps))
+}
+
+/// When a run's sources were looked at. An export that is older than the run is as old as it is, and makes nothing else older:
+/// beside a source that was asked now it may be out of date. Where there are exports alone, the newest is the moment.
+fn observed_at(outcomes: &[SourceOutcome]) -> Option<DateTime<Utc>> {
+    let moments = || outcomes.iter().map(|outcome| (outcome.run.observed_at, outcome.run.started_at));
+    let asked = moments().filter(|(observed_at, started_at)| observed_at >= started_at).map(|(at, _)| at).min();
+    asked.or_else(|| moments().map(|(at, _)| at).max())
 }
 
 /// Gives back the space of states that were dropped long enough ago. The run is committed whatever becomes of it.

@@ -11,8 +11,8 @@ use super::{Failure, Global, trouble};
 use crate::config::{Config, SecretReference, SettingValue, Share, SourceConfig, Window};
 use crate::definitions::{Definitions, SETTINGS_FILE};
 use crate::engine::{Engine, EngineSettings, Error as EngineError, FirmWords, Setting as EngineSetting, SourceBinding};
-use crate::extract::manifest::Manifest;
-use crate::extract::{Quota, Setting, SourceSettings, did_you_mean};
+use crate::extract::manifest::{Manifest, Protocol};
+use crate::extract::{BUNDLE, Quota, Setting, SourceSettings, did_you_mean};
 use crate::warehouse::{Error as WarehouseError, Projections, Warehouse};
 
 /// The settings and what they put in force, before any warehouse is touched.
@@ -124,6 +124,13 @@ impl Setup {
                 Ok(setting) => values.extend([(key.clone(), setting)]),
                 Err(error) => errors.push(error),
             }
+        }
+        // Relative to the settings, as every path in them.
+        if let Some(Setting::Plain(place)) =
+            values.get_mut(BUNDLE).filter(|_| manifest.system.protocol == Protocol::Files)
+            && !place.contains("://")
+        {
+            *place = self.config.directory.join(&*place).to_string_lossy().into_owned();
         }
         let firm = &self.config.firm;
         let mut key = |name: &str, reference: Option<&SecretReference>| -> Option<Vec<u8>> {

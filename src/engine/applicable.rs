@@ -62,7 +62,7 @@ impl Blueprint {
         }
         let (entity, column) = rest.split_once('.').map_or((rest, None), |(entity, column)| (entity, Some(column)));
         let is_mapped = self.is_mapped(schema, entity, column);
-        (!is_mapped).then(|| format!("no {schema} source maps {rest}"))
+        (!is_mapped).then(|| self.not_mapped(schema, rest))
     }
 
     /// Why there is nothing to say of one of the entities that a check judges one by one.
@@ -81,8 +81,7 @@ impl Blueprint {
         let schema = side.schema();
         let own = self.closure(&query.name).contains(&(schema.to_owned(), entity.to_owned()));
         let is_told = || query.header.stands_in.iter().any(|name| self.tells(schema, name));
-        (own && !self.is_mapped(schema, entity, None) && !is_told())
-            .then(|| format!("no {schema} source maps {entity}"))
+        (own && !self.is_mapped(schema, entity, None) && !is_told()).then(|| self.not_mapped(schema, entity))
     }
 
     /// A table below the check that no source of the side was asked for. Where one source leaves it out and another does
@@ -128,6 +127,15 @@ impl Blueprint {
     fn tells(&self, schema: &str, name: &str) -> bool {
         let parts: Vec<&str> = name.split('.').collect();
         matches!(parts.as_slice(), [side, entity, column] if *side == schema && self.is_mapped(schema, entity, Some(column)))
+    }
+
+    /// That no source of the side maps an entity or a column, and why, where a manifest says so.
+    fn not_mapped(&self, schema: &str, name: &str) -> String {
+        let entity = name.split('.').next().unwrap_or_default();
+        let layouts = || self.layouts.values().filter(|layout| layout.side == schema);
+        let told = |name: &str| layouts().find_map(|layout| layout.unmapped.get(name));
+        let why = told(name).or_else(|| told(entity)).map_or_else(String::new, |why| format!(": {why}"));
+        format!("no {schema} source maps {name}{why}")
     }
 
     /// Whether a source of the side maps the entity, and the column where one is named. A mapping that cannot be parsed is

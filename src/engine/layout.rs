@@ -51,6 +51,8 @@ pub struct SystemLayout {
     pub tables: Vec<RawTable>,
     /// Settings that have a value where the firm gives none.
     pub preset: BTreeSet<String>,
+    /// Why entities, or columns as `entity.column`, are not mapped.
+    pub unmapped: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,8 @@ struct Manifest {
     system: System,
     #[serde(default)]
     settings: Settings,
+    #[serde(default)]
+    unmapped: BTreeMap<String, String>,
     #[serde(default)]
     table: Vec<Table>,
 }
@@ -138,7 +142,8 @@ pub fn system_layout(definitions: &Definitions, system: &str) -> Result<SystemLa
         toml::from_str(text).map_err(|error| Error::Manifest { path: path.clone(), reason: error.to_string() })?;
     let tables = manifest.table.into_iter().map(raw_table).collect();
     let preset = manifest.settings.optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
-    Ok(SystemLayout { side: manifest.system.side, tables, preset: preset.collect() })
+    let unmapped = manifest.unmapped;
+    Ok(SystemLayout { side: manifest.system.side, tables, preset: preset.collect(), unmapped })
 }
 
 fn raw_table(table: Table) -> RawTable {

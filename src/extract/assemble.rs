@@ -7,13 +7,16 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tieout_json::{Cell, Kind, Slice, Tape, look_up};
 
+use super::SourceSettings;
 use super::decode::{Decoded, Decoder, Owner, Row, Unfit, cell_of};
 use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::long_list::LongList;
-use super::manifest::Table;
+use super::manifest::{Manifest, Table};
+use super::parts::parts;
 use super::rules::DriftPolicy;
-use super::scope::{Job, Pages, Reader, Received, ScopeRead, unread};
+use super::scope::{Job, Pages, Received, ScopeRead, unread};
+use crate::clock::Clock;
 use crate::warehouse::rows::{CoverageStatus, Reject};
 
 /// Letters of a value that is told, at most.
@@ -45,7 +48,18 @@ fn is_record(reject: &Reject) -> bool {
     reject.key.is_none() || !reject.raw.is_empty()
 }
 
-impl<'a> Reader<'a> {
+/// What makes rows of records, wherever these came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Assembler<'a, 'c> {
+    pub(super) source: &'a SourceSettings,
+    pub(super) clock: &'c Clock,
+}
+
+impl<'a> Assembler<'a, '_> {
+    fn manifest(&self) -> &'a Manifest {
+        &self.source.manifest
+    }
+
     pub(super) fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
         let owner = job.parent.as_ref().and_then(|parent| {
             self.manifest().table(&parent.table).map(|table| (table, Arc::from(parent.cells.as_slice())))
@@ -54,7 +68,7 @@ impl<'a> Reader<'a> {
         let records = pages.records.into_iter().map_while(|record| kept_or(&mut unread_reason, record)).enumerate();
         let mut records = records.map(|(place, received)| (received, place + 1, owner.clone()));
         let mut reads = Vec::new();
-        let observed_at = pages.oldest.unwrap_or_else(|| self.client.clock().now());
+        let observed_at = pages.oldest.unwrap_or_else(|| self.clock.now());
         self.decode_table(job.table, job, &mut records, observed_at, &mut reads);
         drop(records);
         let failure = pages.failure.or(unread_reason.map(|reason| unread(job.table, &reason)));
@@ -250,7 +264,7 @@ impl<'a> Reader<'a> {
     ) {
         let unwrap = self.manifest().rest.unwrap.as_deref();
         let (mut count, mut lists, mut misshapen) = (0_usize, 0_usize, 0_usize);
-        let is_asked_for = self.parts(outer.table).iter().any(|part| part.place == path);
+        let is_asked_for = parts(self.manifest(), outer.table).iter().any(|part| part.place == path);
         let mut tape = Tape::default();
         let mut unread_reason = None;
         let owners = outer.rows.placed().map_while(|placed| kept_or(&mut unread_reason, placed));

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Meter};
 use super::failure::Error;
-use super::manifest::{Paging, Table};
+use super::files;
+use super::manifest::{Paging, Protocol, Table};
 use super::order::order;
 use super::rules::PROJECTS;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
@@ -83,6 +84,9 @@ pub async fn check(
     clock: &Clock,
     cancel: &CancellationToken,
 ) -> Result<Vec<TableCheck>, Error> {
+    if source.manifest.system.protocol == Protocol::Files {
+        return files::check(source, clock).await;
+    }
     let client = Client::new(source, clock, &[])?;
     let meter = Meter::default();
     let checks = tokio::select! {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::format::{Item, StrftimeItems};
 
 use super::cursor::FROM;
-use super::manifest::{ColumnFrom, Cursor, CursorFormat, Manifest, Method, Refresh, Table};
+use super::manifest::{ColumnFrom, Cursor, CursorFormat, Manifest, Method, Protocol, Refresh, Table};
 use super::template::{Piece, pieces};
 
 /// Every problem of a parsed manifest, each with its place.
@@ -19,18 +19,36 @@ pub(crate) fn problems(manifest: &Manifest) -> Vec<String> {
             found.push(format!("[settings] secret: `{setting}` is neither required nor optional"));
         }
     }
-    rest(manifest, &mut found);
+    if manifest.system.protocol == Protocol::Rest {
+        rest(manifest, &mut found);
+    }
     for table in &manifest.tables {
         if !names.insert(table.name.as_str()) {
             found.push(format!("table `{}` is declared twice", table.name));
         }
         let mut problems = Vec::new();
-        relations(manifest, table, &mut problems);
+        match manifest.system.protocol {
+            Protocol::Rest => relations(manifest, table, &mut problems),
+            Protocol::Files => super::files::problems(manifest, table, &mut problems),
+        }
         columns(manifest, table, &mut problems);
         placeholders(manifest, table, &mut problems);
         found.extend(problems.into_iter().map(|problem| format!("table `{}`: {problem}", table.name)));
     }
     found
+}
+
+/// Whether the section is there that the protocol is spoken by, and no other's.
+pub(crate) fn section(manifest: &Manifest, text: &str) -> Option<String> {
+    let written: toml::Table = toml::from_str(text).ok()?;
+    let (needed, other) = match manifest.system.protocol {
+        Protocol::Rest => ("rest", "files"),
+        Protocol::Files => ("files", "rest"),
+    };
+    if written.contains_key(other) {
+        return Some(format!("[{other}]: the protocol is `{needed}`"));
+    }
+    (needed == "rest" && !written.contains_key(needed)).then(|| "missing field `rest`".to_owned())
 }
 
 fn rest(manifest: &Manifest, found: &mut Vec<String>) {
@@ -263,6 +281,16 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
             format!(" (did you mean `{candidate}`?)")
         }
         _ => String::new(),
+    }
+}
+
+/// A JSON error in one line, with its place and the nearest known key.
+pub(crate) fn explain_json(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match quoted.next().filter(|_| message.starts_with("unknown field")) {
+        Some(word) => format!("{message}{}", did_you_mean(word, quoted)),
+        None => message,
     }
 }
 

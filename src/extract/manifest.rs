@@ -14,6 +14,7 @@ pub use tieout_json::Sensitive;
 pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
 pub use super::defaults::Defaults;
+pub use super::files::{Files, Sheet};
 use super::lint;
 pub use super::sign_in::Auth;
 use crate::warehouse::rows::ColumnType;
@@ -28,7 +29,14 @@ pub struct Manifest {
     #[serde(default)]
     pub settings: Settings,
     /// How its interface is spoken to.
+    #[serde(default)]
     pub rest: Rest,
+    /// How its bundles of files are read.
+    #[serde(default)]
+    pub files: Files,
+    /// Why canonical entities, or columns as `entity.column`, are not mapped: shown with each check that needs them.
+    #[serde(default)]
+    pub unmapped: BTreeMap<String, String>,
     /// What tables share.
     #[serde(default)]
     pub defaults: Defaults,
@@ -68,6 +76,8 @@ pub enum Side {
 pub enum Protocol {
     /// JSON over HTTP.
     Rest,
+    /// Bundles of exported sheets.
+    Files,
 }
 
 /// Settings of a source beside `kind` and `base_url`.
@@ -83,7 +93,7 @@ pub struct Settings {
 }
 
 /// How the interface is spoken to.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rest {
     /// Where it is, unless the source says otherwise.
@@ -260,6 +270,9 @@ pub struct Table {
     /// Paths that do not count as content.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// The sheet that it comes as, where the protocol is files.
+    #[serde(default)]
+    pub sheet: Option<Sheet>,
     /// Paths redacted before anything reaches disk.
     #[serde(default)]
     pub sensitive: BTreeMap<String, Sensitive>,
@@ -410,7 +423,11 @@ impl Manifest {
         let error = |problems| ManifestError { path: path.to_owned(), problems };
         let mut manifest: Self = toml::from_str(text).map_err(|e| error(vec![lint::explain(&e, text)]))?;
         manifest.defaults.fill_in(&mut manifest.tables);
-        let problems = lint::problems(&manifest);
+        if manifest.system.protocol == Protocol::Files {
+            super::files::fill_in(&mut manifest.tables);
+        }
+        let mut problems = lint::problems(&manifest);
+        problems.extend(lint::section(&manifest, text));
         if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
     }
 

@@ -14,7 +14,7 @@ use super::client::{Meter, Request};
 use super::failure::{Failure, FailureKind};
 use super::identity::{key_values, written};
 use super::long_list::LongList;
-use super::manifest::{Method, Table};
+use super::manifest::{Manifest, Method, Table};
 use super::scope::{Job, Pages, Reader, Received, unread};
 use super::template::segment;
 
@@ -88,27 +88,27 @@ struct Split {
     refused: Vec<Part>,
 }
 
-impl<'a> Reader<'a> {
-    /// The parts that a table's list asks for.
-    pub(super) fn parts(&self, table: &Table) -> Vec<Part> {
-        let mut parts: Vec<Part> = Vec::new();
-        for (parameter, prefix) in &self.manifest().rest.parts {
-            for element in table.query.get(parameter).into_iter().flat_map(|list| list.split(',')).map(str::trim) {
-                let place = format!("{prefix}{}", element.split('/').next().unwrap_or_default());
-                match parts.iter_mut().find(|part| part.parameter == *parameter && part.place == place) {
-                    Some(part) => part.elements.push(element.to_owned()),
-                    None => {
-                        parts.push(Part { parameter: parameter.clone(), elements: vec![element.to_owned()], place });
-                    }
+/// The parts that a table's list asks for.
+pub(super) fn parts(manifest: &Manifest, table: &Table) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (parameter, prefix) in &manifest.rest.parts {
+        for element in table.query.get(parameter).into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+            let place = format!("{prefix}{}", element.split('/').next().unwrap_or_default());
+            match parts.iter_mut().find(|part| part.parameter == *parameter && part.place == place) {
+                Some(part) => part.elements.push(element.to_owned()),
+                None => {
+                    parts.push(Part { parameter: parameter.clone(), elements: vec![element.to_owned()], place });
                 }
             }
         }
-        parts
     }
+    parts
+}
 
+impl<'a> Reader<'a> {
     /// The records of a list with all their parts.
     pub(super) async fn whole(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
-        let parts = if job.table.method == Method::Get { self.parts(job.table) } else { Vec::new() };
+        let parts = if job.table.method == Method::Get { parts(self.manifest(), job.table) } else { Vec::new() };
         if parts.is_empty() {
             return self.pages(job, first, meter).await;
         }

@@ -14,13 +14,13 @@ use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::cell_of;
 use super::failure::{Error, Failure, FailureKind};
 use super::gathered::{Gathered, kept};
-use super::manifest::{ColumnFrom, Table};
+use super::manifest::{ColumnFrom, Protocol, Table};
 use super::order::order;
 use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
-use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor};
+use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, files};
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 use crate::warehouse::{Error as WarehouseError, Spooled};
@@ -29,6 +29,9 @@ use crate::warehouse::{Error as WarehouseError, Spooled};
 ///
 /// Signs out in every case, also when `options.cancel` is cancelled.
 pub async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
+    if source.manifest.system.protocol == Protocol::Files {
+        return files::run(source, options).await;
+    }
     let client = Client::new(source, &options.clock, &options.previous.limits)?;
     let meter = Meter::default();
     let read = Box::pin(read(source, options, &client, &meter));
@@ -100,7 +103,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(source: &'a SourceSettings, options: &'a RunOptions, order: &[(&'a Table, usize)]) -> Self {
+    pub(super) fn new(source: &'a SourceSettings, options: &'a RunOptions, order: &[(&'a Table, usize)]) -> Self {
         let all = order.iter().map(|(table, _)| *table);
         Self {
             source,
@@ -115,6 +118,13 @@ impl<'a> Run<'a> {
             changes: Changes::default(),
             first_failure: None,
         }
+    }
+
+    /// A table that is read whole, in one list; its meter.
+    pub(super) fn begin(&mut self, table: &'a Table) -> Arc<Meter> {
+        let gathered = self.tables.entry(table.name.as_str()).or_default();
+        gathered.mode = Some(ReadMode::Full);
+        Arc::clone(&gathered.meter)
     }
 
     /// The lists of a table that are read; none in place of each that rests.
@@ -230,7 +240,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes one scope's rows.
-    fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
+    pub(super) fn take(&mut self, mut read: ScopeRead<'a>) -> Result<(), Error> {
         let table = read.table;
         self.changes.note(&read);
         let project = read.parent.as_ref().and_then(|parent| parent.project.clone());
@@ -313,7 +323,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         order: &[(&'a Table, usize)],
         began_at: DateTime<Utc>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tieout_json::{Cell, Kind, Node, Slice, look_up};
 
+use super::assemble::Assembler;
 use super::client::{Answer, Body, Client, Meter, Request};
 use super::cursor;
 use super::decode::{Row, cell_of};
@@ -162,6 +163,10 @@ pub(super) fn unread(table: &Table, reason: &io::Error) -> Failure {
 impl<'a> Reader<'a> {
     pub(super) fn manifest(&self) -> &'a Manifest {
         &self.source.manifest
+    }
+
+    fn decode(&self, job: &Job<'a>, pages: Pages) -> Vec<ScopeRead<'a>> {
+        Assembler { source: self.source, clock: self.client.clock() }.decode(job, pages)
     }
 
     /// A list that an earlier run read and could not commit, else as [`Self::read`].

@@ -149,9 +149,9 @@ fn integer(text: &str) -> Option<i64> {
     text.parse().ok().or_else(|| exact(text, 0).and_then(|units| i64::try_from(units).ok()))
 }
 
-/// Decimal text as an integer of units of ten to the minus `scale`. Digits beyond the scale are rounded half away from
+/// Decimal text as an integer of units of ten to the minus `scale`; none if it is no number or too large. Digits beyond the scale are rounded half away from
 /// zero (floats of the source, `0.1 + 0.2`, leave such tails); the text itself stays in `_raw`.
-fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let number = Written::parse(text)?;
     let units = number.scaled(scale)?.0;
     (units.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(units)

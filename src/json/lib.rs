@@ -17,7 +17,7 @@ mod text;
 
 use serde_json::Value;
 
-pub use cell::{Cell, Form, cell};
+pub use cell::{Cell, Form, cell, decimal};
 pub use hash::{HashSpace, canonical, content_hash};
 pub use links::without_signatures;
 pub use path::{NotAnObject, Pattern, look_up};

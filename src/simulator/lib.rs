@@ -13,6 +13,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
+pub mod buildertrend;
 mod clock;
 pub mod cmic;
 pub mod firm;

@@ -205,6 +205,16 @@ impl Store {
         Ok(paths.filter_map(|path| path.filename().map(ToOwned::to_owned)).collect())
     }
 
+    /// The names of the files and of the folders just below a folder.
+    pub(super) async fn level(&self, below: &str) -> Result<(Vec<String>, Vec<String>), Error> {
+        let prefix = (!below.is_empty()).then(|| Path::from(below));
+        let failed = |cause| self.failed("list", below, cause);
+        let found = self.objects.list_with_delimiter(prefix.as_ref()).await.map_err(failed)?;
+        let name = |path: Path| path.filename().map(ToOwned::to_owned);
+        let files = found.objects.into_iter().filter_map(|object| name(object.location));
+        Ok((files.collect(), found.common_prefixes.into_iter().filter_map(name).collect()))
+    }
+
     /// Forces files and the folders that name them to the disk, so that they outlive a power cut. A bucket does so itself.
     pub(super) async fn flush(&self, paths: &[String]) -> Result<(), Error> {
         let Some(root) = self.folder.as_deref() else { return Ok(()) };

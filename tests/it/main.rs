@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod decoys;
 mod extract;
+mod files;
 mod moments;
 mod pairs;
 mod pinned;
