@@ -13,6 +13,8 @@ pub enum System {
     Procore,
     /// The ERP.
     Acumatica,
+    /// Another ERP before the same firm.
+    Intacct,
 }
 
 /// What goes wrong.
