@@ -96,7 +96,7 @@ struct State {
 impl Pace {
     /// The pace that a manifest describes; the source's settings win over it. `known` are limits that earlier runs met.
     pub(crate) fn new(rate: &Rate, quota: Quota, known: &[RateLimit]) -> Self {
-        let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute }) = rate;
+        let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute, .. }) = rate;
         let per_minute = quota.requests_per_minute.or(*requests_per_minute).filter(|pace| *pace > 0);
         let limits = known.iter().map(|limit| (limit.requests, limit.window_seconds)).collect();
         Self {
@@ -222,7 +222,12 @@ impl Pace {
         }
         match &self.rate {
             Rate::Headers { reset, .. } if is_rate_limit => until_reset(headers, reset, clock)?.to_std().ok(),
-            _ => None,
+            // Several limits may be spent at once: the longest wait counts.
+            Rate::None { wait_headers, .. } => {
+                let seconds = wait_headers.iter().filter_map(|name| integer(headers, name)).max()?;
+                u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+            }
+            Rate::Headers { .. } => None,
         }
     }
 
@@ -342,7 +347,8 @@ mod tests {
     async fn a_fixed_pace_spaces_requests() {
         let (shared, clock) = clock();
         let before = shared.now();
-        let pace = Pace::new(&Rate::None { requests_per_minute: Some(30) }, Quota::default(), &[]);
+        let pace =
+            Pace::new(&Rate::None { requests_per_minute: Some(30), wait_headers: Vec::new() }, Quota::default(), &[]);
         for _ in 0..4 {
             pace.enter(true, &clock).await;
         }

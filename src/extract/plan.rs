@@ -170,7 +170,7 @@ async fn first<'a>(
 
 /// How many records a company-wide list has, asked for once.
 async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &Meter) -> Result<u64, Error> {
-    if !matches!(table.paging, Paging::LinkHeader { total_header: Some(_), .. }) {
+    if !matches!(table.paging, Paging::LinkHeader { total_header: Some(_), .. } | Paging::Body { total: Some(_), .. }) {
         return Ok(0);
     }
     let name = source.name.clone();
@@ -194,7 +194,8 @@ async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &
 
 /// What the tightest of the limits leaves us in an hour.
 fn per_hour(source: &SourceSettings, limits: &[RateLimit]) -> Option<u64> {
-    let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute }) = &source.manifest.rest.rate;
+    let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute, .. }) =
+        &source.manifest.rest.rate;
     let own = source.quota.requests_per_minute.or(*requests_per_minute).map(|pace| u64::from(pace) * 60);
     let share = u64::from(source.quota.share.unwrap_or(1000));
     let told = limits.iter().map(|limit| limit.per_hour() * share / 1000);
