@@ -10,6 +10,7 @@ mod parts;
 mod privacy;
 mod procore;
 mod protocols;
+mod queries;
 mod quota;
 mod recheck;
 mod server;
