@@ -8,6 +8,7 @@ mod crash;
 mod decoys;
 mod extract;
 mod moments;
+mod pairs;
 mod pinned;
 mod server;
 mod sql;

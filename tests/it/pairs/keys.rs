@@ -102,6 +102,7 @@ pub(super) fn key(fault: &Fault) -> String {
         "J1" if fault.pm_id.is_none() => format!("erp:{erp_id}"),
         "V3" | "C3" | "K1" | "J1" => format!("{pm_id}:{erp_id}:{field}"),
         "T1" | "T2" | "T3" | "T4" => field.to_owned(),
+        "P0" => format!("{pm_id} {field}"),
         "W1" | "W2" | "W3" => format!("{}:{pm_id}:{erp_id}:{field}", fault.entity),
         _ => pm_id.to_owned(),
     }
