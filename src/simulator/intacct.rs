@@ -26,6 +26,7 @@ mod query;
 mod tokens;
 
 use audit::Deletions;
+pub use objects::record_number;
 use query::Query;
 use tokens::Tokens;
 

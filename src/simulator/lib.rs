@@ -22,7 +22,7 @@ mod procore;
 
 pub use clock::SharedClock;
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
-pub use intacct::IntacctOptions;
+pub use intacct::{IntacctOptions, record_number as intacct_record_number};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
 

@@ -105,7 +105,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// A number for a record that the firm knows by a name: of up to twelve digits, the same at every look.
-pub(super) fn record_number(object: &str, name: &str) -> String {
+pub fn record_number(object: &str, name: &str) -> String {
     let letters = object.bytes().chain([b'|']).chain(name.bytes());
     let hash = letters
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| (hash ^ u64::from(letter)).wrapping_mul(0x0000_0100_0000_01b3));

@@ -13,7 +13,10 @@ pub(super) fn rows<'a>(database: &'a AcumaticaDatabase, name: &str) -> Option<Ve
             projects.filter_map(|project| contract(database, project)).collect()
         }
         "project-change-order" => {
-            let of_owner = |order: &&ErpChangeOrder| !order.revenue_budget.is_empty() || order.commitments.is_empty();
+            // What changes cost alone is a change request, and nothing that the owner sees.
+            let of_owner = |order: &&ErpChangeOrder| {
+                !order.revenue_budget.is_empty() || (order.commitments.is_empty() && order.cost_budget.is_empty())
+            };
             database.change_orders.values().filter(of_owner).map(change_order).collect()
         }
         "change-request" => {
@@ -132,7 +135,12 @@ fn summary<'a>(database: &'a AcumaticaDatabase, billing: Billing<'a>) -> Row<'a>
     let key = record_number("billing-summary", &form.ref_nbr);
     Row::new(key.clone(), move || {
         let original: Cents = revenue(database, &form.project_id).map(|row| row.original_budgeted_amount).sum();
-        let changes: Cents = revenue(database, &form.project_id).map(|row| row.budgeted_co_amount).sum();
+        // An application stays as it was printed: later changes are not in it.
+        let is_before = |order: &&ErpChangeOrder| {
+            order.project_id == form.project_id && order.status == "Closed" && order.change_date <= form.invoice_date
+        };
+        let before_it = database.change_orders.values().filter(is_before);
+        let changes: Cents = before_it.map(|order| order.revenue_budget_change_total).sum();
         let done = before + form.invoice_total;
         let held = retained_before + form.retainage_total;
         let (revised, earned, previous) = (original + changes, done - held, before - retained_before);

@@ -11,7 +11,9 @@ use crate::firm::model::{
 
 /// The records of an object of this file.
 pub(super) fn rows<'a>(database: &'a AcumaticaDatabase, object: &str) -> Option<Vec<Row<'a>>> {
-    let orders = || database.subcontracts.values().chain(database.purchase_orders.values());
+    // What was entered by mistake is deleted: there is no word for it.
+    let all = || database.subcontracts.values().chain(database.purchase_orders.values());
+    let orders = || all().filter(|order| order.status != "Canceled");
     Some(match object {
         "purchasing/document" => {
             let changes = changes(database).into_iter().map(change_document);
@@ -85,8 +87,8 @@ fn totals(database: &AcumaticaDatabase) -> BTreeMap<String, Totals> {
     for bill in database.bills.values().filter(|bill| super::payables::is_posted(bill)) {
         let Some(order) = primary_document(bill) else { continue };
         let of_order = totals.entry(order).or_default();
-        of_order.invoiced += bill.amount_with_retainage;
-        of_order.retained += bill.retainage_total;
+        of_order.invoiced += super::payables::sign(bill, bill.amount_with_retainage);
+        of_order.retained += super::payables::sign(bill, bill.retainage_total);
         of_order.released += bill.retainage_released;
         let paid = bill.applications.iter().filter(|one| one.doc_type.ends_with("Check"));
         of_order.paid += paid.map(|one| one.amount_paid).sum();
@@ -108,7 +110,7 @@ fn state(order: &ErpCommitment, invoiced: Cents) -> &'static str {
         "Pending Approval" => "submitted",
         "Rejected" => "declined",
         "Completed" => "converted",
-        "Closed" | "Canceled" => "closed",
+        "Closed" => "closed",
         _ if invoiced.is_zero() => "pending",
         _ => "partiallyConverted",
     }
@@ -124,7 +126,7 @@ fn document(order: &ErpCommitment, totals: Totals) -> Row<'_> {
             "documentId": format!("{definition}-{}", order.order_nbr), "documentType": definition,
             "txnDefinition.id": definition, "txnDefinition.key": record_number("definition", definition),
             "state": state(order, totals.invoiced), "txnDate": day(order.date), "vendor.id": order.vendor_id,
-            "project.id": order.details.first().map(|line| &line.project), "referenceNumber": order.vendor_ref,
+            "project.id": order.details.first().and_then(|line| project(&line.project)), "referenceNumber": order.vendor_ref,
             "externalReference.referenceNumber": order.vendor_ref, "memo": order.description, "txnCurrency": "USD",
             "baseCurrency": "USD", "total": money(total), "totalInTxnCurrency": money(total),
             "subtotal": money(order.line_total), "originalAmount": money(order.line_total - totals.posted),
@@ -151,7 +153,7 @@ fn document_line<'a>(
             "key": key, "id": key, "lineNumber": line.line_nbr - 1, "documentHeader.key": number(order),
             "documentHeader.id": format!("{definition}-{}", order.order_nbr), "documentType": definition,
             "item.id": "SUBCON", "dimensions.item.id": "SUBCON", "lineDescription": line.line_description,
-            "dimensions.project.id": line.project, "dimensions.task.id": line.cost_code,
+            "dimensions.project.id": project(&line.project), "dimensions.task.id": line.cost_code,
             "dimensions.costType.id": cost_type(database, &line.account), "dimensions.vendor.id": order.vendor_id,
             "quantity": "1.0000000000", "unitPrice": money(line.unit_cost), "price": money(line.extended_cost),
             "extendedPriceInTxnCurrency": money(line.extended_cost), "txnCurrency": "USD",
@@ -160,6 +162,11 @@ fn document_line<'a>(
             "audit.createdDateTime": moment(order.created_at), "audit.modifiedDateTime": moment(order.last_modified_at),
         })
     })
+}
+
+/// A line's project; what belongs to none has none.
+fn project(name: &str) -> Option<&str> {
+    (name != "X").then_some(name)
 }
 
 fn added_lines<'a>(
@@ -192,7 +199,7 @@ fn summary(order: &ErpCommitment, totals: Totals) -> Row<'_> {
             "primaryDocument.documentId": format!("{definition}-{}", order.order_nbr),
             "primaryDocument.documentNumber": order.order_nbr, "primaryDocument.txnDate": day(order.date),
             "primaryDocument.state": state(order, totals.invoiced), "primaryDocument.txnCurrency": "USD",
-            "project.id": order.details.first().map(|line| &line.project), "txnDefinition.id": definition,
+            "project.id": order.details.first().and_then(|line| project(&line.project)), "txnDefinition.id": definition,
             "documentTotals.txnTotals.originalAmount": long_money(revised - totals.posted),
             "documentTotals.txnTotals.pendingChangesAmount": long_money(totals.draft),
             "documentTotals.txnTotals.postedChangesAmount": long_money(totals.posted),
@@ -220,7 +227,7 @@ fn detail<'a>(database: &'a AcumaticaDatabase, order: &'a ErpCommitment, line: &
             "primaryDocument.id": format!("{definition}-{}", order.order_nbr),
             "primaryDocument.documentNumber": order.order_nbr, "primaryDocumentLine.key": line_key(order, line.line_nbr),
             "primaryDocumentLine.lineNumber": line.line_nbr - 1, "primaryDocumentLine.memo": line.line_description,
-            "project.id": line.project, "task.id": line.cost_code, "costType.id": cost_type(database, &line.account),
+            "project.id": project(&line.project), "task.id": line.cost_code, "costType.id": cost_type(database, &line.account),
             "item.id": "SUBCON", "documentTotals.txnTotals.originalAmount": long_money(line.extended_cost - added),
             "documentTotals.txnTotals.postedChangesAmount": long_money(added),
             "documentTotals.txnTotals.pendingChangesAmount": long_money(Cents::ZERO),
@@ -259,7 +266,6 @@ impl<'a> Change<'a> {
             "On Hold" => "draft",
             "Rejected" => "declined",
             "Closed" => "pending",
-            "Canceled" => "closed",
             _ => "submitted",
         }
     }
@@ -267,7 +273,7 @@ impl<'a> Change<'a> {
 
 fn changes(database: &AcumaticaDatabase) -> Vec<Change<'_>> {
     let mut changes = Vec::new();
-    for order in database.change_orders.values() {
+    for order in database.change_orders.values().filter(|order| order.status != "Canceled") {
         let mut orders: Vec<(&'static str, &str)> = Vec::new();
         for line in &order.commitments {
             if !orders.contains(&(line.po_type, line.po_nbr.as_str())) {

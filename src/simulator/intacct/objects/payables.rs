@@ -35,8 +35,9 @@ pub(super) fn rows<'a>(database: &'a AcumaticaDatabase, object: &str) -> Option<
     })
 }
 
+/// Adjustments know no retainage: a credit that takes some back is a bill of negative amounts.
 fn is_bill(bill: &ErpBill) -> bool {
-    !bill.doc_type.ends_with("Adj.")
+    !bill.doc_type.ends_with("Adj.") || !bill.retainage_total.is_zero()
 }
 
 /// Whether it is in the ledger.
@@ -71,12 +72,12 @@ fn bill(bill: &ErpBill) -> Row<'_> {
             "createdDate": day(bill.date), "postingDate": day(posting_day(&bill.post_period, bill.date)),
             "dueDate": day(bill.due_date), "description": bill.description, "term.id": bill.terms, "isOnHold": false,
             "currency.txnCurrency": bill.currency_id, "currency.baseCurrency": "USD",
-            "totalTxnAmount": money(bill.amount_with_retainage), "totalBaseAmount": money(bill.amount_with_retainage),
-            "totalTxnAmountDue": money(due), "totalBaseAmountDue": money(due),
-            "paymentInformation.totalTxnAmountPaid": money(settled(bill)),
+            "totalTxnAmount": money(sign(bill, bill.amount_with_retainage)), "totalBaseAmount": money(sign(bill, bill.amount_with_retainage)),
+            "totalTxnAmountDue": money(sign(bill, due)), "totalBaseAmountDue": money(sign(bill, due)),
+            "paymentInformation.totalTxnAmountPaid": money(sign(bill, settled(bill))),
             "paymentInformation.totalTxnAmountSelectedForPayment": money(Cents::ZERO),
-            "retainage.totalTxnAmountRetained": money(bill.retainage_total),
-            "retainage.totalTxnAmountReleased": money(bill.retainage_released), "entity.id": Value::Null,
+            "retainage.totalTxnAmountRetained": money(sign(bill, bill.retainage_total)),
+            "retainage.totalTxnAmountReleased": money(sign(bill, bill.retainage_released)), "entity.id": Value::Null,
             "audit.createdDateTime": moment(bill.created_at),
             "audit.modifiedDateTime": changed(bill.created_at, bill.last_modified_at),
         })
@@ -109,17 +110,17 @@ fn bill_line<'a>(database: &'a AcumaticaDatabase, bill: &'a ErpBill, line: &'a E
     let key = line_key("bill-line", bill, line.line_nbr);
     Row::new(key.clone(), move || {
         let has_project = line.project != "X";
-        let released = bill.is_retainage_document.then(|| money(line.amount));
+        let released = bill.is_retainage_document.then(|| money(sign(bill, line.amount)));
         json!({
             "key": key, "id": key, "bill.key": bill.reference_nbr, "bill.id": bill.reference_nbr,
-            "lineNumber": line.line_nbr.to_string(), "glAccount.id": line.account, "txnAmount": money(line.amount),
-            "baseAmount": money(line.amount), "memo": line.transaction_description, "isSubTotal": false,
+            "lineNumber": line.line_nbr.to_string(), "glAccount.id": line.account, "txnAmount": money(sign(bill, line.amount)),
+            "baseAmount": money(sign(bill, line.amount)), "memo": line.transaction_description, "isSubTotal": false,
             "dimensions.project.id": has_project.then_some(&line.project), "dimensions.task.id": line.cost_code,
             "dimensions.costType.id": if has_project { cost_type(database, &line.account) } else { None },
             "dimensions.vendor.id": bill.vendor, "dimensions.location.id": "100",
             "retainage.hasRetainage": !line.retainage_amount.is_zero(),
             "retainage.percentage": line.retainage_pct.to_string(),
-            "retainage.txnAmountRetained": money(line.retainage_amount), "retainage.txnAmountReleased": released,
+            "retainage.txnAmountRetained": money(sign(bill, line.retainage_amount)), "retainage.txnAmountReleased": released,
             "retainage.release": bill.is_retainage_document, "currency.txnCurrency": bill.currency_id,
             "audit.createdDateTime": moment(bill.created_at), "audit.modifiedDateTime": moment(bill.last_modified_at),
         })
@@ -144,7 +145,7 @@ fn tax_line(bill: &ErpBill) -> Option<Row<'_>> {
 }
 
 /// A vendor's credit takes away: negative.
-fn sign(bill: &ErpBill, amount: Cents) -> Cents {
+pub(super) fn sign(bill: &ErpBill, amount: Cents) -> Cents {
     if bill.doc_type == "Debit Adj." { -amount } else { amount }
 }
 
@@ -212,17 +213,28 @@ fn details<'a>(database: &'a AcumaticaDatabase, check: &'a ErpCheck) -> Vec<Row<
         let rest = numbers.last().copied().filter(|last| *last != first);
         let half = if rest.is_some() { line.amount_paid.share(1, 2) } else { Cents::ZERO };
         let parts = [(first, line.amount_paid - half)].into_iter().chain(rest.map(|last| (last, half)));
-        parts.map(move |(number, amount)| detail(check, line, number, amount)).collect::<Vec<_>>()
+        parts.map(move |(number, amount)| detail(database, check, line, number, amount)).collect::<Vec<_>>()
     };
     check.history.iter().flat_map(of_bill).collect()
 }
 
-fn detail<'a>(check: &'a ErpCheck, line: &'a ErpCheckHistory, number: i32, amount: Cents) -> Row<'a> {
+fn detail<'a>(
+    database: &'a AcumaticaDatabase,
+    check: &'a ErpCheck,
+    line: &'a ErpCheckHistory,
+    number: i32,
+    amount: Cents,
+) -> Row<'a> {
     let place = format!("{}|{}|{}|{number}", check.reference_nbr, line.doc_type, line.reference_nbr);
     let key = record_number("payment-detail", &place);
     Row::new(key.clone(), move || {
-        let is_bill = !line.doc_type.ends_with("Adj.");
+        let document = database.bills.get(&format!("{}|{}", line.doc_type, line.reference_nbr));
+        let is_bill = document.is_none_or(is_bill);
+        // A discount stands on the first of a bill's lines.
+        let is_first = document.is_none_or(|bill| bill.details.first().is_none_or(|first| first.line_nbr == number));
+        let discount = if is_first { line.cash_discount_taken } else { Cents::ZERO };
         json!({
+            "txnCurrency.discountAmount": (!discount.is_zero()).then(|| money(discount)),
             "key": key, "id": key, "apPayment.key": check.reference_nbr, "apPayment.id": check.reference_nbr,
             "bill.key": is_bill.then_some(&line.reference_nbr), "bill.id": is_bill.then_some(&line.reference_nbr),
             "billLine.key": record_number("bill-line", &format!("{}|{number}", line.reference_nbr)),
