@@ -109,6 +109,8 @@ pub struct SourceSettings {
 pub struct Quota {
     /// Requests per minute at most.
     pub requests_per_minute: Option<u32>,
+    /// Requests that the subscription holds in a month: shown beside what was used, and nothing else.
+    pub requests_per_month: Option<u32>,
     /// Requests in flight at most.
     pub concurrency: Option<usize>,
     /// The share of the limit that the source tells, in thousandths; none takes all of it.

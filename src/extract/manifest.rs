@@ -106,6 +106,9 @@ pub struct Rest {
     /// How the rate limit is told.
     #[serde(default)]
     pub rate: Rate,
+    /// Requests that the smallest subscription holds in a month; beyond it they are paid for, not refused.
+    #[serde(default)]
+    pub requests_per_month: Option<u32>,
     /// Requests in flight at once.
     #[serde(default = "Rest::default_concurrency")]
     pub concurrency: usize,

@@ -50,6 +50,21 @@ impl RateLimit {
     }
 }
 
+/// A month's seconds: what a subscription holds is no pace, but told beside the limits.
+const MONTH_SECONDS: u32 = 30 * 86_400;
+
+impl RateLimit {
+    /// What a subscription holds in a month.
+    pub(crate) fn of_month(requests: u32) -> Self {
+        Self { requests, window_seconds: MONTH_SECONDS }
+    }
+
+    /// Whether it is what a subscription holds in a month.
+    pub fn is_of_month(self) -> bool {
+        self.window_seconds >= MONTH_SECONDS
+    }
+}
+
 /// The pace of one source, shared by all requests to it.
 #[derive(Debug)]
 pub(crate) struct Pace {

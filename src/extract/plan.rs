@@ -24,6 +24,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     /// Requests per hour that the limits allow us, if any was told.
     pub requests_per_hour: Option<u64>,
+    /// Requests that the subscription holds in a month, if anybody told.
+    pub requests_per_month: Option<u32>,
     /// Requests that the plan itself took.
     pub requests: u64,
     /// Whether more requests may be needed than planned: the source was never read.
@@ -100,7 +102,8 @@ pub async fn plan(
         plan
     };
     let tables = chosen.iter().filter(|table| table.embedded.is_none()).map(table).collect();
-    Ok(Plan { tables, requests_per_hour: per_hour(source, &limits), requests, is_first })
+    let requests_per_month = source.quota.requests_per_month.or(source.manifest.rest.requests_per_month);
+    Ok(Plan { tables, requests_per_hour: per_hour(source, &limits), requests_per_month, requests, is_first })
 }
 
 /// A read of what changed: one page and a look whether the list is there at all, and the pages of what is open.
