@@ -7,7 +7,7 @@ with periods as (
 
     select min(trim(id)) as period, start_date, end_date
     from source.reporting_periods
-    where cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days'
+    where end_date - start_date between 26 and 35
     group by start_date, end_date
 
 ),
@@ -21,7 +21,7 @@ lines as (
     from source.journal_lines as lines
     inner join source.journal_entries as entries on entries.key = lines.entry
     inner join source.accounts as accounts on trim(accounts.id) = trim(lines.account)
-    where lower(trim(entries.state)) in ('posted', 'reversed', 'p', 'z') and lower(trim(accounts.account_type)) = 'balancesheet'
+    where lower(trim(entries.status)) in ('posted', 'reversed', 'p', 'z') and lower(trim(accounts.account_type)) = 'balancesheet'
 
 ),
 
@@ -49,7 +49,7 @@ moved as (
 months as (
 
     select known.account, known.currency, periods.period, periods.start_date,
-        coalesce(moved.debit, 0) as debit, coalesce(moved.credit, 0) as credit
+        coalesce(moved.debit, cast(0 as decimal(24, 6))) as debit, coalesce(moved.credit, cast(0 as decimal(24, 6))) as credit
     from known
     cross join last
     inner join periods on periods.end_date >= known.first_on and periods.start_date <= last.last_on

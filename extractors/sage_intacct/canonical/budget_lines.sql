@@ -18,8 +18,8 @@ planned as (
     select
         trim(lines.project) as project_id, nullif(trim(lines.task), '') as cost_code, nullif(trim(lines.cost_type), '') as cost_type,
         max(lines.modified_date_time) as updated_at, min(primary_estimates.currency) as currency,
-        sum(case when lower(trim(lines.workflow_type)) = 'original' then lines.amount else 0 end) as original_amount,
-        sum(case when lower(trim(lines.workflow_type)) in ('approvedchange', 'approved change') then lines.amount else 0 end) as approved_changes,
+        sum(case when lower(trim(lines.workflow_type)) = 'original' then lines.amount else cast(0 as decimal(24, 6)) end) as original_amount,
+        sum(case when lower(trim(lines.workflow_type)) in ('approvedchange', 'approved change') then lines.amount else cast(0 as decimal(24, 6)) end) as approved_changes,
         sum(case
             when lower(trim(lines.workflow_type)) in ('original', 'revision', 'approvedchange', 'approved change') then lines.amount else 0
         end) as revised_amount

@@ -1,6 +1,6 @@
 -- title: Sage Intacct change documents and project change orders
 -- grain: one change document on one contract, or one project change order
--- statuses: draft, submitted, partiallyApproved, declined, pending, approved, inProgress, partiallyConverted, converted, closed; draft, posted
+-- statuses: draft, submitted, partiallyApproved, declined, pending, approved, inProgress, partiallyConverted, converted, closed, posted
 -- A change document names the document that it changes on its lines; one that is made of another document (a vendor invoice) names its
 -- source there, and is no change. `pending` and later states are in the contract's posted changes.
 -- A project change order is the owner's: in the contract's price once it is posted. Before that the status of its requests says whether
@@ -23,7 +23,7 @@ changes as (
     select
         concat('document|', documents.key, '|', parts.contract_id) as record_id, 'commitment' as kind, parts.contract_id, parts.amount,
         documents.document_number as number, documents.external_reference, documents.project, documents.memo as title,
-        coalesce(firm_status('documents', documents.state), case lower(trim(documents.state))
+        coalesce(firm_status('documents', documents.status), case lower(trim(documents.status))
             when 'draft' then 'draft'
             when 'declined' then 'rejected'
             when 'pending' then 'approved'
@@ -31,7 +31,7 @@ changes as (
             when 'active' then 'approved'
             when 'partiallyconverted' then 'approved'
             when 'converted' then 'approved'
-            when 'closed' then 'void'
+            when 'closed' then 'approved'
             else 'pending'
         end) as approval_status,
         documents.approved_on, documents.signed_off_on, documents.approved_by, cast(null as bigint) as schedule_impact_days,
@@ -45,11 +45,11 @@ changes as (
     select
         concat('project|', orders.key) as record_id, 'prime' as kind, orders.contract as contract_id, orders.total_price as amount,
         orders.id as number, orders.external_reference, orders.project, orders.description as title,
-        coalesce(firm_status('project_change_orders', orders.request_status), firm_status('project_change_orders', orders.state), case
-            when lower(trim(orders.state)) = 'posted' then 'approved'
+        coalesce(firm_status('project_change_orders', orders.request_status), firm_status('project_change_orders', orders.status), case
+            when lower(trim(orders.status)) = 'posted' then 'approved'
             when lower(trim(orders.request_status)) in ('void', 'voided', 'canceled', 'cancelled') then 'void'
             when lower(trim(orders.request_status)) in ('rejected', 'declined', 'denied') then 'rejected'
-            when lower(trim(orders.state)) = 'draft' and lower(trim(orders.request_status)) like 'draft%' then 'draft'
+            when lower(trim(orders.status)) = 'draft' and lower(trim(orders.request_status)) like 'draft%' then 'draft'
             else 'pending'
         end) as approval_status,
         orders.approved_on, orders.signed_off_on, orders.approved_by,

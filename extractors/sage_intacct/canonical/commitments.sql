@@ -18,7 +18,7 @@ with lines as (
 
 orders as (
 
-    select documents.*, coalesce(firm_status('documents', documents.state), case lower(trim(documents.state))
+    select documents.*, coalesce(firm_status('documents', documents.status), case lower(trim(documents.status))
             when 'draft' then 'draft'
             when 'declined' then 'rejected'
             when 'pending' then 'approved'
@@ -32,7 +32,7 @@ orders as (
         totals.document is not null as has_summary, totals.original_amount as summed_original, totals.posted_changes as summed_changes,
         totals.revised_amount as summed_revised, totals.invoiced_amount, totals.paid_amount,
         coalesce(nullif(trim(documents.project), ''), nullif(trim(totals.project), ''), lines.project) as project_id,
-        coalesce(lines.hangs_on_another, 0) = 1 or nullif(trim(documents.related_document), '') is not null as is_dependent
+        coalesce(lines.hangs_on_another, cast(0 as decimal(24, 6))) = 1 or nullif(trim(documents.related_document), '') is not null as is_dependent
     from source.documents as documents
     left join source.primary_documents as totals on totals.document = documents.key
     left join lines on lines.document = documents.key
@@ -66,7 +66,7 @@ select
     coalesce(orders.summed_original, orders.original_amount, orders.total_in_txn_currency, orders.total) as original_amount,
     coalesce(orders.summed_changes, orders.posted_changes_total, cast(0 as decimal(24, 6))) as approved_change_amount,
     coalesce(
-        orders.summed_revised, orders.original_amount + coalesce(orders.posted_changes_total, 0), orders.total_in_txn_currency, orders.total
+        orders.summed_revised, orders.original_amount + coalesce(orders.posted_changes_total, cast(0 as decimal(24, 6))), orders.total_in_txn_currency, orders.total
     ) as revised_amount,
     orders.invoiced_amount,
     orders.paid_amount,

@@ -12,6 +12,6 @@ select
 from source.reporting_periods
 where
     start_date is not null and end_date is not null and
-    cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days' and
-    coalesce(lower(trim(status)), 'active') = 'active'
+    end_date - start_date between 26 and 35 and
+    coalesce(lower(trim(period_status)), 'active') = 'active'
 group by start_date, end_date

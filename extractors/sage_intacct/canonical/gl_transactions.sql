@@ -1,6 +1,7 @@
 -- title: Sage Intacct journal lines
 -- grain: one line of a posted entry
--- statuses: posted and reversed entries stand in the ledger; draft, submitted and approved ones do not yet
+-- statuses: draft, submitted, partiallyApproved, approved, declined, posted, reversed
+-- Posted and reversed entries stand in the ledger, the others do not yet.
 -- The period is that of the entry's posting date. Lines of payables name their bill by its record number where the entry has one bill;
 -- other cost is its own document. The cost type is the line's, else that of its account.
 
@@ -8,7 +9,7 @@ with periods as (
 
     select min(trim(id)) as period, start_date, end_date
     from source.reporting_periods
-    where cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days'
+    where end_date - start_date between 26 and 35
     group by start_date, end_date
 
 ),
@@ -27,7 +28,7 @@ entries as (
     select key, posting_date, created_date_time, modified_date_time, trim(module_name) as module,
         regexp_replace(lower(trim(module_name)), '[^a-z]', '', 'g') in ('ap', 'accountspayable', 'po', 'purchasing') as is_payable
     from source.journal_entries
-    where lower(trim(state)) in ('posted', 'reversed', 'p', 'z')
+    where lower(trim(status)) in ('posted', 'reversed', 'p', 'z')
 
 )
 

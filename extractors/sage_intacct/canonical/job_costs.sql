@@ -38,7 +38,7 @@ costs as (
         bills.currency, bills.created_date_time, coalesce(lines.modified_date_time, bills.modified_date_time) as modified_date_time
     from source.bill_lines as lines
     inner join source.bills as bills on bills.key = lines.bill
-    where lower(trim(bills.state)) in ('posted', 'partiallypaid', 'selected', 'paid')
+    where lower(trim(bills.status)) in ('posted', 'partiallypaid', 'selected', 'paid')
 
     union all
 
@@ -51,7 +51,7 @@ costs as (
     from source.ap_adjustment_lines as lines
     inner join source.ap_adjustments as adjustments on adjustments.key = lines.adjustment
     left join credits on credits.adjustment = lines.adjustment
-    where lower(trim(adjustments.state)) in ('posted', 'partiallypaid', 'selected', 'paid')
+    where lower(trim(adjustments.status)) in ('posted', 'partiallypaid', 'selected', 'paid')
 
     union all
 
@@ -63,7 +63,7 @@ costs as (
     from source.journal_lines as lines
     inner join source.journal_entries as entries on entries.key = lines.entry
     where
-        lower(trim(entries.state)) in ('posted', 'reversed', 'p', 'z') and
+        lower(trim(entries.status)) in ('posted', 'reversed', 'p', 'z') and
         coalesce(regexp_replace(lower(trim(entries.module_name)), '[^a-z]', '', 'g'), '') not in ('ap', 'accountspayable', 'po', 'purchasing')
 
 )

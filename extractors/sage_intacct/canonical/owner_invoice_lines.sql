@@ -9,7 +9,7 @@ with billed as (
     select
         concat('invoice|', invoice) as invoice_id, key, coalesce(nullif(trim(contract_line), ''), key) as item_number,
         nullif(trim(task), '') as cost_code, revised_amount as scheduled_value, from_previous, this_period,
-        coalesce(stored_materials, 0) as materials_stored, completed_to_date, percent_complete, balance_to_finish, retained_to_date
+        coalesce(stored_materials, cast(0 as decimal(24, 6))) as materials_stored, completed_to_date, percent_complete, balance_to_finish, retained_to_date
     from source.billing_details
     where nullif(trim(invoice), '') is not null
 

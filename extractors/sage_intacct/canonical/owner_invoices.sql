@@ -11,8 +11,8 @@
 with lines as (
 
     select invoice,
-        sum(case when coalesce(is_subtotal, false) then 0 else txn_amount end) as gross_amount,
-        sum(case when coalesce(is_subtotal, false) then txn_amount else 0 end) as tax_amount,
+        sum(case when coalesce(is_subtotal, false) then cast(0 as decimal(24, 6)) else txn_amount end) as gross_amount,
+        sum(case when coalesce(is_subtotal, false) then txn_amount else cast(0 as decimal(24, 6)) end) as tax_amount,
         sum(txn_amount) as total_amount,
         sum(retained_amount) as retained_amount, bool_or(coalesce(is_release_line, false)) as is_release,
         case when min(trim(project)) = max(trim(project)) then nullif(min(trim(project)), '') end as project_id,
@@ -50,7 +50,7 @@ paid as (
     select details.invoice, sum(details.amount) as amount
     from source.ar_payment_details as details
     inner join source.ar_payments as payments on payments.key = details.payment
-    where lower(trim(payments.state)) in ('posted', 'paid', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+    where lower(trim(payments.status)) in ('posted', 'paid', 'complete', 'completed', 'confirmed', 'cleared', 'c')
     group by details.invoice
 
 ),
@@ -66,20 +66,20 @@ adjusted as (
 documents as (
 
     select
-        concat('invoice|', invoices.key) as record_id, invoices.key, firm_status('invoices', invoices.state) as firm_status, invoices.state,
+        concat('invoice|', invoices.key) as record_id, invoices.key, firm_status('invoices', invoices.status) as firm_status, invoices.status as state,
         invoices.invoice_number as number, lines.project_id, coalesce(nullif(trim(invoices.contract), ''), lines.contract_id) as contract_id,
         coalesce(nullif(trim(billings.application_number), ''), nullif(trim(invoices.application_number), '')) as application_number,
         billings.billing_through, invoices.invoice_date, invoices.due_date, invoices.gl_posting_date as posting_date, invoices.currency,
         coalesce(lines.is_release, false) or releases.released_invoice is not null as is_release,
-        coalesce(lines.gross_amount, invoices.total_txn_amount) as billed_amount, coalesce(lines.tax_amount, 0) as tax_amount,
-        coalesce(invoices.retained_amount, lines.retained_amount, 0) as retained_amount,
+        coalesce(lines.gross_amount, invoices.total_txn_amount) as billed_amount, coalesce(lines.tax_amount, cast(0 as decimal(24, 6))) as tax_amount,
+        coalesce(invoices.retained_amount, lines.retained_amount, cast(0 as decimal(24, 6))) as retained_amount,
         case
-            when coalesce(invoices.retained_amount, 0) <> 0 and lines.total_amount = invoices.total_txn_amount and
-                invoices.total_txn_amount_due = invoices.total_txn_amount - coalesce(invoices.total_txn_amount_paid, 0)
-                then invoices.total_txn_amount_due - (invoices.retained_amount - coalesce(invoices.released_amount, 0))
+            when coalesce(invoices.retained_amount, cast(0 as decimal(24, 6))) <> 0 and lines.total_amount = invoices.total_txn_amount and
+                invoices.total_txn_amount_due = invoices.total_txn_amount - coalesce(invoices.total_txn_amount_paid, cast(0 as decimal(24, 6)))
+                then invoices.total_txn_amount_due - (invoices.retained_amount - coalesce(invoices.released_amount, cast(0 as decimal(24, 6))))
             else invoices.total_txn_amount_due
         end as due_amount,
-        coalesce(paid.amount, 0) as paid_amount, false as is_credit,
+        coalesce(paid.amount, cast(0 as decimal(24, 6))) as paid_amount, false as is_credit,
         billings.original_amount, billings.change_amount, billings.revised_amount, billings.completed_to_date, billings.retained_to_date,
         billings.earned_less_retained, billings.previous_billing, billings.current_due, billings.balance_to_finish,
         invoices.created_date_time, invoices.modified_date_time
@@ -92,13 +92,13 @@ documents as (
     union all
 
     select
-        concat('adjustment|', adjustments.key), adjustments.key, firm_status('ar_adjustments', adjustments.state), adjustments.state,
+        concat('adjustment|', adjustments.key), adjustments.key, firm_status('ar_adjustments', adjustments.status), adjustments.status,
         adjustments.adjustment_number, adjusted.project_id, null, null, null, adjustments.created_date, null, adjustments.gl_posting_date,
         adjustments.currency, false,
         case when lower(adjustments.txn_type) like '%credit%' then -abs(adjustments.total_amount) else adjustments.total_amount end,
-        0, 0,
+        cast(0 as decimal(24, 6)), cast(0 as decimal(24, 6)),
         case when lower(adjustments.txn_type) like '%credit%' then -abs(adjustments.total_due) else adjustments.total_due end,
-        0, true, null, null, null, null, null, null, null, null, null, adjustments.created_date_time, adjustments.modified_date_time
+        cast(0 as decimal(24, 6)), true, null, null, null, null, null, null, null, null, null, adjustments.created_date_time, adjustments.modified_date_time
     from source.ar_adjustments as adjustments
     left join adjusted on adjusted.adjustment = adjustments.key
 
@@ -117,7 +117,7 @@ periods as (
 
     select min(trim(id)) as period, start_date, end_date
     from source.reporting_periods
-    where cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days'
+    where end_date - start_date between 26 and 35
     group by start_date, end_date
 
 ),
@@ -163,8 +163,8 @@ select
     judged.previous_billing as previous_certificates,
     judged.current_due as current_payment_due,
     judged.balance_to_finish,
-    case when judged.approval_status in ('approved', 'closed') then judged.paid_amount else 0 end as paid_amount,
-    case when judged.approval_status in ('approved', 'closed') then judged.due_amount else 0 end as open_balance,
+    case when judged.approval_status in ('approved', 'closed') then judged.paid_amount else cast(0 as decimal(24, 6)) end as paid_amount,
+    case when judged.approval_status in ('approved', 'closed') then judged.due_amount else cast(0 as decimal(24, 6)) end as open_balance,
     nullif(trim(judged.currency), '') as currency
 from judged
 left join contracts on contracts.project_id = judged.project_id

@@ -9,7 +9,7 @@ with applied as (
     from source.ap_payment_details as details
     inner join source.ap_payments as payments on payments.key = details.payment
     where nullif(trim(details.bill), '') is not null and
-        lower(trim(payments.state)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+        lower(trim(payments.status)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
 
     union all
 
@@ -18,7 +18,7 @@ with applied as (
     from source.ap_payment_details as details
     inner join source.ap_payments as payments on payments.key = details.payment
     where nullif(trim(details.bill), '') is null and nullif(trim(details.adjustment), '') is not null and
-        lower(trim(payments.state)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+        lower(trim(payments.status)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
 
     union all
 
@@ -27,7 +27,7 @@ with applied as (
     from source.ar_payment_details as details
     inner join source.ar_payments as payments on payments.key = details.payment
     where nullif(trim(details.invoice), '') is not null and
-        lower(trim(payments.state)) in ('posted', 'paid', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+        lower(trim(payments.status)) in ('posted', 'paid', 'complete', 'completed', 'confirmed', 'cleared', 'c')
 
 )
 
@@ -40,5 +40,5 @@ select
     sum(discount_amount) as discount,
     min(nullif(trim(currency), '')) as currency
 from applied
-where coalesce(amount, 0) <> 0 or coalesce(discount_amount, 0) <> 0
+where coalesce(amount, cast(0 as decimal(24, 6))) <> 0 or coalesce(discount_amount, cast(0 as decimal(24, 6))) <> 0
 group by ledger, payment, invoice_id

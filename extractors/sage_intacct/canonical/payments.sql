@@ -1,19 +1,19 @@
 -- title: Sage Intacct payments of payables and receivables
 -- grain: one payment
--- statuses: draft, submitted, approved, posted, voided; reversals of payments are records of their own
+-- statuses: draft, submitted, approved, posted, voided, reversal
 -- Keys carry the ledger: both may have a payment 123. A voided payment keeps its amount and is void since it last changed; the reversal
 -- that voids it is not a payment. An approved one waits to be printed or confirmed: pending.
 
 with documents as (
 
     select 'AP' as ledger, 'disbursement' as direction, key, document_number, payment_method, coalesce(txn_paid_date, txn_date) as paid_on,
-        total_amount, vendor, null as customer, lower(trim(state)) as state, currency, created_date_time, modified_date_time
+        total_amount, vendor, null as customer, lower(trim(status)) as state, currency, created_date_time, modified_date_time
     from source.ap_payments
 
     union all
 
     select 'AR' as ledger, 'receipt' as direction, key, document_number, payment_method, coalesce(receipt_date, paid_date) as paid_on,
-        total_amount, null as vendor, customer, lower(trim(state)) as state, currency, created_date_time, modified_date_time
+        total_amount, null as vendor, customer, lower(trim(status)) as state, currency, created_date_time, modified_date_time
     from source.ar_payments
 
 )

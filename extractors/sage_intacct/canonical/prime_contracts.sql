@@ -11,11 +11,13 @@ select
     nullif(trim(contracts.project), '') as project_id,
     nullif(trim(contracts.customer), '') as customer_id,
     coalesce(firm_status('contracts', contracts.status), case
-        when lower(trim(contracts.status)) = 'inactive' then 'closed' else 'approved'
+        when lower(trim(contracts.status)) = 'inactive' then 'closed'
+        when lower(trim(contracts.status)) = 'active' then 'approved'
+        else 'pending'
     end) as approval_status,
-    contracts.original_price + coalesce(contracts.revision_price, 0) as original_amount,
+    contracts.original_price + coalesce(contracts.revision_price, cast(0 as decimal(24, 6))) as original_amount,
     contracts.approved_change_price as approved_change_amount,
-    contracts.original_price + coalesce(contracts.revision_price, 0) + coalesce(contracts.approved_change_price, 0) as revised_amount,
+    contracts.original_price + coalesce(contracts.revision_price, cast(0 as decimal(24, 6))) + coalesce(contracts.approved_change_price, cast(0 as decimal(24, 6))) as revised_amount,
     nullif(trim(projects.project_currency), '') as currency
 from source.contracts as contracts
 left join source.projects as projects on projects.id = contracts.project

@@ -1,6 +1,7 @@
 -- title: Sage Intacct projects
 -- grain: one project
--- statuses: words of the firm's own list of project statuses; where one is unknown, active or inactive says it
+-- statuses: active, activeNonPosting, inactive
+-- The firm has a list of project statuses of its own; where one of its words is unknown, active or inactive says it.
 -- A sub-job is a project with a parent, and a project like any other.
 
 select

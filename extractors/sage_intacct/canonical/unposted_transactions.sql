@@ -1,12 +1,12 @@
 -- title: Sage Intacct journal lines that are not posted
 -- grain: one line of an entry that is neither posted nor turned down
--- statuses: draft, submitted, partiallyApproved, approved
+-- statuses: draft, submitted, partiallyApproved, approved, declined, posted, reversed
 
 with periods as (
 
     select min(trim(id)) as period, start_date, end_date
     from source.reporting_periods
-    where cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days'
+    where end_date - start_date between 26 and 35
     group by start_date, end_date
 
 )
@@ -26,4 +26,4 @@ select
 from source.journal_lines as lines
 inner join source.journal_entries as entries on entries.key = lines.entry
 left join periods on entries.posting_date between periods.start_date and periods.end_date
-where lower(trim(entries.state)) in ('draft', 'submitted', 'partiallyapproved', 'approved', 'i', 's', 'x', 'a')
+where lower(trim(entries.status)) in ('draft', 'submitted', 'partiallyapproved', 'approved', 'i', 's', 'x', 'a')

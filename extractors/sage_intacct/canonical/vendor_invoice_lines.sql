@@ -31,7 +31,7 @@ lines as (
     select
         concat('bill|', lines.bill) as invoice_id, lines.key, lines.task, lines.cost_type, lines.account, lines.project,
         case when releases.released_bill is not null then cast(0 as decimal(24, 6)) else lines.txn_amount end as amount,
-        case when releases.released_bill is not null then -lines.txn_amount else coalesce(lines.retained_amount, 0) end as retainage_amount,
+        case when releases.released_bill is not null then -lines.txn_amount else coalesce(lines.retained_amount, cast(0 as decimal(24, 6))) end as retainage_amount,
         bills.currency, bills.modified_date_time
     from source.bill_lines as lines
     inner join source.bills as bills on bills.key = lines.bill

@@ -12,8 +12,8 @@
 with lines as (
 
     select bill,
-        sum(case when coalesce(is_subtotal, false) then 0 else txn_amount end) as gross_amount,
-        sum(case when coalesce(is_subtotal, false) then txn_amount else 0 end) as tax_amount,
+        sum(case when coalesce(is_subtotal, false) then cast(0 as decimal(24, 6)) else txn_amount end) as gross_amount,
+        sum(case when coalesce(is_subtotal, false) then txn_amount else cast(0 as decimal(24, 6)) end) as tax_amount,
         sum(txn_amount) as total_amount,
         sum(retained_amount) as retained_amount,
         case when min(trim(project)) = max(trim(project)) then nullif(min(trim(project)), '') end as project_id,
@@ -53,7 +53,7 @@ paid as (
     select details.bill, sum(details.amount) as amount, max(coalesce(payments.txn_paid_date, payments.txn_date)) as paid_on
     from source.ap_payment_details as details
     inner join source.ap_payments as payments on payments.key = details.payment
-    where lower(trim(payments.state)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+    where lower(trim(payments.status)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
     group by details.bill
 
 ),
@@ -71,20 +71,20 @@ adjusted as (
 documents as (
 
     select
-        concat('bill|', bills.key) as record_id, bills.key, firm_status('bills', bills.state) as firm_status, bills.state,
+        concat('bill|', bills.key) as record_id, bills.key, firm_status('bills', bills.status) as firm_status, bills.status as state,
         bills.bill_number as number, bills.vendor, lines.project_id,
         coalesce(contracts.document, sources.primary_document, lines.document, bills.purchasing_document) as document,
         bills.created_date as invoice_date, bills.due_date, bills.posting_date, bills.currency,
         releases.released_bill is not null as is_release, releases.retained_bill,
-        coalesce(lines.gross_amount, bills.total_txn_amount) as billed_amount, coalesce(lines.tax_amount, 0) as tax_amount,
-        coalesce(bills.retained_amount, lines.retained_amount, 0) as retained_amount,
+        coalesce(lines.gross_amount, bills.total_txn_amount) as billed_amount, coalesce(lines.tax_amount, cast(0 as decimal(24, 6))) as tax_amount,
+        coalesce(bills.retained_amount, lines.retained_amount, cast(0 as decimal(24, 6))) as retained_amount,
         case
-            when coalesce(bills.retained_amount, 0) <> 0 and lines.total_amount = bills.total_txn_amount and
-                bills.total_txn_amount_due = bills.total_txn_amount - coalesce(bills.total_txn_amount_paid, 0)
-                then bills.total_txn_amount_due - (bills.retained_amount - coalesce(bills.released_amount, 0))
+            when coalesce(bills.retained_amount, cast(0 as decimal(24, 6))) <> 0 and lines.total_amount = bills.total_txn_amount and
+                bills.total_txn_amount_due = bills.total_txn_amount - coalesce(bills.total_txn_amount_paid, cast(0 as decimal(24, 6)))
+                then bills.total_txn_amount_due - (bills.retained_amount - coalesce(bills.released_amount, cast(0 as decimal(24, 6))))
             else bills.total_txn_amount_due
         end as due_amount,
-        coalesce(paid.amount, 0) as paid_amount, paid.paid_on, false as is_credit,
+        coalesce(paid.amount, cast(0 as decimal(24, 6))) as paid_amount, paid.paid_on, false as is_credit,
         bills.created_date_time, bills.modified_date_time
     from source.bills as bills
     left join lines on lines.bill = bills.key
@@ -96,7 +96,7 @@ documents as (
     union all
 
     select
-        concat('adjustment|', adjustments.key), adjustments.key, firm_status('ap_adjustments', adjustments.state), adjustments.state,
+        concat('adjustment|', adjustments.key), adjustments.key, firm_status('ap_adjustments', adjustments.status), adjustments.status,
         adjustments.adjustment_number, adjustments.vendor, adjusted.project_id, null,
         adjustments.created_date, null, adjustments.posting_date, adjustments.currency, false, null,
         case
@@ -104,13 +104,13 @@ documents as (
             when adjusted.is_credit and not coalesce(adjusted.is_debit, false) then abs(adjustments.txn_total_entered)
             else adjustments.txn_total_entered
         end,
-        0, 0,
+        cast(0 as decimal(24, 6)), cast(0 as decimal(24, 6)),
         case
             when adjusted.is_debit and not coalesce(adjusted.is_credit, false) then -abs(adjustments.txn_total_due)
             when adjusted.is_credit and not coalesce(adjusted.is_debit, false) then abs(adjustments.txn_total_due)
             else adjustments.txn_total_due
         end,
-        coalesce(paid.amount, 0), paid.paid_on, true, adjustments.created_date_time, adjustments.modified_date_time
+        coalesce(paid.amount, cast(0 as decimal(24, 6))), paid.paid_on, true, adjustments.created_date_time, adjustments.modified_date_time
     from source.ap_adjustments as adjustments
     left join adjusted on adjusted.adjustment = adjustments.key
     left join (
@@ -118,7 +118,7 @@ documents as (
         from source.ap_payment_details as details
         inner join source.ap_payments as payments on payments.key = details.payment
         where details.adjustment is not null and details.bill is null and
-            lower(trim(payments.state)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
+            lower(trim(payments.status)) in ('posted', 'complete', 'completed', 'confirmed', 'cleared', 'c')
         group by details.adjustment
     ) as paid on paid.adjustment = adjustments.key
 
@@ -137,7 +137,7 @@ periods as (
 
     select min(trim(id)) as period, start_date, end_date
     from source.reporting_periods
-    where cast(end_date as date) - cast(start_date as date) between interval '26 days' and interval '35 days'
+    where end_date - start_date between 26 and 35
     group by start_date, end_date
 
 ),
@@ -160,7 +160,7 @@ select
     judged.record_id,
     judged.created_date_time as created_at,
     judged.modified_date_time as updated_at,
-    case when judged.is_release then 'retainage_release' when judged.is_credit and judged.billed_amount < 0 then 'credit' else 'progress' end as kind,
+    case when judged.is_release then 'retainage_release' when judged.billed_amount < 0 then 'credit' else 'progress' end as kind,
     coalesce(nullif(trim(judged.number), ''), judged.key) as number,
     normalize_number(nullif(trim(judged.number), '')) as number_key,
     judged.project_id,
@@ -174,8 +174,8 @@ select
     case when judged.is_release then -judged.billed_amount else judged.retained_amount end as retainage_amount,
     judged.tax_amount,
     case when judged.is_release then judged.billed_amount else judged.billed_amount - judged.retained_amount end as net_amount,
-    case when judged.approval_status in ('approved', 'closed') then judged.paid_amount else 0 end as paid_amount,
-    case when judged.approval_status in ('approved', 'closed') then judged.due_amount else 0 end as open_balance,
+    case when judged.approval_status in ('approved', 'closed') then judged.paid_amount else cast(0 as decimal(24, 6)) end as paid_amount,
+    case when judged.approval_status in ('approved', 'closed') then judged.due_amount else cast(0 as decimal(24, 6)) end as open_balance,
     end_of_day(judged.paid_on) as paid_at,
     nullif(trim(judged.currency), '') as currency
 from judged
