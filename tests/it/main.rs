@@ -10,6 +10,7 @@ mod extract;
 mod moments;
 mod pairs;
 mod pinned;
+mod sage_intacct;
 mod server;
 mod sql;
 mod tidy;

@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 
 mod expected;
 mod keys;
+mod sage_intacct;
 
 use expected::{Expected, Expecting};
 
