@@ -50,7 +50,8 @@ pub(super) struct Words {
 /// An error as its body words it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
-    text: String,
+    message: String,
+    code: Option<String>,
     field: Option<String>,
 }
 
@@ -88,9 +89,8 @@ impl Words {
             Some(value.letters().into_owned()).filter(|text| !text.is_empty())
         };
         let message = text(&errors.message).unwrap_or_else(|| Node::raw(error).to_owned());
-        let code = errors.code.as_deref().and_then(text);
-        let text_told = code.map_or(message.clone(), |code| format!("{message} ({code})"));
-        Some(Told { text: text_told, field: errors.field.as_deref().and_then(text) })
+        let code = errors.code.as_deref().and_then(text).filter(|code| is_code(code));
+        Some(Told { message, code, field: errors.field.as_deref().and_then(text) })
     }
 }
 
@@ -98,7 +98,11 @@ impl Client {
     /// What is to be done about an answer that is an error, also one with a good status.
     pub(super) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], request: String) -> Trouble {
         let told = Json::read(body).ok().and_then(|body| self.words.error_in(&body));
-        let excerpt = self.scrubber.excerpt(told.as_ref().map_or(body, |told| told.text.as_bytes()));
+        let mut excerpt = self.scrubber.excerpt(told.as_ref().map_or(body, |told| told.message.as_bytes()));
+        // An error's number is no number of a record: it is what people look an error up by.
+        if let Some(code) = told.as_ref().and_then(|told| told.code.as_ref()) {
+            excerpt = format!("{excerpt} ({})", self.scrubber.scrub(code));
+        }
         let text = String::from_utf8_lossy(body);
         let is_rate_limit = status == StatusCode::TOO_MANY_REQUESTS || says(&self.words.retry, &text);
         let is_denied = !is_rate_limit && says(&self.words.denied, &text);
@@ -138,6 +142,11 @@ impl Client {
     }
 }
 
+/// Whether a text is short and of letters, digits and what stands between them in the numbers of errors.
+fn is_code(text: &str) -> bool {
+    text.len() <= 40 && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+}
+
 fn says(words: &[String], text: &str) -> bool {
     words.iter().any(|word| text.contains(word.as_str()))
 }
@@ -164,8 +173,12 @@ mod tests {
         };
         let told = |body: &str| words.error_in(&Json::read(body.as_bytes()).unwrap());
         let inside = told(r#"{"result":{"error":{"message":"no such field","id":"E1","info":{"FIELD":"a.b"}}}}"#);
-        assert_eq!(inside, Some(Told { text: "no such field (E1)".into(), field: Some("a.b".into()) }));
-        assert_eq!(told(r#"{"error":{"message":"gone"}}"#), Some(Told { text: "gone".into(), field: None }));
+        assert_eq!(
+            inside,
+            Some(Told { message: "no such field".into(), code: Some("E1".into()), field: Some("a.b".into()) })
+        );
+        let without = told(r#"{"error":{"message":"gone","id":"a record's name"}}"#);
+        assert_eq!(without, Some(Told { message: "gone".into(), code: None, field: None }));
         for good in [r#"{"result":[{"error":{"message":"a record's"}}]}"#, r#"{"error":null}"#, r#"{"error":"text"}"#] {
             assert_eq!(told(good), None, "{good}");
         }
