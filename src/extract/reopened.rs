@@ -41,6 +41,8 @@ impl<'a> Reader<'a> {
             for keys in missing.chunks(KEYS_MAX) {
                 let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
                 let found = self.without_refused(job, filtered(job.table, &first, field, &keys), meter).await;
+                // The total told of the list was that of what changed or is open.
+                list.total = list.total.map(|total| total + found.records.len() as u64);
                 list.count += found.count;
                 list.oldest = list.oldest.or(found.oldest);
                 list.failure = list.failure.take().or(found.failure);
