@@ -148,6 +148,8 @@ pub struct SourceConfig {
     pub quota: Option<Share>,
     /// Requests per minute at most.
     pub requests_per_minute: Option<u32>,
+    /// Requests that the subscription holds in a month.
+    pub requests_per_month: Option<u32>,
     /// Requests in flight at most.
     pub concurrency: Option<usize>,
     /// How long a run takes at most; the next one goes on.

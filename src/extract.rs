@@ -47,8 +47,10 @@ mod order;
 mod pace;
 mod paging;
 mod parts;
+mod query;
 mod recheck;
 mod refresh;
+mod refusal;
 mod reopened;
 mod reread;
 mod rules;
@@ -110,6 +112,8 @@ pub struct SourceSettings {
 pub struct Quota {
     /// Requests per minute at most.
     pub requests_per_minute: Option<u32>,
+    /// Requests that the subscription holds in a month: shown beside what was used, and nothing else.
+    pub requests_per_month: Option<u32>,
     /// Requests in flight at most.
     pub concurrency: Option<usize>,
     /// The share of the limit that the source tells, in thousandths; none takes all of it.

@@ -67,6 +67,13 @@ fn summary(source: &SourceSettings, plan: &Plan) -> String {
     if let Some(share) = source.quota.share.filter(|share| *share < 1000) {
         let _ = write!(text, " ({}.{} % of the limit)", share / 10, share % 10);
     }
+    if let Some(month) = plan.requests_per_month {
+        let daily = u64::from(month) / 30;
+        let _ = write!(
+            text,
+            "\nthe subscription holds {month} a month: {daily} a day; meta.monthly_requests has what was used"
+        );
+    }
     if !plan.is_first {
         let saved = full.saturating_sub(incremental);
         let _ = write!(text, "\n--incremental: {incremental} requests{}, saves {saved}", minutes(incremental));

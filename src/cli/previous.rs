@@ -154,7 +154,9 @@ async fn limits(warehouse: &Warehouse, head: &Head, source: &SourceSettings) -> 
             }
         }
     }
-    Ok(limits.into_iter().map(|(requests, window_seconds)| RateLimit { requests, window_seconds }).collect())
+    let limits = limits.into_iter().map(|(requests, window_seconds)| RateLimit { requests, window_seconds });
+    // What a subscription holds in a month binds no pace.
+    Ok(limits.filter(|limit| !limit.is_of_month()).collect())
 }
 
 /// For each row of a state whether its record is closed.

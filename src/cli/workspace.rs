@@ -155,6 +155,7 @@ impl Setup {
             redaction_key_before,
             quota: Quota {
                 requests_per_minute: source.requests_per_minute,
+                requests_per_month: source.requests_per_month,
                 concurrency: source.concurrency,
                 share: source.quota.map(|Share(thousandths)| thousandths),
                 window: source.window.map(|Window(span)| span),

@@ -134,13 +134,21 @@ impl Session {
         let (login, logout) = match way {
             None => (Login::None, None),
             Some(Auth::Basic { username, password }) => (Login::Basic(credentials(username, password)), None),
-            Some(Auth::Oauth2ClientCredentials { token_url: url, client_id, client_secret, scope, in_header }) => {
+            Some(Auth::Oauth2ClientCredentials {
+                token_url: url,
+                client_id,
+                client_secret,
+                scope,
+                username,
+                in_header,
+            }) => {
                 let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
                 let header = in_header.then(|| credentials(client_id, client_secret));
                 if header.is_none() {
                     form.extend(pairs(&[("client_id", client_id), ("client_secret", client_secret)]));
                 }
                 form.extend(scope.iter().map(|scope| ("scope".to_owned(), get(scope))));
+                form.extend(username.iter().map(|username| ("username".to_owned(), get(username))));
                 (Login::Token { url: token_url(url), form, header }, None)
             }
             Some(Auth::Oauth2Password { token_url: url, client_id, client_secret, username, password, scope }) => {
@@ -229,6 +237,7 @@ impl Session {
                         request: answer.request,
                         what: "the answer holds no access_token".into(),
                         hint: Some("check token_url or login_url".into()),
+                        field: None,
                     });
                 };
                 client.scrubber.add(&token);

@@ -22,17 +22,13 @@ use super::manifest::Rest;
 pub(crate) use super::meter::Meter;
 use super::pace::{Pace, RateLimit, WAIT_MAX, backoff, server_date};
 use super::paging::next_link;
+use super::refusal::Words;
 use super::secrets::{Scrubber, Setting};
 use super::template::{Piece, Unset, fill, plain};
 use crate::clock::Clock;
 
 /// After so many requests in a row that did not reach the source, the rest are tried only once each.
 const UNREACHABLE_MAX: u32 = 3;
-
-/// What to try where the source itself fails.
-const SERVER_HINT: &str = "the source itself fails: try again later; if it stays, show its administrator this message";
-/// What to try where its rate limit stays used up.
-const LIMIT_HINT: &str = "its rate limit stays used up, perhaps by other applications: run at another time";
 
 /// A request to the source.
 #[derive(Clone, Debug)]
@@ -81,11 +77,9 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     headers: HeaderMap,
-    retry_text: Vec<String>,
-    final_text: Vec<String>,
-    not_found_hint: String,
+    pub(super) words: Words,
     attempts: u32,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) pace: Pace,
     pub(super) scrubber: Scrubber,
     pub(super) session: Session,
@@ -96,7 +90,7 @@ pub(crate) struct Client {
 }
 
 /// How one try ended otherwise than well.
-enum Trouble {
+pub(super) enum Trouble {
     /// Worth another try, after the wait that was asked for.
     Again { failure: Failure, wait: Option<Duration>, is_rate_limit: bool, at: DateTime<Utc> },
     /// The token was refused.
@@ -134,12 +128,7 @@ impl Client {
             })?,
             base,
             headers,
-            retry_text: rest.retry_text.clone(),
-            final_text: rest.final_text.clone(),
-            not_found_hint: rest
-                .not_found_hint
-                .clone()
-                .unwrap_or_else(|| "the path may be wrong, or the system hides what we may not read".into()),
+            words: Words::new(rest),
             attempts: rest.retry.attempts.max(1),
             clock: clock.clone(),
             pace: Pace::new(&rest.rate, source.quota, limits),
@@ -174,6 +163,7 @@ impl Client {
                     is_second_token = true;
                     generation = self.session.renew(self, generation, meter).await?;
                 }
+                Err(Trouble::Unauthorized(failure)) if is_second_token => return Err(self.words.second_token(failure)),
                 Err(Trouble::Unauthorized(failure) | Trouble::Final(failure) | Trouble::Again { failure, .. }) => {
                     return Err(failure);
                 }
@@ -183,7 +173,7 @@ impl Client {
 
     /// Whether a refusal would be the same again.
     pub(crate) fn is_final(&self, failure: &Failure) -> bool {
-        self.final_text.iter().any(|text| failure.what.contains(text.as_str()))
+        self.words.are_final(&failure.what)
     }
 
     /// Sends a request of the sign-in itself.
@@ -204,6 +194,7 @@ impl Client {
                 request: shown,
                 what: format!("{status}: {}", self.scrubber.excerpt(&body)),
                 hint: None,
+                field: None,
             }),
             Err(error) => Err(match self.not_sent(&error, &shown) {
                 Trouble::Again { failure, .. } | Trouble::Unauthorized(failure) | Trouble::Final(failure) => failure,
@@ -285,6 +276,7 @@ impl Client {
             request: shown.clone(),
             what,
             hint: Some(hint.to_owned()),
+            field: None,
         };
         // A sign-in by cookies answers without a body.
         let parsed = Json::read(if body.is_empty() && !is_signed { b"null" } else { body.as_ref() });
@@ -301,6 +293,9 @@ impl Client {
             let failure = failure(what, "the connection may have been cut; try again later");
             self.again(failure)
         })?;
+        if self.words.error_in(&body).is_some() {
+            return Err(self.refused(status, &headers, body.root().raw().as_bytes(), shown));
+        }
         let link = headers.get(LINK).and_then(|value| value.to_str().ok());
         Ok(Answer {
             body,
@@ -346,6 +341,7 @@ impl Client {
             request: format!("{} {}", request.method, self.scrubber.scrub(&text)),
             what: format!("this is no URL: {error}"),
             hint: None,
+            field: None,
         })?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
@@ -380,44 +376,8 @@ impl Client {
         };
         let hint =
             (kind == FailureKind::Unreachable).then(|| "check base_url, the network and the proxy settings".to_owned());
-        let failure = Failure { kind, request: shown.to_owned(), what: self.scrubber.scrub(&what), hint };
+        let failure = Failure { kind, request: shown.to_owned(), what: self.scrubber.scrub(&what), hint, field: None };
         self.again(failure)
-    }
-
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], request: String) -> Trouble {
-        let excerpt = self.scrubber.excerpt(body);
-        let text = String::from_utf8_lossy(body);
-        let says = |words: &[String]| words.iter().any(|word| text.contains(word.as_str()));
-        let is_rate_limit = status == StatusCode::TOO_MANY_REQUESTS || says(&self.retry_text);
-        let kind = match status {
-            _ if is_rate_limit => FailureKind::Other,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureKind::Denied,
-            StatusCode::NOT_FOUND => FailureKind::NotFound,
-            StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR => FailureKind::Refused,
-            _ => FailureKind::Other,
-        };
-        let hint = match status {
-            StatusCode::UNAUTHORIZED => Some("check the credentials; they may have been revoked"),
-            StatusCode::FORBIDDEN => Some("ask an administrator of the system for read permission"),
-            StatusCode::NOT_FOUND => Some(self.not_found_hint.as_str()),
-            status if status.is_server_error() => Some(SERVER_HINT),
-            StatusCode::TOO_MANY_REQUESTS => Some(LIMIT_HINT),
-            status if status.is_redirection() => Some("redirects are not followed; set base_url to where it points"),
-            _ => None,
-        };
-        let what = if excerpt.is_empty() { status.to_string() } else { format!("{status}: {excerpt}") };
-        let failure = Failure { kind, request, what, hint: hint.map(str::to_owned) };
-        if status == StatusCode::UNAUTHORIZED {
-            return Trouble::Unauthorized(failure);
-        }
-        if !is_rate_limit && says(&self.final_text) {
-            return Trouble::Final(failure);
-        }
-        if is_rate_limit || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
-            let wait = self.pace.asked_wait(headers, is_rate_limit, &self.clock);
-            return Trouble::Again { failure, wait, is_rate_limit, at: self.clock.now() };
-        }
-        Trouble::Final(failure)
     }
 }
 

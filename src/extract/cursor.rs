@@ -5,8 +5,58 @@
 //! reading, so that a record saved while the last run was listing is read again.
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use serde::Deserialize;
 
-use super::manifest::{Cursor, CursorFormat};
+/// How an incremental read asks for what changed.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The source's field.
+    pub field: String,
+    /// The query parameter, or the field of the body.
+    pub parameter: String,
+    /// How the moment is written.
+    pub format: CursorFormat,
+    /// Of the format `template`: the parameter's value, with `{from}` where the moment stands.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// How the template's moment is written, by the letters of strftime; none takes RFC 3339 in UTC.
+    #[serde(default)]
+    pub moment: Option<String>,
+    /// How far to reach back behind the last run's start.
+    #[serde(default)]
+    pub overlap_seconds: u32,
+    /// Fields that tell of a change as well: a record that was never changed may have no time of change.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// The field of the body that joins filters by their numbers.
+    #[serde(default)]
+    pub expression: Option<String>,
+    /// Days that a whole read goes back: a history has no beginning that anybody needs.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+/// How a cursor is written into the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CursorFormat {
+    /// `from...to`.
+    Range,
+    /// `field ge datetimeoffset'from'`, joined to an existing filter by `and`.
+    OdataGe,
+    /// The cursor's own text (a finder with a name and an attribute: `selectByDate;auditDate={from}`).
+    Template,
+    /// `{"$gte": {field: from}}` in a list of filters in the body, which an expression joins.
+    FilterList,
+}
+
+impl CursorFormat {
+    /// Whether it can ask for what changed or is open.
+    pub(crate) fn knows_or(self) -> bool {
+        matches!(self, Self::OdataGe | Self::FilterList)
+    }
+}
 
 /// Where the moment stands in a cursor's own text.
 pub(crate) const FROM: &str = "{from}";
@@ -18,17 +68,33 @@ pub(crate) fn next(previous: Option<&str>, is_complete: bool, started_at: DateTi
 
 /// The query parameter's value for a read that starts at `cursor`.
 pub(crate) fn parameter(cursor: &Cursor, value: &str, started_at: DateTime<Utc>) -> Option<String> {
-    let from = parse(value)? - Duration::seconds(i64::from(cursor.overlap_seconds));
+    let from = from(cursor, value)?;
     Some(match cursor.format {
         // The upper end lies ahead: the window is closed by the answer, not by us.
-        CursorFormat::Range => format!("{}...{}", format(from), format(started_at + Duration::days(1))),
-        CursorFormat::OdataGe => format!("{} ge datetimeoffset'{}'", cursor.field, format(from)),
+        CursorFormat::Range => format!("{from}...{}", format(started_at + Duration::days(1))),
+        CursorFormat::OdataGe => format!("{} ge datetimeoffset'{from}'", cursor.field),
+        CursorFormat::FilterList => from,
         CursorFormat::Template => {
+            let moment = moment_from(cursor, value)?;
             let moment =
-                cursor.moment.as_ref().map_or_else(|| format(from), |letters| from.format(letters).to_string());
+                cursor.moment.as_ref().map_or_else(|| format(moment), |letters| moment.format(letters).to_string());
             cursor.template.as_ref()?.replace(FROM, &moment)
         }
     })
+}
+
+/// The moment from which on changes are asked for.
+fn from(cursor: &Cursor, value: &str) -> Option<String> {
+    moment_from(cursor, value).map(format)
+}
+
+fn moment_from(cursor: &Cursor, value: &str) -> Option<DateTime<Utc>> {
+    Some(parse(value)? - Duration::seconds(i64::from(cursor.overlap_seconds)))
+}
+
+/// The moment from which on a whole read asks for records, if it does not ask for all.
+pub(crate) fn window(cursor: &Cursor, started_at: DateTime<Utc>) -> Option<String> {
+    cursor.days.map(|days| format(started_at - Duration::days(i64::from(days))))
 }
 
 fn parse(text: &str) -> Option<DateTime<Utc>> {
@@ -45,6 +111,20 @@ mod tests {
 
     use super::*;
 
+    fn of(parameter: &str, overlap_seconds: u32) -> Cursor {
+        Cursor {
+            field: "f".into(),
+            parameter: parameter.into(),
+            format: CursorFormat::Range,
+            template: None,
+            moment: None,
+            overlap_seconds,
+            also: Vec::new(),
+            expression: None,
+            days: Some(30),
+        }
+    }
+
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
@@ -57,14 +137,7 @@ mod tests {
 
     #[test]
     fn the_parameter_overlaps() {
-        let mut cursor = Cursor {
-            field: "LastModifiedDateTime".into(),
-            parameter: "x".into(),
-            format: CursorFormat::Range,
-            overlap_seconds: 900,
-            template: None,
-            moment: None,
-        };
+        let mut cursor = Cursor { field: "LastModifiedDateTime".into(), ..of("x", 900) };
         let run = at(1_767_312_000);
         let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
         assert_eq!(text.as_deref(), Some("2025-12-31T23:45:00Z...2026-01-03T00:00:00Z"));
@@ -72,6 +145,9 @@ mod tests {
         let text = parameter(&cursor, "2026-01-01T00:00:00Z", run);
         assert_eq!(text.as_deref(), Some("LastModifiedDateTime ge datetimeoffset'2025-12-31T23:45:00Z'"));
         assert_eq!(parameter(&cursor, "nonsense", run), None);
+        cursor.format = CursorFormat::FilterList;
+        assert_eq!(parameter(&cursor, "2026-01-01T00:00:00Z", run).as_deref(), Some("2025-12-31T23:45:00Z"));
+        assert_eq!(window(&cursor, run).as_deref(), Some("2025-12-03T00:00:00Z"));
         cursor.format = CursorFormat::Template;
         assert_eq!(parameter(&cursor, "2026-01-01T00:00:00Z", run), None, "a template without its text");
         cursor.template = Some("selectByDate;auditDate={from}".into());
@@ -96,7 +172,7 @@ mod tests {
 
         #[test]
         fn what_changed_after_the_last_start_is_read_again(before in 0_i64..2_000_000_000, after in 0_i64..1_000_000, overlap in 0_u32..10_000) {
-            let cursor = Cursor { field: "f".into(), parameter: "p".into(), format: CursorFormat::Range, overlap_seconds: overlap, template: None, moment: None };
+            let cursor = of("p", overlap);
             let kept = next(None, true, at(before)).unwrap();
             let text = parameter(&cursor, &kept, at(before + after)).unwrap();
             let (from, to) = text.split_once("...").unwrap();

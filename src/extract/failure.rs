@@ -74,6 +74,8 @@ pub struct Failure {
     pub what: String,
     /// What to try, if known.
     pub hint: Option<String>,
+    /// The field of the request that the source refuses, if it names one.
+    pub field: Option<String>,
 }
 
 /// Kinds of failures.

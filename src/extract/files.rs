@@ -106,6 +106,7 @@ async fn open(source: &SourceSettings, clock: &Clock, previous: &PreviousTables)
     if let Some(last) = last.filter(|last| bundle.as_of < *last) {
         let (as_of, last) = (bundle.as_of.to_rfc3339(), last.to_rfc3339());
         return Err(unavailable(Failure {
+            field: None,
             kind: FailureKind::Other,
             request: format!("read {}", bundle.manifest_path()),
             what: format!("it is older than the last bundle that was read: as of {as_of}, and that one of {last}"),
@@ -153,6 +154,7 @@ async fn reads<'a>(
     }
     if let Some(part) = bundle.lacking_part(table).filter(|_| is_listed && pages.failure.is_none()) {
         pages.failure = Some(Failure {
+            field: None,
             kind: FailureKind::Other,
             request: format!("read {}", bundle.manifest_path()),
             what: format!("{} is in several parts, and the bundle has no file of {part}", table.name),
@@ -161,6 +163,7 @@ async fn reads<'a>(
     }
     if !is_listed {
         pages.failure = Some(Failure {
+            field: None,
             kind: FailureKind::NotFound,
             request: format!("read {}", bundle.manifest_path()),
             what: bundle.lacks(&source.manifest, table),
@@ -239,5 +242,11 @@ pub(super) async fn plan(
         let rows = previous.tables.get(&table.name).map(|known| known.rows.values().sum()).unwrap_or_default();
         TablePlan { table: table.name.clone(), lists: files, rows, full: files, incremental: files }
     };
-    Ok(Plan { tables: tables.iter().map(table).collect(), requests_per_hour: None, requests: 1, is_first })
+    Ok(Plan {
+        tables: tables.iter().map(table).collect(),
+        requests_per_hour: None,
+        requests_per_month: None,
+        requests: 1,
+        is_first,
+    })
 }

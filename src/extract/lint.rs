@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::format::{Item, StrftimeItems};
 
 use super::cursor::FROM;
-use super::manifest::{ColumnFrom, Cursor, CursorFormat, Manifest, Method, Protocol, Refresh, Table};
+use super::manifest::{ColumnFrom, Cursor, CursorFormat, Manifest, Method, Paging, Protocol, Refresh, Table};
 use super::template::{Piece, pieces};
 
 /// Every problem of a parsed manifest, each with its place.
@@ -125,8 +125,18 @@ fn relations(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
     if !table.under.is_empty() && table.parent.is_empty() {
         found.push("`under` needs a parent".into());
     }
-    if table.body.is_some() && table.method == Method::Get {
-        found.push("`body` needs `method = \"PUT\"`".into());
+    if table.method == Method::Get {
+        let is_in_body = matches!(table.paging, Paging::Body { .. })
+            || table.cursor.as_ref().is_some_and(|cursor| cursor.format == CursorFormat::FilterList);
+        if table.body.is_some() || table.fields.is_some() || is_in_body {
+            found.push("a body, and what stands in it, needs `method = \"POST\"` or `\"PUT\"`".into());
+        }
+    }
+    if table.body.as_ref().is_some_and(|body| !body.is_table()) {
+        found.push("`body` must be a table".into());
+    }
+    for name in table.optional.iter().filter(|name| table.column(name).is_none() || table.key.contains(name)) {
+        found.push(format!("optional: `{name}` is no column, or one of the key"));
     }
     if hangs_on_itself(manifest, table) {
         found.push("its parents form a cycle".into());

@@ -13,9 +13,11 @@ pub use tieout_json::Sensitive;
 
 pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
+pub use super::cursor::{Cursor, CursorFormat};
 pub use super::defaults::Defaults;
 pub use super::files::{Files, Sheet};
 use super::lint;
+pub use super::refusal::Errors;
 pub use super::sign_in::Auth;
 use crate::warehouse::rows::ColumnType;
 
@@ -114,6 +116,9 @@ pub struct Rest {
     /// How the rate limit is told.
     #[serde(default)]
     pub rate: Rate,
+    /// Requests that the smallest subscription holds in a month; beyond it they are paid for, not refused.
+    #[serde(default)]
+    pub requests_per_month: Option<u32>,
     /// Requests in flight at once.
     #[serde(default = "Rest::default_concurrency")]
     pub concurrency: usize,
@@ -126,9 +131,18 @@ pub struct Rest {
     /// An error whose body holds one of these texts would be the same again: it is not tried again.
     #[serde(default)]
     pub final_text: Vec<String>,
+    /// An error whose body holds one of these texts is a missing permission, whatever its status.
+    #[serde(default)]
+    pub denied_text: Vec<String>,
+    /// Where a body tells an error, also one that came with a good status.
+    #[serde(default)]
+    pub errors: Option<Errors>,
     /// What to try when the source knows no such path.
     #[serde(default)]
     pub not_found_hint: Option<String>,
+    /// What to try when a token that was just given is refused.
+    #[serde(default)]
+    pub unauthorized_hint: Option<String>,
     /// Query parameters that name parts of a record, such as `$expand`, each with what stands before the part's name in the
     /// record. Where a list refuses a part or leaves it out, records are asked for by key: the path and the key's values.
     #[serde(default)]
@@ -162,12 +176,15 @@ pub enum Rate {
         /// A pace never exceeded.
         #[serde(default)]
         requests_per_minute: Option<u32>,
+        /// Headers of a refusal that say in how many seconds to come back.
+        #[serde(default)]
+        wait_headers: Vec<String>,
     },
 }
 
 impl Default for Rate {
     fn default() -> Self {
-        Self::None { requests_per_minute: None }
+        Self::None { requests_per_minute: None, wait_headers: Vec::new() }
     }
 }
 
@@ -197,12 +214,19 @@ pub struct Table {
     /// Where it is listed.
     #[serde(default)]
     pub path: Option<String>,
-    /// `GET`, or `PUT` with a body.
+    /// `GET`, or `PUT` or `POST` with a body.
     #[serde(default)]
     pub method: Method,
-    /// The body of a `PUT`.
+    /// The body of a `PUT` or `POST`.
     #[serde(default)]
     pub body: Option<toml::Value>,
+    /// The field of the body that lists the fields wanted: those of the declared columns. Nothing else is kept of a record, and
+    /// a field's name may stand for a path in it (`"vendor.id"`). A field that is refused by name is left out.
+    #[serde(default)]
+    pub fields: Option<String>,
+    /// Columns whose fields a source may lack: refused, they are null and told; without any other the list is partial.
+    #[serde(default)]
+    pub optional: Vec<String>,
     /// The query; a parameter whose placeholder is an unset setting is left out.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
@@ -290,6 +314,19 @@ pub enum Method {
     Get,
     /// `PUT` with a body: an inquiry.
     Put,
+    /// `POST` with a body: a query.
+    Post,
+}
+
+impl Method {
+    /// How it is written.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+        }
+    }
 }
 
 /// How a list is paged.
@@ -332,6 +369,24 @@ pub enum Paging {
         #[serde(default)]
         total: Option<String>,
     },
+    /// Pages by offset, in the body of the request.
+    Body {
+        /// The field that names the size.
+        size: String,
+        /// The field that names the first record.
+        start: String,
+        /// What the list's first record is called.
+        #[serde(default)]
+        first: u64,
+        /// The size asked for; the server may give less.
+        per_page: u64,
+        /// Where the answer tells the total.
+        #[serde(default)]
+        total: Option<String>,
+        /// Where the answer tells the next page's start: nothing there at the list's end.
+        #[serde(default)]
+        next: Option<String>,
+    },
 }
 
 fn page() -> String {
@@ -363,27 +418,6 @@ pub enum Empty {
     Unverified,
 }
 
-/// How an incremental read asks for what changed.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// The source's field.
-    pub field: String,
-    /// The query parameter.
-    pub parameter: String,
-    /// How the moment is written.
-    pub format: CursorFormat,
-    /// Of the format `template`: the parameter's value, with `{from}` where the moment stands.
-    #[serde(default)]
-    pub template: Option<String>,
-    /// How the template's moment is written, by the letters of strftime; none takes RFC 3339 in UTC.
-    #[serde(default)]
-    pub moment: Option<String>,
-    /// How far to reach back behind the last run's start.
-    #[serde(default)]
-    pub overlap_seconds: u32,
-}
-
 /// What an incremental read looks at again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -393,18 +427,6 @@ pub enum Refresh {
     Changed,
     /// That, and all records that are not closed or were not when they were last read: their balances move without a word.
     Open,
-}
-
-/// How a cursor is written into the query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CursorFormat {
-    /// `from...to`.
-    Range,
-    /// `field ge datetimeoffset'from'`, joined to an existing filter by `and`.
-    OdataGe,
-    /// The cursor's own text (a finder with a name and an attribute: `selectByDate;auditDate={from}`).
-    Template,
 }
 
 /// Why a manifest cannot be used.

@@ -50,6 +50,21 @@ impl RateLimit {
     }
 }
 
+/// A month's seconds: what a subscription holds is no pace, but told beside the limits.
+const MONTH_SECONDS: u32 = 30 * 86_400;
+
+impl RateLimit {
+    /// What a subscription holds in a month.
+    pub(crate) fn of_month(requests: u32) -> Self {
+        Self { requests, window_seconds: MONTH_SECONDS }
+    }
+
+    /// Whether it is what a subscription holds in a month.
+    pub fn is_of_month(self) -> bool {
+        self.window_seconds >= MONTH_SECONDS
+    }
+}
+
 /// The pace of one source, shared by all requests to it.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -96,7 +111,7 @@ struct State {
 impl Pace {
     /// The pace that a manifest describes; the source's settings win over it. `known` are limits that earlier runs met.
     pub(crate) fn new(rate: &Rate, quota: Quota, known: &[RateLimit]) -> Self {
-        let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute }) = rate;
+        let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute, .. }) = rate;
         let per_minute = quota.requests_per_minute.or(*requests_per_minute).filter(|pace| *pace > 0);
         let limits = known.iter().map(|limit| (limit.requests, limit.window_seconds)).collect();
         Self {
@@ -222,7 +237,12 @@ impl Pace {
         }
         match &self.rate {
             Rate::Headers { reset, .. } if is_rate_limit => until_reset(headers, reset, clock)?.to_std().ok(),
-            _ => None,
+            // Several limits may be spent at once: the longest wait counts.
+            Rate::None { wait_headers, .. } => {
+                let seconds = wait_headers.iter().filter_map(|name| integer(headers, name)).max()?;
+                u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+            }
+            Rate::Headers { .. } => None,
         }
     }
 
@@ -342,7 +362,8 @@ mod tests {
     async fn a_fixed_pace_spaces_requests() {
         let (shared, clock) = clock();
         let before = shared.now();
-        let pace = Pace::new(&Rate::None { requests_per_minute: Some(30) }, Quota::default(), &[]);
+        let pace =
+            Pace::new(&Rate::None { requests_per_minute: Some(30), wait_headers: Vec::new() }, Quota::default(), &[]);
         for _ in 0..4 {
             pace.enter(true, &clock).await;
         }

@@ -133,7 +133,7 @@ impl<'a> Pager<'a> {
         }
         match self.paging {
             Paging::None => Next::Complete,
-            Paging::Offset { top, .. } => self.after_offset(page, *top),
+            Paging::Offset { top: size, .. } | Paging::Body { per_page: size, .. } => self.after_offset(page, *size),
             Paging::LinkHeader { per_page, .. } => self.after_link(page, *per_page),
         }
     }
@@ -208,6 +208,10 @@ impl<'a> Pager<'a> {
             Paging::Offset { top_parameter, skip_parameter, top, .. } => vec![
                 (top_parameter.clone(), size.unwrap_or(*top).to_string()),
                 (skip_parameter.clone(), self.records.to_string()),
+            ],
+            Paging::Body { size: size_field, start, first, per_page, .. } => vec![
+                (size_field.clone(), size.unwrap_or(*per_page).to_string()),
+                (start.clone(), (self.records + first).to_string()),
             ],
         }
     }

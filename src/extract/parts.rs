@@ -108,6 +108,9 @@ pub(super) fn parts(manifest: &Manifest, table: &Table) -> Vec<Part> {
 impl<'a> Reader<'a> {
     /// The records of a list with all their parts.
     pub(super) async fn whole(&self, job: &Job<'a>, first: Request, meter: &Meter) -> Pages {
+        if job.table.fields.is_some() {
+            return self.without_refused(job, first, meter).await;
+        }
         let parts = if job.table.method == Method::Get { parts(self.manifest(), job.table) } else { Vec::new() };
         if parts.is_empty() {
             return self.pages(job, first, meter).await;

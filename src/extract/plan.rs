@@ -25,6 +25,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     /// Requests per hour that the limits allow us, if any was told.
     pub requests_per_hour: Option<u64>,
+    /// Requests that the subscription holds in a month, if anybody told.
+    pub requests_per_month: Option<u32>,
     /// Requests that the plan itself took.
     pub requests: u64,
     /// Whether more requests may be needed than planned: the source was never read.
@@ -104,7 +106,8 @@ pub async fn plan(
         plan
     };
     let tables = chosen.iter().filter(|table| table.embedded.is_none()).map(table).collect();
-    Ok(Plan { tables, requests_per_hour: per_hour(source, &limits), requests, is_first })
+    let requests_per_month = source.quota.requests_per_month.or(source.manifest.rest.requests_per_month);
+    Ok(Plan { tables, requests_per_hour: per_hour(source, &limits), requests_per_month, requests, is_first })
 }
 
 /// A read of what changed: one page and a look whether the list is there at all, and the pages of what is open.
@@ -174,7 +177,7 @@ async fn first<'a>(
 
 /// How many records a company-wide list has, asked for once.
 async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &Meter) -> Result<u64, Error> {
-    if !matches!(table.paging, Paging::LinkHeader { total_header: Some(_), .. }) {
+    if !matches!(table.paging, Paging::LinkHeader { total_header: Some(_), .. } | Paging::Body { total: Some(_), .. }) {
         return Ok(0);
     }
     let name = source.name.clone();
@@ -198,7 +201,8 @@ async fn total(source: &SourceSettings, client: &Client, table: &Table, meter: &
 
 /// What the tightest of the limits leaves us in an hour.
 fn per_hour(source: &SourceSettings, limits: &[RateLimit]) -> Option<u64> {
-    let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute }) = &source.manifest.rest.rate;
+    let (Rate::Headers { requests_per_minute, .. } | Rate::None { requests_per_minute, .. }) =
+        &source.manifest.rest.rate;
     let own = source.quota.requests_per_minute.or(*requests_per_minute).map(|pace| u64::from(pace) * 60);
     let share = u64::from(source.quota.share.unwrap_or(1000));
     let told = limits.iter().map(|limit| limit.per_hour() * share / 1000);

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tieout_json::Cell;
 
 use super::decode::cell_of;
-use super::manifest::{ColumnFrom, CursorFormat, Manifest, Paging, Refresh, Table};
+use super::manifest::{ColumnFrom, Manifest, Paging, Refresh, Table};
 use super::scope::{ParentRow, scope_below};
 use super::{PreviousRead, PreviousTables};
 use crate::warehouse::rows::{ColumnType, ReadMode};
@@ -115,7 +115,7 @@ impl<'a> Policy<'a> {
     /// The cursor to read a list from. Lists of parents are read whole, because their children hang on every one of them.
     fn since(&self, table: &Table, scope: &str) -> Option<&'a str> {
         let cursor = table.cursor.as_ref()?;
-        let cannot_ask_for_open = table.refresh == Refresh::Open && cursor.format != CursorFormat::OdataGe;
+        let cannot_ask_for_open = table.refresh == Refresh::Open && !cursor.format.knows_or();
         if cannot_ask_for_open || self.holds_parents(table) || self.can_rest(table) {
             return None;
         }
@@ -177,7 +177,9 @@ pub(crate) fn pages(table: &Table, rows: u64) -> u64 {
         Paging::None => 1,
         Paging::LinkHeader { per_page, .. } => rows.div_ceil((*per_page).max(1)).max(1),
         // Pages overlap by one record, and a full one asks for the next.
-        Paging::Offset { top, .. } => 1 + rows.saturating_sub(1) / top.saturating_sub(1).max(1),
+        Paging::Offset { top, .. } | Paging::Body { per_page: top, .. } => {
+            1 + rows.saturating_sub(1) / top.saturating_sub(1).max(1)
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use super::client::{Meter, Request};
 use super::failure::FailureKind;
 use super::identity::key_values;
 use super::manifest::{Cursor, Table};
+use super::query::{KEYS_MAX, by_filter, filtered};
 use super::refresh::pages;
-use super::scope::{Job, Pages, Reader, Received};
+use super::scope::{Job, Pages, Reader, Received, unread};
 use super::template::segment;
 use crate::warehouse::rows::join_key;
 
@@ -31,10 +32,30 @@ impl<'a> Reader<'a> {
         let came: BTreeSet<String> = list.records.iter().flatten().filter_map(|received| key(&received)).collect();
         let missing: Vec<&String> = open.iter().filter(|key| !came.contains(*key)).collect();
         let rows = known.and_then(|known| known.rows.get(&*job.scope)).copied().unwrap_or(u64::MAX);
-        if missing.len() as u64 > pages(job.table, rows) {
+        let costs = if by_filter(job.table).is_some() { missing.len().div_ceil(KEYS_MAX) } else { missing.len() };
+        if costs as u64 > pages(job.table, rows) {
             return false;
         }
         let Ok(first) = self.request(&Job { cursor: None, ..job.clone() }) else { return true };
+        if let Some(field) = by_filter(job.table) {
+            for keys in missing.chunks(KEYS_MAX) {
+                let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+                let found = self.without_refused(job, filtered(job.table, &first, field, &keys), meter).await;
+                // The total told of the list was that of what changed or is open.
+                list.total = list.total.map(|total| total + found.records.len() as u64);
+                list.count += found.count;
+                list.oldest = list.oldest.or(found.oldest);
+                list.failure = list.failure.take().or(found.failure);
+                list.broken = list.broken.take().or(found.broken);
+                for record in found.records {
+                    match record {
+                        Ok(record) => drop(list.records.push(record)),
+                        Err(reason) => list.failure = Some(unread(job.table, &reason)),
+                    }
+                }
+            }
+            return true;
+        }
         for key in missing {
             match self.client.fetch(&by_key(job.table, &first, key), meter).await {
                 Ok(answer) => {

@@ -16,6 +16,7 @@ use super::failure::{Error, Failure, FailureKind};
 use super::gathered::{Gathered, kept};
 use super::manifest::{ColumnFrom, Protocol, Table};
 use super::order::order;
+use super::pace::RateLimit;
 use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
@@ -77,7 +78,10 @@ async fn read(
         return Err(nothing(source, failure));
     }
     let outcome = run.finish(&order, began_at, started_at, meter)?;
-    Ok(SourceOutcome { resumed, limits: client.pace.limits().await, ..outcome })
+    let mut limits = client.pace.limits().await;
+    let of_month = source.quota.requests_per_month.or(source.manifest.rest.requests_per_month);
+    limits.extend(of_month.map(RateLimit::of_month));
+    Ok(SourceOutcome { resumed, limits, ..outcome })
 }
 
 fn nothing(source: &SourceSettings, failure: Failure) -> Error {

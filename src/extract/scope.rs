@@ -16,8 +16,9 @@ use super::drift::Seen;
 use super::failure::{Failure, FailureKind};
 use super::identity::identities;
 use super::long_list::{Entry, LongList};
-use super::manifest::{Manifest, Method, Paging, Refresh, Table};
+use super::manifest::{CursorFormat, Manifest, Method, Paging, Refresh, Table};
 use super::paging::{Next, Page, Pager};
+use super::query::{is_told, number_at, paged};
 use super::refresh::open_filter;
 use super::secrets::Setting;
 use super::staging::Staging;
@@ -146,8 +147,7 @@ pub(super) struct Pages {
 
 /// Method and path of a table's lists.
 fn described(table: &Table) -> String {
-    let method = if table.method == Method::Put { "PUT" } else { "GET" };
-    format!("{method} {}", table.path.as_deref().unwrap_or_default())
+    format!("{} {}", table.method.word(), table.path.as_deref().unwrap_or_default())
 }
 
 /// Records that waited on this machine's disk for their list's end, and are not given back by it.
@@ -157,6 +157,7 @@ pub(super) fn unread(table: &Table, reason: &io::Error) -> Failure {
         request: described(table),
         what: format!("its records waited on the disk for the end of their list and cannot be read again: {reason}"),
         hint: Some("TMPDIR names another folder".into()),
+        field: None,
     }
 }
 
@@ -232,8 +233,7 @@ impl<'a> Reader<'a> {
         let mut pager = Pager::new(&job.table.paging);
         let mut found = Pages::default();
         let mut moved = 0;
-        let mut request = first.clone();
-        request.query.extend(if job.is_probe { pager.probe() } else { pager.first() });
+        let mut request = paged(&first, job.table, if job.is_probe { pager.probe() } else { pager.first() });
         loop {
             let page = match self.client.fetch(&request, meter).await.and_then(|answer| self.page(job, answer)) {
                 Ok(page) => page,
@@ -269,16 +269,10 @@ impl<'a> Reader<'a> {
                 Next::Moved => {
                     moved += 1;
                     (pager, found) = (Pager::new(&job.table.paging), Pages::default());
-                    let mut again = first.clone();
-                    again.query.extend(pager.first());
-                    again
+                    paged(&first, job.table, pager.first())
                 }
                 Next::Link(link) => self.client.follow(&first, &link),
-                Next::Parameters(parameters) => {
-                    let mut next = first.clone();
-                    next.query.extend(parameters);
-                    next
-                }
+                Next::Parameters(parameters) => paged(&first, job.table, parameters),
             };
         }
     }
@@ -292,20 +286,24 @@ impl<'a> Reader<'a> {
             Paging::Offset { total: Some(name), .. } => {
                 (answer.body.root().get(name).and_then(|total| total.letters().parse().ok()), None)
             }
+            Paging::Body { total, .. } => (number_at(answer.body.root(), total.as_deref()), None),
             Paging::None | Paging::Offset { .. } => (None, None),
         };
         let more = match &job.table.paging {
             Paging::Offset { more: Some(flag), .. } => {
                 answer.body.root().get(flag).and_then(|more| more.letters().parse().ok())
             }
+            Paging::Body { next: Some(next), .. } => is_told(answer.body.root(), next),
             _ => None,
         };
         let unwrap = self.manifest().rest.unwrap.as_deref();
+        let answer = self.narrowed(job.table, answer)?;
         let records = self.records(job.table, answer.body.root()).map_err(|what| Failure {
             kind: FailureKind::Other,
             request: answer.request.clone(),
             what,
             hint: Some("the manifest's `records` or `path` may not fit this version of the interface".into()),
+            field: None,
         })?;
         let (digest, keys) = identities(job.table, records.iter().copied(), unwrap);
         let records: Vec<Slice> = records.into_iter().map(|record| answer.body.slice(record)).collect();
@@ -351,7 +349,13 @@ impl<'a> Reader<'a> {
         let table = job.table;
         let path = table.path.as_deref().unwrap_or_default();
         let value = |piece: &Piece<'_>| self.placeholder(job, piece);
-        let unset = |what: String| Failure { kind: FailureKind::Other, request: described(table), what, hint: None };
+        let unset = |what: String| Failure {
+            kind: FailureKind::Other,
+            request: described(table),
+            what,
+            hint: None,
+            field: None,
+        };
         let is_unset = |error: Unset| match error {
             Unset::Setting(name) => unset(format!("setting `{name}` is not set")),
             Unset::Column(name) => unset(format!("`{name}` of the parent record is null")),
@@ -365,7 +369,9 @@ impl<'a> Reader<'a> {
                 Err(unset) => return Err(is_unset(unset)),
             }
         }
-        if let (Some(wanted), Some(from)) = (&table.cursor, job.cursor) {
+        if let (Some(wanted), Some(from)) = (&table.cursor, job.cursor)
+            && wanted.format != CursorFormat::FilterList
+        {
             let text = cursor::parameter(wanted, from, self.started_at)
                 .ok_or_else(|| unset(format!("the stored cursor `{from}` is no moment")))?;
             let open = if table.refresh == Refresh::Open { open_filter(table) } else { None };
@@ -375,10 +381,11 @@ impl<'a> Reader<'a> {
                 None => request.query.push((wanted.parameter.clone(), text)),
             }
         }
-        if table.method == Method::Put {
-            request.method = reqwest::Method::PUT;
+        if table.method != Method::Get {
+            request.method = if table.method == Method::Put { reqwest::Method::PUT } else { reqwest::Method::POST };
             let body = table.body.as_ref().map_or(Ok(Value::Object(serde_json::Map::new())), |body| json(body, &value));
-            request.body = Body::Json(body.map_err(is_unset)?);
+            let body = self.asking(job, body.map_err(is_unset)?);
+            request.body = Body::Json(body.map_err(unset)?);
         }
         Ok(request)
     }

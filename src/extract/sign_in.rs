@@ -19,6 +19,9 @@ pub enum Auth {
         /// What is asked for.
         #[serde(default)]
         scope: Option<String>,
+        /// The user that the application acts for, where the system asks who that is.
+        #[serde(default)]
+        username: Option<String>,
         /// Whether both go as a header of the request (RFC 6749 §2.3.1) and not in its form.
         #[serde(default)]
         in_header: bool,
@@ -61,8 +64,9 @@ impl Auth {
     /// Every string that may hold a placeholder.
     pub(crate) fn templates(&self) -> Vec<&str> {
         match self {
-            Self::Oauth2ClientCredentials { token_url, client_id, client_secret, scope, .. } => {
-                [token_url, client_id, client_secret].into_iter().chain(scope).map(String::as_str).collect()
+            Self::Oauth2ClientCredentials { token_url, client_id, client_secret, scope, username, .. } => {
+                let all = [token_url, client_id, client_secret].into_iter().chain(scope).chain(username);
+                all.map(String::as_str).collect()
             }
             Self::Oauth2Password { token_url, client_id, client_secret, username, password, scope } => {
                 let all = [token_url, client_id, client_secret, username, password];

@@ -17,6 +17,8 @@ pub enum System {
     ProjectSight,
     /// CMiC, in front of the same books.
     Cmic,
+    /// Another ERP before the same firm.
+    Intacct,
 }
 
 /// What goes wrong.

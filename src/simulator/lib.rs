@@ -18,6 +18,7 @@ mod clock;
 pub mod cmic;
 pub mod firm;
 mod http;
+mod intacct;
 mod interference;
 mod procore;
 mod projectsight;
@@ -25,6 +26,7 @@ mod projectsight;
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
+pub use intacct::{IntacctOptions, record_number as intacct_record_number};
 pub use interference::{Interference, Rule, System, Trouble};
 pub use procore::RateLimits;
 pub use projectsight::{ProjectSightIds, ProjectSightKind, ProjectSightOptions, WorkflowStates};
@@ -110,6 +112,20 @@ pub struct ProjectSightEndpoint {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+}
+
+/// How to reach the simulated Sage Intacct, and what it has counted.
+#[derive(Clone)]
+pub struct IntacctEndpoint {
+    /// The interface, with its version.
+    pub base_url: String,
+    /// The application.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// The user and the company (`user@company`).
+    pub username: String,
+    server: Arc<intacct::Server<Firm>>,
 }
 
 /// A firm behind the interfaces of its systems.
@@ -266,6 +282,26 @@ impl Simulator {
         Ok(settings.endpoint(base_url))
     }
 
+    /// Starts Sage Intacct in front of the same firm: its accounting records as that system has them.
+    ///
+    /// # Errors
+    /// No free port.
+    pub async fn serve_intacct(&self, options: IntacctOptions) -> anyhow::Result<IntacctEndpoint> {
+        let settings = intacct::Settings {
+            client_id: "0a1b2c3d4e5f.app.sage.com".to_owned(),
+            client_secret: "intacct-secret".to_owned(),
+            username: format!("reader@{}", self.acumatica_endpoint.tenant),
+            options,
+        };
+        let (client_id, client_secret) = (settings.client_id.clone(), settings.client_secret.clone());
+        let username = settings.username.clone();
+        let (interference, firm) = (Arc::clone(&self.interference), Arc::clone(&self.firm));
+        let server = Arc::new(intacct::Server::new(settings, self.clock.clone(), interference, firm));
+        let answering = Arc::clone(&server);
+        let base_url = self.open(Arc::new(move |request| answering.answer(request))).await?;
+        Ok(IntacctEndpoint { base_url: format!("{base_url}/ia/api/v1"), client_id, client_secret, username, server })
+    }
+
     /// How to reach Procore.
     pub fn procore(&self) -> ProcoreEndpoint {
         self.procore_endpoint.clone()
@@ -333,6 +369,24 @@ pub fn projectsight_portfolio(firm: &Firm) -> String {
 pub fn projectsight_paid_on(firm: &Firm, requisition: ProcoreId) -> Option<NaiveDate> {
     let requisition = firm.procore.requisitions.get(&requisition)?;
     projectsight::paid_on(&firm.procore, &firm.acumatica, requisition)
+}
+
+impl IntacctEndpoint {
+    /// How many calls were answered: what a subscription counts by the month.
+    pub fn transactions(&self) -> u64 {
+        self.server.transactions()
+    }
+
+    /// Makes the token invalid, as a new authorisation of the same user elsewhere does.
+    pub fn sign_out(&self) {
+        self.server.revoke_tokens();
+    }
+}
+
+impl fmt::Debug for IntacctEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntacctEndpoint").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Simulator {

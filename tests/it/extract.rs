@@ -12,6 +12,7 @@ mod privacy;
 mod procore;
 mod projectsight;
 mod protocols;
+mod queries;
 mod quota;
 mod recheck;
 mod server;

@@ -11,6 +11,7 @@ mod files;
 mod moments;
 mod pairs;
 mod pinned;
+mod sage_intacct;
 mod server;
 mod sql;
 mod tidy;

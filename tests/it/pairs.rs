@@ -19,6 +19,7 @@ mod cmic;
 mod expected;
 mod keys;
 mod projectsight;
+mod sage_intacct;
 
 use expected::{Expected, Expecting};
 

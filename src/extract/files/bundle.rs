@@ -130,6 +130,7 @@ impl Bundle {
     pub(crate) async fn open(source: &SourceSettings, clock: &Clock) -> Result<Self, Failure> {
         let place = source.value(SETTING).unwrap_or_default();
         let unread = |what: String| Failure {
+            field: None,
             kind: FailureKind::Other,
             request: format!("read the bundle {place}"),
             what,
@@ -171,6 +172,7 @@ impl Bundle {
     ) -> Result<Self, Failure> {
         let path = folder.shown(&join(&below, NAME));
         let refuse = |what: String, hint: String| Failure {
+            field: None,
             kind: FailureKind::Other,
             request: format!("read {path}"),
             what,
@@ -280,6 +282,7 @@ impl Bundle {
     /// The bytes of a file, if they are those that the manifest describes.
     pub(crate) async fn read(&self, file: &BundleFile) -> Result<Bytes, Failure> {
         let refuse = |kind: FailureKind, what: String, hint: &str| Failure {
+            field: None,
             kind,
             request: format!("read {}", self.shown(file)),
             what,
@@ -351,5 +354,5 @@ async fn missing(source: &SourceSettings, folder: &SourceFolder, names: &[String
         ),
     };
     let hint = format!("write it when all files are there; entities are {tables}:\n{manifest}");
-    Failure { kind: FailureKind::NotFound, request: format!("read {path}"), what, hint: Some(hint) }
+    Failure { kind: FailureKind::NotFound, request: format!("read {path}"), what, hint: Some(hint), field: None }
 }

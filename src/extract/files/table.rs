@@ -48,7 +48,13 @@ pub(crate) type Lines = BTreeMap<String, i64>;
 
 impl SheetReader<'_> {
     fn refuse(&self, file: &BundleFile, what: String, hint: Option<String>) -> Failure {
-        Failure { kind: FailureKind::Other, request: format!("read {}", self.bundle.shown(file)), what, hint }
+        Failure {
+            kind: FailureKind::Other,
+            request: format!("read {}", self.bundle.shown(file)),
+            what,
+            hint,
+            field: None,
+        }
     }
 
     /// Reads a file, and gives each record to `take`.
