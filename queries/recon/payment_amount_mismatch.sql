@@ -12,7 +12,7 @@
 -- grace:    48 hours
 -- parameters: amount_tolerance = 0.01
 -- requires: erp.vendor_invoices.paid_amount
--- stands_in: erp.vendor_invoices.paid_amount      (an ERP that does not tell its payments tells what they come to)
+-- stands_in: erp.vendor_invoices.paid_amount
 -- fix:      Find the payment behind the difference; PM follows the ERP.
 -- columns:
 --   unit_id            what is compared as one

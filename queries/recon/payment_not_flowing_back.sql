@@ -11,7 +11,7 @@
 -- grain:    one row per linked group of vendor invoices; one that cannot be compared per project in which PM could show no part of a payment
 -- grace:    48 hours
 -- parameters: amount_tolerance = 0.01
--- stands_in: erp.vendor_invoices.paid_amount      (an ERP that does not tell its payments tells what they come to)
+-- stands_in: erp.vendor_invoices.paid_amount
 -- fix:      Run the connector's payment import again; else enter the payment on the PM commitment.
 -- columns:
 --   group_id           PM's record id of the group

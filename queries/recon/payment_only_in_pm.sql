@@ -12,7 +12,7 @@
 -- grace:    24 hours
 -- parameters: amount_tolerance = 0.01
 -- requires: erp.vendor_invoices.paid_amount
--- stands_in: erp.vendor_invoices.paid_amount      (an ERP that does not tell its payments tells what they come to)
+-- stands_in: erp.vendor_invoices.paid_amount
 -- fix:      Payments are made in the ERP: make it there, or delete it in PM.
 -- columns:
 --   unit_id            what is compared as one

@@ -246,6 +246,11 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
             "requires `{other}` is no pm.<entity>, erp.<entity>, column of one, or accounts.<control>"
         ));
     }
+    let stands_in = list(take("stands_in"));
+    let is_column = |name: &&String| matches!(name.split('.').collect::<Vec<_>>().as_slice(), ["pm" | "erp", _, _]);
+    if let Some(other) = stands_in.iter().find(|name| !is_column(name)) {
+        return Err(format!("stands_in `{other}` is no column: pm.<entity>.<column> or erp.<entity>.<column>"));
+    }
     let parsed = Header {
         title: take("title"),
         check: take("check").map(word),
@@ -267,7 +272,7 @@ fn header(mut values: BTreeMap<&str, String>, columns: Vec<(String, String)>) ->
         compares: list(take("compares")),
         by_entity: list(take("by_entity")),
         optional: list(take("optional")),
-        stands_in: list(take("stands_in")),
+        stands_in,
         sources: take("sources"),
         columns,
     };
@@ -349,6 +354,7 @@ select 1
         assert!(error.contains("line 2: version `two`"), "{error}");
         assert!(parse("x.sql", "-- scope: team\n").is_err());
         assert!(parse("x.sql", "-- requires: job_costs\n").is_err(), "of which side?");
+        assert!(parse("x.sql", "-- stands_in: erp.vendor_invoices\n").is_err(), "which of its columns?");
         assert!(parse("x.sql", "-- check: V1\n").is_err(), "a check without entity");
     }
 }

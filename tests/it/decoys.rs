@@ -19,7 +19,7 @@ const SEEDS: &str = "3,11";
 const MOMENTS: [&str; 4] =
     ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-07-02T11:00:00Z", "2026-11-01T11:00:00Z"];
 const PROCORE: &str = "[sources.procore]\n";
-const LISTS_OF_A_PROJECT: &str = "work_order_contracts, purchase_order_contracts, prime_contracts, \
+pub(crate) const LISTS_OF_A_PROJECT: &str = "work_order_contracts, purchase_order_contracts, prime_contracts, \
     commitment_change_orders, prime_change_orders, change_order_packages, potential_change_orders, payment_applications, \
     requisitions, contract_payments, direct_costs, direct_cost_lines, billing_periods, budget_rows, budget_changes, \
     budget_change_lines, budget_modifications, cost_codes, sub_jobs, wbs_codes";

@@ -16,6 +16,7 @@ use tieout::simulator::{Fault, Firm, RateLimits, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
 mod cmic;
+mod decoys;
 mod expected;
 mod keys;
 mod projectsight;

@@ -1,0 +1,66 @@
+//! What looks wrong and is not, in front of a pair: firms without faults and with every kind of decoy.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tieout::clock::SharedClock;
+use tieout::simulator::{DecoyRates, FaultRates, Firm, RateLimits, Simulator, SimulatorOptions};
+
+use super::{Pair, asked, run, write_crosswalks};
+
+/// Mornings after a month's end: what happens in time has crossed over.
+const MOMENTS: [&str; 3] = ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-11-01T11:00:00Z"];
+
+/// A firm in which nothing goes wrong and everything may look so.
+pub(crate) fn options(seed: u64) -> SimulatorOptions {
+    let clock = SharedClock::new("2026-03-01T00:00:00Z".parse().unwrap());
+    let mut options = SimulatorOptions::new(seed, clock);
+    options.firm.first_month = (2026, 3);
+    options.firm.months = 8;
+    options.firm.projects = 4;
+    options.firm.faults = FaultRates::none();
+    options.firm.decoys = DecoyRates::every();
+    options.procore_limits = RateLimits { hour: u32::MAX, spike: u32::MAX, spike_seconds: 10 };
+    options.acumatica_licence.requests_per_minute = None;
+    options
+}
+
+/// Reads both systems at each moment, and returns every open exception but what the firm's natural timing makes.
+pub(crate) async fn false_alarms(pair: Pair, simulator: &Simulator, folder: &Path) -> String {
+    let mut alarms = String::new();
+    for moment in MOMENTS {
+        let now: DateTime<Utc> = moment.parse().unwrap();
+        simulator.advance_to(now);
+        write_crosswalks(folder, &(pair.crossings)(&simulator.firm()));
+        run(folder, &["extract", "--now", moment, "--no-progress"]).await;
+        let natural = natural(pair, &simulator.firm());
+        let query = "select check_id, pm_id, erp_id, detail from recon.exceptions where state = 'open'";
+        for row in asked(folder, query).await {
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let (check, pm_id, erp_id) = (text("check_id"), text("pm_id"), text("erp_id"));
+            if !natural.contains(&(check.clone(), pm_id.clone())) && !natural.contains(&(check.clone(), erp_id.clone()))
+            {
+                writeln!(alarms, "{moment} {check} {pm_id} {erp_id}: {}", text("detail")).unwrap();
+            }
+        }
+        let failed = asked(folder, "select check_id, error from recon.check_runs where error is not null").await;
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+    alarms
+}
+
+/// What was left unpaid for too long, or billed beyond a commitment from which a change order took money back: check and record.
+fn natural(pair: Pair, firm: &Firm) -> BTreeSet<(String, String)> {
+    let standing = firm.standing().into_iter();
+    let told = standing.flat_map(|fault| (pair.told)(firm, fault));
+    let mut natural = BTreeSet::new();
+    for fault in told {
+        for id in fault.pm_id.into_iter().chain(fault.erp_id) {
+            natural.insert((fault.check.clone(), id));
+        }
+    }
+    natural.extend(firm.unpaid_requisitions(60).iter().map(|row| ("P0".to_owned(), row.requisition_id.to_string())));
+    natural
+}
