@@ -201,7 +201,7 @@ pub(crate) fn paid_on(pm: &ProcoreDatabase, erp: &AcumaticaDatabase, one: &Requi
     };
     let payments = pm.contract_payments.values().filter(is_own);
     let is_settled = |key: &str| erp.bills.get(&format!("Bill|{key}")).is_some_and(|bill| bill.balance.is_zero());
-    last_payment(payments.collect(), one.summary.current_payment_due, is_settled)
+    last_payment(&payments.collect::<Vec<_>>(), one.summary.current_payment_due, is_settled)
 }
 
 fn received_on(look: &Look<'_>, one: &PaymentApplication) -> Option<NaiveDate> {
@@ -211,14 +211,16 @@ fn received_on(look: &Look<'_>, one: &PaymentApplication) -> Option<NaiveDate> {
     let invoices = &look.erp.invoices;
     let is_settled =
         |key: &str| invoices.get(&format!("Invoice|{key}")).is_some_and(|invoice| invoice.balance.is_zero());
-    last_payment(own.collect(), one.g702.current_payment_due, is_settled)
+    last_payment(&own.collect::<Vec<_>>(), one.g702.current_payment_due, is_settled)
 }
 
 /// Payments name themselves and the ERP's document: `000015-000010`.
-fn last_payment(payments: Vec<&ContractPayment>, due: Cents, is_settled: impl Fn(&str) -> bool) -> Option<NaiveDate> {
+fn last_payment(payments: &[&ContractPayment], due: Cents, is_settled: impl Fn(&str) -> bool) -> Option<NaiveDate> {
     let paid: Cents = payments.iter().map(|payment| payment.amount).sum();
-    let documents = payments.iter().map(|payment| payment.origin_id.as_deref().and_then(|id| id.rsplit('-').next()));
-    let is_paid = (paid >= due && !paid.is_zero()) || documents.map(|key| key.is_some_and(&is_settled)).all(|is| is);
+    let mut documents =
+        payments.iter().map(|payment| payment.origin_id.as_deref().and_then(|id| id.rsplit('-').next()));
+    let is_paid =
+        (paid >= due && !paid.is_zero()) || (!payments.is_empty() && documents.all(|key| key.is_some_and(&is_settled)));
     payments.iter().map(|payment| payment.date).max().filter(|_| is_paid)
 }
 
