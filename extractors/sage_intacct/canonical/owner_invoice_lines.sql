@@ -30,8 +30,8 @@ plain as (
 
     union all
 
-    select concat('adjustment|', lines.adjustment), lines.key, lines.key,
-        case when lower(adjustments.txn_type) like '%credit%' then -abs(lines.amount) else lines.amount end
+    select concat('adjustment|', lines.adjustment) as invoice_id, lines.key, lines.key as item_number,
+        case when lower(adjustments.txn_type) like '%credit%' then -abs(lines.amount) else lines.amount end as amount
     from source.ar_adjustment_lines as lines
     inner join source.ar_adjustments as adjustments on adjustments.key = lines.adjustment
 

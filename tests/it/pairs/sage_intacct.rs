@@ -4,7 +4,6 @@
 //! Procore lacks (B3), and nothing that two ledgers could disagree on (T4 compares bills with their own postings). Neither can
 //! an approved change wait to be released.
 
-use tieout::simulator::firm::model::Cents;
 use tieout::simulator::{Fault, Firm, intacct_record_number};
 
 use super::{MOMENTS, Pair};
