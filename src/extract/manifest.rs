@@ -3,16 +3,13 @@
 //! These types are the format. Unknown keys are refused by name, with the nearest known one. What can only be judged
 //! across tables (parents, placeholders, keys) is in [`lint`](super::lint). Leaves out: what to do with any of it.
 
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer};
 
 pub use tieout_json::Sensitive;
 
-pub(crate) use super::column::in_file_order;
 pub use super::column::{Column, ColumnFrom, ColumnKind};
+pub(crate) use super::column::{in_file_order, one_or_more};
 pub use super::cursor::{Cursor, CursorFormat};
 pub use super::defaults::Defaults;
 pub use super::files::{Files, Sheet};
@@ -483,25 +480,4 @@ impl Table {
             None => self.parent.iter().map(String::as_str).collect(),
         }
     }
-}
-
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct OneOrMore;
-    impl<'de> Visitor<'de> for OneOrMore {
-        type Value = Vec<String>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a table's name or a list of them")
-        }
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-            Ok(vec![name.to_owned()])
-        }
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
-            let mut all = Vec::new();
-            while let Some(name) = names.next_element()? {
-                all.push(name);
-            }
-            Ok(all)
-        }
-    }
-    deserializer.deserialize_any(OneOrMore)
 }
