@@ -1,5 +1,6 @@
 //! Whole runs of the program on temporary folders: what it says and what it exits with, with good luck and bad.
 
+mod add_a_system;
 mod export;
 mod lives;
 mod luck;
