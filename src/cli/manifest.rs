@@ -65,8 +65,12 @@ pub(super) async fn run(global: &Global, arguments: &ManifestArguments) -> Resul
             count => format!("{count} problems"),
         };
         let _ = writeln!(text, "{}: {verdict}", folder.display());
-        report.problems.iter().for_each(|problem| drop(writeln!(text, "  {}", problem.replace('\n', "\n  "))));
-        report.notes.iter().for_each(|note| drop(writeln!(text, "  note: {note}")));
+        for problem in &report.problems {
+            let _ = writeln!(text, "  {}", problem.replace('\n', "\n  "));
+        }
+        for note in &report.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
         problems += report.problems.len();
     }
     std::io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::usage)?;

@@ -213,7 +213,7 @@ pub(crate) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
             Ok(vec![name.to_owned()])
         }
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
             let mut all = Vec::new();
             while let Some(name) = names.next_element()? {
                 all.push(name);

@@ -11,6 +11,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::{
     Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Union, lit,
 };
@@ -78,7 +79,7 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
             let name = names.save(&expr);
             let told = expr.transform_up(|expr| {
                 let told = with_values(with_list(with_arguments(expr), &schema).data, &schema, zone).data;
-                let told = summed(rounded(told, &schema, writers).data, &schema);
+                let told = summed(cased(rounded(told, &schema, writers).data, &schema), &schema);
                 let told = texts_joined(local(told, &schema, writers), &schema, writers);
                 Ok(Transformed::yes(as_text(told, &schema, writers)))
             })?;
@@ -131,6 +132,23 @@ fn json_as_text(plan: LogicalPlan, json: &Arc<ScalarUDF>) -> Result<LogicalPlan>
     });
     let columns: Vec<Expr> = columns.collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// The branches of a `case` have the type that they have in common: DataFusion takes the first one's until it optimises, and
+/// what a client was told of `case … then 0 else amount end` would be a whole number.
+fn cased(mut expr: Expr, schema: &DFSchema) -> Expr {
+    let Expr::Case(case) = &mut expr else { return expr };
+    let branches = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+    let Ok(types) = branches().map(|branch| branch.get_type(schema)).collect::<Result<Vec<DataType>>>() else {
+        return expr;
+    };
+    let Some(common) = get_coerce_type_for_case_expression(&types, None) else { return expr };
+    for branch in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
+        if branch.get_type(schema).is_ok_and(|of| of != common) {
+            **branch = datafusion::logical_expr::cast(branch.as_ref().clone(), common.clone());
+        }
+    }
+    expr
 }
 
 /// A sum of `bigint` is a numeric: it does not overflow, and what it is divided by leaves a fraction.
