@@ -118,6 +118,9 @@ mod tests {
     /// A mapping that does not ask would leave the firm's words without effect.
     #[test]
     fn every_shipped_mapping_of_an_approval_status_asks_the_firm() {
+        // What is in these was posted: the system has no word for it, at most a flag that it is closed.
+        const WORDLESS: [&str; 2] = ["commitments", "owner_invoices"];
+        let wordless = WORDLESS.map(|entity| format!("extractors/sage_300_cre_files/canonical/{entity}.sql"));
         let mut count = 0;
         for (path, sql) in Definitions::shipped().files.iter().filter(|(path, _)| path.contains("/canonical/")) {
             let mut statement = parse_select(sql).unwrap();
@@ -127,10 +130,10 @@ mod tests {
             let asked = bind(&mut statement, &FirmWords::default()).unwrap();
             let reads = relations(&statement).unwrap();
             let is_read = |table: &String| reads.contains(&("source".to_owned(), table.clone()));
-            assert!(!asked.is_empty() && asked.iter().all(is_read), "{path}: {asked:?}");
+            assert!(asked.iter().all(is_read) && asked.is_empty() == wordless.contains(path), "{path}: {asked:?}");
             count += 1;
         }
-        assert_eq!(count, 18);
+        assert_eq!(count, 43);
     }
 
     #[test]

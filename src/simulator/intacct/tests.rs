@@ -1,3 +1,5 @@
+//! Sage Intacct's interface, asked as a reader would ask it.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Client, Response};
