@@ -75,7 +75,7 @@ pub struct Failure {
     /// What to try, if known.
     pub hint: Option<String>,
     /// The field of the request that the source refuses, if it names one.
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
 }
 
 /// Kinds of failures.

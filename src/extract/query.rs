@@ -135,33 +135,6 @@ impl<'a> Reader<'a> {
         Ok(Value::Object(body))
     }
 
-    /// An answer whose records hold what was asked for and nothing else, each field at its path.
-    pub(super) fn narrowed(&self, table: &Table, answer: Answer) -> Result<Answer, Failure> {
-        let Some(place) = table.fields.as_ref().and(table.records.as_deref()) else { return Ok(answer) };
-        let Ok(Some(list)) = look_up(answer.body.root(), place, None) else { return Ok(answer) };
-        if list.kind() != Kind::List {
-            return Ok(answer);
-        }
-        let paths = wanted(table);
-        let mut text = String::from("[");
-        for record in list.items() {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(&narrow(record, &paths));
-        }
-        text.push(']');
-        let whole = place.rsplit('.').fold(text, |inner, name| format!("{{{}:{inner}}}", Value::from(name)));
-        let body = Json::read(whole.as_bytes()).map_err(|error| Failure {
-            kind: FailureKind::Other,
-            request: answer.request.clone(),
-            what: format!("its records cannot be read: {error}"),
-            hint: None,
-            field: None,
-        })?;
-        Ok(Answer { body, ..answer })
-    }
-
     /// The records of a list, without the fields that the source refuses.
     pub(super) async fn without_refused(&self, job: &Job<'a>, mut first: Request, meter: &Meter) -> Pages {
         let (mut notes, mut lacks) = (Vec::new(), Vec::new());
@@ -193,7 +166,7 @@ impl<'a> Reader<'a> {
 fn leave_out(request: &mut Request, table: &Table, failure: &Failure) -> Vec<String> {
     let Body::Json(Value::Object(body)) = &mut request.body else { return Vec::new() };
     let list = table.fields.as_ref().and_then(|name| body.get_mut(name)).and_then(Value::as_array_mut);
-    let (Some(list), Some(refused)) = (list, &failure.field) else { return Vec::new() };
+    let (Some(list), Some(refused)) = (list, failure.field.as_deref()) else { return Vec::new() };
     let keys: Vec<&str> = table
         .key
         .iter()
@@ -231,6 +204,33 @@ fn put(whole: &mut Map<String, Value>, path: &str, value: Value) {
     if let Value::Object(inner) = inner {
         put(inner, rest, value);
     }
+}
+
+/// An answer whose records hold what was asked for and nothing else, each field at its path.
+pub(super) fn narrowed(table: &Table, answer: Answer) -> Result<Answer, Failure> {
+    let Some(place) = table.fields.as_ref().and(table.records.as_deref()) else { return Ok(answer) };
+    let Ok(Some(list)) = look_up(answer.body.root(), place, None) else { return Ok(answer) };
+    if list.kind() != Kind::List {
+        return Ok(answer);
+    }
+    let paths = wanted(table);
+    let mut text = String::from("[");
+    for record in list.items() {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&narrow(record, &paths));
+    }
+    text.push(']');
+    let whole = place.rsplit('.').fold(text, |inner, name| format!("{{{}:{inner}}}", Value::from(name)));
+    let body = Json::read(whole.as_bytes()).map_err(|error| Failure {
+        kind: FailureKind::Other,
+        request: answer.request.clone(),
+        what: format!("its records cannot be read: {error}"),
+        hint: None,
+        field: None,
+    })?;
+    Ok(Answer { body, ..answer })
 }
 
 #[cfg(test)]

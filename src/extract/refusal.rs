@@ -126,7 +126,7 @@ impl Client {
             _ => None,
         };
         let what = if excerpt.is_empty() { status.to_string() } else { format!("{status}: {excerpt}") };
-        let field = told.and_then(|told| told.field);
+        let field = told.and_then(|told| told.field).map(String::into_boxed_str);
         let failure = Failure { kind, request, what, hint: hint.map(str::to_owned), field };
         if status == StatusCode::UNAUTHORIZED {
             return Trouble::Unauthorized(failure);

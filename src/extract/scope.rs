@@ -18,7 +18,7 @@ use super::identity::identities;
 use super::long_list::{Entry, LongList};
 use super::manifest::{CursorFormat, Manifest, Method, Paging, Refresh, Table};
 use super::paging::{Next, Page, Pager};
-use super::query::{is_told, number_at, paged};
+use super::query::{is_told, narrowed, number_at, paged};
 use super::refresh::open_filter;
 use super::secrets::Setting;
 use super::staging::Staging;
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         let unwrap = self.manifest().rest.unwrap.as_deref();
-        let answer = self.narrowed(job.table, answer)?;
+        let answer = narrowed(job.table, answer)?;
         let records = self.records(job.table, answer.body.root()).map_err(|what| Failure {
             kind: FailureKind::Other,
             request: answer.request.clone(),

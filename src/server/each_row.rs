@@ -88,7 +88,7 @@ fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
 fn by_row(plan: LogicalPlan, kinds: Kinds, state: &SessionState, abandoned: &Abandoned) -> Result<LogicalPlan> {
     let mut number = 0;
     let changed = plan.transform_down_with_subqueries(|node| {
-        let schema = inputs(&node)?;
+        let schema = inputs(&node);
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -115,16 +115,19 @@ fn by_row(plan: LogicalPlan, kinds: Kinds, state: &SessionState, abandoned: &Aba
 }
 
 /// The columns that a node's expressions may name.
-fn inputs(node: &LogicalPlan) -> Result<DFSchema> {
+fn inputs(node: &LogicalPlan) -> DFSchema {
     let mut all = DFSchema::empty();
     for input in node.inputs() {
         all.merge(input.schema());
     }
-    Ok(all)
+    all
 }
 
+/// A plan, and what its columns of these names are given.
+type Asked = (LogicalPlan, Vec<(Column, Expr)>);
+
 /// The plan that answers a subquery's question in one value, and what it is given beside the columns it names itself.
-fn asked(expr: &Expr, kinds: Kinds, schema: &DFSchema) -> Result<Option<(LogicalPlan, Vec<(Column, Expr)>)>> {
+fn asked(expr: &Expr, kinds: Kinds, schema: &DFSchema) -> Result<Option<Asked>> {
     let Some(subquery) = subquery_of(expr).filter(|inner| !inner.outer_ref_columns.is_empty()) else { return Ok(None) };
     let rows = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
     let no_rows: [Expr; 0] = [];
@@ -175,7 +178,7 @@ fn outer(
             LogicalPlan::Subquery(table) => Arc::unwrap_or_clone(table.subquery),
             node => node,
         };
-        let schema = inputs(&node)?;
+        let schema = inputs(&node);
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             let name = names.save(&expr);

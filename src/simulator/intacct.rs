@@ -225,8 +225,7 @@ impl<F: AsRef<AcumaticaDatabase>> Server<F> {
             query.answer(&rows, page_max, hides_first, self.settings.options.is_nested)
         });
         match answer {
-            Some(Ok(body)) => Reply::json(200, &body),
-            Some(Err(text)) => self.error(400, "invalidRequest", "REST-1028", &text, &json!({})),
+            Some(body) => Reply::json(200, &body),
             None => self.no_object(object),
         }
     }

@@ -49,6 +49,7 @@ async fn what_the_interface_leaves_open_is_read_the_same_either_way() {
         ..IntacctOptions::default()
     };
     let simulator = Simulator::start(pairs::options(3, 3, 2)).await.unwrap();
+    simulator.advance_to("2026-10-01T11:00:00Z".parse().unwrap());
     let mut read = Vec::new();
     for options in [IntacctOptions::default(), other] {
         let endpoint = simulator.serve_intacct(options).await.unwrap();
@@ -78,6 +79,7 @@ async fn what_the_interface_leaves_open_is_read_the_same_either_way() {
 async fn what_may_not_be_read_makes_no_check_clean() {
     let forbidden = vec!["accounts-payable/bill".to_owned(), "purchasing/document".to_owned()];
     let simulator = Simulator::start(pairs::options(3, 3, 2)).await.unwrap();
+    simulator.advance_to("2026-10-01T11:00:00Z".parse().unwrap());
     let endpoint = simulator.serve_intacct(IntacctOptions { forbidden, ..IntacctOptions::default() }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_workspace(folder.path(), &simulator, &endpoint);

@@ -29,13 +29,16 @@ pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, String>> + Send>;
 /// What stands between the fields of a line.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// How much a row looks like the headers.
+type Score<'a> = &'a dyn Fn(&[Value]) -> usize;
+
 /// Opens a file by its name's ending. `score` says how much a row looks like the headers: separator and sheet are chosen by it,
 /// among those where it reaches `enough`. The error says what is wrong, and what to try after a line `hint:`.
 pub(crate) fn open(
     path: &str,
     bytes: Bytes,
     sheet: Option<&str>,
-    (score, enough): (&dyn Fn(&[Value]) -> usize, usize),
+    (score, enough): (Score<'_>, usize),
 ) -> Result<Rows, String> {
     let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
@@ -130,11 +133,7 @@ fn records<R: std::io::Read + Send>(
     })
 }
 
-fn workbook(
-    bytes: Bytes,
-    wanted: Option<&str>,
-    (score, enough): (&dyn Fn(&[Value]) -> usize, usize),
-) -> Result<Rows, String> {
+fn workbook(bytes: Bytes, wanted: Option<&str>, (score, enough): (Score<'_>, usize)) -> Result<Rows, String> {
     let damaged = |error: String| format!("it is no whole workbook: {error}\nhint: export or copy it again");
     let mut book: Sheets<Cursor<Bytes>> =
         calamine::open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
@@ -181,11 +180,10 @@ fn cell(data: &Data) -> Value {
         Data::Int(number) => Value::Number(number.to_string()),
         // The shortest text that stands for this number and no other.
         Data::Float(number) => Value::Number(number.to_string()),
-        Data::String(text) => Value::Text(text.clone()),
         Data::Bool(flag) => Value::Flag(*flag),
         Data::DateTime(at) => at.as_datetime().map_or_else(|| Value::Number(at.as_f64().to_string()), Value::Moment),
-        Data::DateTimeIso(text) | Data::DurationIso(text) => Value::Text(text.clone()),
-        other => Value::Text(other.to_string()),
+        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => Value::Text(text.clone()),
+        Data::Error(error) => Value::Text(error.to_string()),
     }
 }
 
@@ -257,7 +255,9 @@ mod tests {
         let mut writer = csv::WriterBuilder::new().flexible(true).delimiter(separator).from_writer(Vec::new());
         writer.write_record(["Orders, all jobs; as of | today"]).unwrap();
         writer.write_record(["Job", "PO #", "Amount"]).unwrap();
-        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
         String::from_utf8(writer.into_inner().unwrap()).unwrap()
     }
 

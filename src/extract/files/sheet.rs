@@ -119,11 +119,11 @@ pub(crate) fn problems(manifest: &Manifest, table: &Table, found: &mut Vec<Strin
             _ => {}
         }
     }
-    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    let mut sheets: BTreeMap<String, &str> = BTreeMap::new();
     for other in &manifest.tables {
         let own = other.sheet.iter().flat_map(|sheet| &sheet.names).map(String::as_str);
         for name in own.chain([other.name.as_str()]) {
-            match names.insert(folded(name), &other.name) {
+            match sheets.insert(folded(name), &other.name) {
                 Some(before) if before != other.name && (other.name == table.name) => {
                     found.push(format!("sheet: the name `{name}` is that of `{before}` too"));
                 }

@@ -90,7 +90,7 @@ impl SheetReader<'_> {
             }
             first = first.or(Some(row).filter(|row| !row.cells.iter().all(Value::is_blank)));
         }
-        let Some(header) = header else { return Err(self.no_header(file, &names, first)) };
+        let Some(header) = header else { return Err(self.no_header(file, &names, first.as_ref())) };
         let slots = names.slots(self.table, &header.cells);
         self.complete(file, &header, &slots)?;
         let given = self.given(file, &slots)?;
@@ -104,7 +104,7 @@ impl SheetReader<'_> {
             }
             if reading.is_total(&row) {
                 reading.total(&row);
-            } else if reading.has_key(&row) || !reading.is_note(&row) {
+            } else if reading.has_key(&row) || !is_note(&row) {
                 // What looked like a note had records below it.
                 for row in loose.drain(..).chain([row]) {
                     take(reading.record(&row));
@@ -142,7 +142,7 @@ impl SheetReader<'_> {
         Ok(given)
     }
 
-    fn no_header(&self, file: &BundleFile, names: &Names, first: Option<Row>) -> Failure {
+    fn no_header(&self, file: &BundleFile, names: &Names, first: Option<&Row>) -> Failure {
         let cells = |row: &Row| {
             let shown = row.cells.iter().map(Value::written).filter(|text| !text.is_empty()).take(8);
             shown.map(|text| text.chars().take(30).collect::<String>()).collect::<Vec<_>>().join(" | ")
@@ -151,7 +151,7 @@ impl SheetReader<'_> {
         let known = super::sheet::aliases(self.table).map(|(_, alias)| alias);
         let mut seen = BTreeSet::new();
         let known = known.filter(|alias| seen.insert(folded(alias))).take(12).collect::<Vec<_>>().join(", ");
-        let what = match first.as_ref().map(cells) {
+        let what = match first.map(cells) {
             None => format!("it is empty: not even the headers of {table} are there"),
             Some(first) => {
                 format!(
@@ -269,17 +269,11 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// One cell of text, and no key: who exported it, a heading, a filter.
-    fn is_note(&self, row: &Row) -> bool {
-        let mut cells = row.cells.iter().filter(|cell| !cell.is_blank());
-        matches!((cells.next(), cells.next()), (Some(Value::Text(_)), None))
-    }
-
     fn total(&mut self, row: &Row) {
         let forms = &self.reader.bundle.forms;
         for (slot, cell) in self.slots.iter().zip(&row.cells) {
             if let Slot::Declared(place, _, kind) = slot
-                && let Plain::Of(text) = cell.plain(*kind, forms)
+                && let Plain::Of(text) = cell.plain(*kind, *forms)
             {
                 self.sums.told(*place, &text, row.number);
             }
@@ -293,7 +287,7 @@ impl Reading<'_, '_> {
         for (slot, cell) in self.slots.iter().zip(row.cells.iter().chain(std::iter::repeat(&Value::Empty))) {
             match slot {
                 Slot::Declared(place, field, kind) => {
-                    let value = match cell.plain(*kind, &forms) {
+                    let value = match cell.plain(*kind, forms) {
                         Plain::Nothing => Json::Null,
                         Plain::Of(text) => {
                             self.sums.add(*place, &text);
@@ -381,4 +375,10 @@ impl Reading<'_, '_> {
         self.read.broken = self.sums.difference(self.reader.table);
         self.read
     }
+}
+
+/// One cell of text, and no key: who exported it, a heading, a filter.
+fn is_note(row: &Row) -> bool {
+    let mut cells = row.cells.iter().filter(|cell| !cell.is_blank());
+    matches!((cells.next(), cells.next()), (Some(Value::Text(_)), None))
 }

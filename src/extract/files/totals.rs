@@ -42,8 +42,9 @@ pub(crate) fn is_label(word: &str) -> bool {
     }
     let mut parts = word.split([' ', '-']).filter(|part| !part.is_empty());
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(part), None, None) => is_total(part),
-        (Some("grand" | "report" | "overall" | "page" | "sub"), Some(part), None) => is_total(part),
+        (Some(part), None, None) | (Some("grand" | "report" | "overall" | "page" | "sub"), Some(part), None) => {
+            is_total(part)
+        }
         _ => false,
     }
 }

@@ -86,7 +86,7 @@ impl Value {
     }
 
     /// As a column's type wants it.
-    pub(crate) fn plain(&self, kind: ColumnKind, forms: &Forms) -> Plain {
+    pub(crate) fn plain(&self, kind: ColumnKind, forms: Forms) -> Plain {
         if self.is_blank() {
             return Plain::Nothing;
         }
@@ -114,7 +114,7 @@ impl Value {
         }
     }
 
-    fn moment(&self, forms: &Forms) -> Result<Option<Moment>, Unfit> {
+    fn moment(&self, forms: Forms) -> Result<Option<Moment>, Unfit> {
         match self {
             Self::Moment(at) => Ok(Some(Moment { date: at.date(), time: Some(at.time()), offset: None })),
             Self::Number(text) => serial(text).map(Some).ok_or(Unfit),

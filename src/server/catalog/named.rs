@@ -66,7 +66,7 @@ pub(super) fn column_privilege(asker: &Asker, arguments: &[ScalarValue]) -> Resu
 
 fn allowed(asker: &Asker, arguments: &[ScalarValue], place: usize, kind: Option<&Kind>) -> Result<ScalarValue> {
     let none = Ok(ScalarValue::Boolean(None));
-    let Some(asked) = letters(arguments, arguments.len() - 1) else { return none };
+    let Some(privilege) = letters(arguments, arguments.len() - 1) else { return none };
     // Oids come from the catalogue itself.
     if let Some(kind) = kind.filter(|_| number(arguments, place).is_none()) {
         let Some(name) = letters(arguments, place) else { return none };
@@ -74,7 +74,7 @@ fn allowed(asker: &Asker, arguments: &[ScalarValue], place: usize, kind: Option<
             return none;
         }
     }
-    Ok(ScalarValue::Boolean(Some(reads(&asked))))
+    Ok(ScalarValue::Boolean(Some(reads(&privilege))))
 }
 
 /// The oid of a schema.

@@ -61,13 +61,7 @@ impl Query {
     }
 
     /// The page. Without an order it has none: not the records' own, and not that of the page before.
-    pub(super) fn answer(
-        &self,
-        rows: &[Row<'_>],
-        page_max: usize,
-        hides_first: bool,
-        is_nested: bool,
-    ) -> Result<Value, String> {
+    pub(super) fn answer(&self, rows: &[Row<'_>], page_max: usize, hides_first: bool, is_nested: bool) -> Value {
         let mut chosen: Vec<&Row<'_>> = rows.iter().filter(|row| self.includes_private || !row.is_private).collect();
         if !self.filters.is_empty() {
             chosen.retain(|row| self.filters.hold(&row.render()));
@@ -108,12 +102,12 @@ impl Query {
         let end = self.start + page.len();
         let next = if end <= total && !page.is_empty() { json!(end) } else { Value::Null };
         let previous = if self.start > 1 { json!(self.start.saturating_sub(size).max(1)) } else { Value::Null };
-        Ok(json!({
+        json!({
             "ia::result": page,
             "ia::meta": {
                 "totalCount": total, "start": self.start, "pageSize": size, "next": next, "previous": previous,
             },
-        }))
+        })
     }
 
     /// A record's wanted fields, and now and then one that nobody asked for.

@@ -165,7 +165,10 @@ async fn filters_are_joined_by_their_numbers() {
     assert!(both < joined && joined < either, "{both} {joined} {either}");
     let vendors = json!({"object": "accounts-payable/vendor", "fields": ["id", "entity.id"], "size": 4000});
     let seen = reader.query(&vendors).await["ia::meta"]["totalCount"].as_u64().unwrap();
-    assert!((seen as usize) < reader.simulator.firm().acumatica.vendors.len(), "what is an entity's own is hidden");
+    assert!(
+        usize::try_from(seen).unwrap() < reader.simulator.firm().acumatica.vendors.len(),
+        "what is an entity's own is hidden"
+    );
     assert_eq!(
         reader.all("accounts-payable/vendor", &["id"]).await.len(),
         reader.simulator.firm().acumatica.vendors.len()

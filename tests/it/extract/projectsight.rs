@@ -95,7 +95,7 @@ fn held(simulator: &Simulator) -> Vec<(&'static str, usize)> {
     let commitments = pm.commitments.values().filter(|one| is_job(&one.project_id)).count();
     let orders = |kind| pm.change_orders.values().filter(move |one| one.kind == kind);
     vec![
-        ("projects", pm.projects.keys().filter(|id| is_job(*id)).count()),
+        ("projects", pm.projects.keys().filter(|id| is_job(id)).count()),
         ("companies", pm.vendors.len() + 1),
         ("contracts", commitments + pm.prime_contracts.len()),
         ("subcontract_change_orders", orders(ChangeOrderKind::Commitment).count()),

@@ -85,7 +85,7 @@ async fn a_total_in_the_answer_that_is_not_reached_makes_the_list_partial() {
     .await;
     let auth = r#"{ kind = "basic", username = "{client_id}", password = "{client_secret}" }"#;
     let paging = r#"paging = { kind = "link_header", per_page = 100, total_header = "Total" }"#;
-    let with_total = ADF.replace("}", r#", total = "totalResults" }"#);
+    let with_total = ADF.replace('}', r#", total = "totalResults" }"#);
     let manifest = with_auth(auth)
         .replace(paging, &format!("records = \"items\"\nquery = {{ totalResults = \"true\" }}\n{with_total}"));
     let outcome = extract(&server, &manifest).await;

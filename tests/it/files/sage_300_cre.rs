@@ -62,7 +62,7 @@ fn tables_of_the_books_become_the_canonical_model() {
     extract(folder.path(), "2026-05-02T07:00:00Z");
     assert!(texts(folder.path(), costs).remove(0).starts_with("ok"));
     let query = "select project_id || ' ' || cast(amount as varchar) from erp.job_costs order by 1";
-    assert_eq!(texts(folder.path(), query), ["24-01 12.34", "25-02 600.00"]);
+    assert_eq!(texts(folder.path(), query), ["24-01 12.35", "25-02 600.00"]);
     let query = "select record_id || ' ' || approval_status || ' ' || cast(gross_amount as varchar) || ' ' || cast(retainage_amount as varchar) \
                  || ' ' || cast(paid_amount as varchar) || ' ' || coalesce(commitment_id, '-') || ' ' || coalesce(cast(due_date as varchar), '-') \
                  from erp.vendor_invoices order by 1";

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tieout::clock::SharedClock;
 use tieout::simulator::{DecoyRates, FaultRates, Firm, RateLimits, Simulator, SimulatorOptions};
 
@@ -38,7 +39,7 @@ pub(crate) async fn false_alarms(pair: Pair, simulator: &Simulator, folder: &Pat
         let natural = natural(pair, &simulator.firm());
         let query = "select check_id, pm_id, erp_id, detail from recon.exceptions where state = 'open'";
         for row in asked(folder, query).await {
-            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (check, pm_id, erp_id) = (text("check_id"), text("pm_id"), text("erp_id"));
             if !natural.contains(&(check.clone(), pm_id.clone())) && !natural.contains(&(check.clone(), erp_id.clone()))
             {

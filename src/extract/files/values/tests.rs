@@ -93,7 +93,7 @@ fn day_numbers_know_the_day_that_was_none() {
 fn moments_are_of_the_bundles_zone() {
     let forms = Forms { decimal: '.', dates: DateOrder::Mdy, zone: chrono_tz::America::Chicago };
     let kind = ColumnKind::Plain(ColumnType::Timestamp);
-    let told = |text: &str| Value::Text(text.to_owned()).plain(kind, &forms);
+    let told = |text: &str| Value::Text(text.to_owned()).plain(kind, forms);
     assert_eq!(told("1/5/2026 3:45 PM"), Plain::Of("2026-01-05T21:45:00Z".to_owned()));
     assert_eq!(told("2026-01-05T03:45:00+01:00"), Plain::Of("2026-01-05T02:45:00Z".to_owned()));
     // Passed over in the zone, and come twice.
@@ -105,8 +105,8 @@ fn moments_are_of_the_bundles_zone() {
 fn text_keeps_its_zeros_and_numbers_in_it_have_no_point() {
     let forms = Forms { decimal: '.', dates: DateOrder::Mdy, zone: Tz::UTC };
     let kind = ColumnKind::Plain(ColumnType::Text);
-    assert_eq!(Value::Text(" 00420 ".to_owned()).plain(kind, &forms), Plain::Of("00420".to_owned()));
-    assert_eq!(Value::Number("420".to_owned()).plain(kind, &forms), Plain::Of("420".to_owned()));
+    assert_eq!(Value::Text(" 00420 ".to_owned()).plain(kind, forms), Plain::Of("00420".to_owned()));
+    assert_eq!(Value::Number("420".to_owned()).plain(kind, forms), Plain::Of("420".to_owned()));
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn an_amount_is_the_same_as_text_and_as_a_float() {
     for (text, number) in
         [("$1,200.50", "1200.5"), ("100.00", "100"), ("(0.10)", "-0.1"), ("1,000", "1000"), ("0.00", "0")]
     {
-        let plain = Value::Text(text.to_owned()).plain(kind, &forms);
-        assert_eq!(plain, Value::Number(number.to_owned()).plain(kind, &forms));
+        let plain = Value::Text(text.to_owned()).plain(kind, forms);
+        assert_eq!(plain, Value::Number(number.to_owned()).plain(kind, forms));
         assert_eq!(plain, Plain::Of(number.to_owned()));
     }
 }

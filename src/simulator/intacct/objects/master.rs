@@ -222,7 +222,7 @@ fn estimate_lines(number: usize, budget: &ErpBudget) -> Vec<Row<'_>> {
         (estimate.clone(), "approvedChange", approved),
         (estimate.clone(), "revision", revision),
         (estimate.clone(), "forecast", forecast),
-        (estimate.clone(), "pendingChange", if number % 5 == 0 { forecast } else { Cents::ZERO }),
+        (estimate.clone(), "pendingChange", if number.is_multiple_of(5) { forecast } else { Cents::ZERO }),
         (format!("BID-{}", budget.project_id), "original", original.share(98, 100)),
     ];
     let is_there = |(_, kind, amount): &(String, &str, Cents)| *kind == "original" || !amount.is_zero();

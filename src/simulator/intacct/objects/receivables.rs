@@ -35,11 +35,11 @@ fn is_invoice(invoice: &ErpInvoice) -> bool {
 
 fn state(invoice: &ErpInvoice) -> &'static str {
     match invoice.status {
-        "On Hold" => "draft",
         "Voided" => "reversed",
         "Closed" => "paid",
         "Open" if invoice.balance != invoice.amount => "partiallyPaid",
         "Open" => "posted",
+        // On hold, or not released.
         _ => "draft",
     }
 }
