@@ -106,7 +106,8 @@ impl Definitions {
         }
     }
 
-    fn overlay_folder(&mut self, folder: &Path, prefix: &str, kinds: &[&str]) -> Result<(), Error> {
+    /// Lays the files of such endings below a folder over those below `prefix`; a folder that does not exist is no error.
+    pub(crate) fn overlay_folder(&mut self, folder: &Path, prefix: &str, kinds: &[&str]) -> Result<(), Error> {
         let failed = |path: &Path, source| Error::Read { path: path.to_owned(), source };
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,

@@ -97,6 +97,7 @@ use crate::warehouse::{Prepared, Warehouse};
 
 pub use access::Access;
 pub use blueprint::{Descriptions, ViewDescription};
+pub(crate) use canonical::entities;
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
 pub(crate) use deferred::DeferredPlan;
@@ -106,6 +107,7 @@ pub use memory::MemoryShare;
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use recheck::{Difference, Recheck};
+pub(crate) use repeated::has_expression;
 pub use settings::{EngineSettings, FirmWords, Setting, SourceBinding};
 pub use waive::{NewWaiver, Unwaive};
 pub(crate) use waivers::decimal_text;

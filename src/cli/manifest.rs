@@ -13,15 +13,13 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Global};
 use crate::definitions::Definitions;
-use crate::engine::{Engine, EngineSettings, SourceBinding};
+use crate::engine::{Engine, EngineSettings, Error as EngineError, SourceBinding, entities as canonical_entities};
 use crate::extract::did_you_mean;
 use crate::extract::manifest::{Manifest, Side};
 use crate::warehouse::Warehouse;
 
 const MANIFEST: &str = "manifest.toml";
 const CANONICAL: &str = "canonical";
-/// The columns of every entity stand under this name, which is no entity.
-const COMMON: &str = "common";
 
 /// Arguments of `manifest`.
 #[derive(Args, Debug)]
@@ -112,49 +110,33 @@ async fn lint(folder: &Path) -> Result<Report, Failure> {
     let columns: usize = manifest.tables.iter().map(|table| table.columns.len()).sum();
     report.notes.push(format!("{} tables with {columns} columns", manifest.tables.len()));
 
+    let prefix = format!("extractors/{system}/");
     let mut definitions = Definitions::shipped();
     // Another folder's files of a shipped system are not these.
-    definitions.files.retain(|path, _| !path.starts_with(&format!("extractors/{system}/")));
-    definitions.files.insert(format!("extractors/{system}/{MANIFEST}"), text);
-    let mapped = mappings(folder, &system, &mut definitions)?;
-    entities(&manifest, &mapped, &definitions, &mut report);
+    definitions.files.retain(|path, _| !path.starts_with(&prefix));
+    definitions.overlay_folder(folder, prefix.trim_end_matches('/'), &["toml", "sql"]).map_err(Failure::usage)?;
+    entities(&manifest, &definitions, &mut report).map_err(Failure::usage)?;
     planned(definitions, &system, &mut report).await?;
     Ok(report)
 }
 
-/// Adds a folder's canonical SQL to the definitions; which entities it has.
-fn mappings(folder: &Path, system: &str, definitions: &mut Definitions) -> Result<BTreeSet<String>, Failure> {
-    let mut mapped = BTreeSet::new();
-    let Ok(entries) = std::fs::read_dir(folder.join(CANONICAL)) else { return Ok(mapped) };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let (Some(entity), Some("sql")) =
-            (path.file_stem().and_then(|name| name.to_str()), path.extension().and_then(|kind| kind.to_str()))
-        else {
-            continue;
-        };
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()));
-        let place = format!("extractors/{system}/{CANONICAL}/{entity}.sql");
-        definitions.files.insert(place, text.map_err(Failure::usage)?);
-        mapped.insert(entity.to_owned());
-    }
-    Ok(mapped)
-}
-
 /// Which entities are mapped, and which files are none.
-fn entities(manifest: &Manifest, mapped: &BTreeSet<String>, definitions: &Definitions, report: &mut Report) {
-    let model = definitions.get("queries/canonical.toml").unwrap_or_default();
-    let model: toml::Table = toml::from_str(model).unwrap_or_default();
-    let known: Vec<&str> = model.keys().map(String::as_str).filter(|name| *name != COMMON).collect();
-    for name in mapped.iter().filter(|name| !known.contains(&name.as_str())) {
-        let guess = did_you_mean(name, known.iter().copied());
+fn entities(manifest: &Manifest, definitions: &Definitions, report: &mut Report) -> Result<(), EngineError> {
+    let folder = format!("extractors/{}/{CANONICAL}/", manifest.system.name);
+    let entity = |path: &String| path.strip_prefix(&folder)?.strip_suffix(".sql").map(str::to_owned);
+    let mapped: BTreeSet<String> = definitions.files.keys().filter_map(entity).collect();
+    let known: Vec<String> = canonical_entities(definitions)?.into_iter().map(|entity| entity.name).collect();
+    for name in mapped.iter().filter(|name| !known.contains(*name)) {
+        let guess = did_you_mean(name, known.iter().map(String::as_str));
         report.problems.push(format!("{CANONICAL}/{name}.sql: the canonical model has no entity `{name}`{guess}"));
     }
-    let missing: Vec<&str> = known.iter().copied().filter(|name| !mapped.contains(*name)).collect();
+    let missing: Vec<&str> = known.iter().map(String::as_str).filter(|name| !mapped.contains(*name)).collect();
     let schema = if manifest.system.side == Side::Pm { "pm" } else { "erp" };
     if !missing.is_empty() {
         let missing = missing.join(", ");
         report.notes.push(format!("{schema} has nothing of {missing}: checks that need them say not_applicable"));
     }
+    Ok(())
 }
 
 /// Plans what is mapped over a warehouse that holds nothing.

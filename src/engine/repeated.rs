@@ -72,22 +72,25 @@ impl Repeated {
 
 /// Whether optimising folds nothing that another moment would fold otherwise. Our own settings are the same for all.
 pub(crate) fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
-    let mut is_timeless = true;
+    let moves = |part: &Expr| match part {
+        Expr::ScalarFunction(call) => {
+            call.func.signature().volatility != Volatility::Immutable && !functions::is_setting(call.func.name())
+        }
+        _ => false,
+    };
+    has_expression(plan, moves).map(|has| !has)
+}
+
+/// Whether a plan or one of its subqueries has such an expression, at any depth.
+pub(crate) fn has_expression(plan: &LogicalPlan, is: impl Fn(&Expr) -> bool) -> Result<bool> {
+    let mut has = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
-            expression.apply(|part| {
-                if let Expr::ScalarFunction(call) = part
-                    && call.func.signature().volatility != Volatility::Immutable
-                    && !functions::is_setting(call.func.name())
-                {
-                    is_timeless = false;
-                    return Ok(TreeNodeRecursion::Stop);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
+            has = has || expression.exists(|part| Ok(is(part)))?;
+            Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;
-    Ok(is_timeless)
+    Ok(has)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{RecordBatch, new_empty_array};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -28,6 +28,7 @@ use tokio::task::block_in_place;
 
 use super::failure::Failure;
 use super::giveway::giving_way;
+use crate::engine::has_expression;
 
 /// Answers that are kept for rows that ask the same again.
 const KEPT_MAX: usize = 10_000;
@@ -73,15 +74,7 @@ fn subquery_of(expr: &Expr) -> Option<&Subquery> {
 }
 
 fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            found |=
-                expr.exists(|expr| Ok(subquery_of(expr).is_some_and(|inner| !inner.outer_ref_columns.is_empty())))?;
-            Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
-    Ok(found)
+    has_expression(plan, |expr| subquery_of(expr).is_some_and(|inner| !inner.outer_ref_columns.is_empty()))
 }
 
 /// The plan with its correlated subqueries as functions of the row.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -20,7 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::each_row::{self, Abandoned};
-use crate::engine::DeferredPlan;
+use crate::engine::{DeferredPlan, has_expression};
 
 /// Statements of a session that are remembered.
 const KEPT_MAX: usize = 16;
@@ -47,8 +47,14 @@ struct Kept {
     runs: Arc<AsyncMutex<()>>,
 }
 
-/// How a statement is carried out, and what is held until it ends.
-pub(super) type Carried = (Arc<dyn ExecutionPlan>, Option<OwnedMutexGuard<()>>);
+/// How a statement is carried out.
+pub(super) struct Carried {
+    pub(super) plan: Arc<dyn ExecutionPlan>,
+    /// The statement is remembered already.
+    pub(super) is_known: bool,
+    /// Held until it ends.
+    pub(super) held: Option<OwnedMutexGuard<()>>,
+}
 
 impl Plans {
     /// How a plan is carried out now.
@@ -62,6 +68,7 @@ impl Plans {
             let is_tried = std::mem::replace(&mut entry.is_tried, true);
             (entry.kept.clone(), is_tried)
         });
+        let is_known = known.is_some();
         let kept = match known {
             Some((None, false)) => {
                 let kept = kept(state, plan).await;
@@ -74,14 +81,14 @@ impl Plans {
         if let Some(kept) = kept
             && let Ok(run) = kept.runs.try_lock_owned()
         {
-            return Ok((kept.plan.at(state).await?, Some(run)));
+            return Ok(Carried { plan: kept.plan.at(state).await?, is_known, held: Some(run) });
         }
-        Ok((each_row::physical(state, plan, abandoned).await?, None))
+        Ok(Carried { plan: each_row::physical(state, plan, abandoned).await?, is_known, held: None })
     }
 
-    /// Remembers a statement that ran so long, to keep its plan when it comes again.
+    /// Remembers a statement that was not known and ran so long, to keep its plan when it comes again.
     pub(super) fn note(&self, state: &SessionState, plan: &LogicalPlan, took: Duration) {
-        if took > SHORT || self.with(state, plan, |_| ()).is_some() || !is_lasting(plan) {
+        if took > SHORT || !is_lasting(plan) {
             return;
         }
         let (sources, zone) = (sources(plan), state.config_options().execution.time_zone.clone());
@@ -126,20 +133,15 @@ fn sources(plan: &LogicalPlan) -> Vec<usize> {
 
 /// Whether a plan means the same whenever it runs.
 fn is_lasting(plan: &LogicalPlan) -> bool {
-    let mut lasts = true;
+    let mut is_query = true;
     let walked = plan.apply_with_subqueries(|node| {
-        lasts &= !matches!(node, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::Extension(_));
-        node.apply_expressions(|expr| {
-            let moves = expr.exists(|expr| {
-                Ok(match expr {
-                    Expr::ScalarFunction(function) => function.func.signature().volatility != Volatility::Immutable,
-                    Expr::ScalarVariable(..) | Expr::Placeholder(_) => true,
-                    _ => false,
-                })
-            })?;
-            lasts &= !moves;
-            Ok(TreeNodeRecursion::Continue)
-        })
+        is_query &= !matches!(node, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::Extension(_));
+        Ok(TreeNodeRecursion::Continue)
     });
-    walked.is_ok() && lasts
+    let moves = |expr: &Expr| match expr {
+        Expr::ScalarFunction(function) => function.func.signature().volatility != Volatility::Immutable,
+        Expr::ScalarVariable(..) | Expr::Placeholder(_) => true,
+        _ => false,
+    };
+    walked.is_ok() && is_query && has_expression(plan, moves).is_ok_and(|moves| !moves)
 }

@@ -30,7 +30,7 @@ use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
-use super::plans::Plans;
+use super::plans::{Carried, Plans};
 use super::rewrite::shown;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
@@ -239,8 +239,10 @@ async fn pump(
 ) -> Result<(), DataFusionError> {
     let (mut sent, began) = (false, Instant::now());
     match Box::pin(run(context.state(), plan.clone(), plans, planning, sender, &mut sent)).await {
-        Ok(()) => {
-            plans.note(&context.state(), &plan, began.elapsed());
+        Ok(is_known) => {
+            if !is_known {
+                plans.note(&context.state(), &plan, began.elapsed());
+            }
             Ok(())
         }
         // A hash join holds one side in memory; rows that went out already cannot be taken back.
@@ -252,12 +254,13 @@ async fn pump(
             let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
             *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
             let unkept = Arc::new(Plans::default());
-            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await
+            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await.map(|_| ())
         }
         Err(error) => Err(error),
     }
 }
 
+/// Runs a plan once; whether the statement was remembered before.
 async fn run(
     state: SessionState,
     plan: LogicalPlan,
@@ -265,18 +268,18 @@ async fn run(
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
     sent: &mut bool,
-) -> Result<(), DataFusionError> {
+) -> Result<bool, DataFusionError> {
     let tasks = state.task_ctx();
     let reader = sender.clone();
     let abandoned: Abandoned = Arc::new(move || reader.is_closed());
     let plans = Arc::clone(plans);
     let planned = planning.spawn(async move {
-        let (plan, held) = plans.physical(&state, &plan, &abandoned).await?;
-        Ok::<_, DataFusionError>((giving_way(plan)?, held))
+        let carried = plans.physical(&state, &plan, &abandoned).await?;
+        Ok::<_, DataFusionError>(Carried { plan: giving_way(carried.plan)?, ..carried })
     });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
-    let (plan, _held) = (&mut planned.0).await.map_err(ended)??;
+    let Carried { plan, is_known, held: _held } = (&mut planned.0).await.map_err(ended)??;
     let mut stream = execute_stream(plan, tasks)?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
@@ -285,7 +288,7 @@ async fn run(
             break;
         }
     }
-    Ok(())
+    Ok(is_known)
 }
 
 /// Which result columns go in binary: none given is text, one is for all.

@@ -97,7 +97,7 @@ fn relation(asker: &Asker, name: &str) -> Option<i64> {
         None => path.contains(&relation.schema) && relation.name == name,
     });
     let catalog = || {
-        let table = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+        let table = unqualified(&name);
         is_catalog_table(table).then(|| table_oid(table))
     };
     let standard = || name.starts_with(INFORMATION_SCHEMA).then(|| oid(&name));
