@@ -109,6 +109,7 @@ impl VisitorMut for Rules {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         sets::fetch_first(query);
+        name_first_branch(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -298,6 +299,21 @@ fn name_columns(select: &mut Select) {
     }
 }
 
+/// Names the columns of a union's first branch: one of an outer query would come under a name that tells where it is from.
+fn name_first_branch(body: &mut SetExpr) {
+    let SetExpr::SetOperation { left, .. } = body else { return };
+    if let SetExpr::Select(select) = left.as_mut() {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) = item
+                && let Some(alias) = parts.last().cloned()
+            {
+                *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(parts.clone()), alias };
+            }
+        }
+    }
+    name_first_branch(left);
+}
+
 /// A name as it is kept.
 pub(crate) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
@@ -341,14 +357,21 @@ pub(crate) fn column_name(expr: &Expr) -> Option<String> {
             Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(folded(name)),
             _ => column_name(root),
         },
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.as_slice() {
-                [SelectItem::UnnamedExpr(expr)] => column_name(expr),
-                [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.clone()),
-                _ => None,
-            },
+        Expr::Subquery(query) => only_column(&query.body),
+        _ => None,
+    }
+}
+
+/// The name of the one column of a subquery: that of its first branch.
+fn only_column(body: &SetExpr) -> Option<String> {
+    match body {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(expr)] => column_name(expr),
+            [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.clone()),
             _ => None,
         },
+        SetExpr::SetOperation { left, .. } => only_column(left),
+        SetExpr::Query(query) => only_column(&query.body),
         _ => None,
     }
 }
