@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableFactor, TableWithJoins, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
+    visit_expressions_mut,
 };
 
 use super::catalog;
@@ -272,6 +273,7 @@ pub(crate) fn call_all(name: &str, arguments: Vec<Expr>) -> Expr {
 /// Names result columns as Postgres does: a function by its name, a cast by what it casts, else `?column?`.
 fn name_columns(select: &mut Select) {
     let mut taken = HashSet::new();
+    let functions: HashSet<String> = select.from.iter().flat_map(factors).filter_map(function_name).collect();
     for (place, item) in select.projection.iter_mut().enumerate() {
         match item {
             // The same name twice is no name to refer to, and two columns all the same.
@@ -281,7 +283,11 @@ fn name_columns(select: &mut Select) {
             SelectItem::UnnamedExpr(expr) => {
                 let plain = match &*expr {
                     Expr::Identifier(name) => !is_word(name),
-                    other => matches!(other, Expr::CompoundIdentifier(_)),
+                    // A value of a function's row is a part of a column, and would be named as such.
+                    Expr::CompoundIdentifier(parts) => {
+                        !matches!(parts.as_slice(), [table, _] if functions.contains(&folded(table)))
+                    }
+                    _ => false,
                 };
                 let name = column_name(expr).unwrap_or_else(|| "?column?".to_owned());
                 // The same name from two tables is no conflict: DataFusion tells them apart by their tables.
@@ -312,6 +318,55 @@ fn name_first_branch(body: &mut SetExpr) {
         }
     }
     name_first_branch(left);
+}
+
+/// The tables of a part of `FROM`.
+pub(crate) fn factors(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+    std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+}
+
+/// The name of the rows of a function among the tables.
+fn function_name(table: &TableFactor) -> Option<String> {
+    match table {
+        TableFactor::Table { alias: Some(alias), args: Some(_), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(folded(&alias.name)),
+        _ => None,
+    }
+}
+
+/// The statement with that column of its outermost select under a name of its own, in its order too: DataFusion refuses
+/// `select upper(t.name) as name … order by t.name`.
+pub(crate) fn renamed(mut statement: Statement, name: &str) -> Statement {
+    if let Statement::Query(query) = &mut statement {
+        rename_column(query, name);
+    }
+    statement
+}
+
+fn rename_column(query: &mut Query, name: &str) {
+    let select = match query.body.as_mut() {
+        SetExpr::Query(inner) => return rename_column(inner, name),
+        SetExpr::Select(select) => select,
+        _ => return,
+    };
+    let mut other = None;
+    for (place, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && folded(alias) == name
+        {
+            *alias = Ident::with_quote('"', format!("{name}{UNIQUE}{place}"));
+            other = Some(alias.clone());
+        }
+    }
+    let (Some(other), Some(order)) = (other, &mut query.order_by) else { return };
+    if let OrderByKind::Expressions(keys) = &mut order.kind {
+        for key in keys {
+            if matches!(&key.expr, Expr::Identifier(ident) if folded(ident) == name) {
+                key.expr = Expr::Identifier(other.clone());
+            }
+        }
+    }
 }
 
 /// A name as it is kept.

@@ -396,6 +396,13 @@ async fn named(context: &SessionContext, mut statement: Statement) -> Result<Log
         if rewrite::may_repeat(&statement) && error.to_string().contains("unique expression names") {
             return Box::pin(planned(rewrite::told_apart(statement))).await;
         }
+        if let Some(name) = whole_rows::ambiguous(&error) {
+            let other = rewrite::renamed(statement.clone(), &name);
+            if other != statement {
+                statement = other;
+                continue;
+            }
+        }
         let missing = whole_rows::missing(&error).filter(|_| rows < whole_rows::ROWS_MAX);
         let Some(missing) = missing else { return Err(error) };
         match whole_rows::spelled(context, statement.clone(), &missing).await {

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions, With,
 };
 
-use super::rewrite::{call_all, folded};
+use super::rewrite::{call_all, factors, folded};
 
 /// More tables than that are not taken as rows in one statement.
 pub(crate) const ROWS_MAX: usize = 16;
@@ -30,17 +30,31 @@ pub(crate) fn missing(error: &DataFusionError) -> Option<String> {
     }
 }
 
-/// The statement with the rows of the table of that name as values, where there is one.
+/// The name that a statement was refused for because a column of a table and one of the result both have it.
+pub(crate) fn ambiguous(error: &DataFusionError) -> Option<String> {
+    match error.find_root() {
+        DataFusionError::SchemaError(told, _) => match told.as_ref() {
+            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The statement with the rows of the tables of that name as values, where there are any.
 pub(crate) async fn spelled(context: &SessionContext, mut statement: Statement, name: &str) -> Option<Statement> {
-    let table = tables(&statement, name)?;
-    let columns = columns(context, &statement, table).await?;
+    let mut all = Vec::new();
+    for table in tables(&statement, name) {
+        let columns = columns(context, &statement, table.clone()).await?;
+        all.push((table, columns));
+    }
     // It never breaks.
-    let _ = VisitMut::visit(&mut statement, &mut Spell { name, columns: &columns, scopes: Vec::new() });
+    let _ = VisitMut::visit(&mut statement, &mut Spell { name, tables: &all, scopes: Vec::new() });
     Some(statement)
 }
 
-/// The one table of that name; none where several are called so and differ.
-fn tables(statement: &Statement, name: &str) -> Option<TableFactor> {
+/// The tables of that name, each once.
+fn tables(statement: &Statement, name: &str) -> Vec<TableFactor> {
     struct Search<'a>(&'a str, Vec<TableFactor>);
     impl Visitor for Search<'_> {
         type Break = ();
@@ -54,7 +68,7 @@ fn tables(statement: &Statement, name: &str) -> Option<TableFactor> {
     }
     let mut search = Search(name, Vec::new());
     let _ = Visit::visit(statement, &mut search);
-    search.1.pop().filter(|_| search.1.is_empty())
+    search.1
 }
 
 /// The name that a table goes by.
@@ -97,23 +111,25 @@ fn selected(item: SelectItem, from: TableWithJoins) -> Option<Box<Query>> {
 /// Writes the name of a table as the row of its columns, where the table can be seen.
 struct Spell<'a> {
     name: &'a str,
-    columns: &'a [String],
-    /// For each select around, whether it reads the table.
-    scopes: Vec<bool>,
+    tables: &'a [(TableFactor, Vec<String>)],
+    /// For each select around, which of the tables it reads.
+    scopes: Vec<Option<usize>>,
 }
 
 impl Spell<'_> {
-    fn is_meant(&self, ident: &Ident) -> bool {
-        folded(ident) == self.name && self.scopes.iter().any(|reads| *reads)
+    /// The columns of the table that a name means here.
+    fn meant(&self, ident: &Ident) -> Option<&[String]> {
+        let place = self.scopes.iter().rev().find_map(|scope| *scope).filter(|_| folded(ident) == self.name)?;
+        self.tables.get(place).map(|table| table.1.as_slice())
     }
 
     fn column(&self, name: &str) -> Expr {
         Expr::CompoundIdentifier(vec![Ident::with_quote('"', self.name), Ident::with_quote('"', name)])
     }
 
-    fn row(&self) -> Expr {
+    fn row(&self, columns: &[String]) -> Expr {
         let text = |name: &String| Expr::value(Value::SingleQuotedString(name.clone()));
-        let pairs = self.columns.iter().flat_map(|name| [text(name), self.column(name)]);
+        let pairs = columns.iter().flat_map(|name| [text(name), self.column(name)]);
         call_all("named_struct", pairs.collect())
     }
 }
@@ -122,15 +138,12 @@ impl VisitorMut for Spell<'_> {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let factors = select
-            .from
-            .iter()
-            .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
-        let reads = factors.filter_map(called).any(|ident| folded(ident) == self.name);
-        self.scopes.push(reads);
+        let mut read = select.from.iter().flat_map(factors);
+        let read = read.find_map(|factor| self.tables.iter().position(|table| table.0 == *factor));
+        self.scopes.push(read);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
-                && self.is_meant(ident)
+                && self.meant(ident).is_some()
             {
                 let alias = Ident::with_quote('"', self.name);
                 *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias };
@@ -150,7 +163,7 @@ impl VisitorMut for Spell<'_> {
             && let Expr::Nested(inner) = root.as_ref()
             && let Expr::Identifier(ident) = inner.as_ref()
             && let [AccessExpr::Dot(field)] = access_chain.as_slice()
-            && self.is_meant(ident)
+            && self.meant(ident).is_some()
         {
             let field = match field {
                 Expr::Identifier(name) => Some(folded(name)),
@@ -166,9 +179,9 @@ impl VisitorMut for Spell<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Identifier(ident) = &*expr
-            && self.is_meant(ident)
+            && let Some(columns) = self.meant(ident)
         {
-            *expr = self.row();
+            *expr = self.row(columns);
         }
         ControlFlow::Continue(())
     }

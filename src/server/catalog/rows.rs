@@ -60,6 +60,7 @@ pub(super) fn field(column: &str) -> Option<Field> {
         "v" | "a" => DataType::new_list(DataType::Int16, true),
         "o" => DataType::new_list(DataType::UInt32, true),
         "s" => DataType::Int16,
+        "y" => DataType::Binary,
         "b" => DataType::Boolean,
         "w" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "f" => DataType::Float32,

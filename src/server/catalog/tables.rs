@@ -1,7 +1,7 @@
 //! The columns of the `pg_catalog` tables: `i` an oid, `m` a number, `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
 //! function's oid,
 //! `z` a timestamp, `w` one with a zone, `d` float8, `a` a list of int2,
-//! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
+//! `y` bytes, `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
 
 /// Every table with its columns.
 pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
@@ -152,7 +152,7 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     (
         "pg_trigger",
         "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
-         tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
+         tgdeferrable:b tginitdeferred:b tgnargs:s tgattr:v tgargs:y tgqual:t tgoldtable:t tgnewtable:t",
     ),
     ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
     ("pg_ts_config", "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i"),
