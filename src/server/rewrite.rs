@@ -336,11 +336,38 @@ fn function_name(table: &TableFactor) -> Option<String> {
 }
 
 /// The statement with that column of its outermost select under a name of its own, in its order too: DataFusion refuses
-/// `select upper(t.name) as name … order by t.name`.
+/// `select upper(t.name) as name … order by t.name`. Queries inside that all rows are taken of need no order.
 pub(crate) fn renamed(mut statement: Statement, name: &str) -> Statement {
+    /// Queries around, and how many of those are the outermost in parentheses.
+    struct Unordered(usize, usize);
+    impl VisitorMut for Unordered {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            if self.0 > self.1 && query.limit_clause.is_none() && query.fetch.is_none() {
+                query.order_by = None;
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+    }
+    let mut outermost = 0;
     if let Statement::Query(query) = &mut statement {
         rename_column(query, name);
+        let mut body = query.body.as_ref();
+        outermost = 1;
+        while let SetExpr::Query(inner) = body {
+            outermost += 1;
+            body = inner.body.as_ref();
+        }
     }
+    // It never breaks.
+    let _ = VisitMut::visit(&mut statement, &mut Unordered(0, outermost));
     statement
 }
 

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias, TableFactor,
-    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions, With,
+    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::rewrite::{call_all, factors, folded};
@@ -83,15 +83,20 @@ fn called(table: &TableFactor) -> Option<&Ident> {
     }
 }
 
-/// The columns of a table, read with the statement's own common tables.
+/// The columns of a table, which may be one of the statement's own common tables.
 async fn columns(context: &SessionContext, statement: &Statement, table: TableFactor) -> Option<Vec<String>> {
     let Statement::Query(query) = statement else { return None };
     let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
     let from = TableWithJoins { relation: table, joins: Vec::new() };
-    let query = Query { with: query.with.clone(), ..*selected(all, from)? };
-    let statement = DataFusionStatement::Statement(Box::new(Statement::Query(Box::new(query))));
-    let plan = context.state().statement_to_plan(statement).await.ok()?;
-    Some(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+    let alone = *selected(all, from)?;
+    let among = Query { with: query.with.clone(), ..alone.clone() };
+    for query in [alone, among] {
+        let statement = DataFusionStatement::Statement(Box::new(Statement::Query(Box::new(query))));
+        if let Ok(plan) = context.state().statement_to_plan(statement).await {
+            return Some(plan.schema().fields().iter().map(|field| field.name().clone()).collect());
+        }
+    }
+    None
 }
 
 /// `select item from table`.
@@ -104,7 +109,6 @@ fn selected(item: SelectItem, from: TableWithJoins) -> Option<Box<Query>> {
         select.projection = vec![item];
         select.from = vec![from];
     }
-    query.with = None::<With>;
     Some(query)
 }
 
