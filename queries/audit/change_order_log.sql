@@ -21,7 +21,8 @@
 --   erp_date_basis     approved, entered, first_seen (by an extraction: it may be older) or none
 --   erp_amount         its amount in the ERP
 --   cut_off            agrees; amount_differs; not_in_erp, in_erp_after, held_in_erp (approved in PM by T, not in the ERP's contract by T);
---                      in_erp_before, only_in_erp (the reverse); pending (priced, not agreed: variable consideration); not_dated
+--                      in_erp_before, only_in_erp (the reverse); pending (priced, not agreed: variable consideration); closed (decided in PM,
+--                      and changes nothing); not_dated
 --   cut_off_amount     PM's contract at T less the ERP's, by this change order
 -- sources:  approvals on both sides by the firm's days; ASC 606-10-25-10 to 13 (contract modifications; approved but unpriced ones).
 
@@ -90,6 +91,7 @@ select
         when known.is_in_pm then 'in_erp_after'
         when known.is_in_erp and known.pm_status is null then 'only_in_erp'
         when known.is_in_erp then 'in_erp_before'
+        when known.pm_status = 'closed' then 'closed'
         else 'pending'
     end as cut_off,
     cast(known.pm_counted - known.erp_counted as decimal(18,2)) as cut_off_amount

@@ -6,7 +6,9 @@
 --   currency           of the amounts
 --   contract_amount    C
 --   contract_source    pm or erp
+--   original_profit    the original contract less the original budget: the margin that was bid; null without one of them
 --   contract_difference PM less ERP
+--   is_undated         the contract's sum is that of the moment
 --   estimated_cost     E
 --   estimate_source    where E comes from
 --   is_overrun         the estimate told was less than the cost to date
@@ -52,7 +54,9 @@ select
     currency,
     contract_amount,
     contract_source,
+    cast(original_contract - original_cost as decimal(18,2)) as original_profit,
     contract_difference,
+    is_undated,
     estimated_cost,
     estimate_source,
     is_overrun,
