@@ -26,7 +26,7 @@ with documents as (
 
     select effects.control, effects.amount, effects.dated
     from shared.payment_effects as effects
-    left join erp.vendor_invoices as invoices on invoices.record_id = effects.invoice_id and invoices.source is not distinct from effects.source
+    left join erp.vendor_invoices as invoices on invoices.record_id = effects.invoice_id and (invoices.source is not distinct from effects.source)
     cross join meta.clock
     where effects.control = 'ap' and coalesce(invoices.invoice_date, clock.accounting_date) <= clock.accounting_date
 

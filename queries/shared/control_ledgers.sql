@@ -24,7 +24,7 @@ ended as (
     select periods.source, max(periods.ends_on) as ends_on
     from erp.fiscal_periods as periods
     inner join (select distinct source, period from erp.account_balances) as balances on
-        balances.period = periods.period and balances.source is not distinct from periods.source
+        balances.period = periods.period and (balances.source is not distinct from periods.source)
     cross join meta.clock
     where periods.ends_on <= clock.accounting_date
     group by periods.source
@@ -36,18 +36,18 @@ ledger as (
 
     select controls.source, controls.control, balances.closing as amount, balances.currency
     from controls
-    inner join erp.account_balances as balances on balances.account = controls.account and balances.source is not distinct from controls.source
-    inner join erp.fiscal_periods as periods on periods.period = balances.period and periods.source is not distinct from balances.source
-    inner join ended on ended.ends_on = periods.ends_on and ended.source is not distinct from periods.source
+    inner join erp.account_balances as balances on balances.account = controls.account and (balances.source is not distinct from controls.source)
+    inner join erp.fiscal_periods as periods on periods.period = balances.period and (periods.source is not distinct from balances.source)
+    inner join ended on ended.ends_on = periods.ends_on and (ended.source is not distinct from periods.source)
     where controls.control is not null and lower(coalesce(balances.ledger, 'actual')) like '%actual%'
 
     union all
 
     select controls.source, controls.control, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as amount, null as currency
     from controls
-    inner join erp.gl_transactions as lines on lines.account = controls.account and lines.source is not distinct from controls.source
-    left join erp.fiscal_periods as periods on periods.period = lines.period and periods.source is not distinct from lines.source
-    left join ended on ended.source is not distinct from lines.source
+    inner join erp.gl_transactions as lines on lines.account = controls.account and (lines.source is not distinct from controls.source)
+    left join erp.fiscal_periods as periods on periods.period = lines.period and (periods.source is not distinct from lines.source)
+    left join ended on (ended.source is not distinct from lines.source)
     cross join meta.clock
     where
         controls.control is not null and
@@ -72,7 +72,7 @@ waiting as (
         sum(coalesce(lines.debit, 0) - coalesce(lines.credit, 0)) as amount,
         row_number() over (partition by controls.source, controls.control order by lines.batch) as turn
     from controls
-    inner join erp.unposted_transactions as lines on lines.account = controls.account and lines.source is not distinct from controls.source
+    inner join erp.unposted_transactions as lines on lines.account = controls.account and (lines.source is not distinct from controls.source)
     cross join meta.clock
     where controls.control is not null and coalesce(lines.date, clock.accounting_date) <= clock.accounting_date
     group by controls.source, controls.control, lines.batch
@@ -111,5 +111,5 @@ select
     known.sign * coalesce(unposted.amount, 0) as unposted_amount,
     unposted.batches as unposted_batches
 from known
-left join unposted on unposted.control = known.control and unposted.source is not distinct from known.source
-left join posted on posted.control = known.control and posted.source is not distinct from known.source
+left join unposted on unposted.control = known.control and (unposted.source is not distinct from known.source)
+left join posted on posted.control = known.control and (posted.source is not distinct from known.source)

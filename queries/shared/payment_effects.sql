@@ -6,7 +6,7 @@ with applied as (
 
     select payments.direction, payments.payment_date, applications.source, applications.invoice_id, applications.amount, applications.discount
     from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id and payments.source is not distinct from applications.source
+    inner join erp.payments on payments.record_id = applications.payment_id and (payments.source is not distinct from applications.source)
     where payments.status = 'paid'
 
 ),
