@@ -136,6 +136,7 @@ select
         case when figures.profit_at_completion < 0 then 'loses money' end,
         case when figures.estimate_source like '%budget' then 'budget in the place of an estimate' end,
         case when figures.earned_revenue > figures.billed_to_date and figures.pending_amount > 0 then 'underbilled with change orders pending' end,
+        case when figures.is_stored_beyond then 'stored materials beyond the cost' end,
         case when figures.is_undated then 'contract sum of the moment, not of the date' end,
         case when abs(figures.contract_difference) > setting_decimal('amount_tolerance') then 'contract sums differ' end
     ), '') as flags

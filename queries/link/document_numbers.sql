@@ -35,10 +35,11 @@ with documents as (
 
     union all
 
-    select 'erp' as side, source, 'change_orders' as series, cast(null as varchar) as scope_id, number,
+    -- A key that begins with its contract's is numbered in the contract.
+    select 'erp' as side, source, 'change_orders' as series, case when starts_with(record_id, contract_id || '|') then contract_id end as scope_id, number,
         min(firm_day(coalesce(approved_at, created_at))) as dated
     from erp.change_orders
-    group by source, number
+    group by source, case when starts_with(record_id, contract_id || '|') then contract_id end, number
 
     union all
 

@@ -14,6 +14,7 @@
 --   is_overrun         the estimate told was less than the cost to date
 --   cost_to_date       K
 --   uninstalled_amount U
+--   is_stored_beyond   PM has more of them than the job has cost
 --   billed_to_date     B
 --   pending_amount     change orders that are priced and not agreed
 --   unbilled_count     owner invoices without a gross amount
@@ -62,6 +63,7 @@ select
     is_overrun,
     cost_to_date,
     uninstalled_amount,
+    is_stored_beyond,
     billed_to_date,
     pending_amount,
     unbilled_count,

@@ -15,7 +15,8 @@
 --   estimate_source    where it comes from
 --   is_overrun         the estimate told was less than the cost to date
 --   cost_to_date       K: the ERP's project transactions dated up to the date
---   uninstalled_amount U: materials stored and not installed, as far as the ERP has their cost
+--   uninstalled_amount U: materials stored and not installed, as far as the ERP has their cost; never more than the cost to date
+--   is_stored_beyond   PM has more of them than the job has cost
 --   billed_to_date     B: the ERP's released owner invoices, retainage included; deposits are no billing of work
 --   pending_amount     change orders that are priced and not agreed
 --   unbilled_count     released owner invoices that do not tell their gross amount: billed is too low then
@@ -123,7 +124,8 @@ select
     case when jobs.is_closed then 'closed job: its cost' else estimates.estimate_source end as estimate_source,
     coalesce(estimates.estimated_cost < positions.cost and not coalesce(jobs.is_closed, false), false) as is_overrun,
     cast(positions.cost as decimal(18,2)) as cost_to_date,
-    cast(positions.stored as decimal(18,2)) as uninstalled_amount,
+    cast(least(positions.stored, greatest(positions.cost, 0)) as decimal(18,2)) as uninstalled_amount,
+    positions.stored > greatest(positions.cost, 0) as is_stored_beyond,
     cast(positions.billed as decimal(18,2)) as billed_to_date,
     coalesce(positions.pending_amount, 0) as pending_amount,
     positions.unbilled_count
