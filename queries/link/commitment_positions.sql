@@ -18,7 +18,8 @@
 --   invoiced_amount    gross of what was billed on it by the date, retainage included
 --   invoiced_after_amount gross of what was billed on it since
 --   untold_count       invoices that do not tell their gross amount: invoiced is too low then
--- A commitment counts from the day that it was signed, else approved; one whose approval nobody dated counts from its entry.
+-- A commitment counts from the day that it was signed, else approved; one whose approval nobody dated counts from its entry, else from the day
+-- of the commitment that it is linked to; what nobody dated at all counts.
 
 with clock as (
 
@@ -83,11 +84,34 @@ commitments as (
     from erp.commitments as orders
     left join link.erp_projects as jobs on jobs.erp_id = orders.project_id and jobs.source = orders.source
 
+),
+
+dated as (
+
+    select
+        commitments.*,
+        coalesce(groups.group_id, commitments.record_id) as item_id,
+        coalesce(
+            commitments.executed_on,
+            case when commitments.approved_at_basis in ('source', 'observed') then firm_day(commitments.approved_at) end,
+            firm_day(commitments.created_at)
+        ) as own_date
+    from commitments
+    left join groups on groups.side = commitments.side and groups.record_id = commitments.record_id
+    where commitments.approval_status in ('approved', 'closed')
+
+),
+
+-- An ERP that dates no order: what PM signed in January was not agreed in December, whatever the ERP does not say.
+placed as (
+
+    select dated.*, coalesce(own_date, max(own_date) over (partition by item_id)) as counted_on from dated
+
 )
 
 select
-    commitments.side, commitments.source, commitments.record_id, coalesce(groups.group_id, commitments.record_id) as item_id,
-    commitments.job_id as project_id, commitments.number, commitments.vendor_id, commitments.title,
+    commitments.side, commitments.source, commitments.record_id, commitments.item_id, commitments.job_id as project_id,
+    commitments.number, commitments.vendor_id, commitments.title,
     commitments.approval_status = 'closed' as is_closed, commitments.is_revised and commitments.revised_amount is not null as is_undated,
     coalesce(commitments.currency, setting_text('currency')) as currency,
     cast(case when commitments.is_revised and commitments.revised_amount is not null then commitments.revised_amount
@@ -95,19 +119,9 @@ select
     cast(coalesce(invoiced.amount, 0) as decimal(18,2)) as invoiced_amount,
     cast(coalesce(invoiced.later, 0) as decimal(18,2)) as invoiced_after_amount,
     coalesce(invoiced.untold_count, 0) as untold_count
-from commitments
-left join groups on groups.side = commitments.side and groups.record_id = commitments.record_id
+from placed as commitments
 left join changes on changes.side = commitments.side and changes.contract_id = commitments.record_id and
     changes.currency = coalesce(commitments.currency, setting_text('currency'))
 left join invoiced on invoiced.side = commitments.side and invoiced.source = commitments.source and invoiced.commitment_id = commitments.record_id
 cross join clock
-where
-    commitments.approval_status in ('approved', 'closed') and
-    coalesce(
-        coalesce(
-            commitments.executed_on,
-            case when commitments.approved_at_basis in ('source', 'observed') then firm_day(commitments.approved_at) end,
-            firm_day(commitments.created_at)
-        ) <= clock.accounting_date,
-        true
-    )
+where coalesce(commitments.counted_on <= clock.accounting_date, true)
