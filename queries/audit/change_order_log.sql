@@ -4,7 +4,8 @@
 -- columns:
 --   pin                the pin that is read, or `not pinned`
 --   accounting_date    T, the date of the cut-off
---   status             complete, not_evaluated (also: the project was not read in PM) or not_applicable: read it before the rest
+--   status             complete, partial (connections that share a key), not_evaluated (also: the project was not read in PM) or
+--                      not_applicable: read it before the rest
 --   reason             why it is not complete
 --   project_number     the number people use
 --   kind               prime or commitment
@@ -39,6 +40,7 @@ grouped as (
         orders.currency,
         coalesce(min(case when side = 'pm' then project_id end), min(project_id)) as project_id,
         min(kind) as kind,
+        count(*) > count(distinct side || ':' || record_id) as is_shared,
         coalesce(min(case when side = 'pm' then contract_number end), min(contract_number)) as contract_number,
         coalesce(min(case when side = 'pm' then number end), min(number)) as number,
         coalesce(min(case when side = 'pm' then title end), min(title)) as title,
@@ -75,8 +77,17 @@ known as (
 select
     coalesce(clock.pin, 'not pinned') as pin,
     clock.accounting_date,
-    coalesce(own.status, case firm.status when 'partial' then 'complete' else firm.status end) as status,
-    coalesce(own.reason, case when firm.status <> 'partial' then firm.reason end) as reason,
+    case
+        when own.status is not null then own.status
+        when firm.status in ('not_evaluated', 'not_applicable') then firm.status
+        when known.is_shared then 'partial'
+        else 'complete'
+    end as status,
+    coalesce(
+        own.reason,
+        case when firm.status in ('not_evaluated', 'not_applicable') then firm.reason
+            when known.is_shared then 'several connections have a change order of this key' end
+    ) as reason,
     coalesce(projects.number, known.project_id) as project_number,
     known.kind, known.contract_number, known.number, known.title, known.currency,
     known.pm_status, known.pm_approved_on, cast(known.pm_amount as decimal(18,2)) as pm_amount,

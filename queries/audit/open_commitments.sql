@@ -4,7 +4,7 @@
 -- columns:
 --   pin                the pin that is read, or `not pinned`
 --   accounting_date    the date of the schedule
---   status             complete, partial (invoices that do not tell their gross amount), not_evaluated (also: the project was not read in PM) or
+--   status             complete, partial (invoices that do not tell their gross amount, connections that share a key), not_evaluated (also: the project was not read in PM) or
 --                      not_applicable: read it before the figures
 --   reason             why it is not complete
 --   project_number     the number people use
@@ -57,6 +57,7 @@ grouped as (
         coalesce(min(case when side = 'pm' then vendor_name end), min(vendor_name)) as vendor_name,
         currency,
         sum(untold_count) as untold_count,
+        count(*) > count(distinct side || ':' || record_id) as is_shared,
         bool_or(is_undated) as is_undated,
         count(case when side = 'pm' then 1 end) as pm_count,
         count(case when side = 'erp' then 1 end) as erp_count,
@@ -78,12 +79,13 @@ select
     case
         when own.status is not null then own.status
         when firm.status in ('not_evaluated', 'not_applicable') then firm.status
-        when grouped.untold_count > 0 then 'partial'
+        when grouped.untold_count > 0 or grouped.is_shared then 'partial'
         else 'complete'
     end as status,
     case
         when own.status is not null then own.reason
         when firm.status in ('not_evaluated', 'not_applicable') then firm.reason
+        when grouped.is_shared then 'several connections have a commitment of this key'
         when grouped.untold_count > 0 then cast(grouped.untold_count as varchar) || ' invoices do not tell their gross amount'
     end as reason,
     coalesce(projects.number, grouped.project_id) as project_number,

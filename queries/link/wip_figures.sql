@@ -79,6 +79,7 @@ select
             then greatest(greatest(estimated_cost - contract_amount, 0) + least(earned_revenue - cost_to_date, 0), 0) end as decimal(18,2)
     ) as loss_provision,
     case
+        when is_shared then 'several ERP connections have a job of this key'
         when contract_amount is null then 'no contract sum in ' || currency || ' is told'
         when estimated_cost is null then 'no estimate or budget of the cost in ' || currency || ' is told'
         when cost_basis is null then 'the estimated cost is zero'

@@ -19,11 +19,12 @@
 --   is_stored_beyond   PM has more of them than the job has cost
 --   billed_to_date     B: the ERP's released owner invoices, retainage included; deposits are no billing of work
 --   pending_amount     change orders that are priced and not agreed
+--   is_shared          several ERP connections have a job of this key, and its figures are those of all
 --   unbilled_count     released owner invoices that do not tell their gross amount: billed is too low then
 
 with jobs as (
 
-    select project_id, bool_and(projects.approval_status = 'closed') as is_closed
+    select project_id, bool_and(projects.approval_status = 'closed') as is_closed, count(*) > count(distinct jobs.erp_id) as is_shared
     from link.erp_projects as jobs
     inner join erp.projects on projects.record_id = jobs.erp_id and projects.source = jobs.source
     group by project_id
@@ -128,6 +129,7 @@ select
     positions.stored > greatest(positions.cost, 0) as is_stored_beyond,
     cast(positions.billed as decimal(18,2)) as billed_to_date,
     coalesce(positions.pending_amount, 0) as pending_amount,
+    coalesce(jobs.is_shared, false) as is_shared,
     positions.unbilled_count
 from positions
 left join link.wip_estimates as estimates on estimates.project_id = positions.project_id and estimates.currency = positions.currency
