@@ -1,6 +1,7 @@
 -- title: Cost codes of purchase orders, as exported
 -- grain: one row of a purchase order
--- Codes are flat text: of '01-100 Site work' the first word, if it has a digit; else all of it.
+-- Codes are flat text: of '01-100 Site work' the first word, if it has a digit; else all of it. A list without codes tells no
+-- lines: that is no coding with none.
 
 select
     _key as record_id,
@@ -14,3 +15,4 @@ select
     amount,
     currency
 from source.purchase_orders
+where nullif(trim(cost_code), '') is not null

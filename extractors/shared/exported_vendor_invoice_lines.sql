@@ -1,6 +1,7 @@
 -- title: Cost codes of bills, as exported
 -- grain: one row of a bill
--- Codes are flat text: of '01-100 Site work' the first word, if it has a digit; else all of it.
+-- Codes are flat text: of '01-100 Site work' the first word, if it has a digit; else all of it. A list without codes tells no
+-- lines: that is no coding with none.
 
 select
     _key as record_id,
@@ -12,3 +13,4 @@ select
     amount,
     currency
 from source.bills
+where nullif(trim(cost_code), '') is not null
