@@ -16,18 +16,24 @@ use tieout::simulator::firm::model::{ChangeOrderKind, ProcoreId, Rate};
 use tieout::simulator::{Fault, FaultRates, Firm, IntacctOptions, Simulator};
 
 use super::sage_intacct::record;
-use super::{MOMENTS, Pair};
+use super::{Crossing, MOMENTS, Pair};
 
 /// Firms that together show most of what the two can show.
 const SEEDS: &str = "4";
-const SILENT: [&str; 8] = ["I5", "I8", "B3", "R1", "R3", "S2", "P2", "P3"];
+/// Exports tell no periods, no AIA forms, no cost lines.
+const SILENT: [&str; 3] = ["I5", "I8", "B3"];
+/// Nothing is exported that could be wrong in these ways: there are no keys of the ERP's, and no log of the integration.
+const UNSEEN: [&str; 6] = ["R1", "R3", "S1", "S2", "L2", "W1"];
+/// Figures of orders and bills that are not exported.
+const UNTOLD: [&str; 3] = ["original_amount", "approved_change_amount", "retainage_amount"];
 
 const BUILDERTREND_SAGE_INTACCT: Pair = Pair {
     name: "buildertrend and sage_intacct",
     silent: &SILENT,
     told,
-    crossings: |_| Vec::new(),
-    undated: &["P1"],
+    crossings,
+    // An order, a bill and a payment are as old as the look that first saw them so.
+    undated: &["M1", "M2", "I1", "I2", "P1"],
     moments: &MOMENTS,
 };
 
@@ -120,13 +126,21 @@ fn key(firm: &Firm, entity: &str, id: ProcoreId) -> Option<String> {
     })
 }
 
+fn crossings(firm: &Firm) -> Vec<Crossing> {
+    let crossing = |(entity, pm_id, erp_id): &Crossing| {
+        Some((entity.clone(), key(firm, entity, pm_id.parse().ok()?)?, record(entity, erp_id)))
+    };
+    firm.crosswalk().iter().filter_map(crossing).collect()
+}
+
 fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
-    if SILENT.contains(&fault.check.as_str()) {
+    let check = fault.check.as_str();
+    let is_untold =
+        ["M2", "I3", "I4"].contains(&check) && fault.field.as_deref().is_some_and(|field| UNTOLD.contains(&field));
+    if SILENT.contains(&check) || UNSEEN.contains(&check) || is_untold {
         return Vec::new();
     }
-    let entity = match fault.check.as_str() {
-        // No log of the integration is exported, but for a word on each bill that the builder's own integration has.
-        "S1" | "L2" => return Vec::new(),
+    let entity = match check {
         "B1" | "B2" => "projects",
         _ => fault.entity.as_str(),
     };
