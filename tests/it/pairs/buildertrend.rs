@@ -10,9 +10,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tieout::simulator::buildertrend::{self, bill_number, job_name};
+use tieout::simulator::buildertrend::{self, bill_number, is_paid, job_name};
 use tieout::simulator::exports::Style;
-use tieout::simulator::firm::model::{ChangeOrderKind, ProcoreId, Rate};
+use tieout::simulator::firm::model::{Cents, ChangeOrderKind, ProcoreId, Rate, Requisition};
 use tieout::simulator::{Fault, FaultRates, Firm, IntacctOptions, Simulator};
 
 use super::sage_intacct::record;
@@ -142,14 +142,43 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
     }
     let entity = match check {
         "B1" | "B2" => "projects",
+        "P1" | "P2" | "P3" | "P4" => return payments(firm, &fault),
         _ => fault.entity.as_str(),
     };
     let erp_id = fault.erp_id.as_ref().map(|key| record(&fault.entity, key));
-    match fault.pm_id.as_deref().map(str::parse::<ProcoreId>) {
-        None => vec![Fault { erp_id, ..fault }],
+    let unpaid = requisition_of(firm, &fault).filter(|_| check == "P0");
+    if unpaid.is_some_and(|requisition| is_paid(firm, requisition)) {
+        return Vec::new();
+    }
+    // What is unpaid is unpaid as a whole.
+    let amount = unpaid.map_or(fault.amount, |requisition| Some(requisition.summary.current_payment_due));
+    let known = Fault { amount, ..fault.clone() };
+    match known.pm_id.as_deref().map(str::parse::<ProcoreId>) {
+        None => vec![Fault { erp_id, ..known }],
         Some(id) => {
             let pm_id = id.ok().and_then(|id| key(firm, entity, id));
-            pm_id.map(|pm_id| Fault { pm_id: Some(pm_id), erp_id, ..fault.clone() }).into_iter().collect()
+            pm_id.map(|pm_id| Fault { pm_id: Some(pm_id), erp_id, ..known.clone() }).into_iter().collect()
         }
     }
+}
+
+fn requisition_of<'f>(firm: &'f Firm, fault: &Fault) -> Option<&'f Requisition> {
+    let id: ProcoreId = fault.pm_id.as_deref()?.parse().ok()?;
+    let payment = firm.procore.contract_payments.get(&id).and_then(|payment| payment.requisition_id);
+    firm.procore.requisitions.get(&payment.unwrap_or(id))
+}
+
+/// What is wrong with a bill's payments, as one sees it who knows only whether it is paid.
+fn payments(firm: &Firm, fault: &Fault) -> Vec<Fault> {
+    let Some(requisition) = requisition_of(firm, fault) else { return Vec::new() };
+    let Some(bill) = fault.erp_id.as_ref().and_then(|key| firm.acumatica.bills.get(key)) else { return Vec::new() };
+    let applied = bill.applications.iter().filter(|one| one.doc_type.ends_with("Check"));
+    let in_erp: Cents = applied.map(|one| one.amount_paid).sum();
+    let check = match (is_paid(firm, requisition), in_erp.is_zero(), bill.balance.is_zero()) {
+        (false, false, true) => "P1",
+        (true, true, _) => "P4",
+        _ => return Vec::new(),
+    };
+    let pm_id = key(firm, "vendor_invoices", requisition.id);
+    vec![Fault { check: check.to_owned(), entity: "payments".to_owned(), pm_id, amount: None, ..fault.clone() }]
 }
