@@ -10,13 +10,16 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tieout::clock::SharedClock;
-use tieout::simulator::buildertrend::{self, Export, Style};
-use tieout::simulator::firm::model::ChangeOrderKind;
+use tieout::simulator::buildertrend;
+use tieout::simulator::exports::{Export, Style};
+use tieout::simulator::firm::model::{ChangeOrderKind, Rate};
 use tieout::simulator::{DecoyRates, FaultRates, Firm, FirmOptions, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
+mod coconstruct;
 mod refused;
 mod sage_300_cre;
+mod stored;
 
 /// Jobs as a page exports them: a title, headers, two jobs, a row of totals.
 const JOBS: &str = "All listed jobs\n\nJob name,Job prefix,Status,Contract price,Client\n\
@@ -71,14 +74,22 @@ fn write_bundle(exports: &Path, as_of: &str, files: &[(&str, &str, &[u8])]) {
 }
 
 fn write_manifest(exports: &Path, as_of: &str, files: &[Value]) {
+    write_manifest_of("buildertrend", exports, as_of, files);
+}
+
+fn write_manifest_of(system: &str, exports: &Path, as_of: &str, files: &[Value]) {
     let manifest = json!({
-        "system": "buildertrend", "as_of": as_of, "timezone": "America/Chicago", "currency": "usd", "files": files,
+        "system": system, "as_of": as_of, "timezone": "America/Chicago", "currency": "usd", "files": files,
     });
     std::fs::write(exports.join("bundle.json"), manifest.to_string()).unwrap();
 }
 
 /// What a firm exported, as a bundle.
 fn write_exports(exports: &Path, as_of: &str, lists: &[Export]) {
+    write_exports_of("buildertrend", exports, as_of, lists);
+}
+
+fn write_exports_of(system: &str, exports: &Path, as_of: &str, lists: &[Export]) {
     std::fs::create_dir_all(exports).unwrap();
     let entries: Vec<Value> = lists
         .iter()
@@ -89,7 +100,12 @@ fn write_exports(exports: &Path, as_of: &str, lists: &[Export]) {
             json!({"entity": list.list, "path": list.name, "sha256": sha256, "values": values})
         })
         .collect();
-    write_manifest(exports, as_of, &entries);
+    write_manifest_of(system, exports, as_of, &entries);
+}
+
+/// How many records a run told to have changed.
+fn changed(told: &str) -> Option<u64> {
+    told.lines().find_map(|line| line.split_once(": ")?.1.split(' ').next()?.parse().ok())
 }
 
 #[test]
@@ -167,7 +183,6 @@ fn a_sheet_becomes_typed_rows_and_keeps_what_was_written() {
 }
 
 #[test]
-#[ignore = "a change order of the workbook differs from that of the text: which of its columns does is open"]
 fn the_same_records_exported_otherwise_are_no_change() {
     let options = FirmOptions { faults: FaultRates::none(), decoys: DecoyRates::none(), ..FirmOptions::default() };
     let mut firm = Firm::new(5, options);
@@ -178,8 +193,6 @@ fn the_same_records_exported_otherwise_are_no_change() {
     let as_of = firm.now().to_rfc3339();
     write_exports(&exports, &as_of, &buildertrend::export(&firm, Style::default()).unwrap());
     let (_, told) = extract(folder.path(), &now);
-    let changed =
-        |told: &str| told.lines().find_map(|line| line.split_once(": ")?.1.split(' ').next()?.parse::<u64>().ok());
     assert!(changed(&told).is_some_and(|count| count > 100), "{told}");
     assert_eq!(
         texts(
@@ -197,7 +210,6 @@ fn the_same_records_exported_otherwise_are_no_change() {
 }
 
 /// What a firm's people are told, whose project management is exported and whose ERP answers.
-#[ignore = "one bill too many is called missing in the ERP (I2): which of its exports tells that it is there is open"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_checks_find_in_exports_what_went_wrong() {
     let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -206,11 +218,13 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     options.firm.months = 6;
     options.firm.projects = 4;
     options.firm.decoys = DecoyRates::none();
+    // A builder's bills are paid in full.
+    options.firm.retainage = Rate(0);
     options.firm.faults = FaultRates { vendor_missing: 120, healed: 0, ..FaultRates::none() };
     options.acumatica_licence.requests_per_minute = None;
     let simulator = Simulator::start(options).await.unwrap();
-    let now = "2026-07-01T11:00:00Z";
-    simulator.advance_to(now.parse().unwrap());
+    // What was approved before the first look is as old as that; a bill that waits for the nightly transfer is in flight.
+    let (first, now) = ("2026-07-01T11:00:00Z", "2026-07-03T11:00:00Z");
     let folder = tempfile::tempdir().unwrap();
     let acumatica = simulator.acumatica();
     let settings = format!(
@@ -221,22 +235,37 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     );
     std::fs::write(folder.path().join("tieout.toml"), settings).unwrap();
     std::fs::write(folder.path().join("password"), acumatica.password).unwrap();
-    let lists = buildertrend::export(&simulator.firm(), Style::default()).unwrap();
-    write_exports(&folder.path().join("exports"), "2026-07-01T10:59:00Z", &lists);
-    let place = folder.path().to_path_buf();
-    let (code, told) = spawn_blocking(move || extract(&place, now)).await.unwrap();
-    assert!(matches!(code, Some(0 | 5)), "{told}");
+    for moment in [first, now] {
+        simulator.advance_to(moment.parse().unwrap());
+        let lists = buildertrend::export(&simulator.firm(), Style::default()).unwrap();
+        write_exports(&folder.path().join("exports"), moment, &lists);
+        let place = folder.path().to_path_buf();
+        let (code, told) = spawn_blocking(move || extract(&place, moment)).await.unwrap();
+        assert!(matches!(code, Some(0 | 5)), "{told}");
+    }
 
     let (mut differences, mut shown) = (String::new(), 0);
-    for (check, expected) in expected(&simulator) {
-        let query = format!("select substr(exception_key, 4) from recon.exceptions where check_id = '{check}'");
-        let found: BTreeSet<String> = texts(folder.path(), &query).into_iter().collect();
-        shown += expected.len();
-        for (word, keys) in [("missed", &expected - &found), ("extra", &found - &expected)] {
+    let (all, old) = (expected(&simulator, now), expected(&simulator, first));
+    for ((check, all), (_, old)) in all.into_iter().zip(old) {
+        let found = |states: &str| -> BTreeSet<String> {
+            let query = format!(
+                "select substr(exception_key, 4) from recon.exceptions where check_id = '{check}' and state in ({states})"
+            );
+            texts(folder.path(), &query).into_iter().collect()
+        };
+        shown += old.len();
+        let (open, seen) = (found("'open'"), found("'open', 'in_flight'"));
+        for (word, keys) in [("missed", &all - &seen), ("extra", &open - &all), ("still in flight", &old - &open)] {
             if !keys.is_empty() {
                 writeln!(differences, "{check} {word}: {keys:?}").unwrap();
             }
         }
+    }
+    // Nothing else is wrong, but what follows from it: bills of unknown vendors are unpaid, and open on one side alone.
+    let others = "select check_id || ': ' || detail from recon.exceptions where state = 'open' and explained_by is null \
+                  and check_id not in ('V1', 'V5', 'M1', 'I2', 'O1', 'P0', 'I7')";
+    for other in texts(folder.path(), others) {
+        writeln!(differences, "extra {other}").unwrap();
     }
     assert!(differences.is_empty() && shown > 3, "{shown} to be shown, see {}\n{differences}", folder.keep().display());
     // What such exports do not hold is told check by check, never a clean bill.
@@ -249,12 +278,12 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     }
 }
 
-/// What the firm knows to be missing in its ERP, under the keys that exports have.
-fn expected(simulator: &Simulator) -> Vec<(&'static str, BTreeSet<String>)> {
+/// What the firm knows to be missing in its ERP since before that moment, under the keys that exports have.
+fn expected(simulator: &Simulator, before: &str) -> Vec<(&'static str, BTreeSet<String>)> {
     let firm = simulator.firm();
-    let standing = firm.standing();
+    let (standing, before) = (firm.standing(), before.parse::<DateTime<Utc>>().unwrap());
     let ids = |check: &str| {
-        let of_check = standing.iter().filter(|fault| fault.check == check);
+        let of_check = standing.iter().filter(|fault| fault.check == check && fault.occurred_at < before);
         of_check.filter_map(|fault| fault.pm_id.as_ref()?.parse().ok()).collect::<Vec<i64>>()
     };
     let vendors =
