@@ -24,6 +24,7 @@ mod integrator;
 mod interference;
 mod procore;
 mod projectsight;
+pub mod sage_300;
 pub mod sql;
 
 pub use clock::SharedClock;
