@@ -16,7 +16,7 @@ select
     concat(invoice_id, '|', payment_id) as record_id,
     concat(vendor, '|', payment_id) as payment_id,
     invoice_id,
-    amount - retainage as amount,
+    cast(amount - retainage as decimal(18, 2)) as amount,
     discount_taken as discount,
     currency
 from applied
@@ -27,7 +27,7 @@ select
     concat(invoice_id, '|', payment_id, '|retainage') as record_id,
     concat(vendor, '|', payment_id) as payment_id,
     concat(invoice_id, '|retainage') as invoice_id,
-    retainage as amount,
+    cast(retainage as decimal(18, 2)) as amount,
     cast(0 as decimal(24, 6)) as discount,
     currency
 from applied

@@ -30,8 +30,8 @@ paid as (
 
     select
         told.vendor, told.payment_id, min(told.bank_account) as bank_account, min(nullif(told.check_number, '')) as check_number,
-        min(told.payment_type) as payment_type, sum(told.amount) as amount,
-        sum(case when told.amount > 0 then told.amount else 0 end) as paid_amount,
+        min(told.payment_type) as payment_type, cast(sum(told.amount) as decimal(18, 2)) as amount,
+        cast(sum(case when told.amount > 0 then told.amount else 0 end) as decimal(18, 2)) as paid_amount,
         bool_or(coalesce(lower(told.payment_type), '') like '%void%') as has_void,
         coalesce(max(posted.posted_on), max(told.entered_on)) as paid_on, min(told.currency) as currency
     from told
@@ -43,7 +43,7 @@ paid as (
 -- Takes back more than it pays, and says that it voids.
 voids as (
 
-    select vendor, bank_account, check_number, -sum(amount) as amount, max(paid_on) as voided_on
+    select vendor, bank_account, check_number, cast(-sum(amount) as decimal(18, 2)) as amount, max(paid_on) as voided_on
     from paid
     where has_void and amount < 0 and check_number is not null
     group by vendor, bank_account, check_number

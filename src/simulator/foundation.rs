@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::firm::Firm;
-use crate::firm::model::{AcumaticaDatabase, Cents, ErpProject, ProcoreDatabase};
+use crate::firm::model::{AcumaticaDatabase, Cents, ErpProject, ErpVendor, ProcoreDatabase};
 use crate::integrator::procore_beside;
 use crate::sql::SqlSchema;
 
@@ -155,7 +155,12 @@ fn insert_twice(schema: &mut SqlSchema, table: &str, row: Value, id: &str) {
 }
 
 fn master(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
-    for one in books.vendors.values() {
+    // No column tells that a vendor is out of use: one that was entered twice by mistake is deleted.
+    let is_again = |one: &ErpVendor| {
+        let mut others = books.vendors.values().filter(|other| other.vendor_id != one.vendor_id);
+        one.status == "Inactive" && others.any(|other| other.vendor_name == one.vendor_name)
+    };
+    for one in books.vendors.values().filter(|one| !is_again(one)) {
         let id = digits(&one.vendor_id);
         let row = json!({
             "company_no": COMPANY, "vendor_no": one.vendor_id, "vendor_id": id, "name": one.vendor_name,

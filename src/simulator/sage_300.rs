@@ -20,7 +20,7 @@ mod master;
 mod payables;
 mod receivables;
 
-pub use keys::{change_key, commitment_key, invoice_key, receivable_key};
+pub use keys::{change_key, commitment_key, cost_key, invoice_key, receivable_key};
 
 /// The schema that the Replicator writes to.
 pub const SCHEMA: &str = "dbo";
@@ -36,14 +36,14 @@ const STAMPS: &str = "Operator_Stamp:varchar(20)!=ADMIN Date_Stamp:date Time_Sta
 
 const TABLES: &str = "
 APM_MASTER__VENDOR: Data_Folder_Id Vendor
-    Vendor:varchar(10)! Name:varchar(30)! Address_1:varchar(33)! Address_2:varchar(33)! City:varchar(15)! State:varchar(4)!
+    Vendor:varchar(10)! Name:varchar(60)! Address_1:varchar(33)! Address_2:varchar(33)! City:varchar(15)! State:varchar(4)!
     ZIP:varchar(10)! Telephone:varchar(15)! Contact_1_Telephone:varchar(15)! E_Mail_Address:varchar(60)! Type:varchar(20)!
     Default_Payment_Type:varchar(20)! Form_Type_1099:varchar(20)! Discount_Percentage:float! Payment_Days:int! STAMPS
 ARM_MASTER__CUSTOMER: Data_Folder_Id Customer
-    Customer:varchar(10)! Name:varchar(30)! Telephone:varchar(15)! GL_Prefix:varchar(10)! Date_Established:date STAMPS
+    Customer:varchar(10)! Name:varchar(60)! Telephone:varchar(15)! GL_Prefix:varchar(10)! Date_Established:date STAMPS
 JCM_MASTER__JOB: Data_Folder_Id Job
-    Job:varchar(10)! Description:varchar(30)! Status:varchar(20)! Job_Type:varchar(20)! AR_Customer:varchar(10)!
-    Customer_Name:varchar(30)! Contract_Date:date Original_Contract_Amount:float! JTD_Aprvd_Contract_Chgs:float!
+    Job:varchar(10)! Description:varchar(60)! Status:varchar(20)! Job_Type:varchar(20)! AR_Customer:varchar(10)!
+    Customer_Name:varchar(60)! Contract_Date:date Original_Contract_Amount:float! JTD_Aprvd_Contract_Chgs:float!
     Revised_Contract_Amount:float! Extras_JTD_Aprvd_Cntrc_Chgs:float! Extras_Revised_Contract_Amt:float! Retainage_Percent:float!
     Contract_Retainage_Percent:float! JTD_Cost:float! Job_Complete:bit! Cost_Account_Prefix:varchar(10)! STAMPS
 JCM_MASTER__CATEGORY: Data_Folder_Id Job Extra Cost_Code Category
@@ -125,7 +125,8 @@ pub fn procore(firm: &Firm) -> ProcoreDatabase {
     procore_beside(firm, record_key)
 }
 
-/// What Sage calls a record of the books, by the canonical entity and the books' key; nothing for one that it does not have.
+/// What Sage calls a record of the books, by the canonical entity and the books' key; nothing for one that it does not have. A cost code of
+/// the books belongs to a project: that stands in front of its own key.
 #[must_use]
 pub fn record_key(firm: &Firm, entity: &str, key: &str) -> Option<String> {
     match entity {
@@ -133,6 +134,8 @@ pub fn record_key(firm: &Firm, entity: &str, key: &str) -> Option<String> {
         "change_orders" => change_key(firm, key),
         "vendor_invoices" => invoice_key(&firm.acumatica, key),
         "owner_invoices" => receivable_key(&firm.acumatica, key),
+        "job_costs" => cost_key(&firm.acumatica, key),
+        "cost_codes" => Some(format!("{}|{key}", key.split('|').next().unwrap_or_default())),
         _ => Some(key.to_uppercase()),
     }
 }

@@ -42,9 +42,10 @@ vouchers as (
         trim(vouchers.voucher_no) as voucher_no, vouchers.invoice_no, vouchers.vendor_no, vouchers.invoice_date, vouchers.due_date,
         coalesce(nullif(trim(vouchers.job_no), ''), named.job_no) as job_no,
         coalesce(lower(trim(vouchers.posted_flag)), 'y') in ('y', 'yes', '1', 't', 'true') as is_posted,
-        vouchers.invoice_amount as gross, coalesce(vouchers.retainage_amount, 0) as retained,
-        vouchers.invoice_amount - coalesce(vouchers.retainage_amount, 0) as net,
-        coalesce(paid.amount, 0) as paid
+        cast(vouchers.invoice_amount as decimal(18, 2)) as gross,
+        cast(coalesce(vouchers.retainage_amount, 0) as decimal(18, 2)) as retained,
+        cast(vouchers.invoice_amount - coalesce(vouchers.retainage_amount, 0) as decimal(18, 2)) as net,
+        cast(coalesce(paid.amount, 0) as decimal(18, 2)) as paid
     from source.vouchers as vouchers
     left join paid on paid.voucher_no = trim(vouchers.voucher_no)
     left join named on named.voucher_no = trim(vouchers.voucher_no)
@@ -53,7 +54,10 @@ vouchers as (
 
 settled as (
 
-    select *, case when net >= 0 then greatest(paid - net, 0) else least(paid - net, 0) end as released from vouchers
+    select
+        *,
+        cast(case when net >= 0 then greatest(paid - net, 0) else least(paid - net, 0) end as decimal(18, 2)) as released
+    from vouchers
 
 )
 
@@ -70,8 +74,8 @@ select
     gross as gross_amount,
     retained as retainage_amount,
     net as net_amount,
-    case when is_posted then paid - released else 0 end as paid_amount,
-    case when is_posted then net - (paid - released) else 0 end as open_balance
+    cast(case when is_posted then paid - released else 0 end as decimal(18, 2)) as paid_amount,
+    cast(case when is_posted then net - (paid - released) else 0 end as decimal(18, 2)) as open_balance
 from settled
 
 union all
@@ -86,10 +90,10 @@ select
     invoice_date,
     due_date,
     'closed' as approval_status,
-    cast(0 as decimal(24, 6)) as gross_amount,
-    -released as retainage_amount,
+    cast(0 as decimal(18, 2)) as gross_amount,
+    cast(-released as decimal(18, 2)) as retainage_amount,
     released as net_amount,
     released as paid_amount,
-    cast(0 as decimal(24, 6)) as open_balance
+    cast(0 as decimal(18, 2)) as open_balance
 from settled
 where is_posted and released <> 0

@@ -21,8 +21,7 @@ pub(super) fn insert(folder: &mut Folder, firm: &Firm) {
             super::commitment_key(firm, &key_of(line.po_order_type?, line.po_order_nbr.as_ref()?))
         });
         for line in header.details.iter().filter(|line| line.released) {
-            let kind = transaction_type(header, line);
-            let run = digits(line.batch_nbr.as_deref().unwrap_or(&header.reference_nbr));
+            let (kind, run) = posting(header, line);
             let row = json!({
                 "Job": line.project, "Cost_Code": line.cost_code.as_deref().unwrap_or_default(),
                 "Category": if line.account_group == "REV" { "" } else { &line.account_group }, "Transaction_Type": kind,
@@ -52,6 +51,12 @@ pub(super) fn insert(folder: &mut Folder, firm: &Firm) {
 fn table(books: &AcumaticaDatabase, project: &str) -> &'static str {
     let is_closed = books.projects.get(project).is_some_and(|one| matches!(one.status, "Completed" | "Canceled"));
     if is_closed { "JCT_HISTORY__TRANSACTION" } else { "JCT_CURRENT__TRANSACTION" }
+}
+
+/// The type and the run of a line.
+pub(super) fn posting(header: &ErpProjectTransaction, line: &ErpProjectTransactionLine) -> (&'static str, i64) {
+    let run = digits(line.batch_nbr.as_deref().unwrap_or(&header.reference_nbr));
+    (transaction_type(header, line), run)
 }
 
 fn transaction_type(header: &ErpProjectTransaction, line: &ErpProjectTransactionLine) -> &'static str {

@@ -59,6 +59,17 @@ pub(super) fn status_key(invoice: &ErpInvoice) -> (&'static str, String, i64) {
     (kind, invoice.date.to_string(), super::digits(&invoice.reference_nbr) % 100_000)
 }
 
+/// What Sage calls a cost of the books (`PM|PM000077|214`): its place, type, run and sequence.
+#[must_use]
+pub fn cost_key(books: &AcumaticaDatabase, cost: &str) -> Option<String> {
+    let (header, id) = cost.rsplit_once('|')?;
+    let header = books.project_transactions.get(header)?;
+    let line = header.details.iter().find(|line| line.transaction_id.to_string() == id)?;
+    let (kind, run) = super::job_cost::posting(header, line);
+    let code = line.cost_code.as_deref().unwrap_or_default();
+    Some(format!("{}||{code}|{}|{kind}|{run}|{id}", line.project, line.account_group))
+}
+
 /// What retainage releases is no invoice here.
 pub(super) fn is_there(bill: &ErpBill) -> bool {
     !bill.is_retainage_document && bill.status != "Rejected"

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::keys::{change_number, commitment_key};
 use super::{Folder, NO_PROJECT, category, digits, float};
 use crate::firm::Firm;
-use crate::firm::model::{AcumaticaDatabase, Cents, ErpBudget, ErpCommitment, ErpContact, ErpProject};
+use crate::firm::model::{AcumaticaDatabase, Cents, ErpBudget, ErpCommitment, ErpContact, ErpProject, ErpVendor};
 use crate::integrator::key_of;
 
 pub(super) fn insert(folder: &mut Folder, firm: &Firm) {
@@ -35,8 +35,14 @@ fn told(text: Option<&String>) -> &str {
     text.map_or("", |text| text.as_str())
 }
 
+/// No table tells that a vendor is out of use: one that was entered twice by mistake is deleted.
+fn is_kept(books: &AcumaticaDatabase, one: &ErpVendor) -> bool {
+    let is_again = |other: &ErpVendor| other.vendor_id != one.vendor_id && other.vendor_name == one.vendor_name;
+    one.status != "Inactive" || !books.vendors.values().any(is_again)
+}
+
 fn parties(folder: &mut Folder, books: &AcumaticaDatabase) {
-    for one in books.vendors.values() {
+    for one in books.vendors.values().filter(|one| is_kept(books, one)) {
         let contact: &ErpContact = &one.main_contact;
         let row = json!({
             "Vendor": one.vendor_id, "Name": one.vendor_name, "Address_1": told(contact.address_line1.as_ref()),

@@ -120,6 +120,10 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
 }
 
 fn spelled(firm: &Firm, fault: Fault) -> Fault {
+    // Where a sum of cost differs is a place, not a record.
+    if fault.check.starts_with('B') {
+        return fault;
+    }
     let erp_id = fault.erp_id.as_deref().and_then(|key| record_key(firm, &fault.entity, key));
     Fault { erp_id, ..fault }
 }
