@@ -16,6 +16,9 @@ static QUERIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/queries");
 /// The non-secret settings of the workspace, stored beside the files.
 pub const SETTINGS_FILE: &str = "settings.json";
 
+/// The folder of what several mappings have in common, and the schema by which they name it.
+pub(crate) const SHARED: &str = "shared";
+
 /// Files by path below the workspace, with `/`: `queries/recon/vendor_counts.sql`, `extractors/procore/manifest.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
@@ -90,6 +93,13 @@ impl Definitions {
     /// The text of a file.
     pub fn get(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
+    }
+
+    /// What a system's mappings read as `shared.<name>`, with its path: the system's own text, else that of all systems.
+    pub(crate) fn shared(&self, system: &str, name: &str) -> Option<(&str, &str)> {
+        let places = [format!("extractors/{system}/{SHARED}/{name}.sql"), format!("extractors/{SHARED}/{name}.sql")];
+        let found = places.iter().find_map(|path| self.files.get_key_value(path))?;
+        Some((found.0.as_str(), found.1.as_str()))
     }
 
     fn embed(&mut self, root: &str, folder: &Dir<'_>) {

@@ -25,7 +25,10 @@ with missing as (
     from erp.change_orders as change_orders
     inner join link.erp_projects as projects on projects.erp_id = change_orders.project_id and projects.pm_id is not null
     left anti join link.change_orders as links on links.erp_id = change_orders.record_id
-    where coalesce(change_orders.approval_status, 'pending') not in ('void', 'rejected')
+    where
+        coalesce(change_orders.approval_status, 'pending') not in ('void', 'rejected') and
+        -- What PM tells no change orders of is not missing there: of Buildertrend's only the client's are exported.
+        not setting_list_contains('not_mapped', 'pm.change_orders.' || coalesce(change_orders.kind, ''))
 
 )
 

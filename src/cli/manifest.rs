@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 
 use super::{Failure, Global};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, SHARED};
 use crate::engine::{Engine, EngineSettings, Error as EngineError, SourceBinding, entities as canonical_entities};
 use crate::extract::did_you_mean;
 use crate::extract::manifest::{Manifest, Side};
@@ -82,7 +82,9 @@ fn own_folders(config: &Path) -> Result<Vec<PathBuf>, Failure> {
         "hint: name one, as in `tieout manifest lint extractors/toy`; docs/add-a-system.md begins with an example";
     let none = || Failure::usage(anyhow!("{} holds no system's folder\n{hint}", extractors.display()));
     let entries = std::fs::read_dir(&extractors).map_err(|_| none())?;
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    // What systems share is none.
+    let is_system = |path: &PathBuf| path.is_dir() && !path.ends_with(SHARED);
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_system).collect();
     folders.sort();
     if folders.is_empty() { Err(none()) } else { Ok(folders) }
 }

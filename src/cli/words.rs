@@ -9,7 +9,7 @@ use arrow::array::{AsArray, RecordBatch};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, SHARED};
 use crate::engine::{FirmWords, firm_status};
 use crate::extract::{PreviousTables, SourceOutcome};
 use crate::warehouse::rows::{Drift, TableInput};
@@ -64,16 +64,17 @@ fn known(definitions: &Definitions, system: &str, firm: &FirmWords) -> BTreeMap<
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut has_words: BTreeSet<String> = BTreeSet::new();
     for (_, text) in definitions.files.iter().filter(|(path, _)| path.starts_with(&folder)) {
+        let text = with_shared(definitions, system, text);
         let header = text.lines().filter_map(|line| line.strip_prefix("-- statuses:"));
         let named: BTreeSet<String> =
             header.flat_map(|words| words.split(',')).map(|word| word.trim().to_lowercase()).collect();
-        let tokens = tokens(text);
+        let tokens = tokens(&text);
         let quoted = tokens.iter().filter_map(|token| match token {
             Token::SingleQuotedString(word) => Some(word.trim().to_lowercase()),
             _ => None,
         });
         let words: BTreeSet<String> = quoted.chain(named.iter().cloned()).collect();
-        for table in tables(&tokens) {
+        for table in tables_of("source", &tokens) {
             if !named.is_empty() {
                 has_words.insert(table.clone());
             }
@@ -88,6 +89,13 @@ fn known(definitions: &Definitions, system: &str, firm: &FirmWords) -> BTreeMap<
     known
 }
 
+/// A view with what it shares with others below it.
+fn with_shared(definitions: &Definitions, system: &str, text: &str) -> String {
+    let named =
+        tables_of(SHARED, &tokens(text)).filter_map(|name| definitions.shared(system, &name)).collect::<Vec<_>>();
+    named.into_iter().fold(text.to_owned(), |whole, (_, shared)| whole + "\n" + shared)
+}
+
 /// What a view says, without blanks and comments: an apostrophe in a sentence is no quote. Nothing of one that cannot be read:
 /// it is told as a problem of its own.
 fn tokens(text: &str) -> Vec<Token> {
@@ -95,12 +103,10 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect()
 }
 
-/// The raw tables that a view reads.
-fn tables(tokens: &[Token]) -> impl Iterator<Item = String> {
-    tokens.windows(3).filter_map(|tokens| match tokens {
-        [Token::Word(schema), Token::Period, Token::Word(table)] if schema.value == "source" => {
-            Some(table.value.clone())
-        }
+/// The tables of a schema that a view reads: the raw ones are of `source`.
+fn tables_of(schema: &'static str, tokens: &[Token]) -> impl Iterator<Item = String> {
+    tokens.windows(3).filter_map(move |tokens| match tokens {
+        [Token::Word(word), Token::Period, Token::Word(table)] if word.value == schema => Some(table.value.clone()),
         _ => None,
     })
 }
@@ -139,6 +145,19 @@ mod tests {
         let words: Vec<&str> = known["bills"].iter().map(String::as_str).collect();
         assert_eq!(words, ["draft", "held", "it's", "open"]);
         assert_eq!(known.len(), 1);
+    }
+
+    #[test]
+    fn words_of_a_shared_text_are_those_of_its_readers() {
+        let files = [
+            ("extractors/toy/canonical/vendor_invoices.sql", "select * from shared.bills"),
+            ("extractors/toy/shared/bills.sql", "-- statuses: Open\nselect 1 from source.bills where status <> 'held'"),
+            ("extractors/shared/bills.sql", "-- statuses: Shut\nselect 1 from source.others"),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let known = known(&Definitions { files }, "toy", &FirmWords::default());
+        assert_eq!(known["bills"].iter().map(String::as_str).collect::<Vec<_>>(), ["held", "open"]);
+        assert_eq!(known.len(), 1, "the system's own text goes before that of all systems");
     }
 
     #[test]

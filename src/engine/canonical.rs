@@ -1,23 +1,28 @@
 //! The canonical model: from a source's own SQL to `pm.<entity>` and `erp.<entity>` with the same columns on both sides.
 //!
-//! Owns the wrapping: every view has every column of its entity, in the declared type; what a source does not map is null.
+//! Owns the wrapping: every view has every column of its entity, in the declared type, half a cent to the even one; what a source
+//! does not map is null.
 //! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Cast, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, col, lit, when};
+use datafusion::sql::parser::Statement;
 use serde::Deserialize;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::firm_status;
+use crate::engine::functions::{is_finer, round_half_even};
 use crate::engine::layout::{AMOUNT, Ordered};
 use crate::engine::queries::{self, Name, Problem, bind_source, parse_select, relations};
 use crate::engine::settings::FirmWords;
+use crate::engine::shared::Shared;
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
@@ -52,7 +57,7 @@ pub(crate) struct Mapping {
     pub(crate) kinds: Option<Vec<String>>,
     /// The raw tables whose status words the firm may give a meaning.
     pub(crate) has_words: BTreeSet<String>,
-    statement: datafusion::sql::parser::Statement,
+    statement: Statement,
 }
 
 #[derive(Deserialize)]
@@ -125,13 +130,20 @@ pub(crate) fn mapping(
     let path = format!("extractors/{system}/canonical/{entity}.sql");
     let Some(sql) = definitions.get(&path) else { return Ok(None) };
     let problem = |reason| Problem { path: path.clone(), reason };
-    let mut statement = parse_select(sql).map_err(problem)?;
+    let mut statement = spelt_out(definitions, system, sql).map_err(problem)?;
     bind_source(&mut statement, source);
     let has_words = firm_status::bind(&mut statement, words).map_err(problem)?;
     let reads = relations(&statement).map_err(problem)?;
     let columns = queries::selected(&statement);
     let kinds = kinds(sql);
     Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, kinds, has_words, statement }))
+}
+
+/// A mapping with what it shares with others in its place.
+pub(crate) fn spelt_out(definitions: &Definitions, system: &str, sql: &str) -> Result<Statement, String> {
+    let mut statement = parse_select(sql)?;
+    Shared::of_mapping(definitions, system, &statement)?.spell_out(&mut statement, None)?;
+    Ok(statement)
 }
 
 /// The kinds of record that a mapping tells, as a line of its header says: `-- kinds: commitment`.
@@ -184,8 +196,14 @@ async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> R
     }
     let observed = entity.has("approved_at") && entity.has("approval_status");
     let plan = if observed { with_statuses(state, entity, mapping, mapped).await? } else { mapped };
+    let schema = Arc::clone(plan.schema());
     let column = |(name, kind): &(String, DataType)| {
-        let value = if names.contains(name) { col(unqualified(name)) } else { lit(ScalarValue::try_from(kind)?) };
+        let value = if names.contains(name) {
+            let told = schema.field_with_unqualified_name(name)?.data_type();
+            exactly(col(unqualified(name)), told, kind)
+        } else {
+            lit(ScalarValue::try_from(kind)?)
+        };
         let value = match name.as_str() {
             "source" => lit(mapping.source.as_str()),
             "approved_at" if observed => coalesce(vec![cast(value, kind), col("_status_at")]),
@@ -233,6 +251,68 @@ fn unqualified(name: &str) -> datafusion::common::Column {
     datafusion::common::Column::new_unqualified(name)
 }
 
+/// A decimal in the places of its canonical column: a cast alone would round halves away from zero.
+fn exactly(value: Expr, told: &DataType, kind: &DataType) -> Expr {
+    match kind {
+        DataType::Decimal128(_, places) if is_finer(told, *places) => round_half_even(value, *places),
+        _ => value,
+    }
+}
+
 fn cast(value: Expr, kind: &DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(value), kind.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_has_what_it_shares_in_its_place() {
+        let files = [
+            ("extractors/toy/canonical/bills.sql", "select * from shared.both"),
+            ("extractors/toy/canonical/lines.sql", "select id from source.lines join shared.own as o on true"),
+            ("extractors/toy/canonical/notes.sql", "select * from shared.bth"),
+            ("extractors/toy/canonical/codes.sql", "select * from shared.broken"),
+            (
+                "extractors/shared/both.sql",
+                "select id as record_id, coalesce(firm_status('bills', s), s) as number from source.bills",
+            ),
+            ("extractors/shared/own.sql", "select 1 as other"),
+            ("extractors/shared/broken.sql", "selec 1"),
+            ("extractors/toy/shared/own.sql", "select id from source.own"),
+        ];
+        let files = files.map(|(path, sql)| (path.to_owned(), sql.to_owned())).into();
+        let definitions = Definitions { files };
+        let mapping = |entity| mapping(&definitions, "east", "toy", entity, &FirmWords::default());
+        let bills = mapping("bills").unwrap().unwrap();
+        assert_eq!(bills.reads, BTreeSet::from([("east".to_owned(), "bills".to_owned())]));
+        assert_eq!(bills.columns, Some(BTreeSet::from(["record_id", "number"].map(str::to_owned))));
+        assert_eq!(bills.has_words, BTreeSet::from(["bills".to_owned()]));
+        let lines = mapping("lines").unwrap().unwrap();
+        assert_eq!(lines.reads, BTreeSet::from(["lines", "own"].map(|table| ("east".to_owned(), table.to_owned()))));
+        for (entity, says) in [
+            ("notes", "extractors/toy/shared/ or extractors/shared/, file bth.sql"),
+            ("codes", "extractors/shared/broken.sql: "),
+        ] {
+            let problem = mapping(entity).unwrap_err();
+            assert!(problem.path.ends_with(".sql") && problem.reason.contains(says), "{problem:?}");
+        }
+    }
+
+    /// What a source keeps finer than cents is rounded half-even, at every sign.
+    #[tokio::test]
+    async fn halves_of_cents_go_to_the_even_one() {
+        let told = DataType::Decimal128(24, 6);
+        let amount = exactly(col("x"), &told, &AMOUNT.data_type());
+        assert!(amount.to_string().contains("round_half_even"), "{amount}");
+        assert_eq!(exactly(col("x"), &AMOUNT.data_type(), &AMOUNT.data_type()), col("x"));
+        let context = datafusion::prelude::SessionContext::new();
+        let values = context
+            .sql("select cast(x as decimal(24, 6)) as x from (values ('2.345'), ('2.355'), ('-0.005')) as v (x)");
+        let rows = values.await.unwrap().select(vec![cast(amount, &AMOUNT.data_type()).alias("y")]).unwrap();
+        let rows = rows.collect().await.unwrap();
+        let shown = arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
+        assert!(["2.34 ", "2.36 ", " 0.00 "].iter().all(|part| shown.contains(part)), "{shown}");
+    }
 }

@@ -89,6 +89,7 @@ fn said(words: &BTreeMap<&str, &str>, word: &Expr) -> Result<Expr, String> {
 mod tests {
     use super::*;
     use crate::definitions::Definitions;
+    use crate::engine::canonical::spelt_out;
     use crate::engine::queries::{parse_select, relations, selected};
 
     fn bound(sql: &str) -> Result<(String, Vec<String>), String> {
@@ -122,8 +123,10 @@ mod tests {
         const WORDLESS: [&str; 2] = ["commitments", "owner_invoices"];
         let wordless = WORDLESS.map(|entity| format!("extractors/sage_300_cre_files/canonical/{entity}.sql"));
         let mut count = 0;
-        for (path, sql) in Definitions::shipped().files.iter().filter(|(path, _)| path.contains("/canonical/")) {
-            let mut statement = parse_select(sql).unwrap();
+        let definitions = Definitions::shipped();
+        for (path, sql) in definitions.files.iter().filter(|(path, _)| path.contains("/canonical/")) {
+            let system = path.split('/').nth(1).unwrap();
+            let mut statement = spelt_out(&definitions, system, sql).unwrap();
             if !selected(&statement).is_some_and(|columns| columns.contains("approval_status")) {
                 continue;
             }

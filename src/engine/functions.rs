@@ -1,7 +1,9 @@
-//! SQL functions of our own: settings, normalised keys, the firm's days.
+//! SQL functions of our own: settings, normalised keys, the firm's days, rounding.
 //!
 //! Invariants: settings are read from the session at run time, so a view planned once answers each session by its own
 //! limits; an unknown setting is an error, never null. All normalising is pure.
+
+mod rounding;
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -23,6 +25,8 @@ use crate::engine::options::{TieoutOptions, end_of_day};
 use crate::engine::settings::Setting;
 use crate::warehouse::rows::timestamp_type;
 
+pub(crate) use rounding::{is_finer, round_half_even};
+
 /// Registers all functions of ours.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for kind in Kind::ALL {
@@ -35,7 +39,7 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         let signature = Signature::new(TypeSignature::Exact(arguments), kind.volatility());
         registry.register_udf(Arc::new(ScalarUDF::from(Function { kind, signature })))?;
     }
-    Ok(())
+    rounding::register(registry)
 }
 
 /// Whether a function answers from the firm's settings and its arguments alone.

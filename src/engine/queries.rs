@@ -72,7 +72,7 @@ pub(crate) fn load(definitions: &Definitions) -> (BTreeMap<Name, QueryFile>, Vec
 
 /// What the views have in common.
 fn shared(definitions: &Definitions, problems: &mut Vec<Problem>) -> Shared {
-    let mut shared = Shared::default();
+    let mut shared = Shared::of_views();
     for (path, sql) in &definitions.files {
         let Some(name) = Shared::name(path) else { continue };
         match parse(path, sql) {
@@ -123,15 +123,26 @@ pub(crate) fn relations(statement: &Statement) -> Result<BTreeSet<Name>, String>
     Ok(tables.into_iter().map(name).collect())
 }
 
-/// The names that a statement selects, without those that are null for every row; none if it selects a wildcard.
+/// The names that a statement selects, without those that are null for every row; none if it selects a wildcard of anything
+/// but a single subquery.
 pub(crate) fn selected(statement: &Statement) -> Option<BTreeSet<String>> {
     let Statement::Statement(statement) = statement else { return None };
     let ast::Statement::Query(query) = statement.as_ref() else { return None };
+    selected_by(query)
+}
+
+fn selected_by(query: &ast::Query) -> Option<BTreeSet<String>> {
     let mut body = query.body.as_ref();
     while let ast::SetExpr::SetOperation { left, .. } = body {
         body = left.as_ref();
     }
     let ast::SetExpr::Select(select) = body else { return None };
+    if let ([ast::SelectItem::Wildcard(_)], [table]) = (select.projection.as_slice(), select.from.as_slice())
+        && let ast::TableFactor::Derived { subquery, .. } = &table.relation
+        && table.joins.is_empty()
+    {
+        return selected_by(subquery);
+    }
     let mut names = BTreeSet::new();
     for item in &select.projection {
         match item {
@@ -289,6 +300,8 @@ mod tests {
         assert_eq!(found, Some(BTreeSet::from(["x", "y", "v"].map(str::to_owned))));
         assert_eq!(names("select a.x from a union all select b.y from b"), Some(BTreeSet::from(["x".to_owned()])));
         assert_eq!(names("select * from a"), None);
+        assert_eq!(names("select * from (select x, null as y from a) as b"), Some(BTreeSet::from(["x".to_owned()])));
+        assert_eq!(names("select * from (select x from a) as b, c"), None);
     }
 
     fn queries_selected(sql: &str) -> Option<BTreeSet<String>> {

@@ -1,4 +1,5 @@
-//! What several views have in common, written once: `queries/shared/<name>.sql`, read as `shared.<name>`.
+//! What several views have in common, written once: `queries/shared/<name>.sql`, read as `shared.<name>`. What several mappings
+//! have in common lies in `extractors/<system>/shared/` or, for those of several systems, in `extractors/shared/`.
 //!
 //! No view of its own: its text takes the place of its name in each view that reads it, with the schema's table `entity`
 //! (`pm.entity`, `erp.entity`, `link.entity`) bound to the entity in that view's header. So a view still rests on nothing
@@ -12,19 +13,41 @@ use datafusion::sql::sqlparser::ast::{
     self, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitMut as _, VisitorMut,
 };
 
-/// The schema of the names that stand for shared text.
-const SCHEMA: &str = "shared";
+use crate::definitions::{Definitions, SHARED};
+use crate::engine::queries::{parse_select, relations};
+
 /// The table that stands for the reader's entity.
 const ENTITY: &str = "entity";
 const FOLDER: &str = "queries/shared/";
 
 /// The shared texts by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
+    /// Where they lie, for people.
+    place: String,
     queries: BTreeMap<String, Box<Query>>,
 }
 
 impl Shared {
+    /// Those of the views; none yet.
+    pub(crate) fn of_views() -> Self {
+        Self { place: FOLDER.to_owned(), queries: BTreeMap::new() }
+    }
+
+    /// Those that a system's mapping names.
+    ///
+    /// # Errors
+    /// Which of them is no single SELECT, and why.
+    pub(crate) fn of_mapping(definitions: &Definitions, system: &str, mapping: &Statement) -> Result<Self, String> {
+        let place = format!("extractors/{system}/{SHARED}/ or extractors/{SHARED}/, file ");
+        let mut shared = Self { place, queries: BTreeMap::new() };
+        for (_, name) in relations(mapping)?.iter().filter(|(schema, _)| schema == SHARED) {
+            let Some((path, sql)) = definitions.shared(system, name) else { continue };
+            shared.insert(name, parse_select(sql).map_err(|error| format!("{path}: {error}"))?);
+        }
+        Ok(shared)
+    }
+
     /// The name of the shared text in a file, if it is one.
     pub(crate) fn name(path: &str) -> Option<&str> {
         path.strip_prefix(FOLDER)?.strip_suffix(".sql").filter(|name| !name.contains('/'))
@@ -60,14 +83,14 @@ impl VisitorMut for Speller<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
         let TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
-        let Some(wanted) = in_schema(name, |schema| schema.eq_ignore_ascii_case(SCHEMA)) else {
+        let Some(wanted) = in_schema(name, |schema| schema.eq_ignore_ascii_case(SHARED)) else {
             return ControlFlow::Continue(());
         };
         let Some(query) = self.shared.queries.get(&wanted.value) else {
-            return ControlFlow::Break(format!("there is no usable {FOLDER}{}.sql", wanted.value));
+            return ControlFlow::Break(format!("there is no usable {}{}.sql", self.shared.place, wanted.value));
         };
         let mut subquery = query.clone();
-        subquery.visit(&mut Bind { entity: self.entity })?;
+        subquery.visit(&mut Bind { entity: self.entity, place: &self.shared.place })?;
         let alias = alias
             .take()
             .or_else(|| Some(TableAlias { explicit: true, name: wanted.clone(), columns: Vec::new(), at: None }));
@@ -79,14 +102,18 @@ impl VisitorMut for Speller<'_> {
 
 struct Bind<'a> {
     entity: Option<&'a str>,
+    place: &'a str,
 }
 
 impl VisitorMut for Bind<'_> {
     type Break = String;
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<String> {
-        if in_schema(relation, |schema| schema.eq_ignore_ascii_case(SCHEMA)).is_some() {
-            return ControlFlow::Break(format!("{relation} is read by another file of {FOLDER}, which may read none"));
+        if in_schema(relation, |schema| schema.eq_ignore_ascii_case(SHARED)).is_some() {
+            return ControlFlow::Break(format!(
+                "{relation} is read by another file of {}, which may read none",
+                self.place
+            ));
         }
         let Some(table) = in_schema(relation, |_| true).filter(|table| table.value == ENTITY) else {
             return ControlFlow::Continue(());

@@ -152,6 +152,23 @@ async fn reads<'a>(
             Err(failure) => pages.failure = pages.failure.or(Some(failure)),
         }
     }
+    if let Some((one, other)) = bundle.twice(table) {
+        pages.failure = pages.failure.or(Some(Failure {
+            field: None,
+            kind: FailureKind::Other,
+            request: format!("read {}", bundle.manifest_path()),
+            what: format!("`{one}` and `{other}` are the same file: {} would have its records twice", table.name),
+            hint: Some("leave one of them out".to_owned()),
+        }));
+    }
+    if let Some(entity) = bundle.misspelt(&source.manifest, table).filter(|_| is_listed) {
+        pages.broken = pages.broken.or(Some(format!(
+            "{}: it also has a file of `{entity}`, which no table is called: is that one of {}?\nhint: write the table's name as \
+             its \"entity\", or take it out of the manifest",
+            bundle.manifest_path(),
+            table.name
+        )));
+    }
     if let Some(part) = bundle.lacking_part(table).filter(|_| is_listed && pages.failure.is_none()) {
         pages.failure = Some(Failure {
             field: None,
@@ -167,11 +184,25 @@ async fn reads<'a>(
             kind: FailureKind::NotFound,
             request: format!("read {}", bundle.manifest_path()),
             what: bundle.lacks(&source.manifest, table),
-            hint: Some(format!(
-                "export it too; if the firm does not have it, add `{}` to `absent` of [sources.{}]",
-                table.name, source.name
-            )),
+            hint: Some(match &table.needs {
+                Some(setting) => format!(
+                    "export it too; if the firm does not keep it, write `{setting} = \"\"` in [sources.{}]: checks then say so",
+                    source.name
+                ),
+                None => format!(
+                    "export it too; if the firm does not have it, add `{}` to `absent` of [sources.{}]",
+                    table.name, source.name
+                ),
+            }),
         });
+    }
+    let count = pages.records.len() as u64;
+    if is_listed && is_counted && pages.failure.is_none() && told != count {
+        pages.broken = pages.broken.or(Some(format!(
+            "{} says that it has {told} records, and {count} are in its files\nhint: export it again; \"rows\" counts records, without \
+             headers and totals",
+            bundle.manifest_path()
+        )));
     }
     pages.total = (is_counted && pages.failure.is_none()).then_some(told);
     let is_empty = pages.total == Some(0) && pages.records.is_empty() && pages.broken.is_none();
@@ -181,6 +212,13 @@ async fn reads<'a>(
         if is_empty {
             // The manifest says that there is none.
             read.status = CoverageStatus::EmptyVerified;
+        }
+        if let Some(error) = read.error.as_mut().filter(|error| unfit.is_none() && !error.contains(&bundle.place())) {
+            let (first, hint) = error.split_once("\nhint: ").unwrap_or((error, "meta.rejects has each"));
+            let files = bundle.of_table(table).map(|file| bundle.shown(file)).collect::<Vec<_>>().join(", ");
+            *error = format!(
+                "{first}; read from {files}\nhint: {hint}; correct the list where it is kept, and export it again"
+            );
         }
         if let (Some((path, what, count)), Some(error)) = (unfit, read.error.as_mut()) {
             let first = error.split("\nhint:").next().unwrap_or_default();

@@ -54,7 +54,7 @@ pub(super) use ledger::RETAINED_EARNINGS;
 pub use truth::{Fault, PaymentVerdict, UnpaidRequisition};
 
 use life::{Event, Job};
-use model::{AcumaticaDatabase, ProcoreDatabase, ProcoreId};
+use model::{AcumaticaDatabase, ProcoreDatabase, ProcoreId, Rate};
 
 /// What firm to simulate.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub struct FirmOptions {
     pub projects: u32,
     /// How many subcontractors and suppliers.
     pub vendors: u32,
+    /// What is held back of each bill and application.
+    pub retainage: Rate,
     /// How often things go wrong.
     pub faults: FaultRates,
     /// How often there is something that looks wrong and is not.
@@ -149,6 +151,7 @@ impl Default for FirmOptions {
             months: 24,
             projects: 8,
             vendors: 40,
+            retainage: billing::RETAINAGE,
             faults: FaultRates::default(),
             decoys: DecoyRates::none(),
         }

@@ -16,6 +16,8 @@ mod acumatica;
 pub mod buildertrend;
 mod clock;
 pub mod cmic;
+pub mod coconstruct;
+pub mod exports;
 pub mod firm;
 pub mod foundation;
 mod http;

@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tieout::clock::SharedClock;
-use tieout::simulator::buildertrend::{self, Export, Style};
-use tieout::simulator::firm::model::ChangeOrderKind;
+use tieout::simulator::buildertrend;
+use tieout::simulator::exports::{Export, Style};
+use tieout::simulator::firm::model::{ChangeOrderKind, Rate};
 use tieout::simulator::{DecoyRates, FaultRates, Firm, FirmOptions, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
@@ -167,7 +168,6 @@ fn a_sheet_becomes_typed_rows_and_keeps_what_was_written() {
 }
 
 #[test]
-#[ignore = "a change order of the workbook differs from that of the text: which of its columns does is open"]
 fn the_same_records_exported_otherwise_are_no_change() {
     let options = FirmOptions { faults: FaultRates::none(), decoys: DecoyRates::none(), ..FirmOptions::default() };
     let mut firm = Firm::new(5, options);
@@ -197,7 +197,6 @@ fn the_same_records_exported_otherwise_are_no_change() {
 }
 
 /// What a firm's people are told, whose project management is exported and whose ERP answers.
-#[ignore = "one bill too many is called missing in the ERP (I2): which of its exports tells that it is there is open"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_checks_find_in_exports_what_went_wrong() {
     let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -206,11 +205,13 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     options.firm.months = 6;
     options.firm.projects = 4;
     options.firm.decoys = DecoyRates::none();
+    // A builder's bills are paid in full.
+    options.firm.retainage = Rate(0);
     options.firm.faults = FaultRates { vendor_missing: 120, healed: 0, ..FaultRates::none() };
     options.acumatica_licence.requests_per_minute = None;
     let simulator = Simulator::start(options).await.unwrap();
-    let now = "2026-07-01T11:00:00Z";
-    simulator.advance_to(now.parse().unwrap());
+    // What was approved before the first look is as old as that; a bill that waits for the nightly transfer is in flight.
+    let (first, now) = ("2026-07-01T11:00:00Z", "2026-07-03T11:00:00Z");
     let folder = tempfile::tempdir().unwrap();
     let acumatica = simulator.acumatica();
     let settings = format!(
@@ -221,22 +222,37 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     );
     std::fs::write(folder.path().join("tieout.toml"), settings).unwrap();
     std::fs::write(folder.path().join("password"), acumatica.password).unwrap();
-    let lists = buildertrend::export(&simulator.firm(), Style::default()).unwrap();
-    write_exports(&folder.path().join("exports"), "2026-07-01T10:59:00Z", &lists);
-    let place = folder.path().to_path_buf();
-    let (code, told) = spawn_blocking(move || extract(&place, now)).await.unwrap();
-    assert!(matches!(code, Some(0 | 5)), "{told}");
+    for moment in [first, now] {
+        simulator.advance_to(moment.parse().unwrap());
+        let lists = buildertrend::export(&simulator.firm(), Style::default()).unwrap();
+        write_exports(&folder.path().join("exports"), moment, &lists);
+        let place = folder.path().to_path_buf();
+        let (code, told) = spawn_blocking(move || extract(&place, moment)).await.unwrap();
+        assert!(matches!(code, Some(0 | 5)), "{told}");
+    }
 
     let (mut differences, mut shown) = (String::new(), 0);
-    for (check, expected) in expected(&simulator) {
-        let query = format!("select substr(exception_key, 4) from recon.exceptions where check_id = '{check}'");
-        let found: BTreeSet<String> = texts(folder.path(), &query).into_iter().collect();
-        shown += expected.len();
-        for (word, keys) in [("missed", &expected - &found), ("extra", &found - &expected)] {
+    let (all, old) = (expected(&simulator, now), expected(&simulator, first));
+    for ((check, all), (_, old)) in all.into_iter().zip(old) {
+        let found = |states: &str| -> BTreeSet<String> {
+            let query = format!(
+                "select substr(exception_key, 4) from recon.exceptions where check_id = '{check}' and state in ({states})"
+            );
+            texts(folder.path(), &query).into_iter().collect()
+        };
+        shown += old.len();
+        let (open, seen) = (found("'open'"), found("'open', 'in_flight'"));
+        for (word, keys) in [("missed", &all - &seen), ("extra", &open - &all), ("still in flight", &old - &open)] {
             if !keys.is_empty() {
                 writeln!(differences, "{check} {word}: {keys:?}").unwrap();
             }
         }
+    }
+    // Nothing else is wrong, but what follows from it: bills of unknown vendors are unpaid, and open on one side alone.
+    let others = "select check_id || ': ' || detail from recon.exceptions where state = 'open' and explained_by is null \
+                  and check_id not in ('V1', 'V5', 'M1', 'I2', 'O1', 'P0', 'I7')";
+    for other in texts(folder.path(), others) {
+        writeln!(differences, "extra {other}").unwrap();
     }
     assert!(differences.is_empty() && shown > 3, "{shown} to be shown, see {}\n{differences}", folder.keep().display());
     // What such exports do not hold is told check by check, never a clean bill.
@@ -249,12 +265,12 @@ async fn the_checks_find_in_exports_what_went_wrong() {
     }
 }
 
-/// What the firm knows to be missing in its ERP, under the keys that exports have.
-fn expected(simulator: &Simulator) -> Vec<(&'static str, BTreeSet<String>)> {
+/// What the firm knows to be missing in its ERP since before that moment, under the keys that exports have.
+fn expected(simulator: &Simulator, before: &str) -> Vec<(&'static str, BTreeSet<String>)> {
     let firm = simulator.firm();
-    let standing = firm.standing();
+    let (standing, before) = (firm.standing(), before.parse::<DateTime<Utc>>().unwrap());
     let ids = |check: &str| {
-        let of_check = standing.iter().filter(|fault| fault.check == check);
+        let of_check = standing.iter().filter(|fault| fault.check == check && fault.occurred_at < before);
         of_check.filter_map(|fault| fault.pm_id.as_ref()?.parse().ok()).collect::<Vec<i64>>()
     };
     let vendors =

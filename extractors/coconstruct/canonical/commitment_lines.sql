@@ -1,16 +1,4 @@
 -- title: Cost codes of CoConstruct's purchase orders
 -- grain: one row of a purchase order
--- Codes are flat text: of '01-100 Site work' the first word, if it has a digit; else all of it.
 
-select
-    _key as record_id,
-    concat(job, '|', po_number) as commitment_id,
-    line as line_number,
-    coalesce(
-        nullif(regexp_replace(trim(cost_code), '^([0-9][0-9A-Za-z.-]*)([ :].*)?$|^.*$', '\1'), ''),
-        nullif(trim(cost_code), '')
-    ) as cost_code,
-    title as description,
-    amount,
-    currency
-from source.purchase_orders
+select * from shared.exported_commitment_lines

@@ -258,6 +258,36 @@ impl Bundle {
         self.files.iter().filter(move |file| is_of(table, &file.entity))
     }
 
+    /// Where all its files are, for people.
+    pub(crate) fn place(&self) -> String {
+        self.folder.shown(&self.below)
+    }
+
+    /// Two files of a table that are one: a second download, or a slip in the manifest.
+    pub(crate) fn twice<'b>(&'b self, table: &'b Table) -> Option<(&'b str, &'b str)> {
+        let mut seen: BTreeMap<_, &str> = BTreeMap::new();
+        self.of_table(table).find_map(|file| {
+            let content = (file.sha256.trim().to_lowercase(), &file.sheet, &file.values);
+            seen.insert(content, &file.path).map(|before| (before, file.path.as_str()))
+        })
+    }
+
+    /// What no table is called, though this one nearly is.
+    pub(crate) fn misspelt(&self, manifest: &Manifest, table: &Table) -> Option<&str> {
+        let names =
+            || table.sheet.iter().flat_map(|sheet| &sheet.names).map(String::as_str).chain([table.name.as_str()]);
+        let unknown = self.files.iter().filter(|file| !manifest.tables.iter().any(|table| is_of(table, &file.entity)));
+        let is_near = |file: &&BundleFile| {
+            let word = folded(&file.entity);
+            names().map(folded).any(|name| {
+                // `Bils` is bills; `Logs` are no jobs.
+                let letters = word.len().min(name.len());
+                letters > 3 && strsim::damerau_levenshtein(&word, &name) <= if letters > 7 { 2 } else { 1 }
+            })
+        };
+        unknown.into_iter().find(is_near).map(|file| file.entity.as_str())
+    }
+
     /// A part of a table that has no file in the bundle, though others have.
     pub(crate) fn lacking_part<'t>(&self, table: &'t Table) -> Option<&'t str> {
         let parts = table.sheet.iter().flat_map(|sheet| &sheet.parts);

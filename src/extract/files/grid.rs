@@ -40,15 +40,24 @@ pub(crate) fn open(
     sheet: Option<&str>,
     (score, enough): (Score<'_>, usize),
 ) -> Result<Rows, String> {
-    let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let ending = ending(path);
     match ending.as_str() {
-        "csv" | "txt" | "tsv" | "tab" => csv(&bytes, score),
+        _ if is_text(path) => csv(&bytes, score),
         "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => workbook(bytes, sheet, (score, enough)),
         "parquet" => parquet(bytes),
         _ => Err(format!(
             "its kind `.{ending}` is not read\nhint: export it as .csv, .xlsx or .parquet; the name's ending tells which it is"
         )),
     }
+}
+
+fn ending(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Whether a file is lines of text.
+pub(crate) fn is_text(path: &str) -> bool {
+    matches!(ending(path).as_str(), "csv" | "txt" | "tsv" | "tab")
 }
 
 /// The text of a file without its mark of order; what is no UTF-8 and no UTF-16 is Windows-1252.
@@ -98,12 +107,18 @@ fn csv(bytes: &[u8], score: &dyn Fn(&[Value]) -> usize) -> Result<Rows, String> 
     // Of equal ones the first.
     let separator = best.rev().max_by_key(|(found, _)| *found).map_or(b',', |(_, separator)| separator);
     let is_closed = text.trim_end_matches(['\r', '\n', ' ']).ends_with('"');
+    let is_ended = text.ends_with(['\r', '\n']);
     let rows = records(Cursor::new(text.into_bytes()), separator);
     let mut rows = rows.peekable();
+    let mut shape = Shape::default();
     let checked = std::iter::from_fn(move || {
         let row = rows.next()?;
         // Only the last row can be the one that was cut.
-        Some(if rows.peek().is_none() { row.and_then(|row| whole(row, is_closed)) } else { row })
+        if rows.peek().is_none() {
+            return Some(row.and_then(|row| whole(row, is_closed)).and_then(|row| shape.ended(row, is_ended)));
+        }
+        row.iter().for_each(|row| shape.add(row.cells.len()));
+        Some(row)
     });
     Ok(Box::new(checked))
 }
@@ -118,6 +133,33 @@ fn whole(row: Row, is_closed: bool) -> Result<Row, String> {
         ));
     }
     Ok(row)
+}
+
+/// How many cells the lines of a text have.
+#[derive(Debug, Default)]
+struct Shape {
+    most: usize,
+    /// Lines that are shorter, and no title of one cell.
+    is_ragged: bool,
+}
+
+impl Shape {
+    fn add(&mut self, cells: usize) {
+        self.is_ragged |= self.most > 0 && cells > 1 && cells != self.most;
+        self.most = self.most.max(if cells > 1 { cells } else { 0 });
+    }
+
+    /// A last line without its end and with fewer cells than all others, though more than a note has, was cut.
+    fn ended(&self, row: Row, is_ended: bool) -> Result<Row, String> {
+        let cells = row.cells.len();
+        if is_ended || self.is_ragged || !(2..self.most).contains(&cells) {
+            return Ok(row);
+        }
+        Err(format!(
+            "its last row ({}) has {cells} of {} cells and no end of line: the file was cut\nhint: export or copy it again",
+            row.number, self.most
+        ))
+    }
 }
 
 fn records<R: std::io::Read + Send>(
@@ -285,6 +327,7 @@ mod tests {
     fn a_file_that_was_cut_is_no_shorter_sheet() {
         for (path, bytes, says) in [
             ("a.csv", b"Job,PO #,Amount\nA,1,\"5\nB,2,6\n".as_slice(), "does not end"),
+            ("a.csv", b"Job,PO #,Amount\nA,1,5\nB,2", "2 of 3 cells and no end of line"),
             ("a.csv", b"\xff\xfeJ\0o\0b", "half a letter"),
             ("a.csv", b"Job,PO #,Amount\nA,1,\0\0\0\0", "zero bytes"),
             ("a.xlsx", b"PK\x03\x04 and no more", "no whole workbook"),

@@ -95,6 +95,22 @@ impl Names {
         self.enough
     }
 
+    /// Cells of the header row that say the same and are a column's header: the first of them, and another.
+    pub(crate) fn twins(&self, row: &[Value]) -> Vec<(usize, usize)> {
+        let mut first: BTreeMap<String, usize> = BTreeMap::new();
+        let mut twins = Vec::new();
+        for (at, header) in row.iter().map(|cell| folded(&cell.written())).enumerate() {
+            if !self.known.contains_key(&header) {
+                continue;
+            }
+            match first.get(&header) {
+                Some(before) => twins.push((*before, at)),
+                None => drop(first.insert(header, at)),
+            }
+        }
+        twins
+    }
+
     /// What each cell of the header row stands above.
     pub(crate) fn slots(&self, table: &Table, row: &[Value]) -> Vec<Slot> {
         let mut best: BTreeMap<usize, (usize, usize)> = BTreeMap::new();

@@ -80,7 +80,7 @@ impl SheetReader<'_> {
         let score = |row: &[Value]| names.score(row);
         let mut rows =
             grid::open(&file.path, bytes, file.sheet.as_deref(), (&score, names.enough())).map_err(refuse)?;
-        let mut first = None;
+        let mut above = Vec::new();
         let mut header = None;
         for row in rows.by_ref().take(HEADER_ROWS_MAX) {
             let row = row.map_err(refuse)?;
@@ -88,23 +88,44 @@ impl SheetReader<'_> {
                 header = Some(row);
                 break;
             }
-            first = first.or(Some(row).filter(|row| !row.cells.iter().all(Value::is_blank)));
+            above.extend(Some(row).filter(|row| !row.cells.iter().all(Value::is_blank)));
         }
-        let Some(header) = header else { return Err(self.no_header(file, &names, first.as_ref())) };
+        let Some(header) = header else { return Err(self.no_header(file, &names, above.first())) };
         let slots = names.slots(self.table, &header.cells);
         self.complete(file, &header, &slots)?;
         let given = self.given(file, &slots)?;
-        let mut reading =
-            Reading { reader: self, slots, given, sums: Sums::new(self.table), read: SheetRead::default(), lines };
+        let is_declared = |(at, _): &(usize, usize)| matches!(slots.get(*at), Some(Slot::Declared(..)));
+        let twins = names.twins(&header.cells).into_iter().filter(is_declared).collect();
+        let is_text = grid::is_text(&file.path);
+        let mut reading = Reading {
+            reader: self,
+            slots,
+            given,
+            sums: Sums::new(self.table),
+            read: SheetRead::default(),
+            lines,
+            twins,
+            is_text,
+        };
+        if let Some(row) = above.iter().find(|row| reading.is_like_a_record(row)) {
+            let (above, below) = (row.number, header.number);
+            reading.doubt(format!(
+                "row {above} stands above the headers, which are in row {below}, and looks like a record\nhint: the headers were \
+                 moved, by sorting perhaps: export it again, or put them above all records"
+            ));
+        }
         let mut loose: Vec<Row> = Vec::new();
         for row in rows {
             let row = row.map_err(refuse)?;
             if row.cells.iter().all(Value::is_blank) {
                 continue;
             }
-            if reading.is_total(&row) {
+            if names.is_header(&row.cells) {
+                // Once more on each page, or where exports were put one below the other.
+                reading.same_headers(&header, &row);
+            } else if reading.is_total(&row) {
                 reading.total(&row);
-            } else if reading.has_key(&row) || !is_note(&row) {
+            } else if (reading.has_key(&row) && !is_bare_label(&row)) || !is_note(&row) {
                 // What looked like a note had records below it.
                 for row in loose.drain(..).chain([row]) {
                     take(reading.record(&row));
@@ -220,6 +241,10 @@ struct Reading<'a, 'l> {
     sums: Sums,
     read: SheetRead,
     lines: &'l mut Lines,
+    /// Columns under the same header as a declared one before them.
+    twins: Vec<(usize, usize)>,
+    /// A line of text may be cut, or parted at the comma of an amount; a row of a workbook may not.
+    is_text: bool,
 }
 
 impl Reading<'_, '_> {
@@ -242,6 +267,65 @@ impl Reading<'_, '_> {
             .filter(|(slot, _)| matches!(slot, Slot::Declared(at, ..) if self.is_key(*at)));
         let parts = self.slots.iter().filter(|slot| matches!(slot, Slot::Declared(at, ..) if self.is_key(*at))).count();
         keys.filter(|(_, cell)| !cell.is_blank()).count() == parts
+    }
+
+    /// Whether a row above the headers is none of a title, a filter or a date: it has a whole key, and numbers or days where the
+    /// headers say that there are some.
+    fn is_like_a_record(&self, row: &Row) -> bool {
+        let cells = || self.slots.iter().zip(&row.cells).filter(|(_, cell)| !cell.is_blank());
+        let (mut fit, mut unfit) = (0, 0);
+        for (slot, cell) in cells() {
+            if let Slot::Declared(_, _, kind @ ColumnKind::Plain(ColumnType::Decimal(..) | ColumnType::Date)) = slot {
+                match cell.plain(*kind, self.reader.bundle.forms) {
+                    Plain::Of(_) => fit += 1,
+                    Plain::Unfit(_) => unfit += 1,
+                    Plain::Nothing => {}
+                }
+            }
+        }
+        let is_full = cells().filter(|(slot, _)| matches!(slot, Slot::Declared(..))).count() >= self.reader.headers_min;
+        is_full && self.has_key(row) && fit > 0 && unfit == 0 && !self.is_total(row)
+    }
+
+    /// Notes why the records are not to be believed as a whole: the first reason.
+    fn doubt(&mut self, why: String) {
+        self.read.broken.get_or_insert(why);
+    }
+
+    fn same_headers(&mut self, header: &Row, again: &Row) {
+        let folded_all = |row: &Row| row.cells.iter().map(|cell| folded(&cell.written())).collect::<Vec<_>>();
+        if folded_all(header) != folded_all(again) {
+            self.doubt(format!(
+                "row {} has other headers than row {}: two lists stand in one file\nhint: make a file of each, both named in the \
+                 bundle's manifest",
+                again.number, header.number
+            ));
+        }
+    }
+
+    /// What is wrong with the cells of a record as a whole.
+    fn doubt_cells(&mut self, row: &Row) {
+        let beyond = row.cells.iter().skip(self.slots.len()).filter(|cell| !cell.is_blank()).count();
+        if self.is_text && beyond > 0 {
+            self.doubt(format!(
+                "row {} has {} cells below {} headers: what stands where is not known\nhint: a text with a separator in it, as \
+                 1,234.56, needs quotes: export it again, as a workbook if need be",
+                row.number,
+                row.cells.len(),
+                self.slots.len()
+            ));
+        }
+        let cell = |at: usize| row.cells.get(at).map(Value::written).unwrap_or_default();
+        if let Some((at, _)) = self.twins.iter().find(|(one, other)| cell(*one) != cell(*other))
+            && let Some(Slot::Declared(place, ..)) = self.slots.get(*at)
+            && let Some((name, _)) = self.reader.table.columns.get(*place)
+        {
+            self.doubt(format!(
+                "two columns have the same header, and row {} says two things of `{name}`\nhint: rename the header of the one that is \
+                 not meant, or leave it out of the export",
+                row.number
+            ));
+        }
     }
 
     /// A row of totals: it says so and has nothing but numbers beside it, or has numbers and no word at all.
@@ -282,6 +366,7 @@ impl Reading<'_, '_> {
     }
 
     fn record(&mut self, row: &Row) -> String {
+        self.doubt_cells(row);
         let forms = self.reader.bundle.forms;
         let (mut record, mut written) = (self.given.clone(), Map::new());
         for (slot, cell) in self.slots.iter().zip(row.cells.iter().chain(std::iter::repeat(&Value::Empty))) {
@@ -372,9 +457,18 @@ impl Reading<'_, '_> {
     }
 
     fn finish(mut self) -> SheetRead {
-        self.read.broken = self.sums.difference(self.reader.table);
+        if let Some(why) = self.sums.difference(self.reader.table) {
+            self.doubt(why);
+        }
         self.read
     }
+}
+
+/// `Totals:` and nothing else, where the key stands: below the last record it totals a list without amounts; with records below it
+/// somebody is called so.
+fn is_bare_label(row: &Row) -> bool {
+    let mut cells = row.cells.iter().filter(|cell| !cell.is_blank());
+    cells.next().is_some_and(|cell| is_label(&cell.written())) && cells.next().is_none()
 }
 
 /// One cell of text, and no key: who exported it, a heading, a filter.

@@ -6,7 +6,7 @@
 use super::Firm;
 use super::model::{Cents, ContractLine, G702, G703Line, LineOrigin, ProcoreId, Rate};
 
-/// Ten percent.
+/// Ten percent, unless the firm's options say otherwise.
 pub(super) const RETAINAGE: Rate = Rate(1_000);
 
 /// A contract line or an approved change order that can be billed.
@@ -55,8 +55,9 @@ impl Firm {
         let total = work + stored;
         let work_before = before.map_or(Cents::ZERO, |line| line.work_retainage_currently_retained);
         let stored_before = before.map_or(Cents::ZERO, |line| line.materials_retainage_currently_retained);
-        let work_now = work.at(RETAINAGE);
-        let stored_now = stored.at(RETAINAGE);
+        let retainage = self.options.retainage;
+        let work_now = work.at(retainage);
+        let stored_now = stored.at(retainage);
         G703Line {
             id: self.procore_id(),
             item_number,
@@ -70,7 +71,7 @@ impl Firm {
             total_completed_and_stored_to_date: total,
             total_completed_and_stored_to_date_percent: total.percent_of(scheduled),
             balance_to_finish: scheduled - total,
-            retainage_percent: RETAINAGE,
+            retainage_percent: retainage,
             work_retainage_from_previous_application: work_before,
             work_retainage_this_period: (work_now - work_before).max(Cents::ZERO),
             work_retainage_released_this_period: (work_before - work_now).max(Cents::ZERO),
@@ -104,6 +105,7 @@ pub(super) fn retained(line: &G703Line) -> Cents {
 
 /// The form over its lines; `previous` is line 6 of the last approved application.
 pub(super) fn summarize(original: Cents, changes: Cents, lines: &[G703Line], previous: Cents) -> G702 {
+    let retainage = lines.first().map_or(RETAINAGE, |line| line.retainage_percent);
     let sum = |of: fn(&G703Line) -> Cents| lines.iter().map(of).sum::<Cents>();
     let completed = sum(|line| line.total_completed_and_stored_to_date);
     let work_retainage = sum(|line| line.work_retainage_currently_retained);
@@ -114,9 +116,9 @@ pub(super) fn summarize(original: Cents, changes: Cents, lines: &[G703Line], pre
         net_change_by_change_orders: changes,
         contract_sum_to_date: original + changes,
         total_completed_and_stored_to_date: completed,
-        completed_work_retainage_percent: RETAINAGE,
+        completed_work_retainage_percent: retainage,
         completed_work_retainage_amount: work_retainage,
-        stored_materials_retainage_percent: RETAINAGE,
+        stored_materials_retainage_percent: retainage,
         stored_materials_retainage_amount: stored_retainage,
         total_retainage: work_retainage + stored_retainage,
         total_earned_less_retainage: earned,

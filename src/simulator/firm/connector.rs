@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Firm;
-use super::billing::{RETAINAGE, gross, retained};
+use super::billing::{gross, retained};
 use super::books::account_of;
 use super::faults::Heal;
 use super::jobs::TASK;
@@ -134,6 +134,7 @@ impl Firm {
                 line.cost_type,
                 &line.description,
                 line.amount,
+                self.options.retainage,
             ));
             let row = self.budget_row(&project, line.cost_type, &line.cost_code);
             row.original_committed_amount += line.amount;
@@ -156,7 +157,7 @@ impl Firm {
             retainage_total: Cents::ZERO,
             order_total: Cents::ZERO,
             apply_retainage: true,
-            retainage_pct: RETAINAGE,
+            retainage_pct: self.options.retainage,
             details,
             note_id: self.note_id(),
             created_at: self.now,
@@ -294,6 +295,7 @@ impl Firm {
                 line.cost_type,
                 &line.description,
                 line.amount,
+                target.retainage_pct,
             );
             record.commitments.push(ErpChangeOrderCommitment {
                 po_type: link.order_type,
@@ -463,6 +465,7 @@ pub(super) fn order_line(
     group: &str,
     text: &str,
     amount: Cents,
+    retainage: Rate,
 ) -> ErpCommitmentLine {
     ErpCommitmentLine {
         line_nbr: number,
@@ -476,8 +479,8 @@ pub(super) fn order_line(
         order_qty: 1,
         unit_cost: amount,
         extended_cost: amount,
-        retainage_pct: RETAINAGE,
-        retainage_amount: amount.at(RETAINAGE),
+        retainage_pct: retainage,
+        retainage_amount: amount.at(retainage),
         amount,
         closed: false,
         completed: false,
@@ -494,5 +497,5 @@ pub(super) fn total(order: &mut ErpCommitment) {
 /// What a requisition's or application's line brings to an ERP document, if anything.
 pub(super) fn billed_line(line: &super::model::G703Line) -> Option<(Cents, Cents, Rate)> {
     let (gross, retained) = (gross(line), retained(line));
-    (!gross.is_zero() || !retained.is_zero()).then_some((gross, retained, RETAINAGE))
+    (!gross.is_zero() || !retained.is_zero()).then_some((gross, retained, line.retainage_percent))
 }

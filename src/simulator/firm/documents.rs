@@ -3,7 +3,6 @@
 use chrono::{Days, NaiveDate};
 
 use super::Firm;
-use super::billing::RETAINAGE;
 use super::books::{REVENUE, account_of};
 use super::connector::{OrderLink, billed_line};
 use super::faults::Heal;
@@ -118,7 +117,7 @@ impl Firm {
             project,
             amount_with_retainage: Cents::ZERO,
             apply_retainage: true,
-            default_retainage_pct: RETAINAGE,
+            default_retainage_pct: self.options.retainage,
             retainage_total: Cents::ZERO,
             retainage_unreleased: Cents::ZERO,
             retainage_released: Cents::ZERO,
@@ -272,7 +271,7 @@ impl Firm {
             terms: "30D",
             amount_with_retainage: Cents::ZERO,
             apply_retainage: true,
-            default_retainage_pct: RETAINAGE,
+            default_retainage_pct: self.options.retainage,
             retainage_total: Cents::ZERO,
             retainage_unreleased: Cents::ZERO,
             retainage_released: Cents::ZERO,

@@ -3,7 +3,6 @@
 use chrono::Days;
 
 use super::Firm;
-use super::billing::RETAINAGE;
 use super::life::Cell;
 use super::model::{
     BudgetLine, Cents, CostCode, ErpBudget, ErpProject, ErpTask, PrimeContract, ProcoreId, Project, Rate,
@@ -40,7 +39,7 @@ impl Firm {
             start_date: record.start_date,
             end_date: record.completion_date,
             project_manager: record.project_manager.clone(),
-            retainage_pct: RETAINAGE,
+            retainage_pct: self.options.retainage,
             last_revenue_change_nbr: None,
             note_id: self.note_id(),
             created_at: now,
@@ -203,7 +202,7 @@ impl Firm {
             total_payments: Cents::ZERO,
             outstanding_balance: Cents::ZERO,
             percentage_paid: Rate(0),
-            retainage_percent: RETAINAGE,
+            retainage_percent: self.options.retainage,
             origin_id: Some(job.number.clone()),
             origin_code: Some(job.number.clone()),
             contract_date: Some(job.start),

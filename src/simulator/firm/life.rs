@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 
 use super::Firm;
-use super::billing::RETAINAGE;
 use super::decoys::{DecoyKind, DecoyStep};
 use super::faults::mishaps::Mishap;
 use super::model::{Cents, Commitment, CommitmentKind, ContractLine, ProcoreId, Rate};
@@ -266,7 +265,7 @@ impl Firm {
             draft_change_orders_amount: Cents::ZERO,
             revised_contract: total,
             pending_revised_contract: total,
-            retainage_percent: RETAINAGE,
+            retainage_percent: self.options.retainage,
             total_requisitions_amount: Cents::ZERO,
             total_payments: Cents::ZERO,
             percentage_paid: Rate(0),

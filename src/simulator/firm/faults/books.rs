@@ -1,7 +1,6 @@
 //! Mishaps of the ledger and of projects.
 
 use super::super::Firm;
-use super::super::billing::RETAINAGE;
 use super::super::books::{
     CLEARING, NO_PROJECT, PAYABLE, RECEIVABLE, RETAINAGE_PAYABLE, RETAINAGE_RECEIVABLE, account_of, entry,
 };
@@ -99,7 +98,7 @@ impl Firm {
             start_date: Some(self.today()),
             end_date: None,
             project_manager: None,
-            retainage_pct: RETAINAGE,
+            retainage_pct: self.options.retainage,
             last_revenue_change_nbr: None,
             note_id: self.note_id(),
             created_at: self.now,

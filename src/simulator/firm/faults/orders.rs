@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::Firm;
-use super::super::billing::RETAINAGE;
 use super::super::connector::{order_line, total};
 use super::super::jobs::TASK;
 use super::super::model::{
@@ -140,6 +139,7 @@ impl Firm {
                     group,
                     &line.description,
                     line.amount,
+                    order.retainage_pct,
                 );
                 detail.account.clone_from(&line.account);
                 order.details.push(detail);
@@ -395,8 +395,16 @@ impl Firm {
             retainage_total: Cents::ZERO,
             order_total: Cents::ZERO,
             apply_retainage: true,
-            retainage_pct: RETAINAGE,
-            details: vec![order_line(1, &job.number, cell.cost_code, cell.cost_type, cell.title, amount)],
+            retainage_pct: self.options.retainage,
+            details: vec![order_line(
+                1,
+                &job.number,
+                cell.cost_code,
+                cell.cost_type,
+                cell.title,
+                amount,
+                self.options.retainage,
+            )],
             note_id: self.note_id(),
             created_at: self.now,
             last_modified_at: self.now,
@@ -429,7 +437,7 @@ fn add_to_first_line(order: &mut ErpCommitment, more: Cents) {
         line.amount += more;
         line.unit_cost = line.amount;
         line.extended_cost = line.amount;
-        line.retainage_amount = line.amount.at(RETAINAGE);
+        line.retainage_amount = line.amount.at(line.retainage_pct);
     }
     total(order);
 }
