@@ -11,24 +11,22 @@ use std::path::Path;
 use tieout::simulator::foundation::{COMPANY, ORDER_TABLES, SCHEMA, procore as shown, record_key, tables};
 use tieout::simulator::{Fault, Firm, Simulator};
 
+use super::cmic::paid_otherwise;
 use super::{Crossing, MOMENTS, Pair, compare_loaded, decoys, options, procore, write_workspace_of};
 use crate::decoys::LISTS_OF_A_PROJECT;
 use crate::odbc::server::Postgres;
 
-const SILENT: [&str; 0] = [];
+/// What its tables do not tell: cost codes, budgets, job cost, periods, accounts, which order a voucher bills, single payments.
+const SILENT: [&str; 15] = ["C1", "C2", "C3", "C4", "C5", "I5", "I11", "P3", "B1", "B2", "B3", "T1", "T2", "T3", "T4"];
+/// Differences of records that have no dates.
+const UNDATED: [&str; 5] = ["P1", "P2", "M2", "M6", "O4"];
 /// The firm that always runs; `TIEOUT_PAIR_SEEDS=1,2,…` gives others.
 const SEEDS: &str = "2";
 /// What that firm shows of what the two can show.
 const SHOWN: [&str; 0] = [];
 
-const PROCORE_FOUNDATION: Pair = Pair {
-    name: "procore and foundation",
-    silent: &SILENT,
-    told,
-    undated: &["P1", "P2"],
-    crossings,
-    moments: &MOMENTS,
-};
+const PROCORE_FOUNDATION: Pair =
+    Pair { name: "procore and foundation", silent: &SILENT, told, undated: &UNDATED, crossings, moments: &MOMENTS };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn procore_and_foundation_tell_what_went_wrong() {
@@ -113,8 +111,14 @@ const STATUSES: &str = "[status.foundation.purchase_orders]\n\"H\" = \"draft\"\n
 
 /// A fault as the two tell it: ids as FOUNDATION spells them, nothing of what it does not show.
 fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
-    if SILENT.contains(&fault.check.as_str()) {
+    let field = fault.field.as_deref().unwrap_or_default();
+    let of_party = fault.entity == "vendors" || fault.entity == "customers";
+    // Of companies it tells the name alone. A void shows as money that one side has paid and the other has not.
+    if SILENT.contains(&fault.check.as_str()) && fault.check != "P3" || of_party && !["", "name"].contains(&field) {
         return Vec::new();
+    }
+    if ["P2", "P3", "P4"].contains(&fault.check.as_str()) {
+        return paid_otherwise(firm, fault, spelled);
     }
     vec![spelled(firm, fault)]
 }
