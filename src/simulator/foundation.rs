@@ -141,7 +141,7 @@ fn digits(key: &str) -> i64 {
 }
 
 /// A row of the firm's company, and what looks like it in the other one: `id` is the column of its surrogate.
-fn insert_twice(schema: &mut SqlSchema, table: &str, row: Value, id: &str) {
+fn insert_twice(schema: &mut SqlSchema, table: &str, row: &Value, id: &str) {
     let mut other = row.clone();
     if let Value::Object(fields) = &mut other {
         fields.insert("company_no".to_owned(), json!(OTHER_COMPANY));
@@ -150,7 +150,7 @@ fn insert_twice(schema: &mut SqlSchema, table: &str, row: Value, id: &str) {
             fields.insert(id.to_owned(), json!(number + 9_000_000));
         }
     }
-    schema.insert(table, &row);
+    schema.insert(table, row);
     schema.insert(table, &other);
 }
 
@@ -165,14 +165,14 @@ fn master(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
         let row = json!({
             "company_no": COMPANY, "vendor_no": one.vendor_id, "vendor_id": id, "name": one.vendor_name,
         });
-        insert_twice(schema, "vendors", row, "vendor_id");
+        insert_twice(schema, "vendors", &row, "vendor_id");
     }
     for one in books.customers.values() {
         let id = digits(&one.customer_id);
         let row = json!({
             "company_no": COMPANY, "customer_no": one.customer_id, "customer_id": id, "name": one.customer_name,
         });
-        insert_twice(schema, "customers", row, "customer_id");
+        insert_twice(schema, "customers", &row, "customer_id");
     }
     let managers: std::collections::BTreeSet<&String> =
         books.projects.values().filter_map(|project| project.project_manager.as_ref()).collect();
@@ -181,7 +181,7 @@ fn master(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
     }
     let mut before = String::new();
     for one in projects(books) {
-        insert_twice(schema, "jobs", job(books, one, &before), "job_id");
+        insert_twice(schema, "jobs", &job(books, one, &before), "job_id");
         before.clone_from(&one.project_id);
     }
 }

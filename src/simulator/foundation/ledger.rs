@@ -31,7 +31,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
                 "date_posted": batch.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
                 "line_id": transaction * 1_000 + line_id, "transaction_id": transaction,
             });
-            insert_twice(schema, "gl_history", row, "transaction_id");
+            insert_twice(schema, "gl_history", &row, "transaction_id");
         }
     }
     let years: std::collections::BTreeSet<i32> =

@@ -40,7 +40,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
             }
             schema.insert("ar_invoice", &old);
         }
-        insert_twice(schema, "ar_invoice", own, "invoice_id");
+        insert_twice(schema, "ar_invoice", &own, "invoice_id");
     }
     for receipt in books.payments.values().filter(|payment| payment.doc_type == "Payment") {
         if matches!(receipt.status, "On Hold" | "Balanced") {
@@ -52,7 +52,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
             "cash_flag": "Y", "customer_no": receipt.customer_id,
             "reversal": if receipt.status == "Voided" { "Y" } else { "N" },
         });
-        insert_twice(schema, "ar_cash", row, "");
+        insert_twice(schema, "ar_cash", &row, "");
         for (place, line) in (1..).zip(&receipt.application_history) {
             let document = format!("{}|{}", line.adjusted_doc_type, line.adjusted_ref_nbr);
             let Some(invoice) = books.invoices.get(&document).map(|invoice| retaining(books, invoice)) else {
@@ -62,7 +62,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
                 "company_no": COMPANY, "cash_receipt_no": receipt.reference_nbr, "invoice_no": number(invoice),
                 "line_no": place, "cash_amount": line.amount_paid.to_string(),
             });
-            insert_twice(schema, "ar_cash_invoice", row, "");
+            insert_twice(schema, "ar_cash_invoice", &row, "");
         }
     }
 }

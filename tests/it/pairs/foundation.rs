@@ -29,6 +29,7 @@ const PROCORE_FOUNDATION: Pair =
     Pair { name: "procore and foundation", silent: &SILENT, told, undated: &UNDATED, crossings, moments: &MOMENTS };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
 async fn procore_and_foundation_tell_what_went_wrong() {
     let seeds = env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
     let server = Postgres::start();
@@ -59,6 +60,7 @@ async fn compare_firm(seed: u64, server: &Postgres) -> (BTreeSet<String>, String
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
 async fn procore_and_foundation_do_not_tell_what_only_looks_wrong() {
     let server = Postgres::start();
     let simulator = Simulator::start(decoys::options(3)).await.unwrap();
