@@ -74,14 +74,14 @@ pub(super) fn insert(schema: &mut SqlSchema, firm: &Firm) {
     }
     // What changed each order, and what of it stands in the order's own lines.
     let mut changes: BTreeMap<String, Vec<(&ErpChangeOrder, Cents)>> = BTreeMap::new();
-    let mut changed: BTreeMap<(String, i32), Cents> = BTreeMap::new();
+    let mut of_lines: BTreeMap<(String, i32), Cents> = BTreeMap::new();
     for change in books.change_orders.values() {
         let mut amounts: BTreeMap<String, Cents> = BTreeMap::new();
         for line in &change.commitments {
             let key = key_of(line.po_type, &line.po_nbr);
             *amounts.entry(key.clone()).or_default() += line.amount;
             if change.status == "Closed" {
-                *changed.entry((key, line.po_line_nbr)).or_default() += line.amount;
+                *of_lines.entry((key, line.po_line_nbr)).or_default() += line.amount;
             }
         }
         for (key, amount) in amounts {
@@ -104,7 +104,7 @@ pub(super) fn insert(schema: &mut SqlSchema, firm: &Firm) {
         });
         schema.insert("po_sub_h", &row);
         for line in order.details.iter().filter(|line| !line.canceled) {
-            let by_change = changed.get(&(key.clone(), line.line_nbr)).copied();
+            let by_change = of_lines.get(&(key.clone(), line.line_nbr)).copied();
             let amount = line.extended_cost - by_change.unwrap_or_default();
             if by_change.is_some() && amount.is_zero() {
                 continue;
