@@ -19,8 +19,10 @@ mod buildertrend;
 mod cmic;
 mod decoys;
 mod expected;
+mod foundation;
 mod keys;
 mod projectsight;
+mod sage_300;
 mod sage_intacct;
 
 use expected::{Expected, Expecting};

@@ -103,7 +103,7 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
         return Vec::new();
     }
     if ["P2", "P3", "P4"].contains(&fault.check.as_str()) {
-        return paid_otherwise(firm, fault);
+        return paid_otherwise(firm, fault, spelled);
     }
     if fault.check == "O3" && !is_stored(firm, &fault) {
         return unlinked(firm, &fault);
@@ -167,9 +167,9 @@ fn unlinked(firm: &Firm, fault: &Fault) -> Vec<Fault> {
     vec![missing, spelled(firm, stray)]
 }
 
-/// CMiC tells what was paid on a voucher, and not by which cheques: a void that Procore does not know shows as money that one side
+/// CMiC, as others, tells what was paid on a voucher, and not by which cheques: a void that Procore does not know shows as money that one side
 /// has paid and the other has not.
-fn paid_otherwise(firm: &Firm, fault: Fault) -> Vec<Fault> {
+pub(super) fn paid_otherwise(firm: &Firm, fault: Fault, spelled: fn(&Firm, Fault) -> Fault) -> Vec<Fault> {
     let payment = |id: &str| firm.procore.contract_payments.get(&id.parse().ok()?);
     let voided: Vec<(ProcoreId, ProcoreId)> = firm
         .standing()
