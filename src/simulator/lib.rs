@@ -22,6 +22,7 @@ mod intacct;
 mod interference;
 mod procore;
 mod projectsight;
+pub mod sql;
 
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};
