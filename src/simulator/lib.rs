@@ -23,6 +23,7 @@ mod interference;
 mod procore;
 mod projectsight;
 pub mod sql;
+pub mod vista;
 
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};
