@@ -13,6 +13,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
+mod beside;
 pub mod buildertrend;
 mod clock;
 pub mod cmic;
@@ -25,6 +26,7 @@ mod projectsight;
 pub mod sql;
 pub mod vista;
 
+pub use beside::{Keys, ProcoreBeside};
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};

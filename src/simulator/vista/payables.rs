@@ -151,13 +151,24 @@ fn payments(books: &AcumaticaDatabase, bill: &ErpBill) -> Vec<(Payment, Cents)> 
 fn split(owed: &[Cents], payments: Vec<(Payment, Cents)>) -> Vec<Vec<(Cents, Option<Payment>)>> {
     let mut left: Vec<Cents> = owed.to_vec();
     let mut parts: Vec<Vec<(Cents, Option<Payment>)>> = vec![Vec::new(); owed.len()];
-    for (payment, mut amount) in payments {
-        for (left, parts) in left.iter_mut().zip(&mut parts) {
-            let part = if left.0 < 0 { (*left).max(-amount) } else { (*left).min(amount) };
-            if !part.is_zero() && !amount.is_zero() {
-                parts.push((part, Some(payment.clone())));
-                *left -= part;
-                amount -= part.abs();
+    let is_credit = owed.iter().copied().sum::<Cents>().0 < 0;
+    for (payment, amount) in payments {
+        let mut rest = if is_credit { -amount } else { amount };
+        // Lines that take away go with the first payment, and leave it more for the others.
+        for takes_away in [true, false] {
+            for (left, parts) in left.iter_mut().zip(&mut parts) {
+                let is_against = (left.0 < 0) != is_credit;
+                let part = match (is_against == takes_away, takes_away) {
+                    (false, _) => continue,
+                    (_, true) => *left,
+                    (_, false) if is_credit => (*left).max(rest),
+                    (_, false) => (*left).min(rest),
+                };
+                if !part.is_zero() {
+                    parts.push((part, Some(payment.clone())));
+                    *left -= part;
+                    rest -= part;
+                }
             }
         }
     }
@@ -245,7 +256,7 @@ fn write_posted(
         &json!({
             "APCo": COMPANY, "Mth": mth, "APTrans": trans, "VendorGroup": GROUP, "Vendor": number(&bill.vendor), "APRef": bill.vendor_ref,
             "Description": bill.description, "InvDate": day(bill.date), "DueDate": day(bill.due_date),
-            "InvTotal": money(sign(bill, bill.amount_with_retainage + bill.tax_total)), "PayMethod": "C", "CMCo": COMPANY,
+            "InvTotal": money(sign(bill, bill.amount_with_retainage)), "PayMethod": "C", "CMCo": COMPANY,
             "CMAcct": CASH_ACCOUNT, "OpenYN": yes(is_open), "BatchId": number(&bill.reference_nbr), "KeyID": row_id(bill),
         }),
     );
@@ -307,7 +318,7 @@ fn write_unapproved(tables: &mut SqlSchema, books: &AcumaticaDatabase, bill: &Er
         &json!({
             "APCo": COMPANY, "UIMth": mth, "UISeq": sequence, "VendorGroup": GROUP, "Vendor": number(&bill.vendor), "APRef": bill.vendor_ref,
             "Description": bill.description, "InvDate": day(bill.date), "DueDate": day(bill.due_date),
-            "InvTotal": money(sign(bill, bill.amount_with_retainage + bill.tax_total)), "PayMethod": "C", "CMCo": COMPANY, "KeyID": row_id(bill),
+            "InvTotal": money(sign(bill, bill.amount_with_retainage)), "PayMethod": "C", "CMCo": COMPANY, "KeyID": row_id(bill),
         }),
     );
     for (place, line) in bill.details.iter().enumerate() {
