@@ -72,7 +72,13 @@ pub fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
         let key = order.map_or_else(|| firm_order_key(line.po_type, &line.po_nbr), str::to_owned);
         return Some(format!("{}|{place}", order_key(books, &key)?));
     }
-    Some(format!("CO|{}|{place}", project_key(&record.project_id)))
+    let project = project_key(&record.project_id);
+    Some(match (record.status, &record.external_ref_nbr) {
+        ("Open" | "Closed", _) => format!("CO|{project}|{place}"),
+        // Not approved, it has the number of the potential change order alone.
+        (_, Some(reference)) => format!("PCO|{project}|PCO|{reference}"),
+        (_, None) => format!("PCO|{project}|PCO|{place}"),
+    })
 }
 
 /// What Vista calls a bill of the books (`Bill|000012`): ledger and row id. A release of retainage is the release on the bill that
@@ -221,9 +227,9 @@ fn account(account: &str) -> String {
     format!("{account:>5}-")
 }
 
-/// A contract's item, right-justified in its 16 letters.
-fn item(place: usize) -> String {
-    format!("{:>16}", place + 1)
+/// A contract's item of a code, right-justified in its 16 letters.
+fn item(code: &str) -> String {
+    format!("{:>16}", number(code))
 }
 
 fn cost_type(group: &str) -> u8 {

@@ -31,7 +31,8 @@ lines as (
 
     union all
 
-    select rows.jc_co, rows.job, rows.phase_group, rows.phase, rows.cost_type, rows.orig_cost, rows.orig_cost, 0.00, 0.00
+    select rows.jc_co, rows.job, rows.phase_group, rows.phase, rows.cost_type, rows.orig_cost, rows.orig_cost as revised_amount,
+        0.00, 0.00 as actual_amount
     from source.job_cost_types as rows
     left anti join months on
         months.jc_co = rows.jc_co and months.job = rows.job and months.phase_group = rows.phase_group and

@@ -64,12 +64,14 @@ settled as (
 
 orders as (
 
-    select 'SL' as module, sl_co as co, sl as number, jc_co, job, description, vendor_group, vendor, status, approved, orig_date as dated
+    select 'SL' as module, sl_co as co, sl as number, jc_co, job, description, vendor_group, vendor, status, approved, orig_date as dated,
+        firm_status('subcontracts', cast(status as varchar)) as firm_status
     from source.subcontracts
 
     union all
 
-    select 'PO', po_co, po, jc_co, job, description, vendor_group, vendor, status, approved, order_date
+    select 'PO', po_co, po, jc_co, job, description, vendor_group, vendor, status, approved, order_date,
+        firm_status('purchase_orders', cast(status as varchar))
     from source.purchase_orders
 
 )
@@ -82,7 +84,7 @@ select
     concat(orders.jc_co, '|', trim(coalesce(nullif(orders.job, ''), posted.job, planned.job))) as project_id,
     concat(orders.vendor_group, '|', orders.vendor) as vendor_id,
     nullif(trim(orders.description), '') as title,
-    coalesce(firm_status(case orders.module when 'SL' then 'subcontracts' else 'purchase_orders' end, cast(orders.status as varchar)), case
+    coalesce(orders.firm_status, case
         when orders.status = 0 then 'approved'
         when orders.status in (1, 2) then 'closed'
         when orders.status = 3 and upper(trim(orders.approved)) = 'Y' then 'approved'

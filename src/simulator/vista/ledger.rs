@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde_json::json;
 
-use super::master::{item_of, projects, revenue};
+use super::master::{projects, revenue};
 use super::{
-    COMPANY, GROUP, NO_PROJECT, SISTER, account, contract, cost_type, day, find_order, firm_order_key, first_of, job,
-    money, month, number, order_number, phase, row_id, yes,
+    COMPANY, GROUP, NO_PROJECT, SISTER, account, contract, cost_type, day, find_order, firm_order_key, first_of, item,
+    job, money, month, number, order_number, phase, row_id, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpBillLine, ErpBudget, ErpJournal, ErpProjectTransaction,
@@ -119,22 +119,15 @@ fn write_contract_amounts(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
             let key = format!("{id}|{place}");
             tables.insert(
                 "bJCID",
-                &contract_amount(books, id, row, started, number(id) * 1_000 + i64::try_from(place).unwrap_or(0), &key),
+                &contract_amount(id, row, started, number(id) * 1_000 + i64::try_from(place).unwrap_or(0), &key),
             );
         }
     }
 }
 
-fn contract_amount(
-    books: &AcumaticaDatabase,
-    id: &str,
-    row: &ErpBudget,
-    started: NaiveDate,
-    trans: i64,
-    key: &str,
-) -> serde_json::Value {
+fn contract_amount(id: &str, row: &ErpBudget, started: NaiveDate, trans: i64, key: &str) -> serde_json::Value {
     json!({
-        "JCCo": COMPANY, "Mth": first_of(started), "ItemTrans": trans, "Contract": contract(id), "Item": item_of(books, id, &row.cost_code),
+        "JCCo": COMPANY, "Mth": first_of(started), "ItemTrans": trans, "Contract": contract(id), "Item": item(&row.cost_code),
         "JCTransType": "OC", "TransSource": "JC OrigCon", "PostedDate": day(started), "ActualDate": day(started),
         "ContractAmt": money(row.original_budgeted_amount), "KeyID": row_id("bJCID", key),
     })
@@ -241,7 +234,7 @@ fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     }
 }
 
-/// Who changed what, where the company's flags ask for it: of vendors, with the values in clear.
+/// Who changed what, where the company's flags ask for it: of vendors, with the values in clear, and which checks were voided.
 fn write_audit(tables: &mut SqlSchema, books: &AcumaticaDatabase, today: NaiveDate) {
     let changed = books
         .vendors
@@ -256,6 +249,18 @@ fn write_audit(tables: &mut SqlSchema, books: &AcumaticaDatabase, today: NaiveDa
                 "FieldName": "TaxId", "OldValue": one.tax_registration_id, "NewValue": one.tax_registration_id,
                 "DateTime": one.last_modified_at.format("%Y-%m-%d %H:%M:%S").to_string(), "UserName": "VIEWPOINT\\\\ap",
                 "AuditID": one.last_modified_at.timestamp() * 10_000 + id,
+            }),
+        );
+    }
+    let voided = books.checks.values().filter(|one| one.doc_type == "Check" && one.status == "Voided");
+    for check in voided {
+        tables.insert(
+            "bHQMA",
+            &json!({
+                "TableName": "bAPPH", "KeyString": format!("APCo: {COMPANY} CMRef: {}", check.payment_ref), "Co": COMPANY, "RecType": "C",
+                "FieldName": "VoidYN", "OldValue": "N", "NewValue": "Y",
+                "DateTime": check.last_modified_at.format("%Y-%m-%d %H:%M:%S").to_string(), "UserName": "VIEWPOINT\\\\ap",
+                "AuditID": check.last_modified_at.timestamp() * 10_000 + 5_000 + number(&check.reference_nbr) % 5_000,
             }),
         );
     }

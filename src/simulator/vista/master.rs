@@ -230,22 +230,17 @@ fn write_contract(tables: &mut SqlSchema, books: &AcumaticaDatabase, project: &E
             "ProjCloseDate": project.end_date.map_or(Value::Null, day),
         }),
     );
-    for (place, row) in revenue(books, id).enumerate() {
+    for row in revenue(books, id) {
         tables.insert(
             "bJCCI",
             &json!({
-                "JCCo": COMPANY, "Contract": contract(id), "Item": item(place), "Description": row.description, "Department": "10",
+                "JCCo": COMPANY, "Contract": contract(id), "Item": item(&row.cost_code), "Description": row.description, "Department": "10",
                 "UM": "LS", "RetainPCT": "0.1000", "OrigContractAmt": money(row.original_budgeted_amount),
                 "ContractAmt": money(row.revised_budgeted_amount), "StartMonth": started,
-                "KeyID": row_id("bJCCI", &format!("{id}|{place}")),
+                "KeyID": row_id("bJCCI", &format!("{id}|{}", row.cost_code)),
             }),
         );
     }
-}
-
-/// The place of a code among a contract's items, the first where it has none of its own.
-pub(super) fn item_of(books: &AcumaticaDatabase, project: &str, code: &str) -> String {
-    item(revenue(books, project).position(|row| row.cost_code == code).unwrap_or(0))
 }
 
 /// The cost rows of a project's budget.
@@ -266,7 +261,7 @@ fn write_phases(tables: &mut SqlSchema, books: &AcumaticaDatabase, project: &Erp
             "bJCJP",
             &json!({
                 "JCCo": COMPANY, "Job": job, "PhaseGroup": GROUP, "Phase": phase(Some(code)), "Description": title,
-                "Contract": contract(id), "Item": item_of(books, id, code), "ActiveYN": "Y",
+                "Contract": contract(id), "Item": item(code), "ActiveYN": "Y",
                 "KeyID": row_id("bJCJP", &format!("{id}|{code}")),
             }),
         );
@@ -312,7 +307,7 @@ fn write_phases(tables: &mut SqlSchema, books: &AcumaticaDatabase, project: &Erp
         );
         tables.insert(
             "bJCOI",
-            &json!({"JCCo": COMPANY, "Job": job, "ACO": "       INT", "ACOItem": "         1", "Contract": contract(id), "Item": item(0),
+            &json!({"JCCo": COMPANY, "Job": job, "ACO": "       INT", "ACOItem": "         1", "Contract": contract(id), "Item": item("1"),
                 "Description": "Transfers", "ApprovedMonth": started, "ContractAmt": "0.00", "KeyID": row_id("bJCOI", &format!("{id}|INT"))}),
         );
     }

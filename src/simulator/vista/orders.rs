@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::master::{item_of, share};
+use super::master::share;
 use super::{
     COMPANY, GROUP, NO_PROJECT, account, contract, cost_type_of_account, day, find_order, firm_order_key, first_of,
-    is_change, is_there, job, money, number, order_number, phase, row_id, yes,
+    is_change, is_there, item, job, money, number, order_number, phase, row_id, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpChangeOrder, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
@@ -23,7 +23,7 @@ pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     }
     for change in books.change_orders.values().filter(|change| is_change(change)) {
         if change.commitments.is_empty() {
-            write_owner_change(tables, books, change);
+            write_owner_change(tables, change);
         } else {
             write_commitment_change(tables, books, change, &mut sequences);
         }
@@ -82,7 +82,11 @@ fn write_order(
     sequences: &mut BTreeMap<String, i64>,
 ) {
     let name = order_number(books, order);
-    let is_pending = !matches!(order.status, "Open" | "Completed" | "Closed");
+    // What was changed or billed is in accounting, though it was set back to pending.
+    let is_known =
+        order.details.iter().any(|line| !added(books, order, line).is_zero() || !billed(books, order, line).is_zero());
+    let is_open = matches!(order.status, "Open" | "Completed" | "Closed");
+    let is_pending = !is_open && !is_known;
     let status = match order.status {
         "Open" => 0,
         "Completed" => 1,
@@ -92,7 +96,7 @@ fn write_order(
     let vendor = number(&order.vendor_id);
     let common = json!({
         "VendorGroup": GROUP, "Vendor": vendor, "Description": order.description, "PayTerms": order.terms, "Status": status,
-        "Approved": yes(!is_pending), "JCCo": COMPANY, "Job": job(project(order)),
+        "Approved": yes(is_open), "JCCo": COMPANY, "Job": job(project(order)),
         "MthClosed": (status == 2).then(|| first_of(order.last_modified_at.date_naive())),
     });
     let (table, own) = if is_subcontract(order) {
@@ -271,7 +275,7 @@ fn posted_item(order: &ErpCommitment, line: &ErpChangeOrderCommitment) -> i32 {
 }
 
 /// A change of the owner's contract: pending in project management, approved there, and posted to job cost.
-fn write_owner_change(tables: &mut SqlSchema, books: &AcumaticaDatabase, change: &ErpChangeOrder) {
+fn write_owner_change(tables: &mut SqlSchema, change: &ErpChangeOrder) {
     let place = number(&change.ref_nbr);
     let (aco, pco) = (format!("{place:>10}"), change.external_ref_nbr.clone().unwrap_or_else(|| place.to_string()));
     let project = change.project_id.as_str();
@@ -307,9 +311,9 @@ fn write_owner_change(tables: &mut SqlSchema, books: &AcumaticaDatabase, change:
     let lines: Vec<(String, Cents, &str)> = change
         .revenue_budget
         .iter()
-        .map(|line| (item_of(books, project, &line.cost_code), line.amount, line.description.as_str()))
+        .map(|line| (item(&line.cost_code), line.amount, line.description.as_str()))
         .collect();
-    let lines = if lines.is_empty() { vec![(super::item(0), Cents::ZERO, change.description.as_str())] } else { lines };
+    let lines = if lines.is_empty() { vec![(item("1"), Cents::ZERO, change.description.as_str())] } else { lines };
     for (part, (item, amount, text)) in lines.into_iter().enumerate() {
         let part = format!("{:>10}", part + 1);
         let id = row_id("bPMOI", &format!("{id}|{part}"));

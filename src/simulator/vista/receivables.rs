@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::master::{item_of, revenue};
+use super::master::revenue;
 use super::{COMPANY, GROUP, NO_PROJECT, account, contract, day, item, money, month, number, row_id};
 use crate::firm::model::{AcumaticaDatabase, Cents, ErpInvoice, ErpPayment, ErpProForma};
 use crate::intacct::record_number;
@@ -115,8 +115,8 @@ fn write_bill(tables: &mut SqlSchema, books: &AcumaticaDatabase, form: &ErpProFo
     );
     let mut items = BTreeSet::new();
     for (place, line) in form.progress_billing.iter().enumerate() {
-        let own = item_of(books, &form.project_id, &line.cost_code);
-        let item = if items.insert(own.clone()) { own } else { item(place + 1_000) };
+        let own = item(&line.cost_code);
+        let item = if items.insert(own.clone()) { own } else { item(&format!("9{place:04}")) };
         tables.insert(
             "bJBIT",
             &json!({
@@ -196,7 +196,7 @@ fn write_invoice(tables: &mut SqlSchema, books: &AcumaticaDatabase, invoice: &Er
                 "Retainage": money(retained), "ApplyMth": month(&target.post_period), "ApplyTrans": transaction(target),
                 "ApplyLine": if is_release { 1 } else { line.line_nbr }, "JCCo": project(invoice).map(|_| COMPANY),
                 "Contract": project(invoice).map(contract),
-                "Item": project(invoice).map(|id| item_of(books, id, line.cost_code.as_deref().unwrap_or_default())),
+                "Item": project(invoice).map(|_| item(line.cost_code.as_deref().unwrap_or_default())),
                 "KeyID": row_id("bARTL", &format!("{}|{}", name(invoice), line.line_nbr)),
             }),
         );
