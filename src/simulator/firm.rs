@@ -80,6 +80,8 @@ pub struct Firm {
     pub procore: ProcoreDatabase,
     /// Everything in Acumatica.
     pub acumatica: AcumaticaDatabase,
+    /// What Procore's interface shows where the ids that it stores are another ERP's.
+    pub(crate) shown: Option<Box<ProcoreDatabase>>,
     options: FirmOptions,
     now: DateTime<Utc>,
     rng: ChaCha8Rng,
@@ -161,6 +163,7 @@ impl Firm {
         let mut firm = Self {
             procore: ProcoreDatabase::default(),
             acumatica: AcumaticaDatabase::default(),
+            shown: None,
             options,
             now: first_day.and_time(NaiveTime::MIN).and_utc(),
             rng: ChaCha8Rng::seed_from_u64(seed),

@@ -7,13 +7,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod acumatica;
-mod beside;
 pub mod buildertrend;
 mod clock;
 pub mod cmic;
@@ -26,7 +25,6 @@ mod projectsight;
 pub mod sql;
 pub mod vista;
 
-pub use beside::{Keys, ProcoreBeside};
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};
 pub use firm::{Decoy, DecoyKind, DecoyRates, Fault, FaultRates, Firm, FirmOptions};
@@ -140,6 +138,7 @@ pub struct Simulator {
     interference: Arc<Interference>,
     procore: Arc<procore::Server<Firm>>,
     acumatica: Arc<acumatica::Server<Firm>>,
+    shown_as: Mutex<Option<fn(&Firm) -> ProcoreDatabase>>,
     procore_endpoint: ProcoreEndpoint,
     acumatica_endpoint: AcumaticaEndpoint,
     projectsight_ids: ProjectSightIds,
@@ -230,6 +229,7 @@ impl Simulator {
             interference,
             procore,
             acumatica,
+            shown_as: Mutex::default(),
             procore_endpoint,
             acumatica_endpoint,
             projectsight_ids: ProjectSightIds::default(),
@@ -318,8 +318,20 @@ impl Simulator {
 
     /// Lives the firm's days up to and including `at` and moves the clock there; never back.
     pub fn advance_to(&self, at: DateTime<Utc>) {
-        self.firm_mut().live_until(at);
+        let shown_as = *self.shown_as.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut firm = self.firm_mut();
+        firm.live_until(at);
+        firm.shown = shown_as.map(|shown_as| Box::new(shown_as(&firm)));
+        drop(firm);
         self.clock.advance_to(at);
+    }
+
+    /// From now on Procore's interface shows the firm's records as `shown_as` tells them: with the ids of another ERP's records
+    /// than the books'. What is changed by hand is shown from the next [`advance_to`](Self::advance_to) on.
+    pub fn show_procore_as(&self, shown_as: fn(&Firm) -> ProcoreDatabase) {
+        *self.shown_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown_as);
+        let mut firm = self.firm_mut();
+        firm.shown = Some(Box::new(shown_as(&firm)));
     }
 
     /// Everything that has gone wrong so far, healed or not, oldest first.
@@ -402,7 +414,7 @@ impl fmt::Debug for Simulator {
 
 impl AsRef<ProcoreDatabase> for Firm {
     fn as_ref(&self) -> &ProcoreDatabase {
-        &self.procore
+        self.shown.as_deref().unwrap_or(&self.procore)
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::Result;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
+use super::firm::Firm;
 use super::firm::model::{AcumaticaDatabase, Cents, ErpBill, ErpChangeOrder, ErpCommitment, ProcoreDatabase};
 use super::sql::SqlSchema;
 use crate::intacct::record_number;
@@ -37,25 +38,25 @@ const COST_TYPES: [(u8, &str, &str); 5] =
 
 /// What Vista calls a vendor (`V0012`): group and number.
 #[must_use]
-pub fn vendor_key(vendor: &str) -> String {
+fn vendor_key(vendor: &str) -> String {
     format!("{GROUP}|{}", number(vendor))
 }
 
 /// What Vista calls a customer (`C0012`): group and number.
 #[must_use]
-pub fn customer_key(customer: &str) -> String {
+fn customer_key(customer: &str) -> String {
     vendor_key(customer)
 }
 
 /// What Vista calls a project (`26-101`): company and job, without the blanks at its ends.
 #[must_use]
-pub fn project_key(project: &str) -> String {
+fn project_key(project: &str) -> String {
     format!("{COMPANY}|{}", job(project).trim())
 }
 
 /// What Vista calls an order of the books (`SC-1` or `Normal|000012`): module, company and number.
 #[must_use]
-pub fn order_key(books: &AcumaticaDatabase, order: &str) -> Option<String> {
+fn order_key(books: &AcumaticaDatabase, order: &str) -> Option<String> {
     let found = find_order(books, order)?;
     let module = if found.order_type == "Subcontract" { "SL" } else { "PO" };
     Some(format!("{module}|{COMPANY}|{}", order_number(books, found)))
@@ -63,7 +64,7 @@ pub fn order_key(books: &AcumaticaDatabase, order: &str) -> Option<String> {
 
 /// What Vista calls a change order of the books (`000012`, `000012|prime` or `000012|commitment|SC-1`) on its first or that contract.
 #[must_use]
-pub fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
+fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
     let mut parts = change.splitn(3, '|');
     let record = books.change_orders.get(parts.next()?)?;
     let (kind, order) = (parts.next(), parts.next());
@@ -84,7 +85,7 @@ pub fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
 /// What Vista calls a bill of the books (`Bill|000012`): ledger and row id. A release of retainage is the release on the bill that
 /// retained it.
 #[must_use]
-pub fn bill_key(books: &AcumaticaDatabase, bill: &str) -> Option<String> {
+fn bill_key(books: &AcumaticaDatabase, bill: &str) -> Option<String> {
     let record = books.bills.get(bill)?;
     if let Some(original) = &record.orig_ref_nbr
         && record.is_retainage_document
@@ -98,13 +99,13 @@ pub fn bill_key(books: &AcumaticaDatabase, bill: &str) -> Option<String> {
 
 /// What Vista calls an invoice of the books (`Invoice|000012`): bill or receivable, and row id.
 #[must_use]
-pub fn invoice_key(books: &AcumaticaDatabase, invoice: &str) -> Option<String> {
+fn invoice_key(books: &AcumaticaDatabase, invoice: &str) -> Option<String> {
     receivables::key(books, books.invoices.get(invoice)?)
 }
 
 /// What Vista calls a payment of the books (`Check|000012` or `Payment|000012`): ledger and row id.
 #[must_use]
-pub fn payment_key(payment: &str) -> String {
+fn payment_key(payment: &str) -> String {
     let (kind, reference) = payment.split_once('|').unwrap_or(("Check", payment));
     if kind == "Payment" {
         format!("AR|{}", record_number("bARTH", &format!("payment {reference}")))
@@ -114,53 +115,88 @@ pub fn payment_key(payment: &str) -> String {
 }
 
 /// What Vista calls a line of job cost of the books (`PM|PM000005|5`): its row id.
-#[must_use]
-pub fn cost_key(line: &str) -> String {
+fn cost_key(line: &str) -> String {
     line.rsplit('|').next().unwrap_or_default().to_owned()
 }
 
 /// What Vista calls a code of the company's list.
-#[must_use]
-pub fn code_key(code: &str) -> String {
+fn code_key(code: &str) -> String {
     format!("{GROUP}|{}", phase(Some(code)).trim())
 }
 
-/// Procore's database as a connector to Vista leaves it: the same records, with Vista's keys stored in them.
+/// What Vista calls a record of the books by its canonical entity; nothing for one that it does not have. A code that is used on a
+/// project (`26-101|02-100`) is named by both keys.
 #[must_use]
-pub fn beside(procore: &ProcoreDatabase, books: &AcumaticaDatabase) -> ProcoreDatabase {
-    let mut mirror = procore.clone();
+pub fn record_key(firm: &Firm, entity: &str, key: &str) -> Option<String> {
+    let books = &firm.acumatica;
+    match entity {
+        "vendors" => Some(vendor_key(key)),
+        "customers" => Some(customer_key(key)),
+        "projects" => Some(project_key(key)),
+        "cost_codes" => Some(match key.split_once('|') {
+            Some((project, code)) => format!("{}:{}", project_key(project), code_key(code)),
+            None => code_key(key),
+        }),
+        "commitments" => order_key(books, key),
+        "change_orders" => change_key(books, key),
+        "vendor_invoices" => bill_key(books, key),
+        "owner_invoices" => invoice_key(books, key),
+        "payments" => Some(payment_key(key)),
+        "job_costs" => Some(cost_key(key)),
+        _ => Some(key.to_owned()),
+    }
+}
+
+/// Procore's database as a connector to Vista leaves it: the same records, with Vista's keys stored in them. Vendors, orders and change
+/// orders by what people see, bills and invoices by their row ids. An id that names nothing of the books stays what it is.
+#[must_use]
+pub fn procore(firm: &Firm) -> ProcoreDatabase {
+    let books = &firm.acumatica;
+    let mut shown = firm.procore.clone();
     let stored = |id: &mut Option<String>, code: &mut Option<String>, key: Option<String>| {
         if let (Some(id), Some(key)) = (id.as_mut(), key) {
             id.clone_from(&key);
             *code = code.as_ref().map(|_| key);
         }
     };
-    for one in mirror.vendors.values_mut() {
-        let is_customer = one.origin_id.as_ref().is_some_and(|id| books.customers.contains_key(id));
-        let is_known = is_customer || one.origin_id.as_ref().is_some_and(|id| books.vendors.contains_key(id));
-        let key = one.origin_id.as_deref().filter(|_| is_known).map(vendor_key);
+    for one in shown.vendors.values_mut() {
+        let is_known = |id: &str| books.customers.contains_key(id) || books.vendors.contains_key(id);
+        let key = one.origin_id.as_deref().filter(|id| is_known(id)).map(vendor_key);
         stored(&mut one.origin_id, &mut one.origin_code, key);
     }
-    for one in mirror.commitments.values_mut() {
-        let order = one.origin_id.as_deref().and_then(|id| {
-            find_order(books, id).or_else(|| books.purchase_orders.values().find(|order| order.order_nbr == id))
-        });
+    for one in shown.commitments.values_mut() {
+        let order = one.origin_id.as_deref().and_then(|id| find_order(books, id).or_else(|| purchase_order(books, id)));
         let key = order.and_then(|order| order_key(books, &firm_order_key(order.order_type, &order.order_nbr)));
         stored(&mut one.origin_id, &mut one.origin_code, key);
     }
-    for one in mirror.change_order_packages.values_mut() {
-        let key = one.origin_id.as_deref().and_then(|id| change_key(books, id));
+    for one in shown.change_order_packages.values_mut() {
+        let reference = one.origin_id.as_deref();
+        let change = reference.and_then(|id| books.change_orders.get(id));
+        // A reference that was confused names the order that its own record changes.
+        let own = firm.order_key(one.contract_id);
+        let lines = change.into_iter().flat_map(|change| &change.commitments);
+        let is_own =
+            lines.map(|line| firm_order_key(line.po_type, &line.po_nbr)).any(|order| Some(&order) == own.as_ref());
+        let key = reference.and_then(|id| match own.filter(|_| is_own) {
+            Some(order) => change_key(books, &format!("{id}|commitment|{order}")),
+            None => change_key(books, id),
+        });
         stored(&mut one.origin_id, &mut one.origin_code, key);
     }
-    for one in mirror.requisitions.values_mut() {
+    let row_of = |key: Option<String>| key.and_then(|key| key.split('|').nth(1).map(str::to_owned));
+    for one in shown.requisitions.values_mut() {
         let key = one.origin_id.as_deref().and_then(|id| bill_key(books, &typed(&books.bills, id)?));
-        stored(&mut one.origin_id, &mut None, key.and_then(|key| key.split('|').nth(1).map(str::to_owned)));
+        stored(&mut one.origin_id, &mut None, row_of(key));
     }
-    for one in mirror.payment_applications.values_mut() {
+    for one in shown.payment_applications.values_mut() {
         let key = one.origin_id.as_deref().and_then(|id| invoice_key(books, &typed(&books.invoices, id)?));
-        stored(&mut one.origin_id, &mut None, key.and_then(|key| key.split('|').nth(1).map(str::to_owned)));
+        stored(&mut one.origin_id, &mut None, row_of(key));
     }
-    mirror
+    shown
+}
+
+fn purchase_order<'a>(books: &'a AcumaticaDatabase, number: &str) -> Option<&'a ErpCommitment> {
+    books.purchase_orders.values().find(|order| order.order_nbr == number)
 }
 
 /// The key of a document of which only the number is stored.
@@ -169,15 +205,12 @@ fn typed<T>(documents: &BTreeMap<String, T>, reference: &str) -> Option<String> 
     own.or_else(|| documents.keys().find(|key| key.rsplit('|').next() == Some(reference)).cloned())
 }
 
-/// Vista's database with these books.
+/// Vista's database with the firm's books as they are now.
 ///
 /// # Errors
-/// A row that its table has no place for.
-pub fn script(books: &AcumaticaDatabase, today: NaiveDate) -> Result<String> {
-    database(books, today)?.script()
-}
-
-fn database(books: &AcumaticaDatabase, today: NaiveDate) -> Result<SqlSchema> {
+/// Tables that are declared wrongly; a row without a place is told by the script.
+pub fn tables(firm: &Firm) -> Result<SqlSchema> {
+    let books = &firm.acumatica;
     let mut tables = SqlSchema::parse("dbo", include_str!("vista/tables.txt"))?;
     master::companies(&mut tables, books);
     master::parties(&mut tables, books);
@@ -185,7 +218,7 @@ fn database(books: &AcumaticaDatabase, today: NaiveDate) -> Result<SqlSchema> {
     orders::write(&mut tables, books);
     payables::write(&mut tables, books);
     receivables::write(&mut tables, books);
-    ledger::write(&mut tables, books, today);
+    ledger::write(&mut tables, books);
     let names: Vec<String> = tables.tables().map(|(name, _)| name.to_owned()).collect();
     for name in names {
         let view = if name == "vDDDTc" { "DDDTShared" } else { name.get(1..).unwrap_or(&name) };

@@ -21,6 +21,7 @@ mod expected;
 mod keys;
 mod projectsight;
 mod sage_intacct;
+mod vista;
 
 use expected::{Expected, Expecting};
 
@@ -104,12 +105,24 @@ pub(crate) async fn compare_at_moments(
     folder: &Path,
     place: &str,
 ) -> (BTreeSet<String>, String) {
+    compare_loaded(pair, simulator, folder, place, &|_| {}).await
+}
+
+/// The same of a system that does not live beside the firm: `load` shows it the firm as it is at each moment.
+pub(crate) async fn compare_loaded(
+    pair: Pair,
+    simulator: &Simulator,
+    folder: &Path,
+    place: &str,
+    load: &(dyn Fn(&Firm) + Sync),
+) -> (BTreeSet<String>, String) {
     let (mut shown, mut differences) = (BTreeSet::new(), String::new());
     let mut expecting = Expecting::new(pair);
     for moment in pair.moments {
         let now: DateTime<Utc> = moment.parse().unwrap();
         simulator.advance_to(now);
         write_crosswalks(folder, &(pair.crossings)(&simulator.firm()));
+        load(&simulator.firm());
         run(folder, &["extract", "--now", moment, "--no-progress"]).await;
         let found = found(folder).await;
         let place = format!("{place} ({}) {moment}", pair.name);

@@ -18,7 +18,7 @@ use crate::firm::{PAYABLE, RETAINAGE_PAYABLE};
 use crate::sql::SqlSchema;
 
 /// All tables of job cost detail, the ledger and the audit trail.
-pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase, today: NaiveDate) {
+pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     for header in books.project_transactions.values().filter(|header| header.module != "AR") {
         write_costs(tables, books, header);
     }
@@ -26,7 +26,7 @@ pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase, today: Na
     write_contract_amounts(tables, books);
     write_accounts(tables, books);
     write_ledger(tables, books);
-    write_audit(tables, books, today);
+    write_audit(tables, books);
     // What was rolled up: one row in place of many, of a job that nobody asks about any more.
     let rolled = json!({"JCCo": SISTER, "Mth": "2025-12-01", "CostTrans": 1, "Job": job("26-101"), "PhaseGroup": GROUP,
         "Phase": phase(Some("01-100")), "CostType": 5, "PostedDate": "2026-01-31", "ActualDate": "2025-12-31", "JCTransType": "RU",
@@ -235,11 +235,8 @@ fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
 }
 
 /// Who changed what, where the company's flags ask for it: of vendors, with the values in clear, and which checks were voided.
-fn write_audit(tables: &mut SqlSchema, books: &AcumaticaDatabase, today: NaiveDate) {
-    let changed = books
-        .vendors
-        .values()
-        .filter(|one| one.last_modified_at > one.created_at && one.last_modified_at.date_naive() <= today);
+fn write_audit(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
+    let changed = books.vendors.values().filter(|one| one.last_modified_at > one.created_at);
     for one in changed {
         let id = number(&one.vendor_id);
         tables.insert(

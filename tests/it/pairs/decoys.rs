@@ -30,11 +30,22 @@ pub(crate) fn options(seed: u64) -> SimulatorOptions {
 
 /// Reads both systems at each moment, and returns every open exception but what the firm's natural timing makes.
 pub(crate) async fn false_alarms(pair: Pair, simulator: &Simulator, folder: &Path) -> String {
+    false_alarms_loaded(pair, simulator, folder, &|_| {}).await
+}
+
+/// The same of a system that does not live beside the firm: `load` shows it the firm as it is at each moment.
+pub(crate) async fn false_alarms_loaded(
+    pair: Pair,
+    simulator: &Simulator,
+    folder: &Path,
+    load: &(dyn Fn(&Firm) + Sync),
+) -> String {
     let mut alarms = String::new();
     for moment in MOMENTS {
         let now: DateTime<Utc> = moment.parse().unwrap();
         simulator.advance_to(now);
         write_crosswalks(folder, &(pair.crossings)(&simulator.firm()));
+        load(&simulator.firm());
         run(folder, &["extract", "--now", moment, "--no-progress"]).await;
         let natural = natural(pair, &simulator.firm());
         let query = "select check_id, pm_id, erp_id, detail from recon.exceptions where state = 'open'";
