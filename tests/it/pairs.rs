@@ -24,6 +24,7 @@ mod keys;
 mod projectsight;
 mod sage_300;
 mod sage_intacct;
+mod vista;
 
 use expected::{Expected, Expecting};
 
