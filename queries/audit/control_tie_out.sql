@@ -15,7 +15,8 @@
 --   difference         schedule less ledger; null where it could not be said
 --   unposted_amount    on these accounts in batches that are not posted
 --   manual_amount      journal lines on these accounts that name no document, by the date: as they change the ledger; null where no line names one
---   unexplained_amount difference less what is not posted, with the manual lines
+--   posted_later_amount documents dated by the date that the ledger has in a later period
+--   unexplained_amount difference less what is not posted and what is posted later, with the manual lines
 --   account_count      control accounts; 0 = neither the ERP nor [accounts] names any
 --   document_count     documents behind the schedule
 -- sources:  trial balance of the last period that ended by the date, and journal lines posted since, by date (as T1 to T3). The ledger is kept
@@ -64,6 +65,9 @@ schedules as (
 manual as (
 
     select lines.source, kinds.control, count(lines.document_id) as named_count,
+        sum(case when lines.document_id is null or not coalesce(periods.starts_on > clock.accounting_date, false) then 0
+            when kinds.ledger = 'ap' then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
+            else coalesce(lines.debit, 0) - coalesce(lines.credit, 0) end) as counted_amount,
         sum(case when lines.document_id is not null then 0 when kinds.ledger = 'ap' then coalesce(lines.credit, 0) - coalesce(lines.debit, 0)
             else coalesce(lines.debit, 0) - coalesce(lines.credit, 0) end) as amount
     from kinds
@@ -72,9 +76,38 @@ manual as (
         setting_list_contains('retainage_payable_accounts', accounts.account) and kinds.control = 'retainage_payable' or
         setting_list_contains('retainage_receivable_accounts', accounts.account) and kinds.control = 'retainage_receivable'
     inner join erp.gl_transactions as lines on lines.account = accounts.account and lines.source = accounts.source
+    left join erp.fiscal_periods as periods on periods.period = lines.period and periods.source = lines.source
     cross join meta.clock
     where lines.date <= clock.accounting_date
     group by lines.source, kinds.control
+
+),
+
+-- A bill of 30 September that was posted on 2 October is on the schedule, and in the ledger of October. Where the ledger keeps the bill's own
+-- date, its line is counted already.
+documents as (
+
+    select 'ap' as ledger, source, posted_period, net_amount + coalesce(tax_amount, 0) as amount, coalesce(retainage_amount, 0) as retainage_amount
+    from erp.vendor_invoices
+    cross join meta.clock
+    where approval_status in ('approved', 'closed') and coalesce(invoice_date <= clock.accounting_date, true)
+    union all
+    select 'ar' as ledger, source, posted_period, net_amount + coalesce(tax_amount, 0), coalesce(retainage_amount, 0)
+    from erp.owner_invoices
+    cross join meta.clock
+    where approval_status in ('approved', 'closed') and coalesce(billing_date <= clock.accounting_date, true)
+
+),
+
+posted_later as (
+
+    select kinds.control, documents.source, sum(case when kinds.is_retainage then documents.retainage_amount else documents.amount end) as amount
+    from documents
+    inner join kinds on kinds.ledger = documents.ledger
+    inner join erp.fiscal_periods as periods on periods.period = documents.posted_period and periods.source = documents.source
+    cross join meta.clock
+    where periods.starts_on > clock.accounting_date
+    group by kinds.control, documents.source
 
 ),
 
@@ -94,6 +127,7 @@ held as (
         coalesce(schedules.document_count, 0) as document_count,
         coalesce(schedules.foreign_count, 0) as foreign_count,
         case when manual.control is null then 0 when manual.named_count > 0 then manual.amount end as manual_amount,
+        coalesce(posted_later.amount, 0) - coalesce(manual.counted_amount, 0) as posted_later_amount,
         ledgers.ledger_amount,
         ledgers.unposted_amount,
         ledgers.unposted_batches,
@@ -112,6 +146,7 @@ held as (
     left join schedules on schedules.control = kinds.control and schedules.source = connections.source
     left join ledgers on ledgers.control = kinds.control and ledgers.source = connections.source
     left join manual on manual.control = kinds.control and manual.source = connections.source
+    left join posted_later on posted_later.control = kinds.control and posted_later.source = connections.source
 
 )
 
@@ -133,9 +168,9 @@ select
     cast(case when held.status in ('ties', 'differs') then held.amount - held.ledger_amount end as decimal(18,2)) as difference,
     cast(held.unposted_amount as decimal(18,2)) as unposted_amount,
     cast(case when held.account_count > 0 then held.manual_amount end as decimal(18,2)) as manual_amount,
-    cast(case when held.status in ('ties', 'differs') then held.amount - held.ledger_amount - held.unposted_amount + coalesce(held.manual_amount, 0) end
-        as decimal(18,2))
-        as unexplained_amount,
+    cast(case when held.account_count > 0 then held.posted_later_amount end as decimal(18,2)) as posted_later_amount,
+    cast(case when held.status in ('ties', 'differs') then held.amount - held.ledger_amount - held.unposted_amount - held.posted_later_amount
+        + coalesce(held.manual_amount, 0) end as decimal(18,2)) as unexplained_amount,
     held.account_count,
     held.document_count
 from held
