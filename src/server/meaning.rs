@@ -138,6 +138,18 @@ fn json_as_text(plan: LogicalPlan, json: &Arc<ScalarUDF>) -> Result<LogicalPlan>
 /// what a client was told of `case … then 0 else amount end` would be a whole number.
 fn cased(mut expr: Expr, schema: &DFSchema) -> Expr {
     let Expr::Case(case) = &mut expr else { return expr };
+    let of = |branch: &Expr| branch.get_type(schema).ok().filter(|of| matches!(of, DataType::List(_)));
+    let list = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).find_map(|branch| of(branch));
+    if let Some(list) = list {
+        // A text such as '{}' in another branch is a list too.
+        for branch in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
+            if let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = branch.as_ref()
+                && let Some(value) = literal(text, &list, None)
+            {
+                **branch = lit(value);
+            }
+        }
+    }
     let branches = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let Ok(types) = branches().map(|branch| branch.get_type(schema)).collect::<Result<Vec<DataType>>>() else {
         return expr;
