@@ -14,6 +14,7 @@ pub use super::cursor::{Cursor, CursorFormat};
 pub use super::defaults::Defaults;
 pub use super::files::{Files, Sheet};
 use super::lint;
+pub(crate) use super::odbc::months_of;
 pub use super::odbc::{Months, Odbc};
 pub use super::refusal::Errors;
 pub use super::rest::{Rate, Rest, Retry};

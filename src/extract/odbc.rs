@@ -37,6 +37,7 @@ use super::manifest::Table;
 use super::meter::Meter;
 use super::order::order;
 use super::plan::{Plan, TablePlan};
+use super::refresh::{Policy, Reading};
 use super::run::{Run, nothing};
 use super::scope::{Job, ScopeRead};
 use super::staging::Staging;
@@ -46,7 +47,7 @@ use crate::warehouse::rows::{CoverageStatus, ReadMode};
 
 pub(crate) use connect::{CONNECTION, DIALECT, MAPPING, holds_secret};
 pub use declared::{Months, Odbc};
-pub(crate) use declared::{fill_in, problems, section_problems};
+pub(crate) use declared::{fill_in, months_of, problems, section_problems};
 pub(crate) use mapping::apply;
 
 use connect::Target;
@@ -215,8 +216,8 @@ pub(super) fn plan(
     clock: &Clock,
     is_first: bool,
 ) -> Plan {
-    let policies = [ReadMode::Full, ReadMode::Incremental]
-        .map(|mode| super::refresh::Policy::new(&source.manifest, previous, mode, clock.now()));
+    let policy = |mode| Policy::new(&source.manifest, previous, mode, clock.now());
+    let (in_full, by_change) = (policy(ReadMode::Full), policy(ReadMode::Incremental));
     let table = |table: &&Table| {
         let known = previous.tables.get(&table.name);
         let rows = known.map(|known| known.rows.values().sum()).unwrap_or_default();
@@ -225,8 +226,8 @@ pub(super) fn plan(
             Some(parent) => previous.keys(parent).map(|(scope, key)| super::scope_of_children(scope, key)).collect(),
         };
         let statements = if table.months_of.is_some() || table.months.is_some() { 1 } else { 2 };
-        let [full, incremental] = [&policies[0], &policies[1]].map(|policy| {
-            let read = scopes.iter().filter(|scope| policy.expected(table, scope) != super::refresh::Reading::Rests);
+        let [full, incremental] = [&in_full, &by_change].map(|policy| {
+            let read = scopes.iter().filter(|scope| policy.expected(table, scope) != Reading::Rests);
             read.count() as u64 * statements
         });
         TablePlan { table: table.name.clone(), lists: scopes.len() as u64, rows, full, incremental }

@@ -105,6 +105,37 @@ impl Target {
     }
 }
 
+/// Folders that drivers are installed in, beside those that the loader knows: some packages name the file alone.
+const DRIVER_FOLDERS: [&str; 8] = [
+    "/usr/lib/x86_64-linux-gnu/odbc",
+    "/usr/lib/aarch64-linux-gnu/odbc",
+    "/usr/lib/odbc",
+    "/usr/lib64/odbc",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib/odbc",
+    "/opt/homebrew/lib",
+];
+
+/// A connection string whose driver is named by its file, where the package that installed the driver did not say in which folder
+/// that is. `drivers` are the installed ones with their files.
+pub(super) fn with_driver_file(connection: &str, drivers: &[(String, String)]) -> String {
+    let parts = split(connection);
+    let Some((_, name)) = parts.iter().find(|(part, _)| part == "driver") else { return connection.to_owned() };
+    let file = drivers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, file)| file);
+    let file = file.filter(|file| !file.is_empty() && !file.contains('/'));
+    let found = file.and_then(|file| {
+        let places = DRIVER_FOLDERS.iter().map(|folder| format!("{folder}/{file}"));
+        places.into_iter().find(|place| std::path::Path::new(place).exists())
+    });
+    let Some(place) = found else { return connection.to_owned() };
+    let part = |(part, value): &(String, String)| {
+        let value = if part == "driver" { place.as_str() } else { value.as_str() };
+        format!("{part}={}", quoted(value))
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join(";")
+}
+
 /// A template's text; none if a setting in it is unset.
 fn text(source: &SourceSettings, template: &str) -> Option<String> {
     let pieces = pieces(template).into_iter().map(|piece| match piece {

@@ -114,18 +114,21 @@ is_closed = "bool"
 sums = "json"
 "#;
 
+/// The table of the months of another one.
+pub(crate) fn months_of(table: &str) -> Table {
+    let text = format!("name = \"{table}{OF_MONTHS}\"\n{MONTH_COLUMNS}");
+    let months: Table = toml::from_str(&text).expect("names of tables are plain, and the rest stands above");
+    Table { months_of: Some(table.to_owned()), ..months }
+}
+
 /// Gives each table that is read month by month the table of its months, whose records its lists hang on.
 pub(crate) fn fill_in(tables: &mut Vec<Table>) {
     let mut all = Vec::with_capacity(tables.len());
     for mut table in tables.drain(..) {
         if table.months.is_some() && table.parent.is_empty() {
-            let name = format!("{}{OF_MONTHS}", table.name);
-            let months: Result<Table, _> = toml::from_str(&format!("name = \"{name}\"\n{MONTH_COLUMNS}"));
-            if let Ok(mut months) = months {
-                months.months_of = Some(table.name.clone());
-                all.push(months);
-                table.parent = vec![name];
-            }
+            let months = Table { needs: table.needs.clone(), informs: table.informs, ..months_of(&table.name) };
+            table.parent = vec![months.name.clone()];
+            all.push(months);
         }
         all.push(table);
     }
@@ -269,5 +272,87 @@ fn conditions(manifest: &Manifest, table: &Table, found: &mut Vec<String>) {
                 Token::Text(_) | Token::Name(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"
+        [system]
+        name = "test"
+        side = "erp"
+        protocol = "odbc"
+        [settings]
+        required = ["server"]
+        optional = { company = "", password = "" }
+        secret = ["password"]
+    "#;
+
+    fn problems_of(rest: &str) -> String {
+        let parsed = Manifest::parse("test", &format!("{HEAD}{rest}"));
+        parsed.err().map(|error| error.problems.join("\n")).unwrap_or_default()
+    }
+
+    fn table(rest: &str) -> String {
+        let first = "name = \"t\"\nview = \"T\"\nkey = [\"a\"]\n";
+        let table = if rest.contains("[table.columns]") {
+            rest.to_owned()
+        } else {
+            format!("{rest}\n[table.columns]\ntext = [\"A\"]")
+        };
+        problems_of(&format!("[odbc]\nconnection = \"Server={{server}}\"\n[[table]]\n{first}{table}"))
+    }
+
+    #[test]
+    fn a_table_by_months_hangs_on_the_table_of_its_months() {
+        let tables = "[[table]]\nname = \"t\"\nview = \"T\"\nkey = [\"a\"]\nmonths = { column = \"Mth\", closed_after = 3 }\nsettles = true\n\
+                      [table.columns]\ntext = [\"A\"]";
+        let manifest = Manifest::parse("test", &format!("{HEAD}[odbc]\n{tables}")).unwrap();
+        let names: Vec<&str> = manifest.tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["t_months", "t"]);
+        let [months, table] = manifest.tables.as_slice() else { panic!("{names:?}") };
+        assert_eq!(
+            (table.parent.as_slice(), months.months_of.as_deref()),
+            (["t_months".to_owned()].as_slice(), Some("t"))
+        );
+        assert_eq!(manifest.parent_tables(), ["t_months"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_name() {
+        assert_eq!(table("where = \"[B] in ({company})\""), "");
+        for (rest, problem) in [
+            ("where = \"[B] = {compny}\"", "where: unknown placeholder `{compny}` (did you mean `company`?)"),
+            ("where = \"[B] = {password}\"", "where: `{password}` is a secret"),
+            ("where = \"[B] = {parent.b}\"", "where: `{parent.b}` is no column of a parent"),
+            ("where = [\"[B] = 1\", \"1 = 1; drop table x\"]", "where: `;` has no place in"),
+            ("optional_views = [\"U\"]", "optional_views: `U` is none of its views (did you mean `T`?)"),
+            (
+                "months = { column = \"M\", closed_through = \"t.a\" }",
+                "months.closed_through: `t.a` must name a date column",
+            ),
+            ("months = \"M\"\nsettles = true", "`settles` needs months that close"),
+            ("after = \"a\"", "after: `a` is no int64 column"),
+            ("path = \"/x\"", "a table of a database has no `path`"),
+            ("[table.columns]\ntext = [\"A\", \"B.C\"]", "column `c`: a view has no structure"),
+            (
+                "[table.columns]\ntext = [\"A\"]\nb = { type = \"text\", path = \"_a\" }",
+                "column `b`: `_a` is another column already",
+            ),
+        ] {
+            let found = table(rest);
+            assert!(found.contains(problem), "{rest}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_section_belongs_to_the_protocol() {
+        assert!(problems_of("").contains("missing field `odbc`"));
+        assert!(problems_of("[rest]\nbase_url = \"x\"\n[odbc]").contains("[rest]: the protocol is `odbc`"));
+        assert!(problems_of("[odbc]\nconnection = \"UID={user}\"").contains("[odbc]: unknown placeholder `{user}`"));
+        assert!(problems_of("[odbc]\nschema = \"{password}\"").contains("is a secret"));
+        assert!(problems_of("[odbc]\ndialect = \"mysql\"").contains("mysql"));
     }
 }

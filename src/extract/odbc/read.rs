@@ -339,7 +339,9 @@ impl<'a> Database<'a> {
             }
             let select = self.select(job, view, &fit)?;
             let fields = fit.fields.into_iter().map(|(field, _, kind)| (field, kind)).collect();
-            let layout = Layout::new(fields, &[(SOURCE_VIEW, declared)], self.target().time_zone);
+            let tells_view = table.columns.iter().any(|(_, it)| it.from == ColumnFrom::Path(SOURCE_VIEW.to_owned()));
+            let fixed = [(SOURCE_VIEW, declared.as_str())];
+            let layout = Layout::new(fields, if tells_view { &fixed } else { &[] }, self.target().time_zone);
             asks.push(Ask { request, select, layout, expected: known });
         }
         let clock = self.target().clock.clone();

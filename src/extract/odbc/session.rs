@@ -15,7 +15,7 @@ use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox};
 use odbc_api::{Connection, ConnectionOptions, Cursor, DataType, Error as OdbcError, ResultSetMetadata, sys};
 use tokio::sync::oneshot;
 
-use super::connect::Target;
+use super::connect::{Target, with_driver_file};
 use super::select::{Statement, Value};
 use super::trouble::{Remedy, Trouble};
 use super::values::Layout;
@@ -158,7 +158,12 @@ impl Live {
         };
         let environment = odbc_api::environment().map_err(trouble("start ODBC"))?;
         let options = ConnectionOptions { login_timeout_sec: Some(LOGIN_SECONDS), ..ConnectionOptions::default() };
-        let connection = environment.connect_with_connection_string(target.connection.expose(), options);
+        let drivers = environment.drivers().unwrap_or_default().into_iter().map(|driver| {
+            let file = driver.attributes.get("Driver").cloned().unwrap_or_default();
+            (driver.description, file)
+        });
+        let string = with_driver_file(target.connection.expose(), &drivers.collect::<Vec<_>>());
+        let connection = environment.connect_with_connection_string(&string, options);
         let connection = connection.map_err(trouble("connect"))?;
         let dialect = target.dialect;
         for statement in dialect.on_connection() {

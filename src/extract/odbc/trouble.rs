@@ -92,15 +92,8 @@ fn class(state: &str, native: i32, message: &str) -> Class {
         "HYT00" | "57014" | "55P03" | "S1T00" => Class::Slow,
         "IM001" | "IM002" | "IM003" | "IM004" | "IM005" | "IM006" => Class::NoDriver,
         "01000" if says(&["can't open lib", "file not found"]) => Class::NoDriver,
-        _ if says(&[
-            "password authentication failed",
-            "login failed",
-            "no pg_hba.conf entry",
-            "does not exist\"? role",
-        ]) =>
-        {
-            Class::Login
-        }
+        _ if says(&["password authentication failed", "login failed", "no pg_hba.conf entry"]) => Class::Login,
+        _ if says(&["fatal:  database", "fatal:  role"]) && says(&["does not exist"]) => Class::Login,
         _ if says(&["ssl provider", "certificate", "tls", "ssl error", "server does not support ssl"]) => Class::Tls,
         "08001" | "08004" | "HYT01" => Class::Unreachable,
         _ if says(&["terminating connection", "server closed the connection", "connection reset", "broken pipe"]) => {
@@ -240,6 +233,8 @@ mod tests {
             ("42501", 1, "ERROR: permission denied for table x", Class::Permission),
             ("42P01", 1, "ERROR: relation \"x\" does not exist", Class::Missing),
             ("08001", 101, "FATAL: password authentication failed for user \"u\"", Class::Login),
+            ("08001", 101, "port 1 failed: FATAL:  database \"x\" does not exist", Class::Login),
+            ("08001", 101, "failed: server does not support SSL, but SSL was required", Class::Tls),
             ("57P01", 1, "FATAL: terminating connection due to administrator command", Class::Lost),
             ("HY000", 0, "something else", Class::Other),
         ] {
