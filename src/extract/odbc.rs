@@ -187,13 +187,12 @@ pub(super) async fn check(source: &SourceSettings, clock: &Clock) -> Result<Vec<
         let problem = failure.as_ref().map(ToString::to_string).or(broken);
         let problem =
             problem.or_else(|| read.rejects.first().map(|it| format!("a record could not be read: {}", it.reason)));
-        let problem = match problem {
-            None => None,
-            Some(problem) => {
-                let proposal = mapping::proposal(&mut database, table, &meter).await;
-                Some(proposal.map_or(problem.clone(), |proposal| format!("{problem}\n{proposal}")))
-            }
-        };
+        // Nothing else is proposed for what is there and refused, or may be missing.
+        let is_refused = failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Denied);
+        let proposes = problem.is_some() && !is_refused && !status.is_complete();
+        let proposal = if proposes { mapping::proposal(&mut database, table, &meter).await } else { None };
+        let problem =
+            problem.map(|problem| proposal.map_or(problem.clone(), |proposal| format!("{problem}\n{proposal}")));
         checks.push(TableCheck {
             table: table.name.clone(),
             status,

@@ -1,5 +1,6 @@
 //! What goes wrong between us and a database, and what is said and believed of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ledger, NOW, Postgres};
@@ -127,7 +128,7 @@ fn a_database_that_cannot_be_opened_says_why() {
     let secured = Ledger::new(&format!("{};SSLmode=verify-full", server.connection()), JOBS, "");
     let (code, told) = secured.extract(NOW, &[]);
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains("certificate") && told.contains("docs/odbc.md"), "{told}");
+    assert!(told.contains("SSL") && told.contains("docs/odbc.md"), "{told}");
 
     server.control(false);
     ledger.set(&settings("PostgreSQL Unicode", "reader", server.port));
@@ -146,19 +147,27 @@ fn a_database_that_cannot_be_opened_says_why() {
 #[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
 fn a_connection_lost_in_the_middle_is_read_again_from_the_beginning() {
     let server = Postgres::start();
+    // Counting does not wait.
     server.run(
-        "create sequence reads; grant usage on sequence reads to reader; \
-         create function once(i bigint) returns bigint language plpgsql volatile security definer as $$ begin \
-         if i = 15000 and nextval('reads') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if; return i; end $$; \
-         create view \"JCJM\" as select 'J' || once(i) as \"Job\" from generate_series(1, 20000) i; grant select on \"JCJM\" to reader",
+        "create function slowly(i bigint) returns text language plpgsql volatile as $$ begin if i = 15000 then perform pg_sleep(3); end if; \
+         return 'J' || i; end $$; \
+         create view \"JCJM\" as select slowly(i) as \"Job\" from generate_series(1, 20000) i; grant select on \"JCJM\" to reader",
     );
     let ledger = Ledger::new(&server.connection(), JOBS, "");
+    let server = Arc::new(server);
+    let killer = Arc::clone(&server);
+    let killed = std::thread::spawn(move || {
+        let kill = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader' and wait_event = 'PgSleep'";
+        while killer.run(kill).is_empty() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
     let (code, told) = ledger.extract(NOW, &[]);
     assert_eq!(code, Some(0), "{told}");
+    killed.join().unwrap();
     assert_eq!(ledger.texts("select count(*), count(distinct job) from ledger.jobs"), ["20000 20000"]);
     let retries = ledger.texts("select retries from meta.requests where table_name = 'jobs'");
     assert_eq!(retries, ["1"]);
-    assert!(server.run("select last_value from reads").parse::<u32>().unwrap() >= 2);
 }
 
 #[test]
@@ -166,9 +175,8 @@ fn a_connection_lost_in_the_middle_is_read_again_from_the_beginning() {
 fn a_list_whose_count_never_agrees_is_not_complete() {
     let server = Postgres::start();
     server.run(
-        "create sequence looks; grant usage on sequence looks to reader; \
-         create function looked() returns bigint language sql volatile security definer as $$ select nextval('looks') $$; \
-         create view \"JCJM\" as select 'J' || i as \"Job\" from generate_series(1, (1000 + looked())) i; grant select on \"JCJM\" to reader",
+        "create view \"JCJM\" as select 'J' || i as \"Job\" from generate_series(1, 1000 + (random() * 50000)::int) i; \
+         grant select on \"JCJM\" to reader",
     );
     let ledger = Ledger::new(&server.connection(), JOBS, "");
     let (code, told) = ledger.extract(NOW, &[]);
@@ -181,8 +189,8 @@ fn a_list_whose_count_never_agrees_is_not_complete() {
 
     // A lock that is given back in time is waited for; a run is never a table half read.
     server.run("drop view \"JCJM\"; create table \"JCJM\" as select 'J' || i as \"Job\" from generate_series(1, 10) i; grant select on \"JCJM\" to reader");
-    let server = std::sync::Arc::new(server);
-    let holder = std::sync::Arc::clone(&server);
+    let server = Arc::new(server);
+    let holder = Arc::clone(&server);
     let held = std::thread::spawn(move || {
         holder.run("begin; lock table \"JCJM\" in access exclusive mode; select pg_sleep(3); commit")
     });
