@@ -195,7 +195,8 @@ fn a_list_whose_count_never_agrees_is_not_complete() {
         holder.run("begin; lock table \"JCJM\" in access exclusive mode; select pg_sleep(3); commit")
     });
     std::thread::sleep(Duration::from_millis(500));
-    let (code, told) = ledger.extract("2026-03-11T08:00:00Z", &[]);
+    let ledger = Ledger::new(&server.connection(), JOBS, "");
+    let (code, told) = ledger.extract(NOW, &[]);
     held.join().unwrap();
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(ledger.texts("select status, row_count from meta.coverage where table_name = 'jobs'"), ["ok 10"]);
