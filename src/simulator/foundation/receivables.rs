@@ -32,7 +32,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
         let replaced = (id % 3 == 0).then(|| format!("{id}-OLD"));
         let own = row(books, invoice, id, &number(invoice), replaced.as_deref());
         if let Some(replaced) = replaced {
-            let mut old = row(books, invoice, id + 500_000, &replaced, None);
+            let mut old = row(books, invoice, id + 5_000_000, &replaced, None);
             if let Some(fields) = old.as_object_mut() {
                 let amount = sign(invoice, invoice.amount_with_retainage + Cents(100));
                 fields.insert("invoice_amount".to_owned(), json!(amount.to_string()));
