@@ -15,9 +15,9 @@ fn sign(invoice: &ErpInvoice, amount: Cents) -> Cents {
     if invoice.doc_type == "Credit Memo" { -amount } else { amount }
 }
 
-/// The number on the paper, within its ten letters.
+/// The number on the paper, within its twenty letters.
 fn number(invoice: &ErpInvoice) -> String {
-    invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr).chars().take(10).collect()
+    invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr).chars().take(20).collect()
 }
 
 /// What retainage releases is no document: it is collected on the invoice that retained.
