@@ -16,11 +16,13 @@ mod casts;
 mod catalog;
 mod connection;
 mod copy;
+mod cursors;
 mod databases;
 mod declared;
 mod each_row;
 mod empty;
 mod encode;
+mod encoding;
 mod execute;
 mod explain;
 mod failure;
@@ -40,6 +42,7 @@ mod query;
 mod rewrite;
 mod search_path;
 mod session;
+mod sessions;
 mod sets;
 mod settings;
 mod spelling;
@@ -50,6 +53,7 @@ mod tls;
 mod transaction;
 mod users;
 mod values;
+mod whole_rows;
 mod wire;
 
 use std::fmt;
@@ -83,6 +87,7 @@ use audit::AuditLog;
 use connection::Connection;
 use failure::Failure;
 use query::QueryThreads;
+use sessions::{Live, Sessions};
 use users::Users;
 use wire::Wire;
 
@@ -174,6 +179,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Tls>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) attempts: Attempts,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 /// Binds and serves until `shutdown`. Beyond this machine only with TLS.
@@ -195,6 +201,7 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         tls: options.tls,
         audit,
         attempts: Attempts::default(),
+        sessions: Arc::default(),
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));
@@ -298,8 +305,18 @@ async fn converse(
     };
     let cancel = socket.session_extensions().get::<Arc<ConnectionHandle>>().map(|handle| Arc::clone(&*handle));
     let gone = shutdown.child_token();
-    let (sink, source) = wire::logged_in(socket).split();
-    let connection = Connection { session, wire: Wire::new(sink), cancel, gone };
+    let ended = CancellationToken::new();
+    let pid = socket.pid_and_secret_key().0;
+    let who = (session.teller.who.role.as_str(), session.teller.who.database.as_str(), socket.socket_addr());
+    let live = Live::new(pid, who, Arc::clone(&session.settings), cancel.as_ref().map(Arc::clone), ended.clone());
+    let registered = shared.sessions.register(live);
+    if let Some(catalog) = &session.catalog {
+        catalog.connect(&shared.sessions, pid);
+    }
+    let live = Arc::clone(&registered.live);
+    let encoding = session.encoding.clone();
+    let (sink, source) = wire::logged_in(socket, encoding.clone()).split();
+    let connection = Connection { session, wire: Wire::new(sink, encoding), cancel, gone, live, ended };
     let end = Box::pin(connection.run(source, shutdown)).await;
     drop(permit);
     end

@@ -2,14 +2,15 @@
 -- grain: one purchase order of a job; rows of its cost codes are added up
 -- statuses: Draft, Unreleased, Released, Pending, Pending Approval, Approved, Declined, Rejected, Void, Voided, Closed, Completed, Work Verified
 -- A purchase order whose work is verified (CoConstruct) was approved before; then it becomes a bill.
--- Subcontracts are purchase orders too, so the kind is not told. The amount is the present one.
+-- Subcontracts are purchase orders too, so the kind is not told. The amount is the present one. What is paid is told by bills: the sum
+-- over an order has parts of them in it, which no bill tells.
 
 with orders as (
 
     select
         job, po_number, min(title) as title, min(vendor) as vendor, min(status) as status,
         min(firm_status('purchase_orders', status)) as firm_status,
-        sum(amount) as amount, sum(paid) as paid, min(created_date) as created_date, max(approved_date) as approved_date,
+        sum(amount) as amount, min(created_date) as created_date, max(approved_date) as approved_date,
         min(currency) as currency
     from source.purchase_orders
     group by job, po_number
@@ -39,6 +40,5 @@ select
     end) as approval_status,
     end_of_day(approved_date) as approved_at,
     amount as revised_amount,
-    paid as paid_amount,
     currency
 from orders

@@ -2,7 +2,7 @@
 -- grain: one bill of a vendor on a job; rows of its cost codes are added up
 -- statuses: Draft, Open, Ready for Payment, Approved, Paid, Partially Paid, Void, Voided
 -- A bill is approved when it is ready to be paid; `Open` is not yet. Without retainage gross and net are the same.
--- Paid in full or not at all: of a bill that is paid in part nobody tells how much, so nothing is known of it.
+-- Paid in full or not at all: of a bill that is paid in part nobody tells how much, so that a part is nothing.
 
 with bills as (
 
@@ -39,11 +39,7 @@ select
     end) as approval_status,
     amount as gross_amount,
     amount as net_amount,
-    case
-        when status = 'paid' then amount
-        when status = 'partially paid' or (status <> 'paid' and paid_date is not null) then null
-        else cast(0 as decimal(24, 6))
-    end as paid_amount,
+    status = 'paid' as is_paid,
     case when status = 'paid' then end_of_day(paid_date) end as paid_at,
     currency
 from bills

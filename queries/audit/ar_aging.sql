@@ -81,4 +81,4 @@ from ground
 cross join meta.clock
 left join aged on true
 left join erp.customers on customers.record_id = aged.party_id and customers.source = aged.source
-left join link.erp_projects as jobs on jobs.erp_id = aged.project_id
+left join link.erp_projects as jobs on jobs.erp_id = aged.project_id and jobs.source = aged.source

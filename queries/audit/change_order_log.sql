@@ -4,7 +4,8 @@
 -- columns:
 --   pin                the pin that is read, or `not pinned`
 --   accounting_date    T, the date of the cut-off
---   status             complete, not_evaluated (also: the project was not read in PM) or not_applicable: read it before the rest
+--   status             complete, partial (connections that share a key), not_evaluated (also: the project was not read in PM) or
+--                      not_applicable: read it before the rest
 --   reason             why it is not complete
 --   project_number     the number people use
 --   kind               prime or commitment
@@ -21,7 +22,8 @@
 --   erp_date_basis     approved, entered, first_seen (by an extraction: it may be older) or none
 --   erp_amount         its amount in the ERP
 --   cut_off            agrees; amount_differs; not_in_erp, in_erp_after, held_in_erp (approved in PM by T, not in the ERP's contract by T);
---                      in_erp_before, only_in_erp (the reverse); pending (priced, not agreed: variable consideration); not_dated
+--                      in_erp_before, only_in_erp (the reverse); pending (priced, not agreed: variable consideration); closed (decided in PM,
+--                      and changes nothing); not_dated
 --   cut_off_amount     PM's contract at T less the ERP's, by this change order
 -- sources:  approvals on both sides by the firm's days; ASC 606-10-25-10 to 13 (contract modifications; approved but unpriced ones).
 
@@ -38,6 +40,7 @@ grouped as (
         orders.currency,
         coalesce(min(case when side = 'pm' then project_id end), min(project_id)) as project_id,
         min(kind) as kind,
+        count(*) > count(distinct side || ':' || record_id) as is_shared,
         coalesce(min(case when side = 'pm' then contract_number end), min(contract_number)) as contract_number,
         coalesce(min(case when side = 'pm' then number end), min(number)) as number,
         coalesce(min(case when side = 'pm' then title end), min(title)) as title,
@@ -74,8 +77,17 @@ known as (
 select
     coalesce(clock.pin, 'not pinned') as pin,
     clock.accounting_date,
-    coalesce(own.status, case firm.status when 'partial' then 'complete' else firm.status end) as status,
-    coalesce(own.reason, case when firm.status <> 'partial' then firm.reason end) as reason,
+    case
+        when own.status is not null then own.status
+        when firm.status in ('not_evaluated', 'not_applicable') then firm.status
+        when known.is_shared then 'partial'
+        else 'complete'
+    end as status,
+    coalesce(
+        own.reason,
+        case when firm.status in ('not_evaluated', 'not_applicable') then firm.reason
+            when known.is_shared then 'several connections have a change order of this key' end
+    ) as reason,
     coalesce(projects.number, known.project_id) as project_number,
     known.kind, known.contract_number, known.number, known.title, known.currency,
     known.pm_status, known.pm_approved_on, cast(known.pm_amount as decimal(18,2)) as pm_amount,
@@ -90,6 +102,7 @@ select
         when known.is_in_pm then 'in_erp_after'
         when known.is_in_erp and known.pm_status is null then 'only_in_erp'
         when known.is_in_erp then 'in_erp_before'
+        when known.pm_status = 'closed' then 'closed'
         else 'pending'
     end as cut_off,
     cast(known.pm_counted - known.erp_counted as decimal(18,2)) as cut_off_amount

@@ -1,6 +1,6 @@
 -- title:    Payments by payee for form 1099
 -- question: What was paid to each payee in the calendar year, which box does it belong in, and does it reach the threshold?
--- grain:    one row per payee and currency; one without a payee where nothing was paid
+-- grain:    one row per connection, payee and currency; one without a payee where nothing was paid
 -- parameters: form_1099_threshold and card_methods of [year_end]
 -- columns:
 --   pin                the pin that is read, or `not pinned`
@@ -8,6 +8,7 @@
 --   status             complete, not_evaluated or not_applicable: read it before the figures
 --   reason             why it is not complete, or why the payee is to be looked at
 --   year               calendar year of the accounting date
+--   source             the ERP connection: a payer of its own, as far as anybody knows
 --   payee              name; several vendor records of one tax id are one payee
 --   vendor_codes       codes of those records
 --   form_box           box of the form; several if the records differ
@@ -19,7 +20,7 @@
 --   reportable_amount  the rest
 --   threshold_amount   from which total on the year's law, or the setting, asks for a form; null = indexed, and not set
 --   verdict            report, below_threshold, exempt, classify (it would reach the threshold if it were a 1099 vendor) or not_evaluated (the
---                      year's threshold is not known)
+--                      year's threshold is not known, or the amounts are not in US dollars)
 -- sources:  cash basis, by the date of the payment; IRC 6041 and 6041A, instructions for form 1099-NEC: 600 for payments up to 2025; 2,000 from
 --           2026 on, indexed from 2027 (P.L. 119-21, section 70433): a later year needs `form_1099_threshold`. Retainage counts when it is paid.
 
@@ -45,6 +46,7 @@ years as (
 payees as (
 
     select
+        payments.source,
         payments.payee_id,
         payments.currency,
         min(vendors.name) as payee,
@@ -58,7 +60,15 @@ payees as (
         sum(case when payments.class = 'reportable' then payments.amount else 0 end) as reportable
     from link.form_1099_payments as payments
     left join erp.vendors on vendors.record_id = payments.vendor_id and vendors.source = payments.source
-    group by payments.payee_id, payments.currency
+    group by payments.source, payments.payee_id, payments.currency
+
+),
+
+-- The books of two companies are two payers. One payer's that were moved in the year reach the threshold together.
+totals as (
+
+    select payees.*, case when payee_id is not null then sum(reportable) over (partition by payee_id, currency) end as of_all
+    from payees
 
 )
 
@@ -70,11 +80,15 @@ select
         ground.reason,
         case
             when years.threshold is null then 'the threshold of ' || cast(years.year as varchar) || ' is indexed: set form_1099_threshold of [year_end]'
+            when payees.currency <> 'USD' and payees.reportable + payees.unclassified <> 0 then 'the threshold is in US dollars'
             when payees.reportable >= years.threshold and payees.form_box is null then 'no box on the vendor record'
             when payees.reportable <> 0 and payees.exempt + payees.unclassified <> 0 then 'records of one tax id are classified differently'
+            when payees.reportable < years.threshold and payees.of_all >= years.threshold
+                then 'reaches the threshold together with another connection: one payer, or two?'
         end
     ) as reason,
     years.year,
+    payees.source,
     payees.payee,
     payees.vendor_codes,
     payees.form_box,
@@ -87,7 +101,7 @@ select
     cast(years.threshold as decimal(18,2)) as threshold_amount,
     case
         when payees.paid is null then null
-        when years.threshold is null and payees.reportable + payees.unclassified <> 0 then 'not_evaluated'
+        when (years.threshold is null or payees.currency <> 'USD') and payees.reportable + payees.unclassified <> 0 then 'not_evaluated'
         when payees.reportable >= years.threshold then 'report'
         when payees.reportable + payees.unclassified >= years.threshold then 'classify'
         when payees.reportable = 0 and payees.unclassified = 0 then 'exempt'
@@ -96,4 +110,4 @@ select
 from ground
 cross join meta.clock
 cross join years
-left join payees on true
+left join totals as payees on true

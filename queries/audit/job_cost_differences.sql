@@ -34,4 +34,4 @@ select
 from (select status, reason from link.audit_grounds where view_name = 'job_cost_to_gl' and project_id is null) as ground
 cross join meta.clock
 left join link.job_cost_documents as documents on abs(documents.job_cost - documents.ledger_cost) > setting_decimal('amount_tolerance')
-left join link.erp_projects as projects on projects.erp_id = documents.project_id
+left join link.erp_projects as projects on projects.erp_id = documents.project_id and projects.source = documents.source

@@ -52,4 +52,4 @@ select
 from ground
 cross join meta.clock
 left join jobs on true
-left join link.erp_projects as projects on projects.erp_id = jobs.project_id
+left join link.erp_projects as projects on projects.erp_id = jobs.project_id and projects.source = jobs.source

@@ -1,16 +1,18 @@
 -- title:    Changes to periods that were closed
 -- question: Which facts of a pinned or signed period were entered, changed or taken away after it was pinned or signed?
--- grain:    one row per fact of the previous pin's period that counts for another amount now, and per document of a signed month that was
---           first seen after its sign-off; one without a fact where there is none
+-- grain:    one row per fact of the previous pin's period that counts for another amount now, and per fact of a signed month that was first
+--           seen, or entered, after its sign-off; one without a fact where there is none
 -- columns:
 --   pin                the pin that is read, or `not pinned`
 --   accounting_date    the date of the session: its previous pin is looked at
---   status             complete, not_evaluated (also: there is neither a pin before the date nor a sign-off) or not_applicable
+--   status             complete, partial (something was not read, now or by the pin: it is left out), not_evaluated (also: there is neither a pin
+--                      before the date nor a sign-off) or not_applicable: read it before the rest
 --   reason             why it is not complete
 --   closed_as          the pin's name, or `signed 2026-01`
 --   period_end         last day of the closed period
 --   change             entered, removed (void, deleted, taken back), changed, dated_into or dated_out_of the period
 --   side               pm or erp
+--   source             the connection
 --   entity             vendor_invoices, owner_invoices, change_orders, payments, job_costs or gl_transactions
 --   record_id          that side's record id
 --   number             the number people use
@@ -34,27 +36,34 @@ with ground as (
 
 previous as (
 
-    select pin, accounting_date as period_end from as_of('meta.clock', 'previous pin')
+    select clock.pin, clock.accounting_date as period_end, grounds.status, grounds.reason
+    from as_of('meta.clock', 'previous pin') as clock
+    left join as_of('link.audit_grounds', 'previous pin') as grounds on grounds.view_name = 'late_changes' and grounds.project_id is null
 
 ),
 
-believed as (
+-- What was not read at one of both moments did not change: nobody looked.
+gaps as (
 
-    select facts.*, coalesce(facts.dated <= previous.period_end, true) as is_in
-    from as_of('link.dated_facts', 'previous pin') as facts
-    cross join previous
+    select side, entity, project_id from meta.readings where status = 'not_evaluated'
+    union
+    select side, entity, project_id from as_of('meta.readings', 'previous pin') where status = 'not_evaluated'
 
 ),
 
+-- Of a signed month: what the sign-off could not have seen. Payments have neither a first sight nor a moment of entry.
 known as (
 
-    select facts.*, coalesce(facts.dated <= previous.period_end, true) as is_in
-    from as_of('link.dated_facts', 'previous period') as facts
-    cross join previous
+    select facts.*, signoffs.month, coalesce(coalesce(seen.first_seen_at, facts.entered_at) > signoffs.observed_at, false) as is_unsigned
+    from audit.dated_facts as facts
+    left join (select month, max(observed_at) as observed_at from meta.signoffs group by month) as signoffs on
+        signoffs.month = cast(date_trunc('month', facts.dated) as date)
+    left join system.record_statuses as seen on
+        seen.entity = facts.entity and seen.source = facts.source and seen.record_id = facts.record_id
 
 ),
 
-compared as (
+both_moments as (
 
     select
         coalesce(known.side, believed.side) as side, coalesce(known.entity, believed.entity) as entity,
@@ -62,45 +71,44 @@ compared as (
         coalesce(known.number, believed.number) as number, coalesce(known.project_id, believed.project_id) as project_id,
         coalesce(known.dated, believed.dated) as dated, coalesce(known.currency, believed.currency) as currency,
         coalesce(known.entered_at, believed.entered_at) as entered_at,
-        case when believed.is_in then coalesce(believed.amount, 0) else 0 end as amount_before,
-        case when known.is_in then coalesce(known.amount, 0) else 0 end as amount_now,
-        case when known.is_in then known.retainage_amount else 0 end - case when believed.is_in then believed.retainage_amount else 0 end
-            as retainage_difference,
-        case
-            when believed.record_id is null then 'entered'
-            when known.record_id is null then 'removed'
-            when known.is_in and not believed.is_in then 'dated_into'
-            when believed.is_in and not known.is_in then 'dated_out_of'
-            else 'changed'
-        end as change,
-        previous.pin as closed_as,
-        previous.period_end
-    from believed
+        coalesce(known.source, believed.source) as source,
+        known.amount, known.retainage_amount, known.month, coalesce(known.is_unsigned, false) as is_unsigned,
+        believed.amount as believed_amount, believed.retainage_amount as believed_retainage,
+        known.record_id is not null as is_known, believed.record_id is not null as is_believed,
+        known.record_id is not null and coalesce(known.dated <= previous.period_end, true) as is_in,
+        believed.record_id is not null and coalesce(believed.dated <= previous.period_end, true) as was_in,
+        previous.pin, previous.period_end
+    from as_of('audit.dated_facts', 'previous pin') as believed
     full join known on
         known.side = believed.side and known.entity = believed.entity and known.source = believed.source and known.record_id = believed.record_id
-    cross join previous
+    left join previous on true
 
 ),
 
--- Of a signed month: what the sign-off could not have seen. Lines and payments have no first sight of their own.
-signed as (
-
-    select facts.side, facts.entity, facts.record_id, facts.number, facts.project_id, facts.dated, facts.currency, facts.entered_at,
-        cast(0 as decimal(18,2)) as amount_before, facts.amount as amount_now, facts.retainage_amount as retainage_difference, 'entered' as change,
-        'signed ' || substr(cast(signoffs.month as varchar), 1, 7) as closed_as,
-        cast(signoffs.month + interval '1 month' - interval '1 day' as date) as period_end
-    from (select month, max(observed_at) as observed_at from meta.signoffs group by month) as signoffs
-    inner join link.dated_facts as facts on cast(date_trunc('month', facts.dated) as date) = signoffs.month
-    inner join system.record_statuses as seen on
-        seen.entity = facts.entity and seen.source = facts.source and seen.record_id = facts.record_id and seen.first_seen_at > signoffs.observed_at
-
-),
-
+-- A fact may be late twice: for the pin, and for its month's sign-off.
 found as (
 
-    select * from compared where amount_before <> amount_now or retainage_difference <> 0
-    union all by name
-    select * from signed
+    select
+        both_moments.*,
+        kinds.kind,
+        case when kinds.kind = 'pinned' and was_in then coalesce(believed_amount, 0) else 0 end as amount_before,
+        case when is_in or kinds.kind = 'signed' then coalesce(amount, 0) else 0 end as amount_now,
+        case when is_in or kinds.kind = 'signed' then coalesce(retainage_amount, 0) else 0 end -
+            case when kinds.kind = 'pinned' and was_in then coalesce(believed_retainage, 0) else 0 end as retainage_difference
+    from both_moments
+    cross join (values ('pinned'), ('signed')) as kinds (kind)
+    where case kinds.kind when 'signed' then is_unsigned else pin is not null and (is_in or was_in) end
+
+),
+
+late as (
+
+    select found.*
+    from found
+    left anti join gaps on
+        found.kind = 'pinned' and gaps.side = found.side and gaps.entity = found.entity and
+        (gaps.project_id is null or gaps.project_id = found.project_id)
+    where found.kind = 'signed' or found.amount_before <> found.amount_now or found.retainage_difference <> 0
 
 ),
 
@@ -113,20 +121,39 @@ marks as (
 select
     coalesce(clock.pin, 'not pinned') as pin,
     clock.accounting_date,
-    case when marks.mark_count = 0 then 'not_evaluated' else ground.status end as status,
-    case when marks.mark_count = 0 then 'no period before the accounting date is pinned or signed' else ground.reason end as reason,
-    found.closed_as, found.period_end, found.change, found.side, found.entity, found.record_id, found.number,
-    coalesce(pm_projects.number, jobs.project_number, found.project_id) as project_number,
-    found.dated,
-    cast(found.amount_before as decimal(18,2)) as amount_before,
-    cast(found.amount_now as decimal(18,2)) as amount_now,
-    cast(found.amount_now - found.amount_before as decimal(18,2)) as difference,
-    cast(found.retainage_difference as decimal(18,2)) as retainage_difference,
-    coalesce(found.currency, setting_text('currency')) as currency,
-    found.entered_at
+    case
+        when marks.mark_count = 0 then 'not_evaluated'
+        when ground.status in ('not_evaluated', 'not_applicable') then ground.status
+        when ground.status = 'partial' or coalesce(previous.status, 'complete') <> 'complete' then 'partial'
+        else 'complete'
+    end as status,
+    case
+        when marks.mark_count = 0 then 'no period before the accounting date is pinned or signed'
+        else coalesce(ground.reason, case when previous.status <> 'complete' then 'at ' || previous.pin || ': ' || previous.reason end)
+    end as reason,
+    case late.kind when 'pinned' then late.pin when 'signed' then 'signed ' || substr(cast(late.month as varchar), 1, 7) end as closed_as,
+    case late.kind when 'pinned' then late.period_end else cast(late.month + interval '1 month' - interval '1 day' as date) end as period_end,
+    case
+        when late.kind is null then null
+        when late.kind = 'signed' or not late.is_believed then 'entered'
+        when not late.is_known then 'removed'
+        when late.is_in and not late.was_in then 'dated_into'
+        when late.was_in and not late.is_in then 'dated_out_of'
+        else 'changed'
+    end as change,
+    late.side, late.source, late.entity, late.record_id, late.number,
+    coalesce(pm_projects.number, jobs.project_number, late.project_id) as project_number,
+    late.dated,
+    cast(late.amount_before as decimal(18,2)) as amount_before,
+    cast(late.amount_now as decimal(18,2)) as amount_now,
+    cast(late.amount_now - late.amount_before as decimal(18,2)) as difference,
+    cast(late.retainage_difference as decimal(18,2)) as retainage_difference,
+    case when late.kind is not null then coalesce(late.currency, setting_text('currency')) end as currency,
+    late.entered_at
 from ground
 cross join meta.clock
 cross join marks
-left join found on true
-left join pm.projects as pm_projects on found.side = 'pm' and pm_projects.record_id = found.project_id
-left join link.erp_projects as jobs on found.side = 'erp' and jobs.erp_id = found.project_id
+left join previous on true
+left join late on true
+left join pm.projects as pm_projects on late.side = 'pm' and pm_projects.record_id = late.project_id and pm_projects.source = late.source
+left join link.erp_projects as jobs on late.side = 'erp' and jobs.erp_id = late.project_id and jobs.source = late.source

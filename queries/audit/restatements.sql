@@ -4,7 +4,8 @@
 -- columns:
 --   pin                the pin that is read, or `not pinned`
 --   accounting_date    the date of the session: its previous pin is looked at
---   status             compared, not_evaluated (a side could not be told, or there is no earlier pin) or not_applicable
+--   status             compared, partial (one of both leaves out what could not be told: audit.key_figures), not_evaluated (a side could not be
+--                      told, or there is no earlier pin) or not_applicable: read it before the difference
 --   reason             why it could not be compared
 --   closed_as          the previous pin
 --   period_end         the date that both figures are of
@@ -34,6 +35,7 @@ compared as (
         case
             when coalesce(before.status, 'complete') not in ('complete', 'partial') then before.status
             when coalesce(now.status, 'complete') not in ('complete', 'partial') then now.status
+            when before.status = 'partial' or now.status = 'partial' then 'partial'
             else 'compared'
         end as status
     from as_of('audit.key_figures', 'previous pin') as before
@@ -48,6 +50,7 @@ select
     coalesce(compared.status, 'not_evaluated') as status,
     case
         when previous.pin is null then 'no period before the accounting date is pinned'
+        when compared.status = 'partial' then 'audit.key_figures at one of both moments leaves out what could not be told'
         when compared.status <> 'compared' then 'audit.readiness at one of both moments says what was not read'
     end as reason,
     previous.pin as closed_as,
@@ -56,7 +59,7 @@ select
     compared.currency,
     compared.believed_amount,
     compared.known_amount,
-    cast(case when compared.status = 'compared' then coalesce(compared.known_amount, 0) - coalesce(compared.believed_amount, 0) end as decimal(18,2))
+    cast(case when compared.status in ('compared', 'partial') then coalesce(compared.known_amount, 0) - coalesce(compared.believed_amount, 0) end as decimal(18,2))
         as difference
 from meta.clock
 left join previous on true

@@ -8,7 +8,7 @@
 --   status             complete, not_evaluated (also: nothing after T is known yet; the project was not read in PM) or not_applicable
 --   reason             why it is not complete
 --   finding            unrecorded (work by T, not in payables at T); to_examine (nothing tells when the work was done, or PM still reviews it);
---                      next_period (work after T); recorded (in payables at T, paid since)
+--                      next_period (work after T); recorded (in payables at T and paid since, or retained at T and released since)
 --   document           bill (the ERP's), requisition (PM's, with no ERP bill at all) or payment (applied to nothing)
 --   number             the number people use
 --   vendor_name        as that side calls the vendor
@@ -22,7 +22,7 @@
 --   currency           of the amounts
 --   record_id          the ERP's or PM's record id
 -- sources:  payments and vouchers after T together, because payments alone miss what is still unpaid (CPA Journal, November 2017); AU-C 560;
---           PM's requisitions by the end of their billing period. Void and rejected documents, credits and releases of retainage are none.
+--           PM's requisitions by the end of their billing period. Void and rejected documents and credits are none.
 
 with ground as (
 
@@ -47,6 +47,7 @@ found as (
 
 ),
 
+-- A job without a PM project stands under the ERP's.
 jobs as (
 
     select project_id, min(project_number) as project_number from link.erp_projects group by project_id

@@ -13,7 +13,7 @@
 --   number             the number people use
 --   title              title as written
 --   approval_status    as the side has it at the moment
---   currency           of the amount
+--   currency           of the amount; the contract's where the change order does not tell
 --   amount             change of the contract sum
 --   entered_on         the day that it was entered, where it is known
 --   counted_on         the day of its approval, else of its entry; null while it does not count
@@ -23,21 +23,22 @@
 
 with contracts as (
 
-    select 'pm' as side, 'commitment' as kind, record_id, number from pm.commitments
+    select 'pm' as side, 'commitment' as kind, source, record_id, number, currency from pm.commitments
     union all
-    select 'pm' as side, 'prime' as kind, record_id, number from pm.prime_contracts
+    select 'pm' as side, 'prime' as kind, source, record_id, number, currency from pm.prime_contracts
     union all
-    select 'erp' as side, 'commitment' as kind, record_id, number from erp.commitments
+    select 'erp' as side, 'commitment' as kind, source, record_id, number, currency from erp.commitments
     union all
-    select 'erp' as side, 'prime' as kind, record_id, number from erp.prime_contracts
+    select 'erp' as side, 'prime' as kind, source, record_id, number, currency from erp.prime_contracts
 
 ),
 
 groups as (
 
-    select 'pm' as side, pm_id as record_id, min(group_id) as group_id from link.change_orders group by pm_id
-    union all
-    select 'erp' as side, erp_id as record_id, min(group_id) as group_id from link.change_orders group by erp_id
+    select sides.side, case sides.side when 'pm' then links.pm_id else links.erp_id end as record_id, min(links.group_id) as group_id
+    from link.change_orders as links
+    cross join (values ('pm'), ('erp')) as sides (side)
+    group by sides.side, case sides.side when 'pm' then links.pm_id else links.erp_id end
 
 ),
 
@@ -51,10 +52,11 @@ orders as (
     union all
 
     select 'erp' as side, orders.*, orders.approval_status = 'closed' or
-        orders.approval_status = 'approved' and sum(case when orders.approval_status = 'closed' then 1 else 0 end) over () = 0 as is_approved,
+        orders.approval_status = 'approved' and
+        sum(case when orders.approval_status = 'closed' then 1 else 0 end) over (partition by orders.source) = 0 as is_approved,
         coalesce(jobs.project_id, orders.project_id) as job_id
     from erp.change_orders as orders
-    left join link.erp_projects as jobs on jobs.erp_id = orders.project_id
+    left join link.erp_projects as jobs on jobs.erp_id = orders.project_id and jobs.source = orders.source
 
 ),
 
@@ -87,7 +89,7 @@ select
     dated.number,
     dated.title,
     coalesce(dated.approval_status, 'pending') as approval_status,
-    coalesce(dated.currency, setting_text('currency')) as currency,
+    coalesce(dated.currency, contracts.currency, setting_text('currency')) as currency,
     dated.amount,
     firm_day(dated.created_at) as entered_on,
     case when dated.is_approved then firm_day(case dated.date_basis when 'approved' then dated.approved_at
@@ -97,5 +99,6 @@ select
         when 'entered' then dated.created_at end) <= clock.accounting_date, true) as is_counted
 from dated
 left join groups on groups.side = dated.side and groups.record_id = dated.record_id
-left join contracts on contracts.side = dated.side and contracts.kind = dated.kind and contracts.record_id = dated.contract_id
+left join contracts on
+    contracts.side = dated.side and contracts.kind = dated.kind and contracts.record_id = dated.contract_id and contracts.source = dated.source
 cross join meta.clock

@@ -5,23 +5,25 @@
 --   side               pm or erp
 --   source             the connection
 --   series             bills, owner_invoices, disbursements, change_orders, applications (of one owner contract)
---   scope_id           what a series runs in: the contract, else nothing
+--   scope_id           what a series runs in: the contract; the company or type, where the ERP numbers each anew; else nothing
 --   prefix             what stands before the digits
 --   place              the digits as a number
 --   number             as written
 --   dated              its date
 -- A number counts by its digits at the end: SC-0012 is 12 of the series SC-. The ERP's own reference is the last part of its record id
--- (Bill|000012 and Debit Adj.|000013 are one series), because the number of a bill is its vendor's.
+-- (Bill|000012 and Debit Adj.|000013 are one series), because the number of a bill is its vendor's. Where one reference stands twice, what
+-- stands before it numbers by itself: 01|12 and 02|12 are two companies' vouchers.
 
 with documents as (
 
-    select 'erp' as side, source, 'bills' as series, cast(null as varchar) as scope_id, split_part(record_id, '|', -1) as number, invoice_date as dated
+    select 'erp' as side, source, 'bills' as series, regexp_replace(record_id, '[|]?[^|]*$', '') as scope_id,
+        split_part(record_id, '|', -1) as number, invoice_date as dated
     from erp.vendor_invoices
 
     union all
 
-    select 'erp' as side, source, 'owner_invoices' as series, cast(null as varchar) as scope_id, split_part(record_id, '|', -1) as number,
-        billing_date as dated
+    select 'erp' as side, source, 'owner_invoices' as series, regexp_replace(record_id, '[|]?[^|]*$', '') as scope_id,
+        split_part(record_id, '|', -1) as number, billing_date as dated
     from erp.owner_invoices
 
     union all
@@ -33,10 +35,11 @@ with documents as (
 
     union all
 
-    select 'erp' as side, source, 'change_orders' as series, cast(null as varchar) as scope_id, number,
+    -- A key that begins with its contract's is numbered in the contract.
+    select 'erp' as side, source, 'change_orders' as series, case when starts_with(record_id, contract_id || '|') then contract_id end as scope_id, number,
         min(firm_day(coalesce(approved_at, created_at))) as dated
     from erp.change_orders
-    group by source, number
+    group by source, case when starts_with(record_id, contract_id || '|') then contract_id end, number
 
     union all
 
@@ -49,16 +52,36 @@ with documents as (
         coalesce(billing_date, period_end) as dated
     from pm.owner_invoices
 
+),
+
+placed as (
+
+    select
+        documents.*,
+        regexp_replace(number, '[0-9]+$', '') as prefix,
+        cast(right(regexp_replace(number, '^.*[^0-9]', ''), 18) as bigint) as place
+    from documents
+    where regexp_like(number, '[0-9]$') and length(regexp_replace(number, '^.*[^0-9]', '')) <= 18
+
+),
+
+counted as (
+
+    select placed.*, row_number() over (partition by side, source, series, prefix, place order by scope_id) as turn
+    from placed
+
 )
 
 select
     side,
     source,
     series,
-    scope_id,
-    regexp_replace(number, '[0-9]+$', '') as prefix,
-    cast(right(regexp_replace(number, '^.*[^0-9]', ''), 18) as bigint) as place,
+    case
+        when series in ('bills', 'owner_invoices') then case when max(turn) over (partition by side, source, series) > 1 then scope_id end
+        else scope_id
+    end as scope_id,
+    prefix,
+    place,
     number,
     dated
-from documents
-where regexp_like(number, '[0-9]$') and length(regexp_replace(number, '^.*[^0-9]', '')) <= 18
+from counted

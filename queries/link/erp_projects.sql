@@ -2,6 +2,7 @@
 -- question: Under which project does a person look for an ERP record?
 -- grain:    one row per ERP project
 -- columns:
+--   source             the connection
 --   erp_id             ERP's record id of the project
 --   pm_id              PM's record id; null = not linked
 --   project_id         PM's record id, else the ERP's
@@ -16,6 +17,7 @@ with linked as (
 )
 
 select
+    erp_side.source,
     erp_side.record_id as erp_id,
     linked.pm_id,
     coalesce(linked.pm_id, erp_side.record_id) as project_id,

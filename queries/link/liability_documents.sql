@@ -16,7 +16,8 @@
 --   paid_after_amount  paid after the date
 --   first_paid_on      the first of these payments
 --   currency           of the amounts
---   is_recorded        released, dated by the date and posted in a period that began by it
+--   is_recorded        released, dated by the date and posted in a period that began by it; or a release of what was retained, which stood in
+--                      retainage payable
 --   is_agreed          false for a requisition that is still under review
 -- Each liability stands once, whether it was found by its payment, its entry or its requisition.
 
@@ -28,12 +29,12 @@ with clock as (
 
 paid_after as (
 
-    select applications.invoice_id, sum(applications.amount) as amount, min(payments.payment_date) as first_paid_on
+    select applications.source, applications.invoice_id, sum(applications.amount) as amount, min(payments.payment_date) as first_paid_on
     from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
+    inner join erp.payments on payments.record_id = applications.payment_id and payments.source = applications.source
     cross join clock
     where payments.direction = 'disbursement' and payments.status = 'paid' and payments.payment_date > clock.accounting_date
-    group by applications.invoice_id
+    group by applications.source, applications.invoice_id
 
 ),
 
@@ -58,10 +59,9 @@ billed as (
 
 unapplied as (
 
-    select payments.record_id, sum(applications.amount) as amount
-    from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
-    group by payments.record_id
+    select source, payment_id, sum(amount) as amount
+    from erp.payment_applications
+    group by source, payment_id
 
 )
 
@@ -70,14 +70,16 @@ select 'bill' as document, bills.record_id, bills.source, coalesce(jobs.project_
     cast(bills.net_amount + coalesce(bills.tax_amount, 0) + greatest(coalesce(bills.retainage_amount, 0), 0) as decimal(18,2)) as amount,
     cast(coalesce(paid_after.amount, 0) as decimal(18,2)) as paid_after_amount, paid_after.first_paid_on,
     coalesce(bills.currency, setting_text('currency')) as currency,
-    bills.approval_status in ('approved', 'closed') and bills.invoice_date <= clock.accounting_date and
+    coalesce(bills.kind = 'retainage_release', false) or
+        bills.approval_status in ('approved', 'closed') and coalesce(bills.invoice_date <= clock.accounting_date, true) and
         coalesce(periods.starts_on <= clock.accounting_date, true) as is_recorded, true as is_agreed
 from erp.vendor_invoices as bills
 left join worked on worked.erp_id = bills.record_id
-left join paid_after on paid_after.invoice_id = bills.record_id
-left join (select period, min(starts_on) as starts_on from erp.fiscal_periods group by period) as periods on periods.period = bills.posted_period
+left join paid_after on paid_after.invoice_id = bills.record_id and paid_after.source = bills.source
+left join (select source, period, min(starts_on) as starts_on from erp.fiscal_periods group by source, period) as periods on
+    periods.period = bills.posted_period and periods.source = bills.source
 left join erp.vendors on vendors.record_id = bills.vendor_id and vendors.source = bills.source
-left join link.erp_projects as jobs on jobs.erp_id = bills.project_id
+left join link.erp_projects as jobs on jobs.erp_id = bills.project_id and jobs.source = bills.source
 cross join clock
 where
     coalesce(bills.approval_status, 'pending') not in ('void', 'rejected') and coalesce(bills.kind, 'progress') not in ('credit', 'prepayment') and
@@ -97,7 +99,7 @@ select 'requisition' as document, invoices.record_id, invoices.source, coalesce(
     invoices.approval_status in ('approved', 'closed') as is_agreed
 from pm.vendor_invoices as invoices
 left anti join billed on billed.pm_id = invoices.record_id
-left join pm.vendors on vendors.record_id = invoices.vendor_id
+left join pm.vendors on vendors.record_id = invoices.vendor_id and vendors.source = invoices.source
 left join shared.joined_projects as joined on joined.pm_id = invoices.project_id
 cross join clock
 where
@@ -112,7 +114,7 @@ select 'payment' as document, payments.record_id, payments.source, cast(null as 
     cast(payments.amount - coalesce(unapplied.amount, 0) as decimal(18,2)) as paid_after_amount, payments.payment_date as first_paid_on,
     coalesce(payments.currency, setting_text('currency')) as currency, false as is_recorded, true as is_agreed
 from erp.payments
-left join unapplied on unapplied.record_id = payments.record_id
+left join unapplied on unapplied.payment_id = payments.record_id and unapplied.source = payments.source
 left join erp.vendors on vendors.record_id = payments.vendor_id and vendors.source = payments.source
 cross join clock
 where

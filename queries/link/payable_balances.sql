@@ -26,7 +26,7 @@ with documents as (
 
     select effects.control, effects.amount, effects.dated
     from shared.payment_effects as effects
-    left join erp.vendor_invoices as invoices on invoices.record_id = effects.invoice_id
+    left join erp.vendor_invoices as invoices on invoices.record_id = effects.invoice_id and (invoices.source is not distinct from effects.source)
     cross join meta.clock
     where effects.control = 'ap' and coalesce(invoices.invoice_date, clock.accounting_date) <= clock.accounting_date
 
@@ -40,6 +40,17 @@ open_documents as (
     where documents.dated is null or documents.dated <= clock.accounting_date
     group by documents.control
 
+),
+
+-- Several connections are one firm's books here.
+ledgers as (
+
+    select control, sum(account_count) as account_count, sum(ledger_amount) as ledger_amount, sum(unposted_amount) as unposted_amount,
+        string_agg(unposted_batches, ', ' order by unposted_batches) as unposted_batches
+    from shared.control_ledgers
+    where control in ('ap', 'retainage_payable')
+    group by control
+
 )
 
 select
@@ -50,6 +61,5 @@ select
     ledgers.account_count,
     cast(ledgers.unposted_amount as decimal(18,2)) as unposted_amount,
     ledgers.unposted_batches
-from shared.control_ledgers as ledgers
+from ledgers
 left join open_documents on open_documents.control = ledgers.control
-where ledgers.control in ('ap', 'retainage_payable')

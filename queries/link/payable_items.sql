@@ -30,14 +30,19 @@ with clock as (
 applied as (
 
     select
+        applications.source,
         applications.invoice_id,
         sum(case when payments.payment_date > clock.accounting_date then applications.amount else 0 end) as paid_after,
         sum(case when payments.payment_date > clock.accounting_date then 0 else coalesce(applications.discount, 0) end) as discount,
         sum(coalesce(applications.discount, 0)) as discount_until_now
     from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id and payments.status = 'paid' and payments.direction = 'disbursement'
+    inner join erp.payments on
+        payments.record_id = applications.payment_id and
+        payments.source = applications.source and
+        payments.status = 'paid' and
+        payments.direction = 'disbursement'
     cross join clock
-    group by applications.invoice_id
+    group by applications.source, applications.invoice_id
 
 ),
 
@@ -51,7 +56,7 @@ bills as (
             - bills.open_balance as settled_otherwise,
         applied.paid_after
     from erp.vendor_invoices as bills
-    left join applied on applied.invoice_id = bills.record_id
+    left join applied on applied.invoice_id = bills.record_id and applied.source = bills.source
     cross join clock
     where bills.approval_status in ('approved', 'closed') and coalesce(bills.invoice_date <= clock.accounting_date, true)
 
@@ -67,13 +72,12 @@ settled as (
 
 unapplied as (
 
-    select payments.record_id, sum(applications.amount) as amount
+    select applications.source, applications.payment_id, sum(applications.amount) as amount
     from erp.payment_applications as applications
-    inner join erp.payments on payments.record_id = applications.payment_id
-    left join erp.vendor_invoices as bills on bills.record_id = applications.invoice_id
+    left join erp.vendor_invoices as bills on bills.record_id = applications.invoice_id and bills.source = applications.source
     cross join clock
     where coalesce(bills.invoice_date <= clock.accounting_date, true)
-    group by payments.record_id
+    group by applications.source, applications.payment_id
 
 )
 
@@ -92,7 +96,7 @@ select payments.source, payments.record_id, 'payment' as kind, payments.number, 
     cast(case when payments.status = 'paid' then coalesce(unapplied.amount, 0) else 0 end - payments.amount as decimal(18,2)) as open_amount,
     cast(0 as decimal(18,2)) as retainage_amount, cast(0 as decimal(18,2)) as settled_after
 from erp.payments
-left join unapplied on unapplied.record_id = payments.record_id
+left join unapplied on unapplied.payment_id = payments.record_id and unapplied.source = payments.source
 cross join clock
 where
     payments.direction = 'disbursement' and coalesce(payments.payment_date <= clock.accounting_date, true) and

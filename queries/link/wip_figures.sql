@@ -6,12 +6,15 @@
 --   currency           of the amounts
 --   contract_amount    C
 --   contract_source    pm or erp
+--   original_profit    the original contract less the original budget: the margin that was bid; null without one of them
 --   contract_difference PM less ERP
+--   is_undated         the contract's sum is that of the moment
 --   estimated_cost     E
 --   estimate_source    where E comes from
 --   is_overrun         the estimate told was less than the cost to date
 --   cost_to_date       K
 --   uninstalled_amount U
+--   is_stored_beyond   PM has more of them than the job has cost
 --   billed_to_date     B
 --   pending_amount     change orders that are priced and not agreed
 --   unbilled_count     owner invoices without a gross amount
@@ -52,12 +55,15 @@ select
     currency,
     contract_amount,
     contract_source,
+    cast(original_contract - original_cost as decimal(18,2)) as original_profit,
     contract_difference,
+    is_undated,
     estimated_cost,
     estimate_source,
     is_overrun,
     cost_to_date,
     uninstalled_amount,
+    is_stored_beyond,
     billed_to_date,
     pending_amount,
     unbilled_count,
@@ -73,6 +79,7 @@ select
             then greatest(greatest(estimated_cost - contract_amount, 0) + least(earned_revenue - cost_to_date, 0), 0) end as decimal(18,2)
     ) as loss_provision,
     case
+        when is_shared then 'several ERP connections have a job of this key'
         when contract_amount is null then 'no contract sum in ' || currency || ' is told'
         when estimated_cost is null then 'no estimate or budget of the cost in ' || currency || ' is told'
         when cost_basis is null then 'the estimated cost is zero'

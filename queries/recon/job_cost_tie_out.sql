@@ -9,7 +9,7 @@
 -- question: On which projects do the project ledger and the general ledger disagree?
 -- grain:    one row per ERP project
 -- parameters: amount_tolerance = 0.01
--- requires: erp.job_costs, erp.gl_transactions, erp.gl_accounts
+-- requires: erp.job_costs, erp.gl_transactions.project_id, erp.gl_accounts
 -- fix:      Compare by document: release what was not released to the other ledger.
 -- columns:
 --   erp_project_id     the ERP's record id of the project

@@ -6,9 +6,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::rewrite::{column_name, folded};
+use super::rewrite::{call_all, column_name, folded};
 
-/// `ARRAY(query)` as an aggregate over the query, in the query's order.
+/// `ARRAY(query)` as an aggregate over the query, in the query's order; an empty list where there are no rows.
 pub(crate) fn gathered(query: &Query) -> Option<Expr> {
     let (query, keys) = keyed(query).unwrap_or_else(|| (query.clone(), Vec::new()));
     let mut names = vec!["value".to_owned()];
@@ -19,7 +19,9 @@ pub(crate) fn gathered(query: &Query) -> Option<Expr> {
     let names = names.join(", ");
     let text = format!("SELECT array_agg(gathered.value{by}{order}) FROM ({query}) AS gathered ({names})");
     match Parser::parse_sql(&PostgreSqlDialect {}, &text).ok()?.pop()? {
-        Statement::Query(query) => Some(Expr::Subquery(query)),
+        Statement::Query(query) => {
+            Some(call_all("coalesce", vec![Expr::Subquery(query), call_all("make_array", Vec::new())]))
+        }
         _ => None,
     }
 }

@@ -62,8 +62,11 @@ fn is_text(expr: &Expr) -> bool {
 pub(crate) fn plain(expr: &mut Expr) {
     let Expr::Cast { expr: inner, data_type, .. } = expr else { return };
     if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
-        if let Some(plain) = type_name(element).and_then(|name| plain_type(&name)) {
-            **element = plain;
+        let Some(name) = type_name(element) else { return };
+        match plain_type(&name) {
+            Some(plain) => **element = plain,
+            None if name == "regtype" && !is_text(inner) => *expr = call(catalog::TYPE_NAMES, inner.as_ref().clone()),
+            None => {}
         }
         return;
     }
@@ -92,8 +95,8 @@ pub(crate) fn plain(expr: &mut Expr) {
 /// The SQL type behind a name of Postgres' own.
 fn plain_type(name: &str) -> Option<DataType> {
     Some(match name {
-        "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char" | "text" | "cstring" | "aclitem"
-        | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
+        "regoper" | "regrole" | "regconfig" | "regdictionary" | "name" | "char" | "bpchar" | "text" | "cstring"
+        | "aclitem" | "sql_identifier" | "character_data" | "yes_or_no" => DataType::Text,
         "oid" | "xid" | "cid" => DataType::IntUnsigned(None),
         "cardinal_number" | "int8" => DataType::BigInt(None),
         "int4" => DataType::Int(None),

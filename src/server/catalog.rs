@@ -3,20 +3,25 @@
 //! Invariants: a relation's oid is a hash of its name, the same in every process; views are of kind `v`, tables `r`;
 //! the session's own catalogue is never changed, only wrapped.
 
+mod activity;
 mod constraints;
+mod dependencies;
 mod functions;
 mod information;
 mod keywords;
 mod named;
+mod own;
 pub(crate) mod procs;
 mod rows;
 mod tables;
 mod types;
 mod watching;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::Result;
@@ -29,6 +34,7 @@ pub(crate) use self::functions::quoted;
 pub(crate) use self::information::INFORMATION_SCHEMA;
 use super::databases::{Catalogs, Databases};
 use super::postgres;
+use super::sessions::{Live, Sessions};
 use super::settings::Settings;
 use crate::engine::TableKeys;
 
@@ -69,6 +75,7 @@ pub(crate) const PATTERN: &str = "tieout_like_pattern";
 pub(crate) const PROC: &str = "to_regproc";
 pub(crate) const PROC_NAME: &str = "tieout_proc_name";
 pub(crate) const TYPE_NAME: &str = "tieout_type_name";
+pub(crate) const TYPE_NAMES: &str = "tieout_type_names";
 pub(crate) const SCHEMA_NAME: &str = "tieout_schema_name";
 
 /// Whether an unqualified name means a table of `pg_catalog`.
@@ -112,6 +119,8 @@ pub(crate) struct Asker {
     inner: Arc<dyn CatalogProvider>,
     /// The relations as last listed: functions are asked after the tables of the same statement.
     listed: RwLock<Arc<Listed>>,
+    /// The server's sessions, and the number of this one.
+    connected: OnceLock<(Arc<Sessions>, i32)>,
 }
 
 /// The relations at a moment, with their constraints.
@@ -119,6 +128,28 @@ pub(crate) struct Asker {
 pub(crate) struct Listed {
     pub(crate) relations: Vec<Relation>,
     constraints: Vec<Constraint>,
+    /// Tables of the catalogue that follow from the relations alone, once they were asked for.
+    tables: Mutex<HashMap<&'static str, RecordBatch>>,
+}
+
+/// What [`Listed`] may keep.
+const FOLLOWING: &[&str] = &[
+    "pg_attribute",
+    "pg_class",
+    "pg_constraint",
+    "pg_depend",
+    "pg_index",
+    "pg_indexes",
+    "pg_proc",
+    "pg_rewrite",
+    "pg_type",
+];
+
+impl Listed {
+    /// The relation of that oid, the catalogue's own among them.
+    fn relation(&self, oid: i64) -> Option<&Relation> {
+        self.relations.iter().chain(own::RELATIONS.iter()).find(|relation| relation.oid() == oid)
+    }
 }
 
 impl std::fmt::Debug for Asker {
@@ -128,7 +159,7 @@ impl std::fmt::Debug for Asker {
 }
 
 /// A table or view.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Relation {
     pub(crate) schema: String,
     pub(crate) name: String,
@@ -140,7 +171,7 @@ pub(crate) struct Relation {
 
 impl Relation {
     pub(crate) fn oid(&self) -> i64 {
-        oid(&format!("{}.{}", self.schema, self.name))
+        if self.schema == SCHEMA { table_oid(&self.name) } else { oid(&format!("{}.{}", self.schema, self.name)) }
     }
 }
 
@@ -168,6 +199,9 @@ pub(crate) fn table_oid(name: &str) -> i64 {
         "pg_proc" => 1255,
         "pg_constraint" => 2606,
         "pg_index" => 2610,
+        "pg_rewrite" => 2618,
+        "pg_depend" => 2608,
+        "pg_description" => 2609,
         "pg_database" => 1262,
         "pg_roles" => 1260,
         name => oid(name),
@@ -180,6 +214,27 @@ pub(crate) fn schema_oid(name: &str) -> i64 {
 }
 
 impl Asker {
+    /// Tells which of the server's sessions this is.
+    pub(crate) fn connect(&self, sessions: &Arc<Sessions>, pid: i32) {
+        // A session has one connection.
+        let _ = self.connected.set((Arc::clone(sessions), pid));
+    }
+
+    /// The number of this session; 0 of one that came over no connection.
+    pub(crate) fn pid(&self) -> i32 {
+        self.connected.get().map_or(0, |connected| connected.1)
+    }
+
+    /// The sessions of the role that asks.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Live>> {
+        self.connected.get().map(|connected| connected.0.of_role(&self.user)).unwrap_or_default()
+    }
+
+    /// Ends what a session of the same role does, or the session.
+    pub(crate) fn stop(&self, pid: i64, with_session: bool) -> bool {
+        self.connected.get().is_some_and(|connected| connected.0.stop(&self.user, pid, with_session))
+    }
+
     /// The relations as last listed.
     pub(crate) fn listed(&self) -> Arc<Listed> {
         Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
@@ -221,8 +276,11 @@ impl Asker {
                 });
             }
         }
-        let constraints = constraints::of(&relations);
-        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Listed { relations, constraints });
+        if self.listed().relations != relations {
+            let constraints = constraints::of(&relations);
+            let listed = Listed { relations, constraints, tables: Mutex::default() };
+            *self.listed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(listed);
+        }
         Ok(())
     }
 }
@@ -249,6 +307,7 @@ pub(crate) fn attach(
         keys,
         inner,
         listed: RwLock::default(),
+        connected: OnceLock::new(),
     });
     let catalogs = Catalogs::new(databases, Arc::new(Wrapped(Arc::clone(&asker))));
     let config = state.config().clone().with_information_schema(false).with_create_default_catalog_and_schema(false);
@@ -327,7 +386,15 @@ impl SchemaProvider for PgCatalog {
         let unseen =
             SYSTEM_COLUMNS.iter().filter(|column| !columns.split_whitespace().any(|known| is_same(known, column)));
         let columns = columns.split_whitespace().chain(unseen.copied()).collect::<Vec<_>>().join(" ");
-        let batch = rows::batch(&rows::rows(&self.0, name), &columns, table_oid(name))?;
+        let listed = self.0.listed();
+        let kept = listed.tables.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let batch = match kept {
+            Some(batch) => batch,
+            None => rows::batch(&rows::rows(&self.0, &listed, name), &columns, table_oid(name))?,
+        };
+        if let Some(name) = FOLLOWING.iter().find(|following| *following == name) {
+            listed.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name, batch.clone());
+        }
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 

@@ -19,10 +19,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{Event, pieces};
+use super::encoding;
 use super::failure::{Failure, PROTOCOL};
 use super::frames::{MESSAGE_MAX, Received};
 use super::query::{Formats, Interrupt, describe};
 use super::session::{Body, Portal, Session, no_cursor, no_statement};
+use super::sessions::Live;
 use super::statement::{self, Command};
 use super::wire::{Talk, Wire};
 
@@ -39,6 +41,10 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     pub(crate) cancel: Option<Arc<ConnectionHandle>>,
     pub(crate) gone: CancellationToken,
+    /// What others of its role see of it.
+    pub(crate) live: Arc<Live>,
+    /// Another session ends this one.
+    pub(crate) ended: CancellationToken,
 }
 
 impl Connection {
@@ -50,7 +56,7 @@ impl Connection {
         reader.abort();
         self.session.tell(Event::Logout);
         match end {
-            Err(failure) if failure.code == "57P01" && !stop.is_cancelled() => Ok(()),
+            Err(failure) if failure.code == "57P01" && !stop.is_cancelled() && !self.ended.is_cancelled() => Ok(()),
             Err(failure) => {
                 // The client may be gone already; nobody else wants to hear it.
                 let _ = self.wire.error(&failure).await;
@@ -66,6 +72,10 @@ impl Connection {
             let message = tokio::select! {
                 message = inbox.recv() => message.transpose()?,
                 failure = self.patience() => return Err(failure),
+                () = self.ended.cancelled() => {
+                    let told = "terminating connection due to administrator command";
+                    return Err(Failure::new("57P01", told).fatal());
+                }
                 () = stop.cancelled() => return Err(Failure::new("57P01", "the server is shutting down").fatal()),
             };
             // Its share is free again once it is answered.
@@ -77,7 +87,7 @@ impl Connection {
                     if self.session.status == TransactionStatus::Idle {
                         self.session.portals.retain(|_, portal| portal.held);
                     }
-                    self.wire.ready(self.session.status).await
+                    self.waits().await
                 }
                 Some(Message::Query(query)) => {
                     skipping = false;
@@ -133,6 +143,12 @@ impl Connection {
         if self.session.status == TransactionStatus::Idle {
             self.session.portals.retain(|_, portal| portal.held);
         }
+        self.waits().await
+    }
+
+    /// The client may say what comes next.
+    async fn waits(&mut self) -> Result<(), Failure> {
+        self.live.waits(self.session.status);
         self.wire.ready(self.session.status).await
     }
 
@@ -258,7 +274,15 @@ impl Connection {
         let prepared = Box::pin(interrupt.guard(self.session.renewed(prepared))).await??;
         let formats = Formats(bind.parameter_format_codes);
         let results = Formats(bind.result_column_format_codes);
-        let (portal, text) = Session::bind(&prepared, &bind.parameters, &formats, results)?;
+        let is_text = |place| {
+            let of = prepared.parameters.get(place);
+            !formats.is_binary(place) || of.is_some_and(|parameter| encoding::is_text(&parameter.of))
+        };
+        let values = match self.session.encoding.now() {
+            Some(code) => code.parameters(&bind.parameters, is_text)?,
+            None => bind.parameters,
+        };
+        let (portal, text) = Session::bind(&prepared, &values, &formats, results)?;
         let name = bind.portal_name.unwrap_or_default();
         self.session.keep(name.clone(), portal)?;
         let Session { texts, portals, .. } = &mut self.session;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor,
     Value, Visit as _, Visitor,
 };
@@ -194,7 +194,7 @@ pub(crate) fn aggregate_lookup(query: &mut Query) {
     }
 }
 
-/// The null in the place of a scalar subquery, or of `ARRAY(query)`, whose type must stay a list's.
+/// The null in the place of a scalar subquery, the empty list in that of `ARRAY(query)`.
 pub(crate) fn nothing(expr: &Expr) -> Option<Expr> {
     let null = || Expr::Value(Value::Null.into());
     match expr {
@@ -202,7 +202,7 @@ pub(crate) fn nothing(expr: &Expr) -> Option<Expr> {
         Expr::Function(Function { name, args: FunctionArguments::Subquery(_), .. }) if is_named(name, "array") => {
             Some(Expr::Cast {
                 kind: CastKind::DoubleColon,
-                expr: Box::new(null()),
+                expr: Box::new(Expr::Array(Array { elem: Vec::new(), named: true })),
                 data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
                 array: false,
                 format: None,
@@ -265,9 +265,9 @@ mod tests {
     #[test]
     fn lists_of_the_catalogue_are_null_and_their_elements_none() {
         let text = "select array(select x from pg_catalog.unnest(c.reloptions) x) as o from pg_class c";
-        assert_eq!(rewritten(text), "SELECT NULL::TEXT[] AS o FROM pg_catalog.pg_class c");
+        assert_eq!(rewritten(text), "SELECT ARRAY[]::TEXT[] AS o FROM pg_catalog.pg_class c");
         let text = "select array(select attname from pg_attribute where attrelid = c.oid and attacl is not null) as a from pg_class c";
-        assert!(rewritten(text).starts_with("SELECT NULL::TEXT[] AS a"), "{}", rewritten(text));
+        assert!(rewritten(text).starts_with("SELECT ARRAY[]::TEXT[] AS a"), "{}", rewritten(text));
         // The firm's own tables may have a column of that name.
         let text = "select array(select x from unnest(mine.reloptions) x) as o from mine";
         assert!(rewritten(text).contains("mine.reloptions"), "{}", rewritten(text));

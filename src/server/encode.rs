@@ -24,6 +24,8 @@ use datafusion::common::ScalarValue;
 use pgwire::api::Type;
 
 use super::catalog::procs;
+use super::encoding::Code;
+use super::failure::Failure;
 use super::format;
 use super::frames::put_measured;
 use super::postgres::span::Span;
@@ -164,6 +166,8 @@ pub(crate) enum Cells {
     Between(DurationMicrosecondArray),
     Bytes(BinaryArray),
     Jsonb(StringArray),
+    /// Texts in the client's own encoding, and whether they are `jsonb`.
+    Foreign(BinaryArray, bool),
     Uuid(StringArray),
     /// A row of several values: its own nulls, its columns with their types.
     Record(StructArray, Vec<(Self, Type)>),
@@ -264,6 +268,20 @@ impl Cells {
         })
     }
 
+    /// The same with texts in the client's encoding.
+    pub(crate) fn encoded(self, code: Code) -> Result<Self, Failure> {
+        Ok(match self {
+            Self::Text(texts) => Self::Foreign(code.column(&texts)?, false),
+            Self::Jsonb(texts) => Self::Foreign(code.column(&texts)?, true),
+            Self::Record(rows, columns) => {
+                let encoded = |(cells, of): (Self, Type)| Ok::<_, Failure>((cells.encoded(code)?, of));
+                Self::Record(rows, columns.into_iter().map(encoded).collect::<Result<_, _>>()?)
+            }
+            Self::List(lists, elements, of) => Self::List(lists, Box::new(elements.encoded(code)?), of),
+            other => other,
+        })
+    }
+
     pub(crate) fn is_null(&self, row: usize) -> bool {
         let array: &dyn Array = match self {
             Self::Bool(array) => array,
@@ -282,7 +300,7 @@ impl Cells {
             Self::Date(array) => array,
             Self::Timestamp(array) | Self::Timestamptz(array) => array,
             Self::Time(array) => array,
-            Self::Bytes(array) => array,
+            Self::Bytes(array) | Self::Foreign(array, _) => array,
             Self::List(array, ..) | Self::Vector(array, _) => array,
         };
         array.is_null(row)
@@ -304,6 +322,7 @@ impl Cells {
             Self::Text(array) | Self::Jsonb(array) | Self::Uuid(array) => {
                 out.put_slice(array.value(row).as_bytes());
             }
+            Self::Foreign(array, _) => out.put_slice(array.value(row)),
             Self::Interval(_) | Self::Between(_) => format::put(out, self.span(row).text()),
             Self::Record(_, columns) => record::text(columns, row, zone, out),
             Self::Date(array) => format::date(out, array.value(row)),
@@ -360,6 +379,12 @@ impl Cells {
                 // The version of the format.
                 out.put_u8(1);
                 out.put_slice(array.value(row).as_bytes());
+            }
+            Self::Foreign(array, is_jsonb) => {
+                if *is_jsonb {
+                    out.put_u8(1);
+                }
+                out.put_slice(array.value(row));
             }
             Self::Uuid(array) => {
                 out.put_slice(uuid::Uuid::try_parse(array.value(row)).unwrap_or_default().as_bytes());

@@ -11,6 +11,7 @@ use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 
 use super::connection::Connection;
 use super::copy::CopyOptions;
+use super::cursors::{Cursor, Fetch};
 use super::failure::Failure;
 use super::query::{Formats, Interrupt, describe};
 use super::session::{Body, Portal, no_cursor, no_schema, no_statement};
@@ -43,6 +44,10 @@ impl Connection {
             Body::Finished(schema, tag) => {
                 self.wire.complete(format!("{tag} 0")).await?;
                 return Ok(Some(Portal { body: Body::Finished(schema, tag), formats, held }));
+            }
+            Body::Cursor(cursor) => {
+                // A cursor is read by its name.
+                return Ok(Some(Portal { body: Body::Cursor(cursor), formats, held }));
             }
             Body::Planned(plan, tag) => (self.session.start(*plan)?, tag),
             Body::Running(rows, tag) => (rows, tag),
@@ -120,7 +125,7 @@ impl Connection {
                 self.session.prepared.remove(&name).ok_or_else(|| no_statement(&name))?;
                 self.wire.complete("DEALLOCATE").await
             }
-            Command::Declare { name, query, binary, hold } => {
+            Command::Declare { name, query, binary, hold, scrolls } => {
                 if self.session.portals.contains_key(&name) {
                     return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")));
                 }
@@ -128,10 +133,13 @@ impl Connection {
                 let formats = Formats(if binary { vec![1] } else { Vec::new() });
                 // Outside of a transaction a cursor has nothing to end with but itself.
                 let held = hold || self.session.status == TransactionStatus::Idle;
-                self.session.keep(name, Portal { body: Body::Planned(Box::new(plan), "FETCH"), formats, held })?;
+                let body = Body::Cursor(Box::new(Cursor::new(Box::new(plan), scrolls)));
+                self.session.keep(name, Portal { body, formats, held })?;
                 self.wire.complete("DECLARE CURSOR").await
             }
-            Command::Fetch { name, count } => self.fetch(name, count, formats, described, interrupt).await,
+            Command::Fetch { name, direction, moves } => {
+                Box::pin(self.fetch(Fetch { name, direction, moves }, formats, described, interrupt)).await
+            }
             Command::Close(name) => {
                 match name {
                     None => self.session.portals.clear(),
@@ -164,43 +172,6 @@ impl Connection {
         let zone = self.session.settings().zone();
         let sent = self.wire.copy(&mut rows, options, zone, interrupt).await?;
         self.wire.complete(format!("COPY {sent}")).await
-    }
-
-    /// `FETCH`: rows of a cursor, which stays open after its last.
-    async fn fetch(
-        &mut self,
-        name: String,
-        count: Option<u64>,
-        formats: &Formats,
-        described: bool,
-        interrupt: &mut Interrupt,
-    ) -> Result<(), Failure> {
-        let mut portal = self.session.portals.remove(&name).ok_or_else(|| no_cursor(&name))?;
-        // A binary cursor decides itself; else the format is that of the FETCH.
-        let formats = if portal.formats.0.is_empty() { formats.clone() } else { portal.formats.clone() };
-        let mut rows = match portal.body {
-            Body::Planned(plan, _) => self.session.start(*plan)?,
-            Body::Running(rows, _) => rows,
-            Body::Finished(schema, tag) => {
-                if described {
-                    self.wire.description(describe(&schema, &formats)).await?;
-                }
-                self.wire.complete("FETCH 0").await?;
-                portal.body = Body::Finished(schema, tag);
-                self.session.portals.insert(name, portal);
-                return Ok(());
-            }
-            Body::Empty | Body::Command(_) | Body::Copy(..) => return Err(no_cursor(&name)),
-        };
-        if described {
-            self.wire.description(describe(rows.schema(), &formats)).await?;
-        }
-        let zone = self.session.settings().zone();
-        let (sent, last) = self.wire.rows(&mut rows, count, &formats, zone, interrupt).await?;
-        portal.body =
-            if last { Body::Finished(Arc::clone(rows.schema()), "FETCH") } else { Body::Running(rows, "FETCH") };
-        self.session.portals.insert(name, portal);
-        self.wire.complete(format!("FETCH {sent}")).await
     }
 
     async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Failure> {
@@ -293,6 +264,7 @@ impl Connection {
             Body::Planned(plan, _) => Some(describe(plan.schema().inner(), &portal.formats)),
             Body::Running(rows, _) => Some(describe(rows.schema(), &portal.formats)),
             Body::Finished(schema, _) => Some(describe(schema, &portal.formats)),
+            Body::Cursor(cursor) => Some(describe(&cursor.schema(), &portal.formats)),
         }
     }
 
@@ -301,16 +273,17 @@ impl Connection {
         match command {
             Command::Show(name) => Some(describe(&texts(&[Settings::canonical(name).unwrap_or(name)]), formats)),
             Command::ShowAll => Some(describe(&texts(&["name", "setting", "description"]), formats)),
-            Command::Fetch { name, .. } => {
+            Command::Fetch { name, moves: false, .. } => {
                 let portal = self.session.portals.get(name)?;
                 let binary = !portal.formats.0.is_empty();
                 let schema = match &portal.body {
-                    Body::Planned(plan, _) => plan.schema().inner(),
-                    Body::Running(rows, _) => rows.schema(),
-                    Body::Finished(schema, _) => schema,
+                    Body::Planned(plan, _) => Arc::clone(plan.schema().inner()),
+                    Body::Running(rows, _) => Arc::clone(rows.schema()),
+                    Body::Finished(schema, _) => Arc::clone(schema),
+                    Body::Cursor(cursor) => cursor.schema(),
                     Body::Empty | Body::Command(_) | Body::Copy(..) => return None,
                 };
-                Some(describe(schema, if binary { &portal.formats } else { formats }))
+                Some(describe(&schema, if binary { &portal.formats } else { formats }))
             }
             Command::Execute { name, .. } => {
                 let prepared = self.session.prepared.get(name)?;

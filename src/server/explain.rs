@@ -1,28 +1,33 @@
 //! `EXPLAIN` as clients of Postgres read it: lines with costs and rows, or one JSON document.
 //!
-//! The numbers are estimates of rows; costs are as many units. `EXPLAIN ANALYZE` is DataFusion's own, with what it measured.
+//! The numbers are estimates of rows; costs are as many units. `EXPLAIN ANALYZE` in text is DataFusion's own, with what it
+//! measured; in JSON what it measured stands under Postgres' names.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection, lit};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, Expr as Word, Statement, Value};
+use futures::StreamExt as _;
 use serde_json::{Value as Json, json};
 
 use super::each_row::{Abandoned, physical};
 use super::encode::{SHOWN_AS, field_type, type_size};
-use super::failure::{Failure, INVALID_VALUE, UNSUPPORTED};
+use super::failure::{Failure, INVALID_VALUE};
 
 /// How a plan is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Text,
     Json,
+    /// With what a run of it took.
+    MeasuredJson,
 }
 
 /// What a plan without statistics is taken to answer.
@@ -64,7 +69,7 @@ pub(crate) fn wanted(statement: Statement) -> Result<(Statement, Option<Format>)
         return Ok((*inner, Some(shown)));
     }
     if shown == Format::Json {
-        return Err(Failure::new(UNSUPPORTED, "EXPLAIN ANALYZE in JSON is not supported").hint("leave FORMAT JSON out"));
+        return Ok((*inner, Some(Format::MeasuredJson)));
     }
     let plain = Statement::Explain {
         describe_alias,
@@ -108,6 +113,7 @@ pub(crate) async fn explained(
     format: Format,
 ) -> Result<LogicalPlan, Failure> {
     let abandoned: Abandoned = Arc::new(|| false);
+    let began = Instant::now();
     let physical = physical(&context.state(), plan, &abandoned).await?;
     let mut field = Field::new("QUERY PLAN", DataType::Utf8, true);
     let lines = match format {
@@ -116,9 +122,19 @@ pub(crate) async fn explained(
             write(&physical, 0, &mut lines);
             lines
         }
-        Format::Json => {
+        Format::Json | Format::MeasuredJson => {
             field = field.with_metadata([(SHOWN_AS.to_owned(), "json".to_owned())].into());
-            let told = json!([{ "Plan": tree(&physical) }]);
+            let planned = began.elapsed();
+            let measured = match format {
+                Format::MeasuredJson => Some(run(context, &physical).await?),
+                _ => None,
+            };
+            let mut told = json!({ "Plan": tree(&physical, measured.is_some()) });
+            if let (Some(took), Some(members)) = (measured, told.as_object_mut()) {
+                members.insert("Planning Time".to_owned(), milliseconds(planned));
+                members.insert("Execution Time".to_owned(), milliseconds(took));
+            }
+            let told = Json::Array(vec![told]);
             vec![serde_json::to_string_pretty(&told).map_err(|error| Failure::new("XX000", error.to_string()))?]
         }
     };
@@ -166,7 +182,30 @@ fn write(plan: &Arc<dyn ExecutionPlan>, depth: usize, lines: &mut Vec<String>) {
     plan.children().into_iter().for_each(|child| write(child, depth + 1, lines));
 }
 
-fn tree(plan: &Arc<dyn ExecutionPlan>) -> Json {
+/// Runs a plan to its end, for what its steps measure; how long that took.
+async fn run(context: &SessionContext, plan: &Arc<dyn ExecutionPlan>) -> Result<Duration, Failure> {
+    let began = Instant::now();
+    let mut rows = execute_stream(Arc::clone(plan), context.task_ctx())?;
+    while let Some(batch) = rows.next().await {
+        batch?;
+    }
+    Ok(began.elapsed())
+}
+
+/// Milliseconds with three places.
+fn milliseconds(took: Duration) -> Json {
+    let micros = took.as_micros();
+    serde_json::from_str(&format!("{}.{:03}", micros / 1_000, micros % 1_000)).unwrap_or_default()
+}
+
+/// The time that a step and all below it worked, on however many cores.
+fn worked(plan: &Arc<dyn ExecutionPlan>) -> Duration {
+    let own = plan.metrics().and_then(|metrics| metrics.elapsed_compute()).unwrap_or_default();
+    let own = Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX));
+    plan.children().into_iter().map(worked).fold(own, Duration::saturating_add)
+}
+
+fn tree(plan: &Arc<dyn ExecutionPlan>, is_measured: bool) -> Json {
     let (rows, width) = estimate(plan);
     let step = displayable(plan.as_ref()).one_line().to_string();
     let mut told = json!({
@@ -177,8 +216,16 @@ fn tree(plan: &Arc<dyn ExecutionPlan>) -> Json {
         "Plan Width": width,
         "Output": step.trim(),
     });
-    let below: Vec<Json> = plan.children().into_iter().map(tree).collect();
-    if let Some(members) = told.as_object_mut().filter(|_| !below.is_empty()) {
+    let below: Vec<Json> = plan.children().into_iter().map(|child| tree(child, is_measured)).collect();
+    let Some(members) = told.as_object_mut() else { return told };
+    if is_measured {
+        let rows = plan.metrics().and_then(|metrics| metrics.output_rows());
+        members.insert("Actual Startup Time".to_owned(), json!(0));
+        members.insert("Actual Total Time".to_owned(), milliseconds(worked(plan)));
+        members.insert("Actual Rows".to_owned(), json!(rows));
+        members.insert("Actual Loops".to_owned(), json!(1));
+    }
+    if !below.is_empty() {
         members.insert("Plans".to_owned(), Json::Array(below));
     }
     told

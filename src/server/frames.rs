@@ -8,6 +8,7 @@ use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessag
 use pgwire::tokio::server::PgWireMessageServerCodec;
 use tokio_util::codec::{Decoder, Encoder};
 
+use super::encoding::ClientEncoding;
 use super::failure::{Failure, PROTOCOL};
 
 /// A statement with all its parameters; what is larger is no question.
@@ -25,14 +26,16 @@ pub(crate) struct Received {
 /// The codec after the login.
 #[derive(Default)]
 pub(crate) struct Frames {
+    /// How the client writes its statements.
+    encoding: ClientEncoding,
     /// As long as it lives, a cancel request finds the connection.
     _login: Option<PgWireMessageServerCodec<()>>,
 }
 
 impl Frames {
     /// Takes over from the codec of the login.
-    pub(crate) fn after(login: PgWireMessageServerCodec<()>) -> Self {
-        Self { _login: Some(login) }
+    pub(crate) fn after(login: PgWireMessageServerCodec<()>, encoding: ClientEncoding) -> Self {
+        Self { encoding, _login: Some(login) }
     }
 }
 
@@ -61,6 +64,11 @@ impl Decoder for Frames {
         let malformed = || Failure::new(PROTOCOL, "invalid message format").fatal();
         if !frame.get(HEAD..).is_some_and(|body| fits(kind, body)) {
             return Err(malformed());
+        }
+        if let Some(code) = self.encoding.now()
+            && let Some(read) = code.statement(kind, &frame)?
+        {
+            frame = read;
         }
         let mut context = DecodeContext::default();
         (context.awaiting_frontend_ssl, context.awaiting_frontend_startup) = (false, false);

@@ -21,6 +21,7 @@ use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Startup;
 
 use super::audit::{Event, Line, Who, with_statements};
+use super::encoding::ClientEncoding;
 use super::failure::{Failure, INVALID_VALUE, PROTOCOL};
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
@@ -237,6 +238,7 @@ async fn session(
         context,
         catalog: asked,
         settings,
+        encoding: ClientEncoding::default(),
         threads: Arc::clone(&shared.threads),
         prepared: HashMap::new(),
         portals: HashMap::new(),

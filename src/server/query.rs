@@ -7,9 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{Field, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::util::display::FormatOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::each_row::Abandoned;
 use super::encode::{Cells, column_type, type_modifier, type_size};
+use super::encoding::Code;
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
@@ -133,12 +134,16 @@ type Message = Result<Option<RecordBatch>, DataFusionError>;
 pub(crate) struct Rows {
     schema: SchemaRef,
     receiver: mpsc::Receiver<Message>,
-    _task: AbortOnDrop<()>,
+    /// Runs the query; none over rows that are here.
+    _task: Option<AbortOnDrop<()>>,
     columns: Vec<Cells>,
     next: usize,
     count: usize,
     finished: bool,
     given: u64,
+    /// The rows that the columns are of, and how their texts are written.
+    batch: Option<RecordBatch>,
+    code: Option<Code>,
     /// So many rows may be given; more is an error, never a short result.
     most: Option<u64>,
 }
@@ -162,7 +167,60 @@ impl Rows {
             let _ = sender.send(end).await;
         }));
         let (columns, given) = (Vec::new(), 0);
-        Ok(Self { schema, receiver, _task: task, columns, next: 0, count: 0, finished: false, given, most })
+        let task = Some(task);
+        let (next, count, finished, batch, code) = (0, 0, false, None, None);
+        Ok(Self { schema, receiver, _task: task, columns, next, count, finished, given, batch, code, most })
+    }
+
+    /// Rows that are here already.
+    pub(crate) fn of(batch: &RecordBatch) -> Result<Self, Failure> {
+        let (_, receiver) = mpsc::channel(1);
+        let (columns, schema) = (Vec::new(), batch.schema());
+        let (next, count, finished, given) = (0, 0, true, 0);
+        let (most, current, code) = (None, None, None);
+        let mut rows =
+            Self { schema, receiver, _task: None, columns, next, count, finished, given, batch: current, code, most };
+        rows.take(batch)?;
+        Ok(rows)
+    }
+
+    /// Rows that were given.
+    pub(crate) fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Passes over rows; how many there were, fewer only at the end.
+    pub(crate) async fn skip(&mut self, count: u64, interrupt: &mut Interrupt) -> Result<u64, Failure> {
+        let mut passed = 0;
+        while passed < count && self.ready(interrupt).await? {
+            let here = self.count - self.next;
+            let step = usize::try_from(count - passed).map_or(here, |wanted| wanted.min(here));
+            self.next += step;
+            passed += u64::try_from(step).unwrap_or(u64::MAX);
+        }
+        Ok(passed)
+    }
+
+    /// The next rows as they are announced; none at the end.
+    pub(crate) async fn batch(&mut self, interrupt: &mut Interrupt) -> Result<Option<RecordBatch>, Failure> {
+        if self.finished {
+            return Ok(None);
+        }
+        match interrupt.guard(self.receiver.recv()).await? {
+            None => Err(stopped()),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(None)) => {
+                self.finished = true;
+                Ok(None)
+            }
+            Some(Ok(Some(batch))) => {
+                self.given += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                match self.most.filter(|most| self.given > *most) {
+                    Some(most) => Err(too_many(most)),
+                    None => Ok(Some(announced(&batch, &self.schema)?)),
+                }
+            }
+        }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -183,26 +241,38 @@ impl Rows {
             }
         }
         match self.most.filter(|most| self.given >= *most) {
-            Some(most) => Err(Failure::new("54000", format!("the statement has more than {most} rows"))
-                .hint("the role may fetch no more: narrow or aggregate it, or raise [[roles]] max_rows")),
+            Some(most) => Err(too_many(most)),
             None => Ok(true),
         }
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let announced = self.schema.fields().iter();
-        let columns = batch.columns().iter().zip(announced).map(|(array, field)| {
-            if array.data_type() == field.data_type() {
-                Cells::of(array, field)
-            } else {
-                // A value that is none of the announced type is an error, not a null.
-                Cells::of(&cast_with_options(array, field.data_type(), &STRICT)?, field)
+        let batch = announced(batch, &self.schema)?;
+        let code = self.code;
+        let columns = batch.columns().iter().zip(self.schema.fields()).map(|(array, field)| {
+            let cells = Cells::of(array, field)?;
+            match code {
+                Some(code) => cells.encoded(code),
+                None => Ok::<_, Failure>(cells),
             }
         });
         self.columns = columns.collect::<Result<_, _>>()?;
         self.next = 0;
         self.count = batch.num_rows();
+        self.batch = Some(batch);
         Ok(())
+    }
+
+    /// From now on texts are written in another encoding.
+    pub(crate) fn follow(&mut self, code: Option<Code>) -> Result<(), Failure> {
+        if self.code == code {
+            return Ok(());
+        }
+        self.code = code;
+        match self.batch.take() {
+            Some(batch) => self.take(&batch.slice(self.next, self.count.saturating_sub(self.next))),
+            None => Ok(()),
+        }
     }
 
     /// Appends a message of each of the rows at hand, until there are `max` or the piece is long enough to go; how many.
@@ -224,6 +294,28 @@ impl Rows {
         self.given += count;
         count
     }
+}
+
+fn too_many(most: u64) -> Failure {
+    Failure::new("54000", format!("the statement has more than {most} rows"))
+        .hint("the role may fetch no more: narrow or aggregate it, or raise [[roles]] max_rows")
+}
+
+/// Rows with the types that were announced: a value that is none of its type is an error, not a null.
+fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Failure> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(array, field)| {
+        if array.data_type() == field.data_type() {
+            Ok(Arc::clone(array))
+        } else {
+            cast_with_options(array, field.data_type(), &STRICT)
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    // The plan and its rows need not agree on whether there are nulls.
+    let fields = schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+    let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 /// Rows of a batch where memory was short.

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableFactor, TableWithJoins, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
+    visit_expressions_mut,
 };
 
 use super::catalog;
@@ -109,6 +110,7 @@ impl VisitorMut for Rules {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         sets::fetch_first(query);
+        name_first_branch(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -271,6 +273,7 @@ pub(crate) fn call_all(name: &str, arguments: Vec<Expr>) -> Expr {
 /// Names result columns as Postgres does: a function by its name, a cast by what it casts, else `?column?`.
 fn name_columns(select: &mut Select) {
     let mut taken = HashSet::new();
+    let functions: HashSet<String> = select.from.iter().flat_map(factors).filter_map(function_name).collect();
     for (place, item) in select.projection.iter_mut().enumerate() {
         match item {
             // The same name twice is no name to refer to, and two columns all the same.
@@ -280,7 +283,11 @@ fn name_columns(select: &mut Select) {
             SelectItem::UnnamedExpr(expr) => {
                 let plain = match &*expr {
                     Expr::Identifier(name) => !is_word(name),
-                    other => matches!(other, Expr::CompoundIdentifier(_)),
+                    // A value of a function's row is a part of a column, and would be named as such.
+                    Expr::CompoundIdentifier(parts) => {
+                        !matches!(parts.as_slice(), [table, _] if functions.contains(&folded(table)))
+                    }
+                    _ => false,
                 };
                 let name = column_name(expr).unwrap_or_else(|| "?column?".to_owned());
                 // The same name from two tables is no conflict: DataFusion tells them apart by their tables.
@@ -294,6 +301,97 @@ fn name_columns(select: &mut Select) {
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
             }
             _ => {}
+        }
+    }
+}
+
+/// Names the columns of a union's first branch: one of an outer query would come under a name that tells where it is from.
+fn name_first_branch(body: &mut SetExpr) {
+    let SetExpr::SetOperation { left, .. } = body else { return };
+    if let SetExpr::Select(select) = left.as_mut() {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) = item
+                && let Some(alias) = parts.last().cloned()
+            {
+                *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(parts.clone()), alias };
+            }
+        }
+    }
+    name_first_branch(left);
+}
+
+/// The tables of a part of `FROM`.
+pub(crate) fn factors(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+    std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+}
+
+/// The name of the rows of a function among the tables.
+fn function_name(table: &TableFactor) -> Option<String> {
+    match table {
+        TableFactor::Table { alias: Some(alias), args: Some(_), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(folded(&alias.name)),
+        _ => None,
+    }
+}
+
+/// The statement with that column of its outermost select under a name of its own, in its order too: DataFusion refuses
+/// `select upper(t.name) as name … order by t.name`. Queries inside that all rows are taken of need no order.
+pub(crate) fn renamed(mut statement: Statement, name: &str) -> Statement {
+    /// Queries around, and how many of those are the outermost in parentheses.
+    struct Unordered(usize, usize);
+    impl VisitorMut for Unordered {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            if self.0 > self.1 && query.limit_clause.is_none() && query.fetch.is_none() {
+                query.order_by = None;
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+    }
+    let mut outermost = 0;
+    if let Statement::Query(query) = &mut statement {
+        rename_column(query, name);
+        let mut body = query.body.as_ref();
+        outermost = 1;
+        while let SetExpr::Query(inner) = body {
+            outermost += 1;
+            body = inner.body.as_ref();
+        }
+    }
+    // It never breaks.
+    let _ = VisitMut::visit(&mut statement, &mut Unordered(0, outermost));
+    statement
+}
+
+fn rename_column(query: &mut Query, name: &str) {
+    let select = match query.body.as_mut() {
+        SetExpr::Query(inner) => return rename_column(inner, name),
+        SetExpr::Select(select) => select,
+        _ => return,
+    };
+    let mut other = None;
+    for (place, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && folded(alias) == name
+        {
+            *alias = Ident::with_quote('"', format!("{name}{UNIQUE}{place}"));
+            other = Some(alias.clone());
+        }
+    }
+    let (Some(other), Some(order)) = (other, &mut query.order_by) else { return };
+    if let OrderByKind::Expressions(keys) = &mut order.kind {
+        for key in keys {
+            if matches!(&key.expr, Expr::Identifier(ident) if folded(ident) == name) {
+                key.expr = Expr::Identifier(other.clone());
+            }
         }
     }
 }
@@ -341,14 +439,21 @@ pub(crate) fn column_name(expr: &Expr) -> Option<String> {
             Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(folded(name)),
             _ => column_name(root),
         },
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.as_slice() {
-                [SelectItem::UnnamedExpr(expr)] => column_name(expr),
-                [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.clone()),
-                _ => None,
-            },
+        Expr::Subquery(query) => only_column(&query.body),
+        _ => None,
+    }
+}
+
+/// The name of the one column of a subquery: that of its first branch.
+fn only_column(body: &SetExpr) -> Option<String> {
+    match body {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(expr)] => column_name(expr),
+            [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.clone()),
             _ => None,
         },
+        SetExpr::SetOperation { left, .. } => only_column(left),
+        SetExpr::Query(query) => only_column(&query.body),
         _ => None,
     }
 }

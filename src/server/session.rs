@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigExtension as _;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -21,6 +22,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::catalog::Asker;
 use super::copy::CopyOptions;
+use super::cursors::Cursor;
+use super::encoding::ClientEncoding;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::plans::Plans;
 use super::query::{Formats, QueryThreads, Rows};
@@ -28,7 +31,7 @@ use super::settings::{self, Settings};
 use super::statement::Command;
 use super::teller::{self, Teller, Text};
 use super::transaction::Change;
-use super::{declared, explain, meaning, parameters, rewrite, search_path};
+use super::{declared, explain, meaning, parameters, rewrite, search_path, whole_rows};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
@@ -43,6 +46,7 @@ pub(crate) struct Session {
     /// What `pg_catalog` answers from; none if the context has no catalogue.
     pub(crate) catalog: Option<Arc<Asker>>,
     pub(crate) settings: Arc<Mutex<Settings>>,
+    pub(crate) encoding: ClientEncoding,
     pub(crate) threads: Arc<QueryThreads>,
     pub(crate) prepared: HashMap<String, Arc<Prepared>>,
     pub(crate) portals: HashMap<String, Portal>,
@@ -98,6 +102,8 @@ pub(crate) enum Body {
     Planned(Box<LogicalPlan>, &'static str),
     Copy(Box<LogicalPlan>, CopyOptions),
     Running(Rows, &'static str),
+    /// What `DECLARE` opened.
+    Cursor(Box<Cursor>),
     Finished(SchemaRef, &'static str),
 }
 
@@ -291,6 +297,10 @@ impl Session {
                 Some(schema) => self.set_option("datafusion.catalog.default_schema", &schema),
                 None => Ok(()),
             },
+            "client_encoding" => {
+                self.encoding.follow(&value);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -309,6 +319,7 @@ impl Session {
         self.with_settings(Settings::reset_all)?;
         self.follow("timezone")?;
         self.follow("search_path")?;
+        self.follow("client_encoding")?;
         for (key, value) in &self.options {
             self.set_option(key, value)?;
         }
@@ -361,16 +372,7 @@ async fn planned(
     if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
         asker.list().await?;
     }
-    let state = context.state();
-    let planned = |statement: Statement| state.statement_to_plan(DataFusionStatement::Statement(Box::new(statement)));
-    let kept = rewrite::may_repeat(&rewritten.statement).then(|| rewritten.statement.clone());
-    let plan = match (Box::pin(planned(rewritten.statement)).await, kept) {
-        (Err(error), Some(kept)) if error.to_string().contains("unique expression names") => {
-            Box::pin(planned(rewrite::told_apart(kept))).await
-        }
-        (plan, _) => plan,
-    };
-    let plan = plan.map_err(|error| unknown(context, error.into()))?;
+    let plan = Box::pin(named(context, rewritten.statement)).await.map_err(|error| unknown(context, error.into()))?;
     let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)
@@ -379,6 +381,36 @@ async fn planned(
         .verify_plan(&plan)
         .map_err(|error| Failure::new(READ_ONLY, Failure::from(error).message))?;
     Ok(plan)
+}
+
+/// The plan of a statement, written otherwise where DataFusion refuses its names and Postgres does not.
+async fn named(context: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, DataFusionError> {
+    let state = context.state();
+    let planned = |statement: Statement| state.statement_to_plan(DataFusionStatement::Statement(Box::new(statement)));
+    let mut rows = 0;
+    loop {
+        let error = match Box::pin(planned(statement.clone())).await {
+            Ok(plan) => return Ok(plan),
+            Err(error) => error,
+        };
+        if rewrite::may_repeat(&statement) && error.to_string().contains("unique expression names") {
+            return Box::pin(planned(rewrite::told_apart(statement))).await;
+        }
+        if let Some(name) = whole_rows::ambiguous(&error) {
+            let other = rewrite::renamed(statement.clone(), &name);
+            if other != statement {
+                statement = other;
+                continue;
+            }
+        }
+        let missing = whole_rows::missing(&error).filter(|_| rows < whole_rows::ROWS_MAX);
+        let Some(missing) = missing else { return Err(error) };
+        match whole_rows::spelled(context, statement.clone(), &missing).await {
+            Some(other) if other != statement => statement = other,
+            _ => return Err(error),
+        }
+        rows += 1;
+    }
 }
 
 pub(crate) fn no_statement(name: &str) -> Failure {

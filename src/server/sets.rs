@@ -151,6 +151,16 @@ pub(crate) fn list_rows(table: &mut TableFactor) {
     let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident) else { return };
     let known = SETS.iter().find(|(set, _)| function.value.eq_ignore_ascii_case(set));
     let Some((_, list)) = known.filter(|(set, _)| *set != "generate_series") else { return };
+    if *list == catalog::GRANTS {
+        // Nobody grants anything here, whatever list is asked about.
+        let text = "SELECT * FROM (SELECT NULL::BIGINT AS grantor, NULL::BIGINT AS grantee, NULL::TEXT AS privilege_type, \
+                    NULL::BOOLEAN AS is_grantable WHERE FALSE)";
+        let alias = alias.as_ref().map_or_else(|| function.to_string(), ToString::to_string);
+        if let Some(rows) = relation(&format!("{text} AS {alias}")) {
+            *table = rows;
+        }
+        return;
+    }
     let named = alias.as_ref().map_or(function, |alias| &alias.name).clone();
     let column = match alias.as_ref().and_then(|alias| alias.columns.first()) {
         Some(column) => column.name.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::timezone::Tz;
 
+use super::encoding;
 use super::failure::{DENIED, Failure, INVALID_VALUE, UNDEFINED_OBJECT, UNSUPPORTED};
 use super::postgres::instant;
 
@@ -193,11 +194,7 @@ impl Settings {
                 return Err(Failure::new(DENIED, format!("permission denied to set role \"{value}\""))
                     .hint("log in as that role"));
             }
-            "client_encoding" if is_utf8(&value) => "UTF8".clone_into(&mut value),
-            "client_encoding" => {
-                return Err(Failure::new("0A000", format!("client_encoding \"{value}\" is not supported"))
-                    .hint("the server speaks UTF8"));
-            }
+            "client_encoding" => encoding::canonical(&value)?.clone_into(&mut value),
             "datestyle" if is_iso(&value) => "ISO, MDY".clone_into(&mut value),
             "datestyle" => {
                 return Err(Failure::new(UNSUPPORTED, format!("DateStyle \"{value}\" is not supported"))
@@ -250,12 +247,6 @@ fn zone(value: &str) -> Option<Tz> {
         }
         Tz::from_str(&format!("{}{:02}:00", if hours < 0 { '-' } else { '+' }, hours.abs())).ok()
     })
-}
-
-/// As Postgres compares names of encodings: by their letters and digits alone.
-fn is_utf8(value: &str) -> bool {
-    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-    matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode")
 }
 
 /// What means ISO with the month before the day, in any order and with either word left out.
@@ -360,7 +351,7 @@ mod tests {
         }
         settings.set("client_encoding", Some("'utf-8'")).unwrap();
         assert_eq!(settings.get("client_encoding"), Some("UTF8"));
-        assert_eq!(settings.set("client_encoding", Some("latin1")).unwrap_err().code, "0A000");
+        assert_eq!(settings.set("client_encoding", Some("martian")).unwrap_err().code, "22023");
         settings.set("timezone", None).unwrap();
         assert_eq!(settings.get("TimeZone"), Some("UTC"));
     }

@@ -182,6 +182,11 @@ fn respell_function(function: &mut Function) -> Option<Expr> {
         ("mod", Some([left, right])) => {
             Some(nested(binary(nested(left.clone()), BinaryOperator::Modulo, nested(right.clone()))))
         }
+        // A list without elements has no dimension.
+        ("array_length", Some([list, dimension])) => {
+            let length = call_all("array_length", vec![list.clone(), dimension.clone()]);
+            Some(call_all("nullif", vec![length, Expr::value(Value::Number("0".to_owned(), false))]))
+        }
         ("div", Some([left, right])) => {
             Some(call("trunc", binary(nested(left.clone()), BinaryOperator::Divide, nested(right.clone()))))
         }
@@ -296,6 +301,7 @@ mod tests {
             ("mod(a, 3)", "((a) % (3))"),
             ("every(a)", "bool_and(a)"),
             ("array_remove(a, 1)", "array_remove_all(a, 1)"),
+            ("array_length(a, 1)", "nullif(array_length(a, 1), 0)"),
             ("mode() within group (order by a desc)", "tieout_mode(array_agg(a ORDER BY a DESC))"),
             (
                 "json_agg(a order by b) filter (where c)",

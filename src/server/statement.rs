@@ -7,15 +7,17 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, DeclareType, DiscardObject,
-    Expr, FetchDirection, Ident, ObjectName, Query, Reset, Select, Set, SetSessionAuthorizationParamKind, Statement,
-    TableFactor, TransactionAccessMode, TransactionMode, Value, Visit as _, Visitor,
+    Expr, Ident, ObjectName, Query, Reset, Select, Set, SetSessionAuthorizationParamKind, Statement, TableFactor,
+    TransactionAccessMode, TransactionMode, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use super::copy::CopyOptions;
+use super::cursors::Direction;
 use super::failure::{Failure, READ_ONLY, SYNTAX, UNSUPPORTED};
+use super::rewrite::folded;
 use super::{grammar, nesting};
 
 /// A statement that the server carries out.
@@ -55,11 +57,13 @@ pub(crate) enum Command {
         query: Box<Statement>,
         binary: bool,
         hold: bool,
+        scrolls: bool,
     },
     Fetch {
         name: String,
-        /// `None` is all that is left.
-        count: Option<u64>,
+        direction: Direction,
+        /// `MOVE`: no rows are sent.
+        moves: bool,
     },
     Close(Option<String>),
     CopyOut {
@@ -106,24 +110,27 @@ fn command(statement: Statement) -> Result<Command, Failure> {
         }
         Statement::Commit { .. } => Command::Commit,
         Statement::Rollback { savepoint: None, .. } => Command::Rollback,
-        Statement::Rollback { savepoint: Some(name), .. } => Command::RollbackTo(name.value),
-        Statement::Savepoint { name } => Command::Savepoint(name.value),
-        Statement::ReleaseSavepoint { name } => Command::Release(name.value),
+        Statement::Rollback { savepoint: Some(name), .. } => Command::RollbackTo(folded(&name)),
+        Statement::Savepoint { name } => Command::Savepoint(folded(&name)),
+        Statement::ReleaseSavepoint { name } => Command::Release(folded(&name)),
         // Nobody listens: nothing is ever told.
         Statement::UNLISTEN { .. } => Command::Nothing("UNLISTEN"),
         Statement::Prepare { name, statement, .. } => {
-            Command::Prepare { name: name.value, command: Box::new(command(*statement)?) }
+            Command::Prepare { name: folded(&name), command: Box::new(command(*statement)?) }
         }
         Statement::Execute { name: Some(name), parameters, immediate: false, .. } => {
-            Command::Execute { name: name_text(&name), arguments: parameters }
+            Command::Execute { name: folded_text(&name), arguments: parameters }
         }
-        Statement::Deallocate { name, .. } => Command::Deallocate(all_or_name(name)),
+        Statement::Deallocate { name, .. } => Command::Deallocate(all_or_name(&name)),
         Statement::Declare { stmts } => declare(stmts)?,
-        Statement::Fetch { name, direction, into: None, .. } => {
-            Command::Fetch { name: name.value, count: fetch_count(&direction)? }
+        // The grammar's own words for every FETCH and MOVE.
+        Statement::Fetch { name, into: Some(words), .. } => {
+            let words = name_text(&words);
+            let (word, direction) = words.split_once(' ').unwrap_or((&words, ""));
+            Command::Fetch { name: name.value, direction: Direction::read(direction)?, moves: word == grammar::MOVE }
         }
         Statement::Close { cursor: CloseCursor::All } => Command::Close(None),
-        Statement::Close { cursor: CloseCursor::Specific { name } } => Command::Close(Some(name.value)),
+        Statement::Close { cursor: CloseCursor::Specific { name } } => Command::Close(Some(folded(&name))),
         Statement::Discard { object_type: DiscardObject::ALL } => Command::DiscardAll,
         Statement::Discard { .. } => Command::Nothing("DISCARD"),
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
@@ -291,25 +298,12 @@ fn declare(mut declarations: Vec<datafusion::sql::sqlparser::ast::Declare>) -> R
         return Err(unsupported());
     };
     Ok(Command::Declare {
-        name: name.value.clone(),
+        name: folded(name),
         query: Box::new(reading(Statement::Query(query))?),
         binary: declaration.binary == Some(true),
         hold: declaration.hold == Some(true),
+        scrolls: declaration.scroll == Some(true),
     })
-}
-
-fn fetch_count(direction: &FetchDirection) -> Result<Option<u64>, Failure> {
-    let number = |limit: &datafusion::sql::sqlparser::ast::ValueWithSpan| match &limit.value {
-        Value::Number(text, _) => text.parse().ok(),
-        _ => None,
-    };
-    let count = match direction {
-        FetchDirection::Next | FetchDirection::Forward { limit: None } => Some(Some(1)),
-        FetchDirection::All | FetchDirection::ForwardAll => Some(None),
-        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => number(limit).map(Some),
-        _ => None,
-    };
-    count.ok_or_else(|| Failure::new("55000", "cursor can only scan forward"))
 }
 
 /// What `COPY … TO STDOUT` reads.
@@ -373,9 +367,15 @@ fn legacy_csv(found: &mut CopyOptions, option: CopyLegacyCsvOption) {
     }
 }
 
-fn all_or_name(name: Ident) -> Option<String> {
+fn all_or_name(name: &Ident) -> Option<String> {
     let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
-    (!all).then_some(name.value)
+    (!all).then(|| folded(name))
+}
+
+/// The last part of a name as it is kept.
+fn folded_text(name: &ObjectName) -> String {
+    let last = name.0.last().and_then(datafusion::sql::sqlparser::ast::ObjectNamePart::as_ident);
+    last.map_or_else(|| name_text(name), folded)
 }
 
 /// A dotted name as written, without quotes.
@@ -450,9 +450,15 @@ mod tests {
         assert_eq!(one("set search_path to pm, \"$user\"").unwrap(), set("search_path", Some("pm, $user")));
         assert_eq!(one("set statement_timeout to default").unwrap(), set("statement_timeout", None));
         assert_eq!(one("show tieout.as_of").unwrap(), Command::Show("tieout.as_of".to_owned()));
-        assert_eq!(one("fetch forward 20 from c").unwrap(), Command::Fetch { name: "c".to_owned(), count: Some(20) });
-        assert_eq!(one("fetch all in c").unwrap(), Command::Fetch { name: "c".to_owned(), count: None });
-        assert_eq!(one("fetch backward 1 from c").unwrap_err().code, "55000");
+        let fetch = |direction, moves| Command::Fetch { name: "c".to_owned(), direction, moves };
+        assert_eq!(one("fetch forward 20 from C").unwrap(), fetch(Direction::Forward(20), false));
+        assert_eq!(one("fetch all in c").unwrap(), fetch(Direction::ForwardAll, false));
+        assert_eq!(one("fetch c; select 1").unwrap(), one("select 1").unwrap());
+        assert_eq!(one("fetch from c").unwrap(), fetch(Direction::Forward(1), false));
+        assert_eq!(one("fetch -2 c").unwrap(), fetch(Direction::Backward(2), false));
+        assert_eq!(one("move absolute -1 in \"c\"").unwrap(), fetch(Direction::Absolute(-1), true));
+        assert_eq!(one("move").unwrap_err().code, "42601");
+        assert_eq!(one("fetch next from c into x").unwrap_err().code, "42601");
         assert!(matches!(one("declare c cursor with hold for select 1").unwrap(), Command::Declare { hold: true, .. }));
         assert_eq!(one("discard all").unwrap(), Command::DiscardAll);
         assert_eq!(one("deallocate all").unwrap(), Command::Deallocate(None));

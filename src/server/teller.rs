@@ -66,7 +66,9 @@ impl Connection {
     pub(crate) fn begin(&mut self, text: impl Into<Text>) -> Result<Begun, Failure> {
         self.session.teller.log.ready()?;
         self.wire.take_sent();
-        Ok(Begun { text: text.into(), line: self.session.line(Event::Statement), started: Instant::now() })
+        let text = text.into();
+        self.live.begins(&text.sql);
+        Ok(Begun { text, line: self.session.line(Event::Statement), started: Instant::now() })
     }
 
     /// Ends it: one line, however it ended.

@@ -15,6 +15,7 @@ use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
 use tokio_util::codec::{Framed, FramedParts};
 
 use super::copy::{Copier, CopyOptions};
+use super::encoding::ClientEncoding;
 use super::failure::Failure;
 use super::frames::{Frames, Outgoing};
 use super::query::{Formats, Interrupt, Rows};
@@ -38,9 +39,9 @@ const COPY_DATA: u8 = b'd';
 const COPY_DATA_HEAD: u64 = 5;
 
 /// The same socket, from now on with every message looked at first.
-pub(crate) fn logged_in(socket: Socket) -> Talk {
+pub(crate) fn logged_in(socket: Socket, encoding: ClientEncoding) -> Talk {
     let parts = socket.into_parts();
-    let mut talk = FramedParts::new::<Outgoing>(parts.io, Frames::after(parts.codec));
+    let mut talk = FramedParts::new::<Outgoing>(parts.io, Frames::after(parts.codec, encoding));
     talk.read_buf = parts.read_buf;
     talk.write_buf = parts.write_buf;
     Framed::from_parts(talk)
@@ -49,6 +50,7 @@ pub(crate) fn logged_in(socket: Socket) -> Talk {
 /// Where answers go.
 pub(crate) struct Wire {
     sink: SplitSink<Talk, Outgoing>,
+    encoding: ClientEncoding,
     sent: Sent,
 }
 
@@ -60,8 +62,8 @@ pub(crate) struct Sent {
 }
 
 impl Wire {
-    pub(crate) fn new(sink: SplitSink<Talk, Outgoing>) -> Self {
-        Self { sink, sent: Sent::default() }
+    pub(crate) fn new(sink: SplitSink<Talk, Outgoing>, encoding: ClientEncoding) -> Self {
+        Self { sink, encoding, sent: Sent::default() }
     }
 
     /// What went out since this was last asked.
@@ -79,7 +81,15 @@ impl Wire {
             _ => 0,
         };
         self.sent.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        unstalled(self.sink.feed(Outgoing::Message(message))).await
+        let outgoing = match self.encoding.now() {
+            Some(code) => {
+                let mut written = BytesMut::new();
+                message.encode(&mut written)?;
+                Outgoing::Written(code.message(&written))
+            }
+            None => Outgoing::Message(message),
+        };
+        unstalled(self.sink.feed(outgoing)).await
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
@@ -118,6 +128,10 @@ impl Wire {
     pub(crate) async fn text_row(&mut self, values: &[&str]) -> Result<(), Failure> {
         let mut data = BytesMut::new();
         for value in values {
+            if let Some(code) = self.encoding.now() {
+                code.field(value, &mut data);
+                continue;
+            }
             data.put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
             data.put_slice(value.as_bytes());
         }
@@ -134,6 +148,7 @@ impl Wire {
         interrupt: &mut Interrupt,
     ) -> Result<(u64, bool), Failure> {
         let columns = narrow(rows.schema().fields().len());
+        rows.follow(self.encoding.now())?;
         let mut sent = 0;
         while max.is_none_or(|max| sent < max) {
             if !rows.ready(interrupt).await? {
@@ -170,6 +185,7 @@ impl Wire {
         interrupt: &mut Interrupt,
     ) -> Result<u64, Failure> {
         let names: Vec<String> = rows.schema().fields().iter().map(|field| shown(field.name()).to_owned()).collect();
+        rows.follow(self.encoding.now())?;
         // A query that fails at once answers with the error alone.
         let mut more = rows.ready(interrupt).await?;
         let format = i8::from(options.binary);
@@ -177,6 +193,9 @@ impl Wire {
         self.feed(Message::CopyOutResponse(CopyOutResponse::new(format, narrow(names.len()), formats))).await?;
         let mut start = BytesMut::new();
         options.start(&names, &mut start);
+        if let Some(code) = self.encoding.now().filter(|_| !options.binary) {
+            start = code.names(&start).as_slice().into();
+        }
         if !options.binary && !start.is_empty() {
             self.feed(Message::CopyData(CopyData::new(start.split().freeze()))).await?;
         }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::exports::{Cell, Export, List, Style, company, day, job, living, text};
 use crate::firm::Firm;
-use crate::firm::model::{Cents, ChangeOrderKind, Commitment, ProcoreDatabase, ProcoreId, Requisition};
+use crate::firm::model::{
+    Cents, ChangeOrderKind, Commitment, ContractPayment, ProcoreDatabase, ProcoreId, Requisition,
+};
 
 /// All lists of a firm as they are now.
 ///
@@ -123,13 +125,25 @@ fn purchase_orders(database: &ProcoreDatabase) -> List {
     List { page: "Purchase Orders", job: None, headers, rows }
 }
 
+fn net(requisition: &Requisition) -> Cents {
+    requisition.summary.total_earned_less_retainage - requisition.summary.less_previous_certificates_for_payment
+}
+
+/// The payment by which a bill was paid; of one that is paid in part its status says nothing.
+fn paid_by<'d>(database: &'d ProcoreDatabase, requisition: &Requisition) -> Option<&'d ContractPayment> {
+    let own = || database.contract_payments.values().filter(|payment| payment.requisition_id == Some(requisition.id));
+    let paid: Cents = own().map(|payment| payment.amount).sum();
+    own().max_by_key(|payment| payment.date).filter(|_| paid >= net(requisition))
+}
+
+/// Whether a bill is exported as paid.
+pub fn is_paid(firm: &Firm, requisition: &Requisition) -> bool {
+    requisition.status.starts_with("approved") && paid_by(&firm.procore, requisition).is_some()
+}
+
 fn bills(database: &ProcoreDatabase) -> List {
-    let payments = |requisition: &Requisition| {
-        let own = database.contract_payments.values().filter(|payment| payment.requisition_id == Some(requisition.id));
-        own.max_by_key(|payment| payment.date)
-    };
     let row = |requisition: &Requisition| {
-        let paid = payments(requisition);
+        let paid = paid_by(database, requisition);
         let status = match requisition.status {
             "draft" => "Draft",
             "approved" | "approved_as_noted" if paid.is_some() => "Paid",
@@ -137,8 +151,7 @@ fn bills(database: &ProcoreDatabase) -> List {
             _ => "Open",
         };
         let order = database.commitments.get(&requisition.commitment_id);
-        let net = requisition.summary.total_earned_less_retainage
-            - requisition.summary.less_previous_certificates_for_payment;
+        let net = net(requisition);
         vec![
             text(&bill_number(requisition)),
             text(&order.map(|order| order.number.clone()).unwrap_or_default()),

@@ -28,6 +28,7 @@ mod procore;
 mod projectsight;
 pub mod sage_300;
 pub mod sql;
+pub mod vista;
 
 pub use clock::SharedClock;
 pub use cmic::{CmicEndpoint, CmicLimits};

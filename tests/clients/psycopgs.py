@@ -500,4 +500,82 @@ def _():
     same([(1221235303,)], ask("select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pm' and c.relname = 'vendors'"))
 
 
+@case("psycopg", "texts go both ways in the client's encoding")
+def _():
+    for encoding, text in (("latin1", "Zoë 3½"), ("win1252", "Zoë “x” €"), ("win1251", "Жанна"), ("euc_jp", "東京"), ("utf8", "Zoë “x” € 東京")):
+        with psycopg.connect(DSN, client_encoding=encoding, autocommit=True) as connection:
+            for binary in (False, True):
+                cursor = connection.cursor(binary=binary)
+                same((text, f"<{text}>"), cursor.execute("select %s, '<' || %s || '>'", (text, text)).fetchone())
+                same((len(text),), cursor.execute(f"select length('{text}')").fetchone())
+            cursor = connection.execute(f'select array[%s, %s] as "{text}"', (text, "a,b"))
+            same((text, ([text, "a,b"],)), (cursor.description[0].name, cursor.fetchone()))
+            with connection.cursor().copy(f"copy (select '{text}'::text as v) to stdout (format csv, header)") as copy:
+                same(f"v\n{text}\n", b"".join(copy).decode(connection.info.encoding))
+            try:
+                connection.execute(f'select * from "{text}"')
+                raise AssertionError("there is no such table")
+            except psycopg.errors.UndefinedTable as error:
+                assert text in str(error), error
+    with psycopg.connect(DSN, client_encoding="latin1", autocommit=True) as connection:
+        same("22P05", refused(connection, "select chr(8364)").sqlstate)
+        same("22023", refused(connection, "set client_encoding to martian").sqlstate)
+        connection.execute("set client_encoding to utf8")
+        same(("€",), connection.execute("select chr(8364)").fetchone())
+
+
+@case("psycopg", "a cursor that scrolls goes both ways, another forward alone")
+def _():
+    with psycopg.connect(DSN) as connection:
+        with connection.cursor("both", scrollable=True) as cursor:
+            cursor.execute("select n from generate_series(1, 5000) as s (n) order by n")
+            same([(1,), (2,)], cursor.fetchmany(2))
+            cursor.scroll(-2)
+            same((1,), cursor.fetchone())
+            cursor.scroll(4999, mode="absolute")
+            same([(5000,)], cursor.fetchall())
+            same([(5000,), (4999,)], [connection.execute("fetch prior from both").fetchone() for _ in range(2)])
+            same([(4998,), (4997,)], connection.execute("fetch backward 2 from BOTH").fetchall())
+            same(("MOVE 1", (1,)), (connection.execute("move first in both").statusmessage, connection.execute("fetch relative 0 from both").fetchone()))
+        with connection.cursor("one") as cursor:
+            cursor.execute("select n from generate_series(1, 5000) as s (n) order by n")
+            cursor.scroll(10)
+            same((11,), cursor.fetchone())
+            same("55000", refused(connection, "fetch prior from one").sqlstate)
+
+
+@case("psycopg", "a role's sessions see, cancel and end each other")
+def _():
+    runaway = "select count(*) from generate_series(1, 1000000) a (x), generate_series(1, 1000000) b (y) where x + y < 0"
+    with psycopg.connect(DSN, autocommit=True) as one, psycopg.connect(DSN, autocommit=True, application_name="other") as other:
+        pid = other.info.backend_pid
+        same((pid,), other.execute("select pg_backend_pid()").fetchone())
+        ended = []
+        thread = threading.Thread(target=lambda: ended.append(refused(other, runaway).sqlstate), daemon=True)
+        thread.start()
+        for _ in range(200):
+            seen = one.execute("select state, query, application_name from pg_stat_activity where pid = %s", (pid,)).fetchone()
+            if seen[0] == "active" and seen[1] == runaway:
+                break
+            time.sleep(0.05)
+        same(("active", runaway, "other"), seen)
+        # Planning a call is not calling.
+        one.execute(f"explain select pg_cancel_backend({pid})").fetchall()
+        assert thread.is_alive()
+        same((True,), one.execute("select pg_cancel_backend(%s)", (pid,)).fetchone())
+        thread.join(30)
+        same((["57014"], (1,)), (ended, other.execute("select 1").fetchone()))
+        same((False,), one.execute("select pg_terminate_backend(-1)").fetchone())
+        same((True,), one.execute("select pg_terminate_backend(%s)", (pid,)).fetchone())
+        for _ in range(200):
+            if one.execute("select count(*) from pg_stat_activity where pid = %s", (pid,)).fetchone() == (0,):
+                break
+            time.sleep(0.05)
+        try:
+            other.execute("select 1")
+            raise AssertionError("the session goes on")
+        except psycopg.OperationalError as error:
+            assert "terminating connection due to administrator command" in str(error), error
+
+
 done()

@@ -16,7 +16,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use tieout::clock::SharedClock;
 use tieout::definitions::Definitions;
 use tieout::engine::{Engine, EngineSettings, SessionRequest, SourceBinding};
-use tieout::simulator::firm::model::{Cents, ErpBill};
+use tieout::simulator::firm::model::{Cents, ChangeOrder, Commitment, ErpBill, ProcoreId};
 use tieout::simulator::{Firm, RateLimits, Simulator, SimulatorOptions, Trouble};
 use tieout::warehouse::Warehouse;
 use tokio::task::spawn_blocking;
@@ -152,6 +152,13 @@ async fn balances(reader: &Reader, pin: &str, firm: &Firm, ends_on: NaiveDate) {
     let billed = "select jobs.erp_id as key, sum(figures.billed_to_date) as amount from link.wip_figures as figures \
                   inner join link.erp_projects as jobs on jobs.project_id = figures.project_id group by 1";
     reader.compare(&place("billed"), &found(billed).await, &billed_to_date(firm, ends_on));
+    let agreed =
+        "select project_number as key, contract_amount as amount from audit.wip_schedule where contract_source = 'pm'";
+    reader.compare(&place("contracts"), &found(agreed).await, &contracts(firm, ends_on));
+    let agreed = "select commitment_number as key, pm_revised_amount as amount from audit.open_commitments";
+    reader.compare(&place("commitments"), &found(agreed).await, &commitments(firm, ends_on));
+    let posted = "select project_number as key, coalesce(difference, 999) as amount from audit.billing_to_gl where status <> 'not_applicable'";
+    reader.compare(&place("billing in the ledger"), &found(posted).await, &Sums::new());
     let reported = "select vendor_codes as key, reportable_amount as amount from audit.form_1099";
     reader.compare(&place("form 1099"), &found(reported).await, &reportable(firm, ends_on));
     // What a schedule lacks was posted past it, by hand or in a batch that waits, and nothing else.
@@ -163,7 +170,11 @@ async fn balances(reader: &Reader, pin: &str, firm: &Firm, ends_on: NaiveDate) {
                       select 'cost', sum(cost_to_date) - (select sum(job_cost) from audit.job_cost_to_gl) from audit.wip_schedule union all \
                       select 'ageing', sum(open_amount - current_amount - days_1_30 - days_31_60 - days_61_90 - over_90_days) from audit.ap_aging union all \
                       select 'roll', sum(opening_amount + withheld_amount - released_amount - closing_amount) from audit.retainage_payable union all \
-                      select 'disbursed', sum(difference) from audit.form_1099_tie_out";
+                      select 'disbursed', sum(difference) from audit.form_1099_tie_out union all \
+                      select 'receivable by contract', sum(receivable_amount) - (select sum(open_amount) from audit.ar_aging where project_number is not null) \
+                      from audit.contract_balances union all \
+                      select 'net by contract', sum(contract_asset - contract_liability - earned_revenue + billed_to_date - retainage_amount) \
+                      from audit.contract_balances";
     reader.compare(&place("identities"), &found(identities).await, &Sums::new());
     let told = "select 'not pinned' as key, count(*) * 1.00 as amount from audit.wip_schedule where pin <> '";
     reader.compare(&place("the pin's name"), &found(&format!("{told}{pin}'")).await, &Sums::new());
@@ -311,6 +322,44 @@ fn reportable(firm: &Firm, ends_on: NaiveDate) -> Sums {
     let paid = in_year.filter(|it| is_released(it.status) && !it.doc_type.starts_with("Void"));
     let own = paid.filter(|it| firm.acumatica.vendors.get(&it.vendor).is_some_and(|vendor| vendor.f1099_vendor));
     summed(own.map(|check| (check.vendor.clone(), check.payment_amount)))
+}
+
+/// PM's contract with each owner: what was agreed first and the change orders that were approved by the date.
+fn contracts(firm: &Firm, ends_on: NaiveDate) -> Sums {
+    let number = |id: &ProcoreId| firm.procore.projects.get(id)?.project_number.clone();
+    let signed =
+        firm.procore.prime_contracts.values().filter(|it| is_agreed(it.status) && day(it.created_at) <= ends_on);
+    let signed: Vec<_> = signed.filter(|it| it.deleted_at.is_none()).collect();
+    let ids: BTreeSet<ProcoreId> = signed.iter().map(|contract| contract.id).collect();
+    let orders = approved_orders(firm, ends_on).filter(|order| ids.contains(&order.contract_id));
+    let changes = orders.filter_map(|order| Some((number(&order.project_id)?, order.grand_total)));
+    let original = signed.iter().filter_map(|contract| Some((number(&contract.project_id)?, contract.grand_total)));
+    summed(original.chain(changes))
+}
+
+/// The same of subcontracts and purchase orders, by their numbers.
+fn commitments(firm: &Firm, ends_on: NaiveDate) -> Sums {
+    let agreed = |it: &&Commitment| is_agreed(it.status) && it.deleted_at.is_none();
+    let signed = firm.procore.commitments.values().filter(agreed);
+    let signed = signed.filter(|it| it.execution_date.unwrap_or_else(|| day(it.created_at)) <= ends_on);
+    let numbers: BTreeMap<ProcoreId, String> = signed.clone().map(|it| (it.id, it.number.clone())).collect();
+    let orders = approved_orders(firm, ends_on);
+    let changes = orders.filter_map(|order| Some((numbers.get(&order.contract_id)?.clone(), order.grand_total)));
+    summed(signed.map(|it| (it.number.clone(), it.grand_total)).chain(changes))
+}
+
+fn approved_orders(firm: &Firm, ends_on: NaiveDate) -> impl Iterator<Item = &ChangeOrder> {
+    let approved = firm.procore.change_orders.values().filter(|order| order.status == "approved");
+    approved.filter(move |order| order.reviewed_at.is_none_or(|at| day(at) <= ends_on))
+}
+
+fn is_agreed(status: &str) -> bool {
+    matches!(status, "Approved" | "Complete" | "Closed" | "Terminated")
+}
+
+/// The firm's day.
+fn day(at: DateTime<Utc>) -> NaiveDate {
+    at.with_timezone(&chrono_tz::America::Chicago).date_naive()
 }
 
 async fn run(folder: &Path, arguments: &[&str]) -> Vec<u8> {

@@ -16,8 +16,10 @@ use tieout::simulator::firm::model::{ChangeOrderKind, Rate};
 use tieout::simulator::{DecoyRates, FaultRates, Firm, FirmOptions, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
+mod coconstruct;
 mod refused;
 mod sage_300_cre;
+mod stored;
 
 /// Jobs as a page exports them: a title, headers, two jobs, a row of totals.
 const JOBS: &str = "All listed jobs\n\nJob name,Job prefix,Status,Contract price,Client\n\
@@ -72,14 +74,22 @@ fn write_bundle(exports: &Path, as_of: &str, files: &[(&str, &str, &[u8])]) {
 }
 
 fn write_manifest(exports: &Path, as_of: &str, files: &[Value]) {
+    write_manifest_of("buildertrend", exports, as_of, files);
+}
+
+fn write_manifest_of(system: &str, exports: &Path, as_of: &str, files: &[Value]) {
     let manifest = json!({
-        "system": "buildertrend", "as_of": as_of, "timezone": "America/Chicago", "currency": "usd", "files": files,
+        "system": system, "as_of": as_of, "timezone": "America/Chicago", "currency": "usd", "files": files,
     });
     std::fs::write(exports.join("bundle.json"), manifest.to_string()).unwrap();
 }
 
 /// What a firm exported, as a bundle.
 fn write_exports(exports: &Path, as_of: &str, lists: &[Export]) {
+    write_exports_of("buildertrend", exports, as_of, lists);
+}
+
+fn write_exports_of(system: &str, exports: &Path, as_of: &str, lists: &[Export]) {
     std::fs::create_dir_all(exports).unwrap();
     let entries: Vec<Value> = lists
         .iter()
@@ -90,7 +100,12 @@ fn write_exports(exports: &Path, as_of: &str, lists: &[Export]) {
             json!({"entity": list.list, "path": list.name, "sha256": sha256, "values": values})
         })
         .collect();
-    write_manifest(exports, as_of, &entries);
+    write_manifest_of(system, exports, as_of, &entries);
+}
+
+/// How many records a run told to have changed.
+fn changed(told: &str) -> Option<u64> {
+    told.lines().find_map(|line| line.split_once(": ")?.1.split(' ').next()?.parse().ok())
 }
 
 #[test]
@@ -178,8 +193,6 @@ fn the_same_records_exported_otherwise_are_no_change() {
     let as_of = firm.now().to_rfc3339();
     write_exports(&exports, &as_of, &buildertrend::export(&firm, Style::default()).unwrap());
     let (_, told) = extract(folder.path(), &now);
-    let changed =
-        |told: &str| told.lines().find_map(|line| line.split_once(": ")?.1.split(' ').next()?.parse::<u64>().ok());
     assert!(changed(&told).is_some_and(|count| count > 100), "{told}");
     assert_eq!(
         texts(

@@ -15,6 +15,7 @@ use tieout::clock::SharedClock;
 use tieout::simulator::{Fault, Firm, RateLimits, Simulator, SimulatorOptions};
 use tokio::task::spawn_blocking;
 
+mod buildertrend;
 mod cmic;
 mod decoys;
 mod expected;
@@ -23,6 +24,7 @@ mod keys;
 mod projectsight;
 mod sage_300;
 mod sage_intacct;
+mod vista;
 
 use expected::{Expected, Expecting};
 
@@ -106,16 +108,16 @@ pub(crate) async fn compare_at_moments(
     folder: &Path,
     place: &str,
 ) -> (BTreeSet<String>, String) {
-    compare_loaded(pair, simulator, folder, place, &|_| {}).await
+    compare_at_moments_after(pair, simulator, folder, place, |_, _| {}).await
 }
 
-/// The same of a system that does not live beside the firm: `load` shows it the firm as it is at each moment.
-pub(crate) async fn compare_loaded(
+/// The same, where somebody does something with the firm as it is at each moment before it is read.
+pub(crate) async fn compare_at_moments_after(
     pair: Pair,
     simulator: &Simulator,
     folder: &Path,
     place: &str,
-    load: &(dyn Fn(&Firm) + Sync),
+    before: impl Fn(&Firm, &str),
 ) -> (BTreeSet<String>, String) {
     let (mut shown, mut differences) = (BTreeSet::new(), String::new());
     let mut expecting = Expecting::new(pair);
@@ -123,7 +125,7 @@ pub(crate) async fn compare_loaded(
         let now: DateTime<Utc> = moment.parse().unwrap();
         simulator.advance_to(now);
         write_crosswalks(folder, &(pair.crossings)(&simulator.firm()));
-        load(&simulator.firm());
+        before(&simulator.firm(), moment);
         run(folder, &["extract", "--now", moment, "--no-progress"]).await;
         let found = found(folder).await;
         let place = format!("{place} ({}) {moment}", pair.name);

@@ -64,13 +64,17 @@ fn nothing_is_left_for_later_in_the_code() {
 
 #[test]
 fn every_check_and_every_schedule_has_its_own_cases() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for schema in ["recon", "audit"] {
         for path in files(&format!("queries/{schema}"), "sql") {
             let text = fs::read_to_string(&path).unwrap();
             if schema == "audit" || text.contains("-- check:") {
                 let name = format!("{schema}/{}.slt", path.file_stem().unwrap().to_string_lossy());
-                assert!(tests.join(&name).exists(), "{} has no tests/sql/{name}", path.display());
+                assert!(root.join("tests/sql").join(&name).exists(), "{} has no tests/sql/{name}", path.display());
+            }
+            if let Some(check) = text.lines().find_map(|line| line.strip_prefix("-- check:")) {
+                let page = format!("docs/checks/{}.md", check.trim());
+                assert!(root.join(&page).exists(), "{} has no {page}", path.display());
             }
         }
     }

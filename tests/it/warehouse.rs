@@ -6,7 +6,7 @@
 )]
 
 mod checkpoints;
-mod google;
+pub(crate) mod google;
 mod places;
 mod requests;
 mod rewritten;

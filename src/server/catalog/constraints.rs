@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::ScalarValue;
 
+use super::dependencies::Object;
 use super::functions::quoted;
 use super::rows::{OWNER_OID, Row, column_row, int, no, numbers, small_numbers, text, yes};
 use super::{Relation, oid, schema_oid};
@@ -139,9 +140,32 @@ impl Constraint {
         self.index
     }
 
-    /// Whether it is a reference from or to a relation.
-    pub(super) fn refers(&self, relation: i64) -> bool {
-        self.target.as_ref().is_some_and(|target| self.relation == relation || target.relation == relation)
+    pub(super) fn relation(&self) -> i64 {
+        self.relation
+    }
+
+    /// The relations that a reference goes from and to.
+    pub(super) fn referring(&self) -> impl Iterator<Item = i64> {
+        self.target.iter().flat_map(|target| [self.relation, target.relation])
+    }
+
+    /// What hangs on what: the key on its columns, its index on the key, a reference on the columns and the index it points to.
+    pub(super) fn dependencies(&self) -> Vec<(Object, Object, &'static str)> {
+        let own = Object("pg_constraint", self.oid, 0);
+        let index = Object("pg_class", self.index, 0);
+        let columns = |relation: i64, columns: &[(String, i16)], kind: &'static str| {
+            let on = |(_, number): &(String, i16)| (own, Object("pg_class", relation, i64::from(*number)), kind);
+            columns.iter().map(on).collect::<Vec<_>>()
+        };
+        let mut all = columns(self.relation, &self.columns, "a");
+        match &self.target {
+            Some(target) => {
+                all.extend(columns(target.relation, &target.columns, "n"));
+                all.push((own, index, "n"));
+            }
+            None => all.push((index, own, "i")),
+        }
+        all
     }
 
     /// As `pg_get_constraintdef` writes it.

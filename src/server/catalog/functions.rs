@@ -18,10 +18,10 @@ use datafusion::logical_expr::{
 
 use super::constraints::Constraint;
 use super::rows::OWNER;
-use super::types::type_text;
+use super::types::{type_names, type_text};
 use super::{
     Asker, EXPANDED, GRANTS, NAMESPACE, NO_OIDS, PATTERN, RELATION, RELATION_NAME, Relation, SCHEMA, SCHEMA_NAME,
-    SHOWN, SUBSCRIPTS, TYPE, TYPE_NAME, schema_oid,
+    SHOWN, SUBSCRIPTS, TYPE, TYPE_NAME, TYPE_NAMES, schema_oid,
 };
 use super::{PROC, PROC_NAME, named, procs};
 use crate::server::encode::Cells;
@@ -157,6 +157,14 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         ("pg_blocking_pids", DataType::new_list(DataType::Int32, true), |_, _| {
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int32)))
         }),
+        ("pg_backend_pid", DataType::Int32, |asker, _| Ok(ScalarValue::Int32(Some(asker.pid())))),
+        ("pg_cancel_backend", bool.clone(), |asker, arguments| {
+            Ok(ScalarValue::Boolean(number(arguments, 0).map(|pid| asker.stop(pid, false))))
+        }),
+        ("pg_terminate_backend", bool.clone(), |asker, arguments| {
+            Ok(ScalarValue::Boolean(number(arguments, 0).map(|pid| asker.stop(pid, true))))
+        }),
+        ("acldefault", texts(), |_, _| ScalarValue::try_from(DataType::new_list(DataType::Utf8, true))),
         ("bpchar", text.clone(), |_, arguments| Ok(ScalarValue::Utf8(letters(arguments, 0)))),
         (SHOWN, text.clone(), |asker, arguments| {
             let Some(value) = arguments.first().filter(|value| !value.is_null()) else {
@@ -187,6 +195,7 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
         (TYPE_NAME, text.clone(), |_, arguments| {
             Ok(ScalarValue::Utf8(number(arguments, 0).map(|oid| type_text(oid, None))))
         }),
+        (TYPE_NAMES, texts(), |_, arguments| type_names(elements(arguments))),
         (SCHEMA_NAME, text.clone(), |asker, arguments| {
             let found = number(arguments, 0).and_then(|oid| schema_of(asker, oid));
             Ok(ScalarValue::Utf8(found.or_else(|| letters(arguments, 0))))
@@ -198,7 +207,7 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for name in NULL_TEXTS {
         list.push((name, text.clone(), |_, _| Ok(ScalarValue::Utf8(None))));
     }
-    for name in ["pg_backend_pid", "pg_my_temp_schema", "txid_current"] {
+    for name in ["pg_my_temp_schema", "txid_current"] {
         list.push((name, int.clone(), |_, _| Ok(ScalarValue::Int64(Some(0)))));
     }
     for name in NULL_NUMBERS {
@@ -228,9 +237,11 @@ pub(super) fn all(asker: &Arc<Asker>) -> Vec<ScalarUDF> {
     for (name, of) in PRIVILEGES {
         list.push((name, bool.clone(), *of));
     }
-    let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
     let function = |(name, returns, body)| {
-        ScalarUDF::from(CatalogFunction { name, returns, body, signature: signature.clone(), asker: Arc::clone(asker) })
+        // What does something is not done by planning it.
+        let volatility = if ACTS.contains(&name) { Volatility::Volatile } else { Volatility::Stable };
+        let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], volatility);
+        ScalarUDF::from(CatalogFunction { name, returns, body, signature, asker: Arc::clone(asker) })
     };
     list.into_iter().map(function).collect()
 }
@@ -246,6 +257,9 @@ const PRIVILEGES: &[(&str, Body)] = &[
     ("has_sequence_privilege", |asker, arguments| named::privilege(asker, arguments, None)),
     ("pg_has_role", |asker, arguments| named::privilege(asker, arguments, None)),
 ];
+
+/// Functions that do something.
+const ACTS: &[&str] = &["pg_cancel_backend", "pg_terminate_backend", "set_config"];
 
 /// What the server has nothing to say about.
 const NULL_TEXTS: &[&str] = &[
@@ -434,7 +448,7 @@ fn schema_of(asker: &Asker, oid: i64) -> Option<String> {
 /// What is asked of the relation whose oid is the first argument.
 fn relation<T>(asker: &Asker, arguments: &[ScalarValue], ask: impl Fn(&Relation) -> T) -> Option<T> {
     let oid = number(arguments, 0)?;
-    asker.listed().relations.iter().find(|relation| relation.oid() == oid).map(ask)
+    asker.listed().relation(oid).map(ask)
 }
 
 /// A name as it must be written.

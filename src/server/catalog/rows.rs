@@ -1,6 +1,6 @@
 //! The rows of the `pg_catalog` tables that have any.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
@@ -10,8 +10,7 @@ use datafusion::error::Result;
 use pgwire::api::Type;
 
 use super::constraints::Constraint;
-use super::procs;
-use super::{Asker, Relation, SCHEMA, oid, schema_oid};
+use super::{Asker, Listed, Relation, SCHEMA, activity, dependencies, oid, own, procs, schema_oid};
 use crate::server::encode::{SHOWN_AS, field_type, type_modifier, type_size};
 
 /// The owner of everything, as clients see it.
@@ -61,6 +60,7 @@ pub(super) fn field(column: &str) -> Option<Field> {
         "v" | "a" => DataType::new_list(DataType::Int16, true),
         "o" => DataType::new_list(DataType::UInt32, true),
         "s" => DataType::Int16,
+        "y" => DataType::Binary,
         "b" => DataType::Boolean,
         "w" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "f" => DataType::Float32,
@@ -107,8 +107,7 @@ pub(super) fn no() -> ScalarValue {
 }
 
 /// A catalogue table's rows now.
-pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
-    let listed = asker.listed();
+pub(super) fn rows(asker: &Asker, listed: &Listed, table: &str) -> Vec<Row> {
     let relations = &listed.relations;
     let indexes = || listed.constraints.iter().filter(|constraint| constraint.is_index());
     match table {
@@ -119,13 +118,15 @@ pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             [(2, "heap", "t"), (403, "btree", "i")].into_iter().map(method).collect()
         }
         "pg_attribute" => {
-            relations.iter().flat_map(attributes).chain(indexes().flat_map(Constraint::attribute_rows)).collect()
+            let all = relations.iter().chain(own::RELATIONS.iter()).flat_map(attributes);
+            all.chain(indexes().flat_map(Constraint::attribute_rows)).collect()
         }
-        "pg_class" => relations
-            .iter()
-            .map(|relation| class(relation, &listed.constraints))
-            .chain(indexes().map(Constraint::class_row))
-            .collect(),
+        "pg_class" => {
+            let referring: HashSet<i64> = listed.constraints.iter().flat_map(Constraint::referring).collect();
+            let all = relations.iter().chain(own::RELATIONS.iter()).map(|relation| class(relation, &referring));
+            all.chain(indexes().map(Constraint::class_row)).collect()
+        }
+        "pg_depend" => dependencies::of(listed),
         "pg_constraint" => listed.constraints.iter().map(Constraint::row).collect(),
         "pg_rewrite" => relations.iter().filter(|relation| relation.is_view).map(rule).collect(),
         "pg_index" => indexes().map(Constraint::index_row).collect(),
@@ -148,7 +149,8 @@ pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
             asker.schemas().into_iter().chain(own).map(row).collect()
         }
         "pg_proc" => procs::all().map(proc).collect(),
-        "pg_roles" => [(OWNER, OWNER_OID), (asker.user.as_str(), oid(&asker.user))].map(role).into(),
+        "pg_roles" => roles(asker).map(role).into(),
+        "pg_user" | "pg_shadow" => roles(asker).map(user).into(),
         "pg_settings" => {
             let settings = asker.settings.lock().unwrap_or_else(PoisonError::into_inner);
             let row = |(name, value): (&str, &str)| {
@@ -175,8 +177,25 @@ pub(super) fn rows(asker: &Asker, table: &str) -> Vec<Row> {
         ])],
         "pg_views" => relations.iter().filter(|relation| relation.is_view).map(named).collect(),
         "pg_type" => TYPES.iter().map(|of| type_row(of)).collect(),
-        _ => Vec::new(),
+        other => activity::rows(asker, listed, other),
     }
+}
+
+/// Who there is, as far as the role that asks can tell.
+fn roles(asker: &Asker) -> [(&str, i64); 2] {
+    [(OWNER, OWNER_OID), (asker.user.as_str(), oid(&asker.user))]
+}
+
+fn user((name, number): (&str, i64)) -> Row {
+    Row::from([
+        ("usename", text(name)),
+        ("usesysid", int(number)),
+        ("usecreatedb", no()),
+        ("usesuper", no()),
+        ("userepl", no()),
+        ("usebypassrls", no()),
+        ("passwd", text("********")),
+    ])
 }
 
 fn database(name: String) -> Row {
@@ -244,7 +263,8 @@ fn named(relation: &Relation) -> Row {
     ])
 }
 
-fn class(relation: &Relation, constraints: &[Constraint]) -> Row {
+/// `referring` are the relations with references from or to them.
+fn class(relation: &Relation, referring: &HashSet<i64>) -> Row {
     let kind = if relation.is_view { "v" } else { "r" };
     let mut row = class_row(relation.oid(), &relation.name, &relation.schema, kind, relation.columns.fields().len());
     let keys = relation.keys.as_ref();
@@ -252,14 +272,19 @@ fn class(relation: &Relation, constraints: &[Constraint]) -> Row {
     row.insert("relhasrules", has(relation.is_view));
     row.insert("relhasindex", has(keys.is_some_and(|keys| !keys.primary.is_empty())));
     // Postgres keeps references by triggers, and psql looks for them where there are any.
-    row.insert("relhastriggers", has(constraints.iter().any(|constraint| constraint.refers(relation.oid()))));
+    row.insert("relhastriggers", has(referring.contains(&relation.oid())));
     row
+}
+
+/// The number of a view's rule.
+pub(super) fn rule_oid(relation: &Relation) -> i64 {
+    oid(&format!("_RETURN of {}.{}", relation.schema, relation.name))
 }
 
 /// Postgres keeps a view's query as a rule.
 fn rule(relation: &Relation) -> Row {
     Row::from([
-        ("oid", int(oid(&format!("_RETURN of {}.{}", relation.schema, relation.name)))),
+        ("oid", int(rule_oid(relation))),
         ("rulename", text("_RETURN")),
         ("ev_class", int(relation.oid())),
         ("ev_type", text("1")),

@@ -1,11 +1,11 @@
 //! The columns of the `pg_catalog` tables: `i` an oid, `m` a number, `s` int2, `b` bool, `t` text, `f` float4, `n` int4, `p` a
 //! function's oid,
 //! `z` a timestamp, `w` one with a zone, `d` float8, `a` a list of int2,
-//! `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
+//! `y` bytes, `v` and `o` vectors of int2 and of oids, `l` a list that is null in every row.
 
 /// Every table with its columns.
 pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    FILLED.iter().chain(EMPTY).chain(super::watching::EMPTY)
+    FILLED.iter().chain(super::watching::FILLED).chain(EMPTY).chain(super::watching::EMPTY)
 }
 
 /// Tables that have rows.
@@ -75,6 +75,9 @@ const FILLED: &[(&str, &str)] = &[
     ),
     ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
+    ("pg_depend", "classid:i objid:i objsubid:n refclassid:i refobjid:i refobjsubid:n deptype:t"),
+    ("pg_stat_gssapi", "pid:n gss_authenticated:b principal:t encrypted:b credentials_delegated:b"),
+    ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:m"),
 ];
 
 /// Tables that are empty because the server has nothing of their kind.
@@ -96,7 +99,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ),
     ("pg_db_role_setting", "setdatabase:i setrole:i setconfig:l"),
     ("pg_default_acl", "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:l"),
-    ("pg_depend", "classid:i objid:i objsubid:n refclassid:i refobjid:i refobjsubid:n deptype:t"),
     ("pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
     ("pg_event_trigger", "oid:i evtname:t evtevent:t evtowner:i evtfoid:i evtenabled:t evttags:l"),
     ("pg_extension", "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t"),
@@ -138,8 +140,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_sequence", "seqrelid:i seqtypid:i seqstart:m seqincrement:m seqmax:m seqmin:m seqcache:m seqcycle:b"),
     ("pg_sequences", "schemaname:t sequencename:t sequenceowner:t"),
     ("pg_shdescription", "objoid:i classoid:i description:t"),
-    ("pg_stat_gssapi", "pid:n gss_authenticated:b principal:t encrypted:b credentials_delegated:b"),
-    ("pg_stat_user_tables", "relid:i schemaname:t relname:t n_live_tup:m"),
     (
         "pg_statistic_ext",
         "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:n stxkeys:l stxkind:l stxexprs:t",
@@ -149,11 +149,10 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "oid:i subdbid:i subname:t subowner:i subenabled:b subbinary:b substream:b subtwophasestate:t subdisableonerr:b suborigin:t subsynccommit:t subconninfo:t subskiplsn:t subpublications:l \
          subslotname:t subpasswordrequired:b subrunasowner:b",
     ),
-    ("pg_tablespace", "oid:i spcname:t spcowner:i spcacl:l spcoptions:l"),
     (
         "pg_trigger",
         "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:s tgenabled:t tgisinternal:b tgconstraint:i \
-         tgdeferrable:b tginitdeferred:b tgnargs:s tgqual:t",
+         tgdeferrable:b tginitdeferred:b tgnargs:s tgattr:v tgargs:y tgqual:t tgoldtable:t tgnewtable:t",
     ),
     ("pg_user_mappings", "umid:i srvid:i srvname:t umuser:i usename:t umoptions:l"),
     ("pg_ts_config", "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i"),

@@ -1,5 +1,11 @@
 //! Names of types: SQL's and Postgres' own.
 
+use datafusion::arrow::array::types::Int64Type;
+use datafusion::arrow::array::{ArrayRef, AsArray as _};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
 use pgwire::api::Type;
 
 /// The names that SQL has for Postgres' own.
@@ -26,6 +32,16 @@ pub(super) fn type_text(oid: i64, modifier: Option<i64>) -> String {
         Some(modifier) => format!("{name}({},{}){array}", (modifier - 4) >> 16, (modifier - 4) & 0xffff),
         None => format!("{name}{array}"),
     }
+}
+
+/// A list of types' oids as their names.
+pub(super) fn type_names(oids: Option<ArrayRef>) -> Result<ScalarValue> {
+    let Some(oids) = oids else { return ScalarValue::try_from(DataType::new_list(DataType::Utf8, true)) };
+    let oids = cast(&oids, &DataType::Int64)?;
+    let names =
+        oids.as_primitive::<Int64Type>().iter().map(|oid| ScalarValue::Utf8(oid.map(|oid| type_text(oid, None))));
+    let names: Vec<ScalarValue> = names.collect();
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
 }
 
 /// The oid of a type by its name.

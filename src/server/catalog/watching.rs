@@ -1,14 +1,8 @@
-//! Columns of the views by which Postgres is watched, and of what it keeps about others' work: all without rows here, for
-//! clients that show them beside everything else. Letters as in [`super::tables`].
+//! Columns of the views by which Postgres is watched, and of what it keeps about others' work, for clients that show them
+//! beside everything else. Letters as in [`super::tables`].
 
-/// Views that are empty.
-pub(super) const EMPTY: &[(&str, &str)] = &[
-    (
-        "pg_stats",
-        "schemaname:t tablename:t attname:t inherited:b null_frac:f avg_width:n n_distinct:f most_common_vals:t \
-         most_common_freqs:l histogram_bounds:t correlation:f most_common_elems:t most_common_elem_freqs:l \
-         elem_count_histogram:l",
-    ),
+/// Views that have rows.
+pub(super) const FILLED: &[(&str, &str)] = &[
     (
         "pg_stat_all_tables",
         "relid:i schemaname:t relname:t seq_scan:m seq_tup_read:m idx_scan:m idx_tup_fetch:m n_tup_ins:m \
@@ -31,8 +25,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "pg_statio_all_indexes",
         "relid:i indexrelid:i schemaname:t relname:t indexrelname:t idx_blks_read:m idx_blks_hit:m",
     ),
-    ("pg_statio_all_sequences", "relid:i schemaname:t relname:t blks_read:m blks_hit:m"),
-    ("pg_stat_user_functions", "funcid:i schemaname:t funcname:t calls:m total_time:d self_time:d"),
     (
         "pg_stat_database",
         "datid:i datname:t numbackends:n xact_commit:m xact_rollback:m blks_read:m blks_hit:m tup_returned:m \
@@ -41,8 +33,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
          active_time:d idle_in_transaction_time:d sessions:m sessions_abandoned:m sessions_fatal:m \
          sessions_killed:m stats_reset:w",
     ),
-    ("pg_seclabels", "objoid:i classoid:i objsubid:n objtype:t objnamespace:i objname:t provider:t label:t"),
-    ("pg_shseclabel", "objoid:i classoid:i provider:t label:t"),
     (
         "pg_stat_activity",
         "datid:i datname:t pid:n leader_pid:n usesysid:i usename:t application_name:t client_addr:t \
@@ -54,6 +44,10 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "usename:t usesysid:i usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:w useconfig:l",
     ),
     (
+        "pg_shadow",
+        "usename:t usesysid:i usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:w useconfig:l",
+    ),
+    (
         "pg_stat_user_indexes",
         "relid:i indexrelid:i schemaname:t relname:t indexrelname:t idx_scan:m idx_tup_read:m idx_tup_fetch:m",
     ),
@@ -62,6 +56,20 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "relid:i schemaname:t relname:t heap_blks_read:m heap_blks_hit:m idx_blks_read:m idx_blks_hit:m \
          toast_blks_read:m toast_blks_hit:m tidx_blks_read:m tidx_blks_hit:m",
     ),
+];
+
+/// Views that are empty.
+pub(super) const EMPTY: &[(&str, &str)] = &[
+    (
+        "pg_stats",
+        "schemaname:t tablename:t attname:t inherited:b null_frac:f avg_width:n n_distinct:f most_common_vals:t \
+         most_common_freqs:l histogram_bounds:t correlation:f most_common_elems:t most_common_elem_freqs:l \
+         elem_count_histogram:l",
+    ),
+    ("pg_statio_all_sequences", "relid:i schemaname:t relname:t blks_read:m blks_hit:m"),
+    ("pg_stat_user_functions", "funcid:i schemaname:t funcname:t calls:m total_time:d self_time:d"),
+    ("pg_seclabels", "objoid:i classoid:i objsubid:n objtype:t objnamespace:i objname:t provider:t label:t"),
+    ("pg_shseclabel", "objoid:i classoid:i provider:t label:t"),
     (
         "pg_stat_replication",
         "pid:n usesysid:i usename:t application_name:t client_addr:t client_hostname:t client_port:n \
@@ -70,10 +78,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ),
     ("pg_prepared_xacts", "transaction:t gid:t prepared:w owner:t database:t"),
     ("pg_group", "groname:t grosysid:i grolist:l"),
-    (
-        "pg_shadow",
-        "usename:t usesysid:i usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:w useconfig:l",
-    ),
     ("pg_shdepend", "dbid:i classid:i objid:i objsubid:n refclassid:i refobjid:i deptype:t"),
     (
         "pg_aggregate",

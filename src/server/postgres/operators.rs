@@ -15,8 +15,11 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, Operator, S
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use pgwire::api::Type;
+
 use super::span::Span;
 use super::times::{DIVIDED, INTERVAL, LENGTH, TIMES};
+use crate::server::parameters;
 
 /// Plans intervals, prefixes and lists that meet.
 pub(super) struct Operators {
@@ -83,10 +86,14 @@ impl Operators {
                 let (left, right) = both();
                 arithmetic(op, self.interval.as_ref()?.call(vec![left]), right)
             }
+            (op, Kind::List, _) if comparison(op).is_some() => {
+                compared(op, expr.left.clone(), listed(&expr.right, &left)?)?
+            }
+            (op, _, Kind::List) if comparison(op).is_some() => {
+                compared(op, listed(&expr.left, &right)?, expr.right.clone())?
+            }
             (op, Kind::Interval | Kind::Between, _) | (op, _, Kind::Interval | Kind::Between) => {
-                let op = comparison(op)?;
-                let (left, right) = (self.length(&expr.left, of_left)?, self.length(&expr.right, of_right)?);
-                Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+                compared(op, self.length(&expr.left, of_left)?, self.length(&expr.right, of_right)?)?
             }
             _ => return None,
         })
@@ -100,6 +107,17 @@ impl Operators {
         matches!(of, Kind::Interval | Kind::Between)
             .then(|| self.length.as_ref().map(|length| length.call(vec![expr.clone()])))?
     }
+}
+
+/// A text such as `'{a,b}'` beside a list, as a list of the same type.
+fn listed(expr: &Expr, wanted: &DataType) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else { return None };
+    let list = parameters::list(text, &Type::TEXT).ok()?;
+    Some(lit(list.cast_to(wanted).ok()?))
+}
+
+fn compared(op: &BinaryOperator, left: Expr, right: Expr) -> Option<Expr> {
+    Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), comparison(op)?, Box::new(right))))
 }
 
 impl ExprPlanner for Operators {

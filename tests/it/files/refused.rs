@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tieout::simulator::exports::Style;
+use tieout::simulator::{Firm, FirmOptions, buildertrend};
 
 use super::{JOBS, extract, texts, tieout, workspace, write_bundle, write_manifest};
 
@@ -101,6 +103,21 @@ fn what_cannot_be_read_names_table_and_remedy() {
             "says 12.00 of `amount`, and the records above it add up to 5.00",
         ),
         (bills("1,A,V,5.00,\"Open\n"), "does not end: the file was cut"),
+        (bills("1,A,V,5.00,Open,\n2,A,V,7"), "4 of 6 cells and no end of line"),
+        // The headers sorted among the records; another list below; an amount parted at its comma; two columns of one name.
+        (
+            format!("1,A,V,5.00,Open,1/2/2026\n{}", bills("2,A,V,7,Open,\n")),
+            "row 1 stands above the headers, which are in row 2",
+        ),
+        (
+            bills("1,A,V,5.00,Open,\nJob,Bill #,Pay to,Amount,Bill status,Due date\nA,2,V,7,Open,\n"),
+            "row 3 has other headers than row 1",
+        ),
+        (bills("1,A,V,5.00,Open,\n2,A,V,1,000,Open,1/2/2026\n"), "row 3 has 7 cells below 6 headers"),
+        (
+            "Bill #,Job,Pay to,Amount,Amount,Bill status\n1,A,V,5,6,Open\n".to_owned(),
+            "two columns have the same header, and row 2 says two things of `amount`",
+        ),
     ] {
         let folder = workspace();
         write_bundle(&folder.path().join("exports"), "2026-11-20T06:00:00Z", &[("bills", "b.csv", sheet.as_bytes())]);
@@ -108,7 +125,71 @@ fn what_cannot_be_read_names_table_and_remedy() {
         let error =
             texts(folder.path(), "select coalesce(error, '') from meta.coverage where table_name = 'bills'").remove(0);
         assert!(code == Some(5) && error.contains(says), "{says}: {error}\n{told}");
-        assert!(told.contains("buildertrend.bills: ") && error.contains("hint:"), "{told}");
+        assert!(told.contains("buildertrend.bills: ") && error.contains("b.csv") && error.contains("hint:"), "{told}");
+    }
+}
+
+/// What the manifest says of the files, against what they are.
+#[test]
+fn a_manifest_that_says_something_else_names_table_file_and_remedy() {
+    let sheet =
+        "Company,Email,Active\nPainters,,Yes\nPainters,p@example.com,Yes\nTotal,,\nLumber Yard,,No\nTotals:,,\n";
+    let good = "Company,Email,Active\nPainters,,Yes\nCompany,Email,Active\nTotal,,\nLumber Yard,,No\nTotals:,,\n";
+    let style = Style { is_workbook: true, has_other_words: false };
+    let mut books = buildertrend::export(&Firm::new(1, FirmOptions::default()), style).unwrap().into_iter();
+    let book = books.find(|list| list.list == "Subs/Vendors").unwrap().bytes;
+    let entry = |entity: &str, path: &str, bytes: &[u8]| json!({"entity": entity, "path": path, "sha256": hex::encode(Sha256::digest(bytes))});
+    let with = |mut entry: Value, field: &str, value: Value| {
+        entry[field] = value;
+        entry
+    };
+    let (sheet, good) = (sheet.as_bytes(), good.as_bytes());
+    for (files, status, says) in [
+        // Headers once more and a bare label below the last record are no records; somebody called Total is one.
+        (vec![entry("vendors", "good.csv", good)], "ok", ""),
+        (
+            vec![entry("vendors", "v.csv", sheet)],
+            "partial",
+            "two different records have the key `Painters`; read from ",
+        ),
+        (
+            vec![entry("vendors", "good.csv", good), entry("Subs", "copy.csv", good)],
+            "partial",
+            "`good.csv` and `copy.csv` are the same file",
+        ),
+        (
+            vec![entry("vendors", "good.csv", good), entry("Vendor", "v.csv", sheet)],
+            "partial",
+            "it also has a file of `Vendor`, which no table is called",
+        ),
+        (
+            vec![with(entry("vendors", "good.csv", good), "rows", json!(4))],
+            "partial",
+            "says that it has 4 records, and 3 are in its files",
+        ),
+        (
+            vec![with(entry("vendors", "v.xlsx", &book), "sheet", json!("Vendors 2026"))],
+            "failed",
+            "v.xlsx: it has no sheet `Vendors 2026`\nhint: it has `Sheet1`",
+        ),
+    ] {
+        let folder = workspace();
+        let exports = folder.path().join("exports");
+        for (name, bytes) in [("good.csv", good), ("copy.csv", good), ("v.csv", sheet), ("v.xlsx", book.as_slice())] {
+            std::fs::write(exports.join(name), bytes).unwrap();
+        }
+        write_manifest(&exports, "2026-11-20T06:00:00Z", &files);
+        let (_, told) = extract(folder.path(), "2026-11-20T07:00:00Z");
+        let query = "select status || ' ' || coalesce(error, '') from meta.coverage where table_name = 'vendors'";
+        let found = texts(folder.path(), query).remove(0);
+        assert!(found.starts_with(status) && found.contains(says), "{says}: {found}");
+        if status == "ok" {
+            let names = texts(folder.path(), "select company from buildertrend.vendors order by 1");
+            assert_eq!(names, ["Lumber Yard", "Painters", "Total"]);
+        } else {
+            assert!(told.contains("buildertrend.vendors: ") && found.contains("hint: "), "{told}");
+            assert!(["v.csv", "good.csv", "bundle.json", "v.xlsx"].iter().any(|file| found.contains(file)), "{found}");
+        }
     }
 }
 

@@ -86,6 +86,8 @@ pub(super) fn key(fault: &Fault) -> String {
     let document = fault.entity.trim_end_matches('s');
     match fault.check.as_str() {
         "V2" | "C4" | "C5" | "O4" | "M6" | "I10" | "I11" => erp_id.to_owned(),
+        // Named by both keys already, where these have bars of their own.
+        "C2" if erp_id.contains(':') => erp_id.to_owned(),
         "C2" => erp_id.replacen('|', ":", 1),
         "V4" | "M5" => format!("{side}:{id}"),
         "V5" => format!("{side}:{document}:{id}"),

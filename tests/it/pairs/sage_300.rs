@@ -12,7 +12,7 @@ use tieout::simulator::firm::model::ChangeOrderKind;
 use tieout::simulator::sage_300::{DATA_FOLDER, SCHEMA, procore as shown, record_key, tables};
 use tieout::simulator::{DecoyKind, Fault, Firm, Simulator};
 
-use super::{Crossing, MOMENTS, Pair, compare_loaded, decoys, options, procore, write_workspace_of};
+use super::{Crossing, MOMENTS, Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
 use crate::decoys::LISTS_OF_A_PROJECT;
 use crate::odbc::server::Postgres;
 
@@ -57,7 +57,7 @@ async fn compare_firm(seed: u64, server: &Postgres) -> (BTreeSet<String>, String
     write_workspace(folder.path(), &simulator, server, |procore| procore);
     let place = format!("seed {seed}");
     let (shown, mut differences) =
-        compare_loaded(PROCORE_SAGE_300, &simulator, folder.path(), &place, &|firm| load(server, firm)).await;
+        compare_at_moments_after(PROCORE_SAGE_300, &simulator, folder.path(), &place, |firm, _| load(server, firm)).await;
     if !differences.is_empty() {
         writeln!(differences, "{place}: see {}", folder.keep().display()).unwrap();
     }

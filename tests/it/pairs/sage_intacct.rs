@@ -48,7 +48,7 @@ fn journalled(firm: &Firm, fault: &Fault) -> Option<Fault> {
 }
 
 /// A record's key there.
-fn record(entity: &str, key: &str) -> String {
+pub(super) fn record(entity: &str, key: &str) -> String {
     let (kind, rest) = key.split_once('|').unwrap_or(("", key));
     match (entity, kind) {
         ("vendor_invoices", "Bill") => format!("bill|{rest}"),

@@ -1,5 +1,5 @@
--- title:    What counts in which period
--- question: Which documents and postings carry which date, and what do they count for?
+-- title:    What counts in which period: the population
+-- question: Which documents, payments, cost and journal lines carry which date, and what does each count for?
 -- grain:    one row per document, payment, cost line and journal line that counts: released, approved, paid
 -- columns:
 --   side               pm or erp
@@ -8,11 +8,14 @@
 --   record_id          that side's record id
 --   number             the number people use
 --   project_id         that side's record id of the project
---   dated              the date that puts it in a period
---   amount             what it counts for: invoices net and tax, payments as paid, journal lines debit less credit
+--   dated              the date that puts it in a period; null = not told
+--   amount             what it counts for: invoices net and tax, payments as paid, change orders and cost as they are, journal lines debit less
+--                      credit
 --   retainage_amount   of invoices: retained, releases negative
---   currency           of the amount
+--   currency           of the amount; null = not told
 --   entered_at         when the source says that it was entered, UTC; null = not told
+-- sources:  what audit.late_changes compares, and what a sample may be drawn from. It says nothing of what was not read: audit.readiness
+--           (late_changes) does. Many rows, and the only schedule without a status.
 
 select 'erp' as side, 'vendor_invoices' as entity, source, record_id, number, project_id, invoice_date as dated,
     cast(net_amount + coalesce(tax_amount, 0) as decimal(18,2)) as amount, coalesce(retainage_amount, 0) as retainage_amount, currency,
@@ -66,8 +69,17 @@ where approval_status in ('approved', 'closed')
 
 union all
 
+-- A change order is dated by its approval; where nobody tells that (`unknown` is no more than its last change), by its entry.
 select 'pm' as side, 'change_orders' as entity, source, record_id, number, project_id,
-    firm_day(coalesce(approved_at, updated_at, created_at)) as dated, amount,
+    firm_day(case when approved_at_basis is distinct from 'unknown' then coalesce(approved_at, created_at) else created_at end) as dated, amount,
     cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
 from pm.change_orders
 where approval_status = 'approved'
+
+union all
+
+select 'erp' as side, 'change_orders' as entity, source, record_id, number, project_id,
+    firm_day(case when approved_at_basis is distinct from 'unknown' then coalesce(approved_at, created_at) else created_at end) as dated, amount,
+    cast(0 as decimal(18,2)) as retainage_amount, currency, created_at as entered_at
+from erp.change_orders
+where approval_status in ('approved', 'closed')
