@@ -6,13 +6,14 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `manifest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
+//! | `manifest`, `rest`, `column`, `lint`, `template` | the manifest's format, its errors, its placeholders |
 //! | `client`, `auth`, `pace`, `meter`, `failure`, `secrets` | HTTP: sign-in, rate limits, tries, errors without secrets |
 //! | `paging`, `cursor` | pure: which request comes next; where the next run begins |
 //! | `decode`, `identity`, `rules` | pure: a JSON record as a typed row (the work itself is in `tieout_json`) |
 //! | `scope`, `assemble` | one list under one parent, to its end; its rows and those embedded in its records |
 //! | `parts`, `reopened` | what lists refuse or leave out, record by record |
 //! | `files` | bundles of exported sheets in place of an interface |
+//! | `odbc` | databases in place of an interface |
 //! | `refresh`, `plan` | what an incremental run reads again; what a run will cost |
 //! | `recheck` | sums read again whose parts changed meanwhile |
 //! | `staging` | lists that were read, kept until the commit: a stopped run goes on |
@@ -43,6 +44,7 @@ mod identity;
 mod lint;
 mod long_list;
 mod meter;
+mod odbc;
 mod order;
 mod pace;
 mod paging;
@@ -53,6 +55,7 @@ mod refresh;
 mod refusal;
 mod reopened;
 mod reread;
+mod rest;
 mod rules;
 mod run;
 mod scope;
@@ -75,7 +78,9 @@ pub use check::{Deletes, Size, TableCheck, check};
 pub use failure::{Error, Failure, FailureKind};
 pub(crate) use files::SETTING as BUNDLE;
 pub use lint::did_you_mean;
+use manifest::Protocol;
 pub use manifest::{Manifest, ManifestError};
+pub(crate) use odbc::{MAPPING, apply as apply_mapping};
 pub use pace::RateLimit;
 pub use plan::{Plan, TablePlan, plan};
 pub use progress::Progress;
@@ -284,9 +289,11 @@ impl SourceSettings {
     pub fn with_defaults(mut self) -> Result<Self, Error> {
         let declared = &self.manifest.settings;
         let error = |problem: String, hint: String| Error::Settings { name: self.name.clone(), problem, hint };
+        let is_database = self.manifest.system.protocol == Protocol::Odbc;
+        let of_database = if is_database { [odbc::CONNECTION, odbc::DIALECT, MAPPING].as_slice() } else { &[] };
         let of_any = [TOKEN_URL, TRUST_EMPTY, ABSENT];
         let of_system = declared.required.iter().chain(declared.optional.keys());
-        let known = || of_system.clone().map(String::as_str).chain(of_any);
+        let known = || of_system.clone().map(String::as_str).chain(of_any).chain(of_database.iter().copied());
         if let Some(name) = self.values.keys().find(|name| !known().any(|known| known == name.as_str())) {
             let all = known().collect::<Vec<_>>().join(", ");
             return Err(error(
@@ -294,7 +301,15 @@ impl SourceSettings {
                 format!("known are {all}"),
             ));
         }
-        if let Some(name) = declared.required.iter().find(|name| !self.values.contains_key(name.as_str())) {
+        let connection = self.values.get(odbc::CONNECTION).filter(|_| is_database);
+        if let Some(Setting::Plain(text)) = connection
+            && odbc::holds_secret(text)
+        {
+            let problem = "`connection` holds a password and must not stand in the settings".to_owned();
+            return Err(error(problem, "write connection = { env = \"…\" } or { file = \"…\" }".to_owned()));
+        }
+        let required = declared.required.iter().filter(|_| connection.is_none());
+        if let Some(name) = required.into_iter().find(|name| !self.values.contains_key(name.as_str())) {
             return Err(error(format!("`{name}` is not set"), format!("set it in [sources.{}]", self.name)));
         }
         for setting in [TRUST_EMPTY, ABSENT] {

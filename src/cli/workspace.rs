@@ -12,7 +12,7 @@ use crate::config::{Config, SecretReference, SettingValue, Share, SourceConfig, 
 use crate::definitions::{Definitions, SETTINGS_FILE};
 use crate::engine::{Engine, EngineSettings, Error as EngineError, FirmWords, Setting as EngineSetting, SourceBinding};
 use crate::extract::manifest::{Manifest, Protocol};
-use crate::extract::{BUNDLE, Quota, Setting, SourceSettings, did_you_mean};
+use crate::extract::{BUNDLE, MAPPING, Quota, Setting, SourceSettings, apply_mapping, did_you_mean};
 use crate::warehouse::{Error as WarehouseError, Projections, Warehouse};
 
 /// The settings and what they put in force, before any warehouse is touched.
@@ -110,7 +110,7 @@ impl Setup {
     }
 
     fn source(&self, name: &str, source: &SourceConfig) -> Result<SourceSettings, Vec<anyhow::Error>> {
-        let manifest = self.manifest(name, &source.kind).map_err(|error| vec![error])?;
+        let mut manifest = self.manifest(name, &source.kind).map_err(|error| vec![error])?;
         let (mut values, mut errors) = (BTreeMap::new(), Vec::new());
         for (key, value) in &source.values {
             let setting = match value {
@@ -131,6 +131,9 @@ impl Setup {
             && !place.contains("://")
         {
             *place = self.config.directory.join(&*place).to_string_lossy().into_owned();
+        }
+        if let Some(mapping) = values.get(MAPPING).filter(|_| manifest.system.protocol == Protocol::Odbc) {
+            errors.extend(self.map(name, &mut manifest, mapping).err());
         }
         let firm = &self.config.firm;
         let mut key = |name: &str, reference: Option<&SecretReference>| -> Option<Vec<u8>> {
@@ -163,6 +166,19 @@ impl Setup {
             rules: source.rules(),
         };
         settings.with_defaults().map_err(|error| vec![anyhow::Error::from(error)])
+    }
+
+    /// Lets a database's tables be read by the names that the firm's mapping file has for them.
+    fn map(&self, name: &str, manifest: &mut Manifest, mapping: &Setting) -> anyhow::Result<()> {
+        let Setting::Plain(place) = mapping else {
+            return Err(anyhow!(
+                "[sources.{name}] mapping: must be the path of a file\nhint: mapping = \"mapping.toml\""
+            ));
+        };
+        let path = self.config.directory.join(place);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("read mapping of [sources.{name}] {}", path.display()))?;
+        apply_mapping(manifest, &text).map_err(|problem| anyhow!("read {}: {problem}", path.display()))
     }
 
     fn manifest(&self, name: &str, kind: &str) -> anyhow::Result<Manifest> {

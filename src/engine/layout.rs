@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::extract::SWEEP_CLOSED_DAYS;
-use crate::extract::manifest::{Column, ColumnFrom, in_file_order};
+use crate::extract::manifest::{Column, ColumnFrom, in_file_order, months_of};
 use crate::warehouse::rows::ColumnType;
 
 /// A table as its system's manifest declares it.
@@ -94,6 +95,9 @@ struct Table {
     closed: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     sweep_days: Option<u32>,
+    /// That it is read month by month, whatever by.
+    #[serde(default)]
+    months: Option<IgnoredAny>,
     #[serde(default)]
     key: Vec<String>,
     #[serde(default, deserialize_with = "in_file_order")]
@@ -140,10 +144,33 @@ pub fn system_layout(definitions: &Definitions, system: &str) -> Result<SystemLa
     })?;
     let manifest: Manifest =
         toml::from_str(text).map_err(|error| Error::Manifest { path: path.clone(), reason: error.to_string() })?;
-    let tables = manifest.table.into_iter().map(raw_table).collect();
+    let tables = manifest.table.into_iter().flat_map(with_months).collect();
     let preset = manifest.settings.optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
     let unmapped = manifest.unmapped;
     Ok(SystemLayout { side: manifest.system.side, tables, preset: preset.collect(), unmapped })
+}
+
+/// A table, behind that of its months if it has one.
+fn with_months(table: Table) -> Vec<RawTable> {
+    if table.months.is_none() || table.parent.is_some() {
+        return vec![raw_table(table)];
+    }
+    let months = months_of(&table.name);
+    let months = RawTable {
+        columns: months.column_types(),
+        name: months.name,
+        parents: Vec::new(),
+        key: months.key,
+        from_parent: Vec::new(),
+        embedded: false,
+        needs: table.needs.clone(),
+        informs: table.informs,
+        settles: false,
+        closed: months.closed,
+        sweep_days: SWEEP_CLOSED_DAYS,
+    };
+    let table = Table { parent: Some(Parents::One(months.name.clone())), ..table };
+    vec![months, raw_table(table)]
 }
 
 fn raw_table(table: Table) -> RawTable {

@@ -10,6 +10,7 @@ use super::client::{Client, Meter};
 use super::failure::Error;
 use super::files;
 use super::manifest::{Paging, Protocol, Table};
+use super::odbc;
 use super::order::order;
 use super::rules::PROJECTS;
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
@@ -84,8 +85,16 @@ pub async fn check(
     clock: &Clock,
     cancel: &CancellationToken,
 ) -> Result<Vec<TableCheck>, Error> {
-    if source.manifest.system.protocol == Protocol::Files {
-        return files::check(source, clock).await;
+    match source.manifest.system.protocol {
+        Protocol::Files => return files::check(source, clock).await,
+        Protocol::Odbc => {
+            return tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
+                checks = Box::pin(odbc::check(source, clock)) => checks,
+            };
+        }
+        Protocol::Rest => {}
     }
     let client = Client::new(source, clock, &[])?;
     let meter = Meter::default();

@@ -125,7 +125,8 @@ fn snake_case(text: &str) -> String {
         let after = letters.get(place + 1);
         let begins = letter.is_uppercase()
             && before.is_some_and(|before| {
-                !before.is_uppercase() && *before != '_' || after.is_some_and(|after| after.is_lowercase())
+                let ends_a_word = !before.is_uppercase() || after.is_some_and(|after| after.is_lowercase());
+                *before != '_' && ends_a_word
             });
         if begins {
             out.push('_');
@@ -263,6 +264,8 @@ mod tests {
             ("PONbr", "po_nbr"),
             ("already_snake", "already_snake"),
             ("ARDocType", "ar_doc_type"),
+            ("Amount_Paid", "amount_paid"),
+            ("AMOUNT_PAID", "amount_paid"),
         ] {
             assert_eq!(snake_case(name), snake);
         }

@@ -62,6 +62,16 @@ pub(crate) fn judge(
             }
         }
     }
+    for table in order.iter().filter(|table| table.has_optional_views_only()) {
+        let evidence = all.get_mut(&table.name);
+        for (scope, coverage) in evidence.into_iter().flat_map(|evidence| &mut evidence.coverage) {
+            // What was there has not gone with a module.
+            if coverage.status == CoverageStatus::NotFound && !options.previous.had_rows(&table.name, scope) {
+                coverage.status = CoverageStatus::EmptyVerified;
+                coverage.error = None;
+            }
+        }
+    }
     // One judgement may rest on another: repeat until none changes. Statuses only rise, so this ends.
     let is_trusted = |table: &Table| source.trusts_empty(&table.name);
     while order.iter().filter(|table| judge_table(table, is_trusted(table), &options.previous, all)).count() > 0 {}

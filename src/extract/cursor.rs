@@ -66,6 +66,13 @@ pub(crate) fn next(previous: Option<&str>, is_complete: bool, started_at: DateTi
     if is_complete { Some(format(started_at)) } else { previous.map(str::to_owned) }
 }
 
+/// The cursor of a column that only grows: the greatest value that was ever seen, moved only when everything was read.
+pub(crate) fn next_number(previous: Option<&str>, is_complete: bool, greatest: Option<i64>) -> Option<String> {
+    let before = previous.and_then(|text| text.parse::<i64>().ok());
+    let now = if is_complete { before.max(greatest) } else { before };
+    now.map(|number| number.to_string())
+}
+
 /// The query parameter's value for a read that starts at `cursor`.
 pub(crate) fn parameter(cursor: &Cursor, value: &str, started_at: DateTime<Utc>) -> Option<String> {
     let from = from(cursor, value)?;
@@ -133,6 +140,14 @@ mod tests {
     fn an_incomplete_read_keeps_the_old_cursor() {
         assert_eq!(next(Some("2026-01-01T00:00:00Z"), false, at(2_000_000_000)), Some("2026-01-01T00:00:00Z".into()));
         assert_eq!(next(None, false, at(0)), None);
+    }
+
+    #[test]
+    fn a_growing_column_never_falls_back() {
+        assert_eq!(next_number(Some("9"), true, Some(5)).as_deref(), Some("9"));
+        assert_eq!(next_number(Some("9"), true, Some(12)).as_deref(), Some("12"));
+        assert_eq!(next_number(Some("9"), false, Some(12)).as_deref(), Some("9"));
+        assert_eq!(next_number(None, true, None), None);
     }
 
     #[test]

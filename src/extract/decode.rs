@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tieout_json::{BadValue, Cell, Malformed, Node, Pattern, Plan, Read, Sensitive, Slice, Space, Tape, cell, look_up};
 
 use super::long_list::Entry;
-use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Table};
+use super::manifest::{Column, ColumnFrom, ColumnKind, Manifest, Protocol, Table};
 use super::rules::SourceRules;
 use crate::warehouse::rows::{ColumnType, HASH_BEFORE, input_schema, join_key};
 
@@ -74,6 +74,8 @@ pub(crate) struct Decoded {
 pub(crate) struct Decoder<'a> {
     table: &'a Table,
     plan: Plan,
+    /// Whether texts lose blanks at their end.
+    trims: bool,
     space: Space,
     key: Vec<usize>,
 }
@@ -94,6 +96,7 @@ impl<'a> Decoder<'a> {
             ColumnFrom::Path(path) => Some((path.clone(), column.kind.form())),
             ColumnFrom::Parent(_) | ColumnFrom::Position => None,
         };
+        let trims = manifest.system.protocol == Protocol::Odbc && manifest.odbc.trim;
         let plan = Plan {
             columns: table.columns.iter().map(of_record).collect(),
             unwrap: manifest.rest.unwrap.clone(),
@@ -101,7 +104,7 @@ impl<'a> Decoder<'a> {
             rules: rules.of_table(manifest, table),
         };
         let place = |name: &String| table.columns.iter().position(|(column, _)| column == name);
-        Self { table, plan, space: Space::default(), key: table.key.iter().filter_map(place).collect() }
+        Self { table, plan, trims, space: Space::default(), key: table.key.iter().filter_map(place).collect() }
     }
 
     /// Redacts a record that was received: always the first thing done with it.
@@ -165,6 +168,13 @@ impl<'a> Decoder<'a> {
                 Cell::Null
             });
         }
+        if self.trims {
+            for cell in &mut cells {
+                if let Cell::Text(text) = cell {
+                    text.truncate(text.trim_end_matches(' ').len());
+                }
+            }
+        }
         let key = self.key(&mut cells, &told)?;
         let row = Row { key, cells, raw: record.clone(), hash, hash_before: None, extracted_at };
         Ok(Decoded { row, bad: told, misshapen })
@@ -188,7 +198,7 @@ impl<'a> Decoder<'a> {
         let (path, form) = self.plan.columns.get(place)?.as_ref()?;
         let value = look_up(record, path, self.plan.unwrap.as_deref()).ok()?;
         match cell(value, *form).ok()? {
-            Cell::Text(text) if self.key.contains(&place) => Some(Cell::Text(text.trim_end().to_owned())),
+            Cell::Text(text) if self.trims || self.key.contains(&place) => Some(Cell::Text(text.trim_end().to_owned())),
             other => Some(other),
         }
     }

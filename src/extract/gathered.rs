@@ -41,6 +41,8 @@ pub(super) struct Gathered {
     pub(super) mode: Option<ReadMode>,
     /// Whether some of its lists were passed over.
     pub(super) rests: bool,
+    /// The greatest value of a column that only grows.
+    pub(super) greatest: Option<i64>,
 }
 
 impl Gathered {

@@ -22,6 +22,9 @@ pub(crate) fn problems(manifest: &Manifest) -> Vec<String> {
     if manifest.system.protocol == Protocol::Rest {
         rest(manifest, &mut found);
     }
+    if manifest.system.protocol == Protocol::Odbc {
+        super::odbc::section_problems(manifest, &mut found);
+    }
     for table in &manifest.tables {
         if !names.insert(table.name.as_str()) {
             found.push(format!("table `{}` is declared twice", table.name));
@@ -30,6 +33,7 @@ pub(crate) fn problems(manifest: &Manifest) -> Vec<String> {
         match manifest.system.protocol {
             Protocol::Rest => relations(manifest, table, &mut problems),
             Protocol::Files => super::files::problems(manifest, table, &mut problems),
+            Protocol::Odbc => super::odbc::problems(manifest, table, &mut problems),
         }
         columns(manifest, table, &mut problems);
         placeholders(manifest, table, &mut problems);
@@ -41,14 +45,17 @@ pub(crate) fn problems(manifest: &Manifest) -> Vec<String> {
 /// Whether the section is there that the protocol is spoken by, and no other's.
 pub(crate) fn section(manifest: &Manifest, text: &str) -> Option<String> {
     let written: toml::Table = toml::from_str(text).ok()?;
-    let (needed, other) = match manifest.system.protocol {
-        Protocol::Rest => ("rest", "files"),
-        Protocol::Files => ("files", "rest"),
+    let needed = match manifest.system.protocol {
+        Protocol::Rest => "rest",
+        Protocol::Files => "files",
+        Protocol::Odbc => "odbc",
     };
-    if written.contains_key(other) {
+    if let Some(other) =
+        ["rest", "files", "odbc"].into_iter().find(|name| *name != needed && written.contains_key(*name))
+    {
         return Some(format!("[{other}]: the protocol is `{needed}`"));
     }
-    (needed == "rest" && !written.contains_key(needed)).then(|| "missing field `rest`".to_owned())
+    (needed != "files" && !written.contains_key(needed)).then(|| format!("missing field `{needed}`"))
 }
 
 fn rest(manifest: &Manifest, found: &mut Vec<String>) {

@@ -14,7 +14,10 @@ pub use super::cursor::{Cursor, CursorFormat};
 pub use super::defaults::Defaults;
 pub use super::files::{Files, Sheet};
 use super::lint;
+pub(crate) use super::odbc::months_of;
+pub use super::odbc::{Months, Odbc};
 pub use super::refusal::Errors;
+pub use super::rest::{Rate, Rest, Retry};
 pub use super::sign_in::Auth;
 use crate::warehouse::rows::ColumnType;
 
@@ -33,6 +36,9 @@ pub struct Manifest {
     /// How its bundles of files are read.
     #[serde(default)]
     pub files: Files,
+    /// How its database is spoken to.
+    #[serde(default)]
+    pub odbc: Odbc,
     /// Why canonical entities, or columns as `entity.column`, are not mapped: shown with each check that needs them.
     #[serde(default)]
     pub unmapped: BTreeMap<String, String>,
@@ -77,6 +83,8 @@ pub enum Protocol {
     Rest,
     /// Bundles of exported sheets.
     Files,
+    /// SQL, over a driver of the database.
+    Odbc,
 }
 
 /// Settings of a source beside `kind` and `base_url`.
@@ -89,114 +97,6 @@ pub struct Settings {
     pub optional: BTreeMap<String, String>,
     /// Names that must come from the environment or a file, and are never printed or stored.
     pub secret: Vec<String>,
-}
-
-/// How the interface is spoken to.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rest {
-    /// Where it is, unless the source says otherwise.
-    #[serde(default)]
-    pub base_url: Option<String>,
-    /// Headers of every request; one whose placeholder is unset is left out.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// The field that wraps every value (Acumatica: `value`).
-    #[serde(default)]
-    pub unwrap: Option<String>,
-    /// The field that some of its lists are wrapped in although most are bare (Procore: `data`).
-    #[serde(default)]
-    pub envelope: Option<String>,
-    /// Ways to sign in; the first whose placeholders are all set is used.
-    #[serde(default)]
-    pub auth: Vec<Auth>,
-    /// How the rate limit is told.
-    #[serde(default)]
-    pub rate: Rate,
-    /// Requests that the smallest subscription holds in a month; beyond it they are paid for, not refused.
-    #[serde(default)]
-    pub requests_per_month: Option<u32>,
-    /// Requests in flight at once.
-    #[serde(default = "Rest::default_concurrency")]
-    pub concurrency: usize,
-    /// How often to try.
-    #[serde(default)]
-    pub retry: Retry,
-    /// An error whose body holds one of these texts is a rate limit, whatever its status.
-    #[serde(default)]
-    pub retry_text: Vec<String>,
-    /// An error whose body holds one of these texts would be the same again: it is not tried again.
-    #[serde(default)]
-    pub final_text: Vec<String>,
-    /// An error whose body holds one of these texts is a missing permission, whatever its status.
-    #[serde(default)]
-    pub denied_text: Vec<String>,
-    /// Where a body tells an error, also one that came with a good status.
-    #[serde(default)]
-    pub errors: Option<Errors>,
-    /// What to try when the source knows no such path.
-    #[serde(default)]
-    pub not_found_hint: Option<String>,
-    /// What to try when a token that was just given is refused.
-    #[serde(default)]
-    pub unauthorized_hint: Option<String>,
-    /// Query parameters that name parts of a record, such as `$expand`, each with what stands before the part's name in the
-    /// record. Where a list refuses a part or leaves it out, records are asked for by key: the path and the key's values.
-    #[serde(default)]
-    pub parts: BTreeMap<String, String>,
-}
-
-impl Rest {
-    const fn default_concurrency() -> usize {
-        4
-    }
-}
-
-/// How the rate limit is told.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rate {
-    /// By headers of every answer.
-    Headers {
-        /// Requests per window.
-        limit: String,
-        /// Requests left in it.
-        remaining: String,
-        /// When it ends, Unix seconds by the server's clock.
-        reset: String,
-        /// A pace never exceeded.
-        #[serde(default)]
-        requests_per_minute: Option<u32>,
-    },
-    /// Not at all.
-    None {
-        /// A pace never exceeded.
-        #[serde(default)]
-        requests_per_minute: Option<u32>,
-        /// Headers of a refusal that say in how many seconds to come back.
-        #[serde(default)]
-        wait_headers: Vec<String>,
-    },
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Self::None { requests_per_minute: None, wait_headers: Vec::new() }
-    }
-}
-
-/// How often to try.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Requests sent before giving up, the first included.
-    pub attempts: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 6 }
-    }
 }
 
 /// One table.
@@ -291,6 +191,27 @@ pub struct Table {
     /// Paths that do not count as content.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// The views that it is read from, joined end to end, where the protocol is ODBC.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub view: Vec<String>,
+    /// Those of them that a system may not have.
+    #[serde(default)]
+    pub optional_views: Vec<String>,
+    /// Conditions on their rows.
+    #[serde(default, rename = "where", deserialize_with = "one_or_more")]
+    pub conditions: Vec<String>,
+    /// That it is read month by month.
+    #[serde(default)]
+    pub months: Option<Months>,
+    /// A column that only grows: what is greater than the greatest that was seen is new.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// What the installation calls columns otherwise, by path.
+    #[serde(skip)]
+    pub renamed: BTreeMap<String, String>,
+    /// The table whose months these are.
+    #[serde(skip)]
+    pub months_of: Option<String>,
     /// The sheet that it comes as, where the protocol is files.
     #[serde(default)]
     pub sheet: Option<Sheet>,
@@ -445,6 +366,7 @@ impl Manifest {
         if manifest.system.protocol == Protocol::Files {
             super::files::fill_in(&mut manifest.tables);
         }
+        super::odbc::fill_in(&mut manifest.tables);
         let mut problems = lint::problems(&manifest);
         problems.extend(lint::section(&manifest, text));
         if problems.is_empty() { Ok(manifest) } else { Err(error(problems)) }
@@ -471,6 +393,11 @@ impl Table {
     /// The column called `name`.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(column, _)| column == name).map(|(_, column)| column)
+    }
+
+    /// Whether a system may not have any of its views.
+    pub(crate) fn has_optional_views_only(&self) -> bool {
+        !self.view.is_empty() && self.view.iter().all(|view| self.optional_views.contains(view))
     }
 
     /// The tables whose rows this table's rows hang on: parents, or the table it is embedded in.

@@ -10,6 +10,7 @@ use super::client::{Client, Meter};
 use super::failure::Error;
 use super::files;
 use super::manifest::{Paging, Protocol, Rate, Table};
+use super::odbc;
 use super::order::order;
 use super::pace::RateLimit;
 use super::refresh::{Policy, Reading, pages};
@@ -78,8 +79,10 @@ pub async fn plan(
     let chosen = order(source, tables)?;
     let chosen: Vec<&Table> = chosen.into_iter().map(|(table, _)| table).collect();
     let is_first = previous.tables.values().all(|table| table.reads.is_empty() && table.rows.is_empty());
-    if source.manifest.system.protocol == Protocol::Files {
-        return files::plan(source, &chosen, previous, clock, is_first).await;
+    match source.manifest.system.protocol {
+        Protocol::Files => return files::plan(source, &chosen, previous, clock, is_first).await,
+        Protocol::Odbc => return Ok(odbc::plan(source, &chosen, previous, clock, is_first)),
+        Protocol::Rest => {}
     }
     let (lists, requests, limits) = if is_first {
         first(source, &chosen, clock).await?

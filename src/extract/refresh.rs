@@ -114,6 +114,12 @@ impl<'a> Policy<'a> {
 
     /// The cursor to read a list from. Lists of parents are read whole, because their children hang on every one of them.
     fn since(&self, table: &Table, scope: &str) -> Option<&'a str> {
+        if table.after.is_some() {
+            let known = self.previous.tables.get(&table.name)?;
+            let read = known.reads.get(scope)?;
+            let is_current = read.is_complete && !is_due(read, days(table, SWEEP_CHANGED_DAYS), self.now);
+            return known.cursor.as_deref().filter(|_| is_current);
+        }
         let cursor = table.cursor.as_ref()?;
         let cannot_ask_for_open = table.refresh == Refresh::Open && !cursor.format.knows_or();
         if cannot_ask_for_open || self.holds_parents(table) || self.can_rest(table) {

@@ -21,7 +21,7 @@ use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
-use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, files};
+use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, files, odbc};
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 use crate::warehouse::{Error as WarehouseError, Spooled};
@@ -30,8 +30,10 @@ use crate::warehouse::{Error as WarehouseError, Spooled};
 ///
 /// Signs out in every case, also when `options.cancel` is cancelled.
 pub async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
-    if source.manifest.system.protocol == Protocol::Files {
-        return files::run(source, options).await;
+    match source.manifest.system.protocol {
+        Protocol::Files => return files::run(source, options).await,
+        Protocol::Odbc => return odbc::run(source, options).await,
+        Protocol::Rest => {}
     }
     let client = Client::new(source, &options.clock, &options.previous.limits)?;
     let meter = Meter::default();
@@ -84,7 +86,7 @@ async fn read(
     Ok(SourceOutcome { resumed, limits, ..outcome })
 }
 
-fn nothing(source: &SourceSettings, failure: Failure) -> Error {
+pub(super) fn nothing(source: &SourceSettings, failure: Failure) -> Error {
     let name = source.name.clone();
     match failure.kind {
         FailureKind::Denied => Error::Denied { name, failure },
@@ -129,6 +131,19 @@ impl<'a> Run<'a> {
         let gathered = self.tables.entry(table.name.as_str()).or_default();
         gathered.mode = Some(ReadMode::Full);
         Arc::clone(&gathered.meter)
+    }
+
+    /// The lists of a table that are read in this run, and its meter.
+    pub(super) fn lists(&mut self, table: &'a Table) -> (Vec<Job<'a>>, Arc<Meter>) {
+        self.let_go(table);
+        let listed = self.jobs(table);
+        let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
+        let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
+        let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
+        let gathered = self.tables.entry(table.name.as_str()).or_default();
+        gathered.mode = Some(if is_by_change { ReadMode::Incremental } else { ReadMode::Full });
+        gathered.rests = rests;
+        (listed.into_iter().flatten().collect(), Arc::clone(&gathered.meter))
     }
 
     /// The lists of a table that are read; none in place of each that rests.
@@ -195,16 +210,10 @@ impl<'a> Run<'a> {
                 let owner = self.tables.get(embedded.table.as_str());
                 (owner.and_then(|owner| owner.mode), owner.is_some_and(|owner| owner.rests))
             } else {
-                self.let_go(table);
-                let listed = self.jobs(table);
-                let is_by_change = listed.iter().flatten().any(|job| job.cursor.is_some());
-                let mode = if is_by_change { ReadMode::Incremental } else { ReadMode::Full };
-                let above = table.parent.iter().filter_map(|name| self.tables.get(name.as_str()));
-                let rests = listed.iter().any(Option::is_none) || above.into_iter().any(|above| above.rests);
-                let meter = self.tables.get(table.name.as_str()).map(|gathered| Arc::clone(&gathered.meter));
-                let meter = meter.unwrap_or_default();
-                jobs.extend(listed.into_iter().flatten().map(|job| (job, Arc::clone(&meter))));
-                (Some(mode), rests)
+                let (listed, meter) = self.lists(table);
+                jobs.extend(listed.into_iter().map(|job| (job, Arc::clone(&meter))));
+                let gathered = self.tables.get(table.name.as_str());
+                (gathered.and_then(|it| it.mode), gathered.is_some_and(|it| it.rests))
             };
             let Some(gathered) = self.tables.get_mut(table.name.as_str()) else { continue };
             (gathered.mode, gathered.rests) = (mode, rests);
@@ -276,6 +285,10 @@ impl<'a> Run<'a> {
                 continue;
             }
             count += 1;
+            if let Some(Cell::Int64(number)) = table.after.as_deref().and_then(|name| cell_of(table, &row.cells, name))
+            {
+                gathered.greatest = gathered.greatest.max(Some(*number));
+            }
             gathered.scope_of.insert(row.key.clone(), Arc::clone(&read.scope));
             let is_set = |column: &Option<String>| {
                 column.as_deref().and_then(|name| cell_of(table, &row.cells, name)).is_some_and(Cell::is_set)
@@ -344,7 +357,8 @@ impl<'a> Run<'a> {
         for table in &self.source.manifest.tables {
             let Some(mut gathered) = self.tables.remove(table.name.as_str()) else { continue };
             let rows = gathered.rows(self.source, table)?;
-            requests.push(statistics(&table.name, table.path.clone(), &gathered.meter));
+            let path = table.path.clone().or_else(|| (!table.view.is_empty()).then(|| table.view.join(", ")));
+            requests.push(statistics(&table.name, path, &gathered.meter));
             let evidence = self.evidence.remove(&table.name).unwrap_or_default();
             let owners = owners.get(table.name.as_str()).cloned().unwrap_or_default();
             inputs.push(self.input(table, rows, gathered, evidence, owners, started_at));
@@ -422,7 +436,11 @@ impl<'a> Run<'a> {
         // A list that is refused is read whole once it is not any more; one that failed may have been read by its changes.
         let is_complete = evidence.coverage.values().all(|coverage| coverage.status.is_answered());
         let previous = self.options.previous.cursor(&table.name);
-        let cursor = table.cursor.as_ref().and_then(|_| cursor::next(previous, is_complete, started_at));
+        let cursor = match (&table.cursor, &table.after) {
+            (Some(_), _) => cursor::next(previous, is_complete, started_at),
+            (None, Some(_)) => cursor::next_number(previous, is_complete, gathered.greatest),
+            (None, None) => None,
+        };
         TableInput {
             source: self.source.name.clone(),
             table: table.name.clone(),

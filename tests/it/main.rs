@@ -9,6 +9,7 @@ mod decoys;
 mod extract;
 mod files;
 mod moments;
+mod odbc;
 mod pairs;
 mod pinned;
 mod sage_intacct;
