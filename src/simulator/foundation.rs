@@ -74,14 +74,14 @@ ap_pre_check_vch:
 ap_pre_pmt_vch:
     voucher_no:char(10)! cash_amount:numeric(14,2)!
 ar_invoice: invoice_id
-    company_no:char(3)! invoice_id:int! invoice_no:char(10)! original_invoice_no:char(10)! customer_no:char(10)! job_no:char(10)!
+    company_no:char(3)! invoice_id:int! invoice_no:char(20)! original_invoice_no:char(20)! customer_no:char(10)! job_no:char(10)!
     invoice_date:datetime invoice_amount:numeric(14,2)! amount_due:numeric(14,2)! retainage_percent:numeric(5,2)!
     retainage_amount:numeric(14,2)! posted_flag:char(1)! closed_flag:char(1)! record_status:char(1)! invoice_source:char(1)!
 ar_cash: company_no cash_receipt_no
     company_no:char(3)! cash_receipt_no:char(10)! check_no:char(15)! receipt_date:datetime cash_receipt_type:char(1)!
     cash_receipt_source:char(1)! cash_flag:char(1)! customer_no:char(10)! reversal:char(1)!
 ar_cash_invoice: company_no cash_receipt_no line_no
-    company_no:char(3)! cash_receipt_no:char(10)! invoice_no:char(10)! line_no:int! cash_amount:numeric(14,2)!
+    company_no:char(3)! cash_receipt_no:char(10)! invoice_no:char(20)! line_no:int! cash_amount:numeric(14,2)!
 gl_history: transaction_id line_id
     company_no:char(3)! basic_account_no:char(10)! full_account_no:char(15)! job_no:char(10)! journal_no:char(5)! transaction_no:char(10)!
     line_no:int! amount_db:numeric(14,2)! amount_cr:numeric(14,2)! description:varchar(60) vendor_no:char(10)! voucher_no:char(10)!

@@ -37,7 +37,7 @@ pub(super) fn procore_beside(firm: &Firm, spelling: Spelling) -> ProcoreDatabase
         }
     }
     for record in shown.requisitions.values_mut() {
-        let key = record.origin_id.as_ref().map(|reference| format!("Bill|{reference}"));
+        let key = record.origin_id.as_ref().map(|reference| bill_key(books, reference));
         if let Some(told) = key.and_then(|key| spelling(firm, "vendor_invoices", &key)) {
             record.origin_id = Some(told);
         }
@@ -49,6 +49,12 @@ pub(super) fn procore_beside(firm: &Firm, spelling: Spelling) -> ProcoreDatabase
         }
     }
     shown
+}
+
+/// The books' key of a bill or credit by its reference: both are counted together.
+fn bill_key(books: &AcumaticaDatabase, reference: &str) -> String {
+    let kinds = ["Bill", "Debit Adj.", "Credit Adj.", "Prepayment"].map(|kind| format!("{kind}|{reference}"));
+    kinds.iter().find(|key| books.bills.contains_key(*key)).cloned().unwrap_or_else(|| format!("Bill|{reference}"))
 }
 
 /// The books' key of an order by its number.

@@ -37,10 +37,10 @@ const STAMPS: &str = "Operator_Stamp:varchar(20)!=ADMIN Date_Stamp:date Time_Sta
 const TABLES: &str = "
 APM_MASTER__VENDOR: Data_Folder_Id Vendor
     Vendor:varchar(10)! Name:varchar(60)! Address_1:varchar(33)! Address_2:varchar(33)! City:varchar(15)! State:varchar(4)!
-    ZIP:varchar(10)! Telephone:varchar(15)! Contact_1_Telephone:varchar(15)! E_Mail_Address:varchar(60)! Type:varchar(20)!
+    ZIP:varchar(10)! Telephone:varchar(30)! Contact_1_Telephone:varchar(30)! E_Mail_Address:varchar(60)! Type:varchar(20)!
     Default_Payment_Type:varchar(20)! Form_Type_1099:varchar(20)! Discount_Percentage:float! Payment_Days:int! STAMPS
 ARM_MASTER__CUSTOMER: Data_Folder_Id Customer
-    Customer:varchar(10)! Name:varchar(60)! Telephone:varchar(15)! GL_Prefix:varchar(10)! Date_Established:date STAMPS
+    Customer:varchar(10)! Name:varchar(60)! Telephone:varchar(30)! GL_Prefix:varchar(10)! Date_Established:date STAMPS
 JCM_MASTER__JOB: Data_Folder_Id Job
     Job:varchar(10)! Description:varchar(60)! Status:varchar(20)! Job_Type:varchar(20)! AR_Customer:varchar(10)!
     Customer_Name:varchar(60)! Contract_Date:date Original_Contract_Amount:float! JTD_Aprvd_Contract_Chgs:float!

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-mod server;
+pub(crate) mod server;
 mod trouble;
 
 use server::{Ledger, Postgres};

@@ -2,6 +2,7 @@
 -- grain: one change of a job's contract, or of a purchase order or subcontract
 -- kinds: prime, commitment
 -- statuses: A
+-- A change of a job that changes its cost alone is one of its budget, not of its contract.
 -- Of status letters only A is known: approved. The others are the firm's own ([status.<source>.job_changes] and
 -- [status.<source>.purchase_order_changes]) and pending until it says what they mean.
 
@@ -15,6 +16,7 @@ select
     coalesce(firm_status('job_changes', status), case upper(trim(status)) when 'A' then 'approved' else 'pending' end) as approval_status,
     tot_income_adj as amount
 from source.job_changes
+where coalesce(tot_income_adj, 0) <> 0 or coalesce(tot_cost_adj, 0) = 0
 
 union all
 

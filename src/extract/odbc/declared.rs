@@ -17,6 +17,9 @@ use crate::warehouse::rows::ColumnType;
 /// The field of a record that names the view which it came from.
 pub(crate) const SOURCE_VIEW: &str = "source_view";
 
+/// The field of a record that numbers rows which are alike in the rest of the key, from 1: of tables in which nothing tells them apart.
+pub(crate) const ROW_NUMBER: &str = "row_number";
+
 /// The table of the months of another one: its name's end.
 const OF_MONTHS: &str = "_months";
 

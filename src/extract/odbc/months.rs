@@ -130,6 +130,7 @@ impl Database<'_> {
                 columns: Vec::new(),
                 conditions: self.conditions(&job, view)?,
                 order: Vec::new(),
+                is_numbered: false,
                 first: None,
             };
             let statement = select.months(&column, &sums);

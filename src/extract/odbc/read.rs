@@ -9,9 +9,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use tieout_json::{Cell, Slice};
 
 use super::connect::Target;
-use super::declared::SOURCE_VIEW;
-use super::names::{Found, find};
-use super::select::{Condition, Select, Token, Value, describe, full_name};
+use super::declared::{ROW_NUMBER, SOURCE_VIEW};
+use super::names::{Found, find, folded};
+use super::select::{Condition, Select, Token, Value, describe, full_name, tokens};
 use super::session::{Live, Session, SourceColumn};
 use super::trouble::{Remedy, Trouble};
 use super::values::{Kind, Layout, kind};
@@ -19,7 +19,7 @@ use crate::extract::SourceSettings;
 use crate::extract::decode::cell_of;
 use crate::extract::failure::{Failure, FailureKind};
 use crate::extract::long_list::LongList;
-use crate::extract::manifest::{ColumnFrom, ColumnKind, Table};
+use crate::extract::manifest::{Column, ColumnFrom, ColumnKind, Table};
 use crate::extract::meter::Meter;
 use crate::extract::scope::{Job, Pages, Received};
 use crate::warehouse::rows::ColumnType;
@@ -82,7 +82,7 @@ impl Fit {
         let mut fit = Self { fields: Vec::new(), lacking: Vec::new() };
         for (name, column) in &table.columns {
             let ColumnFrom::Path(path) = &column.from else { continue };
-            if path == SOURCE_VIEW {
+            if path == SOURCE_VIEW || path == ROW_NUMBER {
                 continue;
             }
             let wanted = table.renamed.get(path).unwrap_or(path);
@@ -254,7 +254,23 @@ impl<'a> Database<'a> {
             }
             Token::Text(_) | Token::Name(_) => None,
         };
-        let filled = job.table.conditions.iter().map(|condition| Condition::filled(condition, dialect, &name, &value));
+        // What a view lacks by leave, nobody can ask it for.
+        let is_optional = |wanted: &str| {
+            job.table.optional.iter().any(|ours| match job.table.column(ours).map(|column| &column.from) {
+                Some(ColumnFrom::Path(path)) => folded(path) == folded(wanted),
+                _ => false,
+            })
+        };
+        let is_lacking = |wanted: &str| {
+            let named = job.table.renamed.get(wanted).map_or(wanted, String::as_str);
+            find_column(named, view).is_none() && is_optional(wanted)
+        };
+        let can_be_asked = |condition: &&String| {
+            let named = tokens(condition).unwrap_or_default();
+            !named.into_iter().any(|token| matches!(token, Token::Name(wanted) if is_lacking(wanted)))
+        };
+        let conditions = job.table.conditions.iter().filter(can_be_asked);
+        let filled = conditions.map(|condition| Condition::filled(condition, dialect, &name, &value));
         let mut conditions: Vec<Condition> = filled
             .collect::<Result<Vec<_>, String>>()
             .map_err(|problem| {
@@ -289,7 +305,9 @@ impl<'a> Database<'a> {
             }
             ColumnFrom::Parent(_) | ColumnFrom::Position => None,
         });
+        let is_numbered = |(_, column): &(String, Column)| column.from == ColumnFrom::Path(ROW_NUMBER.to_owned());
         Ok(Select {
+            is_numbered: job.table.columns.iter().any(is_numbered),
             dialect: self.target().dialect,
             schema: self.target().schema.clone(),
             view: view.name.clone(),
@@ -338,7 +356,8 @@ impl<'a> Database<'a> {
                 ));
             }
             let select = self.select(job, view, &fit)?;
-            let fields = fit.fields.into_iter().map(|(field, _, kind)| (field, kind)).collect();
+            let number = select.is_numbered.then(|| (ROW_NUMBER.to_owned(), Kind::Integer));
+            let fields = fit.fields.into_iter().map(|(field, _, kind)| (field, kind)).chain(number).collect();
             let tells_view = table.columns.iter().any(|(_, it)| it.from == ColumnFrom::Path(SOURCE_VIEW.to_owned()));
             let fixed = [(SOURCE_VIEW, declared.as_str())];
             let layout = Layout::new(fields, if tells_view { &fixed } else { &[] }, self.target().time_zone);

@@ -5,6 +5,7 @@
 
 use chrono::NaiveDate;
 
+use super::declared::ROW_NUMBER;
 use super::dialect::Dialect;
 
 /// A value that is bound to a statement.
@@ -140,6 +141,8 @@ pub(super) struct Select {
     pub conditions: Vec<Condition>,
     /// The database's names of the columns by which they come.
     pub order: Vec<String>,
+    /// Whether rows that are alike in `order` are numbered, after all columns.
+    pub is_numbered: bool,
     /// Only so many of them.
     pub first: Option<u32>,
 }
@@ -193,7 +196,19 @@ impl Select {
         let [before, after] = self.first.map(|count| self.dialect.first_rows(count)).unwrap_or_default();
         let order =
             if self.order.is_empty() { String::new() } else { format!(" order by {}", self.names(&self.order)) };
-        self.statement(format!("select {before}{}{}{order}{after}", self.names(&self.columns), self.from()))
+        let (columns, number) = (self.names(&self.columns), self.number());
+        self.statement(format!("select {before}{columns}{number}{}{order}{after}", self.from()))
+    }
+
+    /// The place of a row among those that are alike in the key: by all that is read, so that it is the same each time.
+    fn number(&self) -> String {
+        if !self.is_numbered {
+            return String::new();
+        }
+        let key = self.names(&self.order);
+        let alike = if key.is_empty() { String::new() } else { format!("partition by {key} ") };
+        let name = self.dialect.quoted(ROW_NUMBER);
+        format!(", row_number() over ({alike}order by {}) as {name}", self.names(&self.columns))
     }
 
     /// How many rows there are.
@@ -237,8 +252,25 @@ mod tests {
             columns: vec!["ApCo".to_owned(), "Na\"me".to_owned()],
             conditions,
             order: vec!["ApCo".to_owned(), "Mth".to_owned()],
+            is_numbered: false,
             first: None,
         }
+    }
+
+    #[test]
+    fn rows_that_nothing_tells_apart_are_numbered() {
+        let select = Select {
+            is_numbered: true,
+            columns: vec!["voucher_no".to_owned(), "cash_amount".to_owned()],
+            conditions: Vec::new(),
+            order: vec!["voucher_no".to_owned()],
+            ..select(Dialect::SqlServer)
+        };
+        assert_eq!(
+            select.rows().sql,
+            "select [voucher_no], [cash_amount], row_number() over (partition by [voucher_no] order by [voucher_no], [cash_amount]) \
+             as [row_number] from [dbo].[AP]]TH] order by [voucher_no]"
+        );
     }
 
     #[test]

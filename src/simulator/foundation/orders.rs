@@ -60,11 +60,18 @@ pub(super) fn cost_class<'a>(books: &'a AcumaticaDatabase, account: &str) -> &'a
     found.map_or("", |group| group.account_group_id.as_str())
 }
 
+/// Whether it changes what the job brings or costs. Money that moves between codes is no change order here.
+fn is_of_job(change: &ErpChangeOrder) -> bool {
+    let is_transfer = change.external_ref_nbr.is_none()
+        && change.revenue_budget.is_empty()
+        && change.cost_budget_change_total.is_zero();
+    !is_transfer && (change.commitments.is_empty() || !change.revenue_budget.is_empty())
+}
+
 pub(super) fn insert(schema: &mut SqlSchema, firm: &Firm) {
     let books = &firm.acumatica;
-    for change in
-        books.change_orders.values().filter(|change| change.commitments.is_empty() || !change.revenue_budget.is_empty())
-    {
+    let changes = books.change_orders.values();
+    for change in changes.filter(|change| is_of_job(change)) {
         let row = json!({
             "company_no": COMPANY, "job_no": change.project_id, "change_no": number(change), "description": change.description,
             "status": status(change), "tot_income_adj": change.revenue_budget_change_total.to_string(),

@@ -15,9 +15,9 @@ fn sign(invoice: &ErpInvoice, amount: Cents) -> Cents {
     if invoice.doc_type == "Credit Memo" { -amount } else { amount }
 }
 
-/// The number on the paper, within its ten letters.
+/// The number on the paper, within its twenty letters.
 fn number(invoice: &ErpInvoice) -> String {
-    invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr).chars().take(10).collect()
+    invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr).chars().take(20).collect()
 }
 
 /// What retainage releases is no document: it is collected on the invoice that retained.
@@ -32,7 +32,7 @@ pub(super) fn insert(schema: &mut SqlSchema, books: &AcumaticaDatabase) {
         let replaced = (id % 3 == 0).then(|| format!("{id}-OLD"));
         let own = row(books, invoice, id, &number(invoice), replaced.as_deref());
         if let Some(replaced) = replaced {
-            let mut old = row(books, invoice, id + 500_000, &replaced, None);
+            let mut old = row(books, invoice, id + 5_000_000, &replaced, None);
             if let Some(fields) = old.as_object_mut() {
                 let amount = sign(invoice, invoice.amount_with_retainage + Cents(100));
                 fields.insert("invoice_amount".to_owned(), json!(amount.to_string()));

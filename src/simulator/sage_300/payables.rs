@@ -153,7 +153,8 @@ fn pay(folder: &mut Folder, check: &ErpCheck, bill: &ErpBill, number: &str, paid
         (_, "CHECK") => "Check",
         _ => "Electronic",
     };
-    let check_number = digits(&check.payment_ref);
+    // What goes electronically has a number of Sage's own: the bank's trace is longer than the column.
+    let check_number = digits(if check.payment_method == "CHECK" { &check.payment_ref } else { &check.reference_nbr });
     let row = json!({
         "Vendor": bill.vendor, "Invoice": number, "Payment_ID": payment, "Payment_Type": kind, "Bank_Account": "OPER",
         "Check": check_number, "Amount_Paid": float(paid.amount, payment), "Retainage_Paid": float(paid.retainage, payment + 1),

@@ -1,5 +1,6 @@
 //! A PostgreSQL of the test's own, read through psqlODBC, in the place of a SQL Server; and a workspace whose ledger it is.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -105,6 +106,16 @@ impl Postgres {
         let output = program(&self.programs.join("psql"), &arguments).output().unwrap();
         assert!(output.status.success(), "{statements}: {}", told(&output));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Runs a script as the owner: one with rows in it, which no argument may hold.
+    pub(crate) fn load(&self, script: &str) {
+        let (port, socket) = (self.port.to_string(), self.folder.path().display().to_string());
+        let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", &socket, "-p", &port, "-U", "postgres", "-f", "-"];
+        let mut command = program(&self.programs.join("psql"), &arguments);
+        let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        psql.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        assert!(psql.wait().unwrap().success(), "psql refuses the script");
     }
 
     /// The connection string of whoever reads.

@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tieout::clock::SharedClock;
-use tieout::simulator::{DecoyRates, FaultRates, Firm, RateLimits, Simulator, SimulatorOptions};
+use tieout::simulator::{DecoyKind, DecoyRates, FaultRates, Firm, RateLimits, Simulator, SimulatorOptions};
 
 use super::{Pair, asked, run, write_crosswalks};
 
@@ -61,6 +61,21 @@ pub(crate) async fn false_alarms_loaded(
         assert!(failed.is_empty(), "{failed:?}");
     }
     alarms
+}
+
+/// Without what is told of decoys of such kinds: beside an ERP that shows them otherwise than the books they are differences. An
+/// invoice's are those of its vendor and of the others of its commitment too.
+pub(crate) fn without(alarms: &str, firm: &Firm, kinds: &[DecoyKind]) -> String {
+    let of_kind = firm.decoys().iter().filter(|decoy| kinds.contains(&decoy.kind));
+    let own: BTreeSet<&String> = of_kind.flat_map(|decoy| &decoy.pm_ids).collect();
+    let requisitions = || firm.procore.requisitions.values();
+    let theirs = requisitions().filter(|one| own.contains(&one.id.to_string()));
+    let commitments: BTreeSet<i64> = theirs.clone().map(|one| one.commitment_id).collect();
+    let vendors = theirs.map(|one| one.vendor_id.to_string());
+    let others = requisitions().filter(|one| commitments.contains(&one.commitment_id)).map(|one| one.id.to_string());
+    let known: BTreeSet<String> = own.iter().map(|id| (*id).clone()).chain(vendors).chain(others).collect();
+    let is_other = |line: &&str| line.split(' ').nth(2).is_none_or(|id| !known.contains(id));
+    alarms.lines().filter(is_other).fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// What was left unpaid for too long, or billed beyond a commitment from which a change order took money back: check and record.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tieout::simulator::foundation::{COMPANY, ORDER_TABLES, SCHEMA, procore as shown, record_key, tables};
-use tieout::simulator::{Fault, Firm, Simulator};
+use tieout::simulator::{DecoyKind, Fault, Firm, Simulator};
 
 use super::cmic::paid_otherwise;
 use super::{Crossing, MOMENTS, Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
@@ -27,6 +27,10 @@ const SHOWN: [&str; 28] = [
     "I1", "I10", "I2", "I4", "I6", "I8", "I9", "J1", "M1", "M2", "M3", "M4", "M6", "O1", "O4", "O5", "P0", "P1", "P2",
     "P4", "R1", "R2", "S1", "S2", "V1", "V2", "V4", "V5",
 ];
+
+/// What the books have as documents or fields of their own and this ERP has not: the tax that accounting adds, which only Acumatica's
+/// connector is known to leave out, and a release of retainage, which is paid on the invoice that retained.
+const SHOWN_OTHERWISE: [DecoyKind; 2] = [DecoyKind::TaxOnBill, DecoyKind::RetainageReleasedInBoth];
 
 const PROCORE_FOUNDATION: Pair =
     Pair { name: "procore and foundation", silent: &SILENT, told, undated: &UNDATED, crossings, moments: &MOMENTS };
@@ -75,6 +79,7 @@ async fn procore_and_foundation_do_not_tell_what_only_looks_wrong() {
     });
     let load = |firm: &Firm| load(&server, firm);
     let alarms = decoys::false_alarms_loaded(PROCORE_FOUNDATION, &simulator, folder.path(), &load).await;
+    let alarms = decoys::without(&alarms, &simulator.firm(), &SHOWN_OTHERWISE);
     let kept = (!alarms.is_empty()).then(|| folder.keep());
     assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use tieout::simulator::firm::model::ChangeOrderKind;
 use tieout::simulator::sage_300::{DATA_FOLDER, SCHEMA, procore as shown, record_key, tables};
-use tieout::simulator::{Fault, Firm, Simulator};
+use tieout::simulator::{DecoyKind, Fault, Firm, Simulator};
 
 use super::{Crossing, MOMENTS, Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
 use crate::decoys::LISTS_OF_A_PROJECT;
@@ -25,6 +25,10 @@ const SHOWN: [&str; 36] = [
     "B1", "B2", "B3", "C1", "C2", "C4", "I1", "I10", "I11", "I2", "I4", "I6", "I8", "J1", "M1", "M2", "M3", "M4", "M5",
     "M6", "O1", "O4", "P0", "P1", "P2", "P4", "R1", "S1", "S2", "V1", "V2", "V3", "V4", "V5", "W1", "W2",
 ];
+
+/// What the books have as documents or fields of their own and this ERP has not: the tax that accounting adds, which only Acumatica's
+/// connector is known to leave out, and a release of retainage, which is paid on the invoice that retained.
+const SHOWN_OTHERWISE: [DecoyKind; 2] = [DecoyKind::TaxOnBill, DecoyKind::RetainageReleasedInBoth];
 
 const PROCORE_SAGE_300: Pair =
     Pair { name: "procore and sage_300_cre", silent: &SILENT, told, undated: &[], crossings, moments: &MOMENTS };
@@ -73,6 +77,7 @@ async fn procore_and_sage_300_cre_do_not_tell_what_only_looks_wrong() {
     });
     let load = |firm: &Firm| load(&server, firm);
     let alarms = decoys::false_alarms_loaded(PROCORE_SAGE_300, &simulator, folder.path(), &load).await;
+    let alarms = decoys::without(&alarms, &simulator.firm(), &SHOWN_OTHERWISE);
     let kept = (!alarms.is_empty()).then(|| folder.keep());
     assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
 }
