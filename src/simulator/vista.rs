@@ -68,7 +68,7 @@ fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
     let mut parts = change.splitn(3, '|');
     let record = books.change_orders.get(parts.next()?)?;
     let (kind, order) = (parts.next(), parts.next());
-    let place = number(&record.ref_nbr);
+    let place = change_number(record);
     if let Some(line) = record.commitments.first().filter(|_| kind != Some("prime")) {
         let key = order.map_or_else(|| firm_order_key(line.po_type, &line.po_nbr), str::to_owned);
         return Some(format!("{}|{place}", order_key(books, &key)?));
@@ -232,6 +232,16 @@ pub fn tables(firm: &Firm) -> Result<SqlSchema> {
 /// The digits of a key as a number: `V0012` is 12.
 fn number(key: &str) -> i64 {
     key.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or_default()
+}
+
+/// A number for a row that the firm has no number for: the same at every look.
+fn serial(key: &str) -> i64 {
+    record_number("serial", key).parse::<i64>().unwrap_or_default() % 2_000_000_000
+}
+
+/// The number of a change order on the orders that it changes.
+fn change_number(change: &ErpChangeOrder) -> i64 {
+    number(&change.ref_nbr) % 30_000
 }
 
 /// `26-101` by the mask `5R-3R-3RN`.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::master::{projects, revenue};
 use super::{
     COMPANY, GROUP, NO_PROJECT, SISTER, account, contract, cost_type, day, find_order, firm_order_key, first_of, item,
-    job, money, month, number, order_number, phase, row_id, yes,
+    job, money, month, number, order_number, phase, row_id, serial, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpBillLine, ErpBudget, ErpJournal, ErpProjectTransaction,
@@ -199,22 +199,21 @@ fn postings(books: &AcumaticaDatabase, batch: &ErpJournal) -> Vec<(String, Cents
 fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     let mut months: BTreeMap<(String, String), (Cents, Cents)> = BTreeMap::new();
     for batch in books.journal_transactions.values().filter(|batch| batch.status == "Posted") {
-        let (series, source) = match batch.module {
-            "AP" => (1, "AP Entry"),
-            "AR" => (2, "AR Invoice"),
-            "PM" => (3, "PR Update"),
-            _ => (4, "GL Jrnl"),
+        let source = match batch.module {
+            "AP" => "AP Entry",
+            "AR" => "AR Invoice",
+            "PM" => "PR Update",
+            _ => "GL Jrnl",
         };
         let mth = month(&batch.post_period);
         let reference = batch.details.iter().find_map(|line| line.reference_nbr.as_deref());
         for (place, (name, amount)) in
             postings(books, batch).into_iter().enumerate().filter(|(_, (_, amount))| !amount.is_zero())
         {
-            let place = i64::try_from(place).unwrap_or(0);
             tables.insert(
                 "bGLDT",
                 &json!({
-                    "GLCo": COMPANY, "Mth": mth, "GLTrans": number(&batch.batch_nbr) * 400 + series * 100_000_000 + place,
+                    "GLCo": COMPANY, "Mth": mth, "GLTrans": serial(&format!("{}|{}|{place}", batch.module, batch.batch_nbr)),
                     "GLAcct": account(&name), "Jrnl": "GJ", "GLRef": reference.unwrap_or("JE"), "SourceCo": COMPANY, "Source": source,
                     "ActDate": day(batch.transaction_date), "DatePosted": day(batch.transaction_date), "Description": batch.description,
                     "BatchId": number(&batch.batch_nbr), "Amount": money(amount), "Adjust": "N",

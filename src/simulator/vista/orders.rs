@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::master::share;
 use super::{
-    COMPANY, GROUP, NO_PROJECT, account, contract, cost_type_of_account, day, find_order, firm_order_key, first_of,
-    is_change, is_there, item, job, money, number, order_number, phase, row_id, yes,
+    COMPANY, GROUP, NO_PROJECT, account, change_number, contract, cost_type_of_account, day, find_order,
+    firm_order_key, first_of, is_change, is_there, item, job, money, number, order_number, phase, row_id, serial, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpChangeOrder, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
@@ -193,7 +193,7 @@ fn write_commitment_change(
     change: &ErpChangeOrder,
     sequences: &mut BTreeMap<String, i64>,
 ) {
-    let place = number(&change.ref_nbr);
+    let place = change_number(change);
     let mut orders: BTreeMap<String, Vec<&ErpChangeOrderCommitment>> = BTreeMap::new();
     for line in &change.commitments {
         orders.entry(firm_order_key(line.po_type, &line.po_nbr)).or_default().push(line);
@@ -243,7 +243,7 @@ fn write_commitment_change(
                 tables.insert("bPMSL", &joined(common, own));
                 if is_posted {
                     let row = json!({
-                        "SLCo": COMPANY, "Mth": mth, "SLTrans": place * 100 + part as i64, "SL": name, "SLItem": item,
+                        "SLCo": COMPANY, "Mth": mth, "SLTrans": serial(&id), "SL": name, "SLItem": item,
                         "SLChangeOrder": place, "AppChangeOrder": change.external_ref_nbr, "ActDate": day(change.change_date),
                         "Description": line.description, "UM": "LS", "ChangeCurCost": money(line.amount),
                         "PostedDate": day(change.change_date), "KeyID": row_id("bSLCD", &id),
@@ -256,7 +256,7 @@ fn write_commitment_change(
                 tables.insert("bPMMF", &joined(common, own));
                 if is_posted {
                     let row = json!({
-                        "POCo": COMPANY, "Mth": mth, "POTrans": place * 100 + part as i64, "PO": name, "POItem": item, "Seq": 1,
+                        "POCo": COMPANY, "Mth": mth, "POTrans": serial(&id), "PO": name, "POItem": item, "Seq": 1,
                         "ChangeOrder": change.external_ref_nbr, "POCONum": place, "ActDate": day(change.change_date),
                         "Description": line.description, "UM": "LS", "ChangeCurCost": money(line.amount),
                         "ChgTotCost": money(line.amount), "PostedDate": day(change.change_date), "KeyID": row_id("bPOCD", &id),
@@ -276,7 +276,7 @@ fn posted_item(order: &ErpCommitment, line: &ErpChangeOrderCommitment) -> i32 {
 
 /// A change of the owner's contract: pending in project management, approved there, and posted to job cost.
 fn write_owner_change(tables: &mut SqlSchema, change: &ErpChangeOrder) {
-    let place = number(&change.ref_nbr);
+    let place = change_number(change);
     let (aco, pco) = (format!("{place:>10}"), change.external_ref_nbr.clone().unwrap_or_else(|| place.to_string()));
     let project = change.project_id.as_str();
     let (is_posted, is_approved) = (change.status == "Closed", matches!(change.status, "Closed" | "Open"));
