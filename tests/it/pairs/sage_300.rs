@@ -57,7 +57,8 @@ async fn compare_firm(seed: u64, server: &Postgres) -> (BTreeSet<String>, String
     write_workspace(folder.path(), &simulator, server, |procore| procore);
     let place = format!("seed {seed}");
     let (shown, mut differences) =
-        compare_at_moments_after(PROCORE_SAGE_300, &simulator, folder.path(), &place, |firm, _| load(server, firm)).await;
+        compare_at_moments_after(PROCORE_SAGE_300, &simulator, folder.path(), &place, |firm, _| load(server, firm))
+            .await;
     if !differences.is_empty() {
         writeln!(differences, "{place}: see {}", folder.keep().display()).unwrap();
     }

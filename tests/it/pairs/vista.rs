@@ -21,9 +21,9 @@ const SILENT: [&str; 2] = ["C5", "T4"];
 const SEEDS: &str = "2,3";
 /// What these firms show of what the two can show.
 const SHOWN: [&str; 40] = [
-    "V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "O1", "O3", "O5", "M1", "M2", "M3", "M4", "M6", "I1", "I2", "I3",
-    "I4", "I5", "I6", "I8", "I9", "I10", "I11", "P0", "P1", "P2", "P3", "P4", "R1", "R2", "S1", "S2", "B3", "J1", "T3",
-    "W2",
+    "V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "O1", "O3", "O5", "M1", "M2", "M3", "M4", "M6", "I1", "I2",
+    "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "P0", "P1", "P2", "P3", "P4", "R1", "R2", "S1", "S2", "B3", "J1",
+    "T3", "W2",
 ];
 
 const PROCORE_VISTA: Pair =
@@ -54,7 +54,8 @@ async fn compare_firm(seed: u64, server: &Postgres) -> (BTreeSet<String>, String
     write_workspace(folder.path(), &simulator, server, |procore| procore);
     let place = format!("seed {seed}");
     let load = |firm: &Firm| load(server, firm);
-    let (shown, mut differences) = compare_at_moments_after(PROCORE_VISTA, &simulator, folder.path(), &place, |firm, _| load(firm)).await;
+    let (shown, mut differences) =
+        compare_at_moments_after(PROCORE_VISTA, &simulator, folder.path(), &place, |firm, _| load(firm)).await;
     if !differences.is_empty() {
         writeln!(differences, "{place}: see {}", folder.keep().display()).unwrap();
     }
