@@ -177,7 +177,7 @@ pub(super) async fn check(source: &SourceSettings, clock: &Clock) -> Result<Vec<
         let mut status = read.status;
         let is_missing = failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::NotFound);
         if failure.is_none() && broken.is_none() && read.rejects.is_empty() {
-            let is_empty = told == Some(0);
+            let is_empty = read.rows.is_empty();
             status = if is_empty { CoverageStatus::EmptyVerified } else { CoverageStatus::Ok };
         } else if is_missing && table.has_optional_views_only() {
             status = CoverageStatus::EmptyVerified;
