@@ -20,7 +20,13 @@
 --   committed_amount   lines of living commitments on the code
 --   cost_amount        cost to date on the code
 
-with known as (
+with coded_projects as (
+
+    select distinct project_id from erp.cost_codes where project_id is not null
+
+),
+
+known as (
 
     select distinct
         pm_codes.project_id,
@@ -47,9 +53,11 @@ missing as (
         code_use.currency
     from link.cost_code_use as code_use
     inner join link.erp_projects as projects on projects.erp_id = code_use.project_id and projects.pm_id is not null
+    left join coded_projects on coded_projects.project_id = code_use.project_id
     inner join erp.cost_codes on
         cost_codes.code_key = code_use.code_key and
-        coalesce(cost_codes.project_id, code_use.project_id) = code_use.project_id
+        -- The company's list stands for projects that have none of their own, as in link.cost_codes.
+        coalesce(cost_codes.project_id, case when coded_projects.project_id is null then code_use.project_id end) = code_use.project_id
     left anti join known on known.project_id = projects.pm_id and known.erp_id = cost_codes.record_id
     where
         code_use.side = 'erp' and

@@ -12,7 +12,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::firm::Firm;
-use super::firm::model::{AcumaticaDatabase, Cents, ErpBill, ErpChangeOrder, ErpCommitment, ProcoreDatabase};
+use super::firm::model::{AcumaticaDatabase, Cents, ChangeOrderKind, ErpChangeOrder, ErpCommitment, ProcoreDatabase};
 use super::sql::SqlSchema;
 use crate::intacct::record_number;
 
@@ -39,7 +39,7 @@ const COST_TYPES: [(u8, &str, &str); 5] =
 /// What Vista calls a vendor (`V0012`): group and number.
 #[must_use]
 fn vendor_key(vendor: &str) -> String {
-    format!("{GROUP}|{}", number(vendor))
+    format!("{GROUP}|{}", party(vendor))
 }
 
 /// What Vista calls a customer (`C0012`): group and number.
@@ -82,17 +82,10 @@ fn change_key(books: &AcumaticaDatabase, change: &str) -> Option<String> {
     })
 }
 
-/// What Vista calls a bill of the books (`Bill|000012`): ledger and row id. A release of retainage is the release on the bill that
-/// retained it.
+/// What Vista calls a bill of the books (`Bill|000012`): ledger and row id.
 #[must_use]
 fn bill_key(books: &AcumaticaDatabase, bill: &str) -> Option<String> {
     let record = books.bills.get(bill)?;
-    if let Some(original) = &record.orig_ref_nbr
-        && record.is_retainage_document
-    {
-        let original = retained_in(books, original)?;
-        return Some(format!("AP|{}|release", payables::row_id(original)));
-    }
     let ledger = if payables::is_posted(record) { "AP" } else { "UI" };
     Some(format!("{ledger}|{}", payables::row_id(record)))
 }
@@ -177,7 +170,9 @@ pub fn procore(firm: &Firm) -> ProcoreDatabase {
         let lines = change.into_iter().flat_map(|change| &change.commitments);
         let is_own =
             lines.map(|line| firm_order_key(line.po_type, &line.po_nbr)).any(|order| Some(&order) == own.as_ref());
+        let is_prime = one.kind == ChangeOrderKind::Prime;
         let key = reference.and_then(|id| match own.filter(|_| is_own) {
+            _ if is_prime => change_key(books, &format!("{id}|prime")),
             Some(order) => change_key(books, &format!("{id}|commitment|{order}")),
             None => change_key(books, id),
         });
@@ -234,6 +229,12 @@ fn number(key: &str) -> i64 {
     key.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or_default()
 }
 
+/// A vendor's or customer's number: other letters than the firm's own begin another series.
+fn party(key: &str) -> i64 {
+    let digits = number(key);
+    if key.starts_with(['V', 'C']) { digits } else { digits % 1_000_000 + 700_000_000 }
+}
+
 /// A number for a row that the firm has no number for: the same at every look.
 fn serial(key: &str) -> i64 {
     record_number("serial", key).parse::<i64>().unwrap_or_default() % 2_000_000_000
@@ -259,7 +260,7 @@ fn contract(project: &str) -> String {
 
 /// `02-100` by the mask `3R-3R-3R`; a cost without a code has a blank phase.
 fn phase(code: Option<&str>) -> String {
-    let Some(code) = code.filter(|code| !code.is_empty()) else { return String::new() };
+    let Some(code) = code.map(str::trim).filter(|code| !code.is_empty()) else { return String::new() };
     let mut parts = code.splitn(3, '-');
     let mut part = || parts.next().unwrap_or_default();
     format!("{:>3}-{:>3}-{:>3}", part(), part(), part())
@@ -342,11 +343,6 @@ fn is_there(order: &ErpCommitment) -> bool {
 /// What was called off is deleted.
 fn is_change(change: &ErpChangeOrder) -> bool {
     change.status != "Canceled"
-}
-
-/// The bill that retained what a release sets free.
-fn retained_in<'a>(books: &'a AcumaticaDatabase, reference: &str) -> Option<&'a ErpBill> {
-    books.bills.values().find(|bill| bill.reference_nbr == reference && !bill.is_retainage_document)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ select
     case orders.module when 'SL' then 'subcontract' else 'purchase_order' end as kind,
     trim(orders.number) as number,
     normalize_number(trim(orders.number)) as number_key,
-    concat(orders.jc_co, '|', trim(coalesce(nullif(orders.job, ''), posted.job, planned.job))) as project_id,
+    cast(orders.jc_co as varchar) || '|' || trim(coalesce(nullif(trim(orders.job), ''), posted.job, planned.job)) as project_id,
     concat(orders.vendor_group, '|', orders.vendor) as vendor_id,
     nullif(trim(orders.description), '') as title,
     coalesce(orders.firm_status, case

@@ -43,7 +43,7 @@ select
     coalesce(check_date, trans_date) as payment_date,
     credit_amt as amount,
     cast(null as varchar) as vendor_id,
-    concat(cust_group, '|', customer) as customer_id,
+    cast(cust_group as varchar) || '|' || cast(customer as varchar) as customer_id,
     'paid' as status,
     cast(null as timestamp) as voided_at
 from source.ar_transactions

@@ -26,7 +26,7 @@ select
     rtrim(
         regexp_replace(trim(contracts.contract), concat(' *[', masks.separator, '] *'), masks.separator, 'g'), concat(masks.separator, ' ')
     ) as number,
-    concat(contracts.jc_co, '|', coalesce(jobs.own_job, case when jobs.job_count = 1 then jobs.job end)) as project_id,
+    cast(contracts.jc_co as varchar) || '|' || coalesce(jobs.own_job, case when jobs.job_count = 1 then jobs.job end) as project_id,
     concat(contracts.cust_group, '|', contracts.customer) as customer_id,
     coalesce(firm_status('contracts', cast(contracts.contract_status as varchar)), case contracts.contract_status
         when 0 then 'draft'

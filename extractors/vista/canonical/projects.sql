@@ -33,7 +33,7 @@ select
     nullif(trim(managers.name), '') as project_manager,
     contracts.start_date,
     contracts.proj_close_date as completion_date,
-    concat(contracts.cust_group, '|', contracts.customer) as customer_id
+    cast(contracts.cust_group as varchar) || '|' || cast(contracts.customer as varchar) as customer_id
 from source.jobs as jobs
 cross join masks
 left join source.contracts as contracts on contracts.jc_co = jobs.jc_co and contracts.contract = jobs.contract

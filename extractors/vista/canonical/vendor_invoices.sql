@@ -5,8 +5,8 @@
 --   gross 1,000.00, retainage 100.00, tax 72.50 → parts 972.50 and 100.00 (held); net 900.00, tax 72.50, retainage 100.00.
 -- Freight that is the vendor's counts as gross, use tax (type 2) and freight of others are none of this invoice.
 -- The discount that is offered stands as taken from the start: it is, once the part is paid.
--- Retainage is set free by paying it, whenever its hold was taken off: in the ledger it leaves its own account then. What was paid of it is a
--- release: gross 0.00, retainage −100.00, net 100.00.
+-- Retainage is set free by a transaction that takes it back, or by paying the part itself, whenever its hold was taken off: in the ledger it
+-- leaves its own account then. Either is a release: gross 0.00, retainage −100.00, net 100.00.
 -- A check over nothing sets credits against invoices: what it settles is not paid. A voided check leaves the parts open again.
 -- Unapproved invoices owe nothing.
 
@@ -106,7 +106,11 @@ told as (
 
 select
     concat(ledger, '|', key_id) as record_id,
-    case when gross_amount < 0 then 'credit' else 'progress' end as kind,
+    case
+        when gross_amount = 0 and retainage_amount < 0 then 'retainage_release'
+        when gross_amount < 0 then 'credit'
+        else 'progress'
+    end as kind,
     coalesce(nullif(trim(ap_ref), ''), cast(trans as varchar)) as number,
     normalize_number(nullif(trim(ap_ref), '')) as number_key,
     project_id,

@@ -8,13 +8,12 @@ use serde_json::json;
 use super::master::{projects, revenue};
 use super::{
     COMPANY, GROUP, NO_PROJECT, SISTER, account, contract, cost_type, day, find_order, firm_order_key, first_of, item,
-    job, money, month, number, order_number, phase, row_id, serial, yes,
+    job, money, month, number, order_number, party, phase, row_id, serial, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpBillLine, ErpBudget, ErpJournal, ErpProjectTransaction,
     ErpProjectTransactionLine,
 };
-use crate::firm::{PAYABLE, RETAINAGE_PAYABLE};
 use crate::sql::SqlSchema;
 
 /// All tables of job cost detail, the ledger and the audit trail.
@@ -84,7 +83,7 @@ fn write_cost(
             "ActualDate": day(line.date), "JCTransType": kind, "Source": from, "Description": line.description,
             "GLCo": COMPANY, "GLTransAcct": line.debit_account.as_deref().map(account), "ActualCost": money(line.amount),
             "RemainCmtdCost": if name.is_some() { money(-line.amount) } else { money(Cents::ZERO) }, "VendorGroup": GROUP,
-            "Vendor": line.vendor_or_customer.as_deref().filter(|_| header.module == "AP").map(number), "APCo": bill.map(|_| COMPANY),
+            "Vendor": line.vendor_or_customer.as_deref().filter(|_| header.module == "AP").map(party), "APCo": bill.map(|_| COMPANY),
             "APTrans": bill.map(super::payables::transaction), "APLine": source.map(|(_, line)| line.line_nbr),
             "APRef": bill.and_then(|bill| bill.vendor_ref.as_ref()), "SL": subcontract, "SLItem": subcontract.and(item), "PO": purchase,
             "POItem": purchase.and(item), "InUseBatchId": (line.transaction_id % 50 == 0).then_some(77), "KeyID": line.transaction_id,
@@ -158,42 +157,9 @@ fn write_accounts(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     }
 }
 
-/// A posted line: account and amount, debit above zero.
-fn postings(books: &AcumaticaDatabase, batch: &ErpJournal) -> Vec<(String, Cents)> {
-    let reference = batch.details.iter().find_map(|line| line.reference_nbr.as_deref()).unwrap_or_default();
-    let lines: Vec<(String, Cents)> =
-        batch.details.iter().map(|line| (line.account.clone(), line.debit_amount - line.credit_amount)).collect();
-    if batch.module != "AP" {
-        return lines;
-    }
-    let is_payment = lines.iter().any(|(account, _)| books.accounts.get(account).is_some_and(|one| one.cash_account));
-    if !is_payment {
-        // Retainage is set free by taking its hold away, and leaves its account when it is paid.
-        let is_release = books.bills.get(&format!("Bill|{reference}")).is_some_and(|bill| bill.is_retainage_document)
-            && lines.iter().any(|(account, amount)| account == RETAINAGE_PAYABLE && amount.0 > 0);
-        return if is_release { Vec::new() } else { lines };
-    }
-    let Some(check) = books.checks.get(&format!("Check|{reference}")) else { return lines };
-    let of_release = check.history.iter().filter(|line| {
-        books
-            .bills
-            .get(&format!("{}|{}", line.doc_type, line.reference_nbr))
-            .is_some_and(|bill| bill.is_retainage_document)
-    });
-    let mut released: Cents = of_release.map(|line| line.amount_paid).sum();
-    if lines.iter().any(|(account, amount)| account == PAYABLE && amount.0 < 0) {
-        released = -released;
-    }
-    let mut split = Vec::new();
-    for (account, amount) in lines {
-        if account == PAYABLE && !released.is_zero() {
-            split.push((RETAINAGE_PAYABLE.to_owned(), released));
-            split.push((account, amount - released));
-        } else {
-            split.push((account, amount));
-        }
-    }
-    split
+/// The posted lines of a batch: account and amount, debit above zero.
+fn postings(batch: &ErpJournal) -> impl Iterator<Item = (String, Cents)> {
+    batch.details.iter().map(|line| (line.account.clone(), line.debit_amount - line.credit_amount))
 }
 
 fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
@@ -207,9 +173,7 @@ fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
         };
         let mth = month(&batch.post_period);
         let reference = batch.details.iter().find_map(|line| line.reference_nbr.as_deref());
-        for (place, (name, amount)) in
-            postings(books, batch).into_iter().enumerate().filter(|(_, (_, amount))| !amount.is_zero())
-        {
+        for (place, (name, amount)) in postings(batch).enumerate().filter(|(_, (_, amount))| !amount.is_zero()) {
             tables.insert(
                 "bGLDT",
                 &json!({
@@ -237,7 +201,7 @@ fn write_ledger(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
 fn write_audit(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     let changed = books.vendors.values().filter(|one| one.last_modified_at > one.created_at);
     for one in changed {
-        let id = number(&one.vendor_id);
+        let id = party(&one.vendor_id);
         tables.insert(
             "bHQMA",
             &json!({

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     COMPANY, COST_TYPES, GROUP, RETAINAGE_PAY_TYPE, SISTER, account, contract, cost_type, day, first_of, item, job,
-    money, month, number, phase, row_id, yes,
+    money, month, number, party, phase, row_id, yes,
 };
 use crate::firm::model::{AcumaticaDatabase, Cents, ErpBudget, ErpProject, Rate};
 use crate::firm::{PAYABLE, RECEIVABLE};
@@ -117,13 +117,13 @@ pub(super) fn parties(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
         tables.insert(
             "bAPVM",
             &json!({
-                "VendorGroup": GROUP, "Vendor": number(&one.vendor_id), "SortName": format!("{sort}{}", number(&one.vendor_id)),
+                "VendorGroup": GROUP, "Vendor": party(&one.vendor_id), "SortName": format!("{sort}{}", party(&one.vendor_id)),
                 "Name": one.vendor_name, "Type": "R", "Phone": contact.phone1, "EMail": contact.email, "Address": contact.address_line1,
                 "City": contact.city, "State": contact.state, "Zip": contact.postal_code, "Country": contact.country,
                 "POAddress": one.remittance_contact.address_line1, "POCity": one.remittance_contact.city, "PayTerms": one.terms,
                 "V1099YN": yes(one.f1099_vendor), "V1099Type": form, "V1099Box": place.map(number), "GLCo": COMPANY,
                 "TaxId": one.tax_registration_id, "ActiveYN": yes(one.status != "Inactive"), "EFT": "N", "RoutingId": "053000219",
-                "BankAcct": format!("77{}", number(&one.vendor_id)), "PayMethod": if one.payment_method == "CHECK" { "C" } else { "E" },
+                "BankAcct": format!("77{}", party(&one.vendor_id)), "PayMethod": if one.payment_method == "CHECK" { "C" } else { "E" },
                 "TempYN": yes(one.status == "One-Time"), "KeyID": row_id("bAPVM", &one.vendor_id),
             }),
         );
@@ -131,7 +131,7 @@ pub(super) fn parties(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     // Of another group: another firm's vendors, under the same numbers.
     if let Some(one) = books.vendors.values().next() {
         let sort = "OTHERGROUP";
-        tables.insert("bAPVM", &json!({"VendorGroup": GROUP + 1, "Vendor": number(&one.vendor_id), "SortName": sort, "Name": "Other Group Co",
+        tables.insert("bAPVM", &json!({"VendorGroup": GROUP + 1, "Vendor": party(&one.vendor_id), "SortName": sort, "Name": "Other Group Co",
             "Type": "R", "ActiveYN": "Y", "PayMethod": "C", "KeyID": row_id("bAPVM", sort)}));
     }
     for one in books.customers.values() {
@@ -144,7 +144,7 @@ pub(super) fn parties(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
         tables.insert(
             "bARCM",
             &json!({
-                "CustGroup": GROUP, "Customer": number(&one.customer_id), "Name": one.customer_name, "SortName": one.customer_id,
+                "CustGroup": GROUP, "Customer": party(&one.customer_id), "Name": one.customer_name, "SortName": one.customer_id,
                 "Phone": contact.phone1, "EMail": contact.email, "Address": contact.address_line1, "City": contact.city,
                 "State": contact.state, "Zip": contact.postal_code, "Country": contact.country, "Status": status,
                 "PayTerms": one.terms, "RecType": 1, "KeyID": row_id("bARCM", &one.customer_id),
@@ -222,7 +222,7 @@ fn write_contract(tables: &mut SqlSchema, books: &AcumaticaDatabase, project: &E
         "bJCCM",
         &json!({
             "JCCo": COMPANY, "Contract": contract(id), "Description": project.description, "Department": "10",
-            "ContractStatus": status, "StartMonth": started, "CustGroup": GROUP, "Customer": number(customer), "PayTerms": "30D",
+            "ContractStatus": status, "StartMonth": started, "CustGroup": GROUP, "Customer": party(customer), "PayTerms": "30D",
             "RetainagePCT": share(project.retainage_pct), "DefaultBillType": "P",
             "OrigContractAmt": money(sum(|row| row.original_budgeted_amount)),
             "ContractAmt": money(sum(|row| row.revised_budgeted_amount)),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::master::share;
 use super::{
     COMPANY, GROUP, NO_PROJECT, account, change_number, contract, cost_type_of_account, day, find_order,
-    firm_order_key, first_of, is_change, is_there, item, job, money, number, order_number, phase, row_id, serial, yes,
+    firm_order_key, first_of, is_change, is_there, item, job, money, order_number, party, phase, row_id, serial, yes,
 };
 use crate::firm::model::{
     AcumaticaDatabase, Cents, ErpBill, ErpChangeOrder, ErpChangeOrderCommitment, ErpCommitment, ErpCommitmentLine,
@@ -22,9 +22,11 @@ pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
         write_order(tables, books, order, &mut sequences);
     }
     for change in books.change_orders.values().filter(|change| is_change(change)) {
-        if change.commitments.is_empty() {
+        // What moves cost alone is internal.
+        if !change.revenue_budget.is_empty() || (change.commitments.is_empty() && change.cost_budget.is_empty()) {
             write_owner_change(tables, change);
-        } else {
+        }
+        if !change.commitments.is_empty() {
             write_commitment_change(tables, books, change, &mut sequences);
         }
     }
@@ -93,7 +95,7 @@ fn write_order(
         "Closed" => 2,
         _ => 3,
     };
-    let vendor = number(&order.vendor_id);
+    let vendor = party(&order.vendor_id);
     let common = json!({
         "VendorGroup": GROUP, "Vendor": vendor, "Description": order.description, "PayTerms": order.terms, "Status": status,
         "Approved": yes(is_open), "JCCo": COMPANY, "Job": job(project(order)),
@@ -163,7 +165,7 @@ fn planned(
 ) {
     let project = project(order);
     let interfaced = (!is_pending).then(|| day(order.date));
-    let vendor = number(&order.vendor_id);
+    let vendor = party(&order.vendor_id);
     let common = json!({
         "PMCo": COMPANY, "Project": job(project), "RecordType": "O", "PhaseGroup": GROUP, "Phase": phase(Some(&line.cost_code)),
         "VendorGroup": GROUP, "Vendor": vendor, "UM": "LS", "Amount": money(amount), "SendFlag": "Y", "InterfaceDate": interfaced,
@@ -230,7 +232,7 @@ fn write_commitment_change(
             let row = row_id(list, &format!("{project}|{seq}"));
             let common = json!({
                 "PMCo": COMPANY, "Project": job(project), "Seq": seq, "RecordType": "C", "PhaseGroup": GROUP,
-                "Phase": phase(Some(&line.cost_code)), "CostType": kind, "VendorGroup": GROUP, "Vendor": number(&line.vendor), "UM": "LS",
+                "Phase": phase(Some(&line.cost_code)), "CostType": kind, "VendorGroup": GROUP, "Vendor": party(&line.vendor), "UM": "LS",
                 "Amount": money(line.amount), "SendFlag": yes(is_ready), "InterfaceDate": approved.as_ref().filter(|_| is_posted),
                 "KeyID": row,
             });

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::orders::sign;
 use super::{
     COMPANY, GROUP, NO_PROJECT, RETAINAGE_PAY_TYPE, SISTER, account, cost_type_of_account, day, find_order,
-    firm_order_key, job, money, month, number, order_number, phase, row_id as id_of, yes,
+    firm_order_key, job, money, month, number, order_number, party, phase, row_id as id_of, yes,
 };
 use crate::firm::model::{AcumaticaDatabase, Cents, ErpBill, ErpBillLine, ErpCheck};
 use crate::intacct::record_number;
@@ -39,6 +39,16 @@ pub(super) fn transaction(bill: &ErpBill) -> i64 {
     number(&bill.reference_nbr) + series * 1_000_000
 }
 
+/// What a line bills; a release of retainage bills nothing new.
+fn gross(bill: &ErpBill, line: &ErpBillLine) -> Cents {
+    if bill.is_retainage_document { Cents::ZERO } else { sign(bill, line.amount) }
+}
+
+/// What is retained of a line; a release takes it back.
+fn retained(bill: &ErpBill, line: &ErpBillLine) -> Cents {
+    if bill.is_retainage_document { -line.amount } else { sign(bill, line.retainage_amount) }
+}
+
 /// What one payment paid.
 #[derive(Clone, Debug)]
 struct Payment {
@@ -50,7 +60,7 @@ struct Payment {
 /// All tables of payables.
 pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
     let mut paid: BTreeMap<(String, String, i64), Cents> = BTreeMap::new();
-    for bill in books.bills.values().filter(|bill| !bill.is_retainage_document) {
+    for bill in books.bills.values() {
         if is_posted(bill) {
             write_posted(tables, books, bill, &mut paid);
         } else if !matches!(bill.status, "Voided" | "Rejected") {
@@ -68,7 +78,7 @@ pub(super) fn write(tables: &mut SqlSchema, books: &AcumaticaDatabase) {
             "bAPPH",
             &json!({
                 "APCo": COMPANY, "CMCo": COMPANY, "CMAcct": CASH_ACCOUNT, "PayMethod": "C", "CMRef": offset(&credit.reference_nbr),
-                "CMRefSeq": 0, "EFTSeq": 0, "VendorGroup": GROUP, "Vendor": number(&credit.vendor), "ChkType": "M",
+                "CMRefSeq": 0, "EFTSeq": 0, "VendorGroup": GROUP, "Vendor": party(&credit.vendor), "ChkType": "M",
                 "PaidMth": month(&credit.post_period), "PaidDate": day(credit.date), "Amount": "0.00", "VoidYN": "N", "KeyID": id_of("bAPPH", &key),
             }),
         );
@@ -109,7 +119,7 @@ fn write_check(tables: &mut SqlSchema, check: &ErpCheck) {
         "bAPPH",
         &json!({
             "APCo": COMPANY, "CMCo": COMPANY, "CMAcct": CASH_ACCOUNT, "PayMethod": method(check), "CMRef": padded(&check.payment_ref),
-            "CMRefSeq": 0, "EFTSeq": 0, "VendorGroup": GROUP, "Vendor": number(&check.vendor), "ChkType": "C",
+            "CMRefSeq": 0, "EFTSeq": 0, "VendorGroup": GROUP, "Vendor": party(&check.vendor), "ChkType": "C",
             "PaidMth": check.application_date.format("%Y-%m-01").to_string(), "PaidDate": day(check.application_date),
             "Amount": money(check.payment_amount), "VoidYN": yes(check.status == "Voided"),
             "VoidMemo": (check.status == "Voided").then_some("Lost"), "KeyID": id_of("bAPPH", &check.reference_nbr),
@@ -188,30 +198,19 @@ fn write_posted(
 ) {
     let (mth, trans) = (month(&bill.post_period), transaction(bill));
     let name = format!("{}|{}", bill.doc_type, bill.reference_nbr);
-    let releases: Vec<&ErpBill> = books
-        .bills
-        .values()
-        .filter(|one| {
-            one.is_retainage_document && is_posted(one) && one.orig_ref_nbr.as_ref() == Some(&bill.reference_nbr)
-        })
-        .filter(|_| bill.retainage_total.0 != 0)
-        .collect();
     let is_overhead = bill.details.iter().all(|line| line.project == NO_PROJECT);
-    let retained: Vec<Cents> = bill.details.iter().map(|line| sign(bill, line.retainage_amount)).collect();
+    let kept: Vec<Cents> = bill.details.iter().map(|line| retained(bill, line)).collect();
     let owed: Vec<Cents> = bill
         .details
         .iter()
         .enumerate()
         .map(|(place, line)| {
             let tax = if place == 0 { bill.tax_total } else { Cents::ZERO };
-            sign(bill, line.amount + tax) - sign(bill, line.retainage_amount)
+            gross(bill, line) + sign(bill, tax) - retained(bill, line)
         })
         .collect();
     let due = split(&owed, payments(books, bill));
-    let held = split(&retained, releases.iter().flat_map(|release| payments(books, release)).collect());
-    let released: Cents = releases.iter().map(|release| release.amount).sum();
-    let paid_of_it: Cents =
-        releases.iter().flat_map(|release| payments(books, release)).map(|(_, amount)| amount).sum();
+    let held = split(&kept, Vec::new());
     let mut is_open = false;
     for (place, line) in bill.details.iter().enumerate() {
         write_line(tables, books, bill, line, place);
@@ -220,7 +219,7 @@ fn write_posted(
         let kept = held.get(place).into_iter().flatten().filter(|(amount, _)| !amount.is_zero());
         for (pay_type, (amount, payment)) in own.chain(kept.map(|part| (RETAINAGE_PAY_TYPE, part))) {
             sequence += 1;
-            let is_held = pay_type == RETAINAGE_PAY_TYPE && released == paid_of_it;
+            let is_held = pay_type == RETAINAGE_PAY_TYPE;
             let status = match (payment, is_held) {
                 (Some(_), _) => 3,
                 (None, true) => 2,
@@ -254,7 +253,7 @@ fn write_posted(
     tables.insert(
         "bAPTH",
         &json!({
-            "APCo": COMPANY, "Mth": mth, "APTrans": trans, "VendorGroup": GROUP, "Vendor": number(&bill.vendor), "APRef": bill.vendor_ref,
+            "APCo": COMPANY, "Mth": mth, "APTrans": trans, "VendorGroup": GROUP, "Vendor": party(&bill.vendor), "APRef": bill.vendor_ref,
             "Description": bill.description, "InvDate": day(bill.date), "DueDate": day(bill.due_date),
             "InvTotal": money(sign(bill, bill.amount_with_retainage)), "PayMethod": "C", "CMCo": COMPANY,
             "CMAcct": CASH_ACCOUNT, "OpenYN": yes(is_open), "BatchId": number(&bill.reference_nbr), "KeyID": row_id(bill),
@@ -292,7 +291,7 @@ fn coding(books: &AcumaticaDatabase, bill: &ErpBill, line: &ErpBillLine) -> serd
         "PhaseGroup": has_job.then_some(GROUP), "Phase": has_job.then(|| phase(line.cost_code.as_deref())),
         "JCCType": has_job.then(|| cost_type_of_account(books, &line.account)), "GLCo": COMPANY, "GLAcct": account(&line.account),
         "Description": line.transaction_description, "UM": "LS", "VendorGroup": GROUP, "PayType": pay_type(line),
-        "GrossAmt": money(sign(bill, line.amount)), "Retainage": money(sign(bill, line.retainage_amount)),
+        "GrossAmt": money(gross(bill, line)), "Retainage": money(retained(bill, line)),
     })
 }
 
@@ -316,7 +315,7 @@ fn write_unapproved(tables: &mut SqlSchema, books: &AcumaticaDatabase, bill: &Er
     tables.insert(
         "bAPUI",
         &json!({
-            "APCo": COMPANY, "UIMth": mth, "UISeq": sequence, "VendorGroup": GROUP, "Vendor": number(&bill.vendor), "APRef": bill.vendor_ref,
+            "APCo": COMPANY, "UIMth": mth, "UISeq": sequence, "VendorGroup": GROUP, "Vendor": party(&bill.vendor), "APRef": bill.vendor_ref,
             "Description": bill.description, "InvDate": day(bill.date), "DueDate": day(bill.due_date),
             "InvTotal": money(sign(bill, bill.amount_with_retainage)), "PayMethod": "C", "CMCo": COMPANY, "KeyID": row_id(bill),
         }),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::master::revenue;
-use super::{COMPANY, GROUP, NO_PROJECT, account, contract, day, item, money, month, number, row_id};
+use super::{COMPANY, GROUP, NO_PROJECT, account, contract, day, item, money, month, number, party, row_id};
 use crate::firm::model::{AcumaticaDatabase, Cents, ErpInvoice, ErpPayment, ErpProForma};
 use crate::intacct::record_number;
 use crate::sql::SqlSchema;
@@ -102,7 +102,7 @@ fn write_bill(tables: &mut SqlSchema, books: &AcumaticaDatabase, form: &ErpProFo
         "bJBIN",
         &json!({
             "JBCo": COMPANY, "BillMonth": mth, "BillNumber": bill, "Invoice": form.external_ref_nbr, "Contract": contract(&form.project_id),
-            "CustGroup": GROUP, "Customer": number(&form.customer_id), "InvStatus": if invoice.is_some() { "I" } else { "A" },
+            "CustGroup": GROUP, "Customer": party(&form.customer_id), "InvStatus": if invoice.is_some() { "I" } else { "A" },
             "Application": number(&form.project_nbr), "RecType": 1, "InvDate": day(form.invoice_date),
             "DueDate": day(invoice.map_or(form.invoice_date, |one| one.due_date)), "ToDate": day(form.invoice_date),
             "ARTrans": invoice.map(transaction), "InvTotal": money(form.invoice_total), "InvRetg": money(form.retainage_total),
@@ -139,7 +139,7 @@ fn write_draft(tables: &mut SqlSchema, invoice: &ErpInvoice) {
         &json!({
             "JBCo": COMPANY, "BillMonth": month(&invoice.post_period), "BillNumber": transaction(invoice) + 5_000_000,
             "Invoice": invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr), "Contract": project(invoice).map(contract),
-            "CustGroup": GROUP, "Customer": number(&invoice.customer), "InvStatus": "A", "RecType": 1, "InvDate": day(invoice.date),
+            "CustGroup": GROUP, "Customer": party(&invoice.customer), "InvStatus": "A", "RecType": 1, "InvDate": day(invoice.date),
             "DueDate": day(invoice.due_date), "InvTotal": money(amount), "InvRetg": money(sign(invoice, invoice.retainage_total)),
             "InvTax": money(invoice.tax_total), "InvDue": money(sign(invoice, invoice.amount)), "ARGLCo": COMPANY, "JCGLCo": COMPANY,
             "BillType": "P", "KeyID": row_id("bJBIN", &name(invoice)),
@@ -171,7 +171,7 @@ fn write_invoice(tables: &mut SqlSchema, books: &AcumaticaDatabase, invoice: &Er
     tables.insert(
         "bARTH",
         &json!({
-            "ARCo": COMPANY, "Mth": mth, "ARTrans": trans, "ARTransType": kind, "CustGroup": GROUP, "Customer": number(&invoice.customer),
+            "ARCo": COMPANY, "Mth": mth, "ARTrans": trans, "ARTransType": kind, "CustGroup": GROUP, "Customer": party(&invoice.customer),
             "RecType": 1, "JCCo": project(invoice).map(|_| COMPANY), "Contract": project(invoice).map(contract),
             "Invoice": invoice.customer_order.as_ref().unwrap_or(&invoice.reference_nbr), "Source": if has_form { "JB" } else { "AR Invoice" },
             "TransDate": day(invoice.date), "DueDate": day(invoice.due_date), "Description": invoice.description, "PayTerms": "30D",
@@ -208,7 +208,7 @@ fn write_receipt(tables: &mut SqlSchema, books: &AcumaticaDatabase, payment: &Er
     tables.insert(
         "bARTH",
         &json!({
-            "ARCo": COMPANY, "Mth": mth, "ARTrans": trans, "ARTransType": "P", "CustGroup": GROUP, "Customer": number(&payment.customer_id),
+            "ARCo": COMPANY, "Mth": mth, "ARTrans": trans, "ARTransType": "P", "CustGroup": GROUP, "Customer": party(&payment.customer_id),
             "CheckNo": payment.payment_ref, "Source": "AR Receipt", "TransDate": day(payment.application_date),
             "CheckDate": day(payment.application_date), "CreditAmt": money(payment.payment_amount), "BatchId": trans,
             "KeyID": row_id("bARTH", &format!("payment {}", payment.reference_nbr)),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tieout::simulator::vista::{procore as shown, record_key, tables};
-use tieout::simulator::{Fault, Firm, Simulator};
+use tieout::simulator::{DecoyKind, Fault, Firm, Simulator};
 
 use super::{Crossing, MOMENTS, Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
 use crate::decoys::LISTS_OF_A_PROJECT;
@@ -111,5 +111,11 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
 fn crossings(firm: &Firm) -> Vec<Crossing> {
     let spelled =
         |(entity, pm_id, erp_id): &Crossing| Some((entity.clone(), pm_id.clone(), record_key(firm, entity, erp_id)?));
-    firm.crosswalk().iter().filter_map(spelled).collect()
+    // A release that accounting entered under a number of its own.
+    let releases = firm.decoys().iter().filter(|decoy| decoy.kind == DecoyKind::RetainageReleasedInBoth);
+    let releases = releases.filter_map(|decoy| {
+        let (pm_id, document) = (decoy.pm_ids.last()?, decoy.erp_ids.last()?);
+        Some(("vendor_invoices".to_owned(), pm_id.clone(), record_key(firm, "vendor_invoices", document)?))
+    });
+    firm.crosswalk().iter().filter_map(spelled).chain(releases).collect()
 }
