@@ -21,9 +21,9 @@ const SILENT: [&str; 2] = ["C5", "T4"];
 const SEEDS: &str = "2,3";
 /// What these firms show of what the two can show.
 const SHOWN: [&str; 40] = [
-    "V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "O1", "O3", "O5", "M1", "M2", "M3", "M4", "M6", "I1", "I2", "I3",
-    "I4", "I5", "I6", "I8", "I9", "I10", "I11", "P0", "P1", "P2", "P3", "P4", "R1", "R2", "S1", "S2", "B3", "J1", "T3",
-    "W2",
+    "V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "O1", "O3", "O5", "M1", "M2", "M3", "M4", "M6", "I1", "I2",
+    "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "P0", "P1", "P2", "P3", "P4", "R1", "R2", "S1", "S2", "B3", "J1",
+    "T3", "W2",
 ];
 
 const PROCORE_VISTA: Pair =
@@ -74,8 +74,11 @@ async fn procore_and_vista_do_not_tell_what_only_looks_wrong() {
     });
     let load = |firm: &Firm| load(&server, firm);
     let alarms = decoys::false_alarms_loaded(PROCORE_VISTA, &simulator, folder.path(), &load).await;
+    // Vista tells a bill's sales tax, which Procore does not: the decoy is a difference here.
+    let is_tax = |line: &&str| line.contains(" I4 ") && line.contains(": tax of vendor invoice ");
+    let alarms: Vec<&str> = alarms.lines().filter(|line| !is_tax(line)).collect();
     let kept = (!alarms.is_empty()).then(|| folder.keep());
-    assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
+    assert!(kept.is_none(), "false alarms, see {kept:?}: {alarms:#?}");
 }
 
 /// The firm's books as they are now, in the place of what was there.
