@@ -87,13 +87,13 @@ fn write_order(
     // What was changed or billed is in accounting, though it was set back to pending.
     let is_known =
         order.details.iter().any(|line| !added(books, order, line).is_zero() || !billed(books, order, line).is_zero());
-    let is_open = matches!(order.status, "Open" | "Completed" | "Closed");
+    let is_open = !matches!(order.status, "On Hold" | "Pending Approval" | "Rejected");
     let is_pending = !is_open && !is_known;
     let status = match order.status {
-        "Open" => 0,
         "Completed" => 1,
         "Closed" => 2,
-        _ => 3,
+        "On Hold" | "Pending Approval" | "Rejected" => 3,
+        _ => 0,
     };
     let vendor = party(&order.vendor_id);
     let common = json!({

@@ -55,6 +55,7 @@ struct Payment {
     reference: String,
     method: &'static str,
     date: NaiveDate,
+    discount: Cents,
 }
 
 /// All tables of payables.
@@ -141,13 +142,19 @@ fn payments(books: &AcumaticaDatabase, bill: &ErpBill) -> Vec<(Payment, Cents)> 
     let one = |reference: &str, kind: &str, amount: Cents, date: NaiveDate| {
         if kind == "Check" {
             let check = books.checks.get(&format!("Check|{reference}")).filter(|check| check.status != "Voided")?;
-            let payment =
-                Payment { reference: padded(&check.payment_ref), method: method(check), date: check.application_date };
-            return Some((payment, amount));
+            let of_bill = check.history.iter().find(|line| line.reference_nbr == bill.reference_nbr);
+            let discount = of_bill.map_or(Cents::ZERO, |line| line.cash_discount_taken);
+            let (reference, method, date) = (padded(&check.payment_ref), method(check), check.application_date);
+            return Some((Payment { reference, method, date, discount }, amount + discount));
         }
         match kind {
-            "Debit Adj." => Some((Payment { reference: offset(reference), method: "C", date }, amount)),
-            "Bill" => Some((Payment { reference: offset(&bill.reference_nbr), method: "C", date }, amount)),
+            "Debit Adj." => {
+                Some((Payment { reference: offset(reference), method: "C", date, discount: Cents::ZERO }, amount))
+            }
+            "Bill" => Some((
+                Payment { reference: offset(&bill.reference_nbr), method: "C", date, discount: Cents::ZERO },
+                amount,
+            )),
             _ => None,
         }
     };
@@ -162,7 +169,7 @@ fn split(owed: &[Cents], payments: Vec<(Payment, Cents)>) -> Vec<Vec<(Cents, Opt
     let mut left: Vec<Cents> = owed.to_vec();
     let mut parts: Vec<Vec<(Cents, Option<Payment>)>> = vec![Vec::new(); owed.len()];
     let is_credit = owed.iter().copied().sum::<Cents>().0 < 0;
-    for (payment, amount) in payments {
+    for (mut payment, amount) in payments {
         let mut rest = if is_credit { -amount } else { amount };
         // Lines that take away go with the first payment, and leave it more for the others.
         for takes_away in [true, false] {
@@ -176,6 +183,7 @@ fn split(owed: &[Cents], payments: Vec<(Payment, Cents)>) -> Vec<Vec<(Cents, Opt
                 };
                 if !part.is_zero() {
                     parts.push((part, Some(payment.clone())));
+                    payment.discount = Cents::ZERO;
                     *left -= part;
                     rest -= part;
                 }
@@ -233,7 +241,7 @@ fn write_posted(
                 "bAPTD",
                 &json!({
                     "APCo": COMPANY, "Mth": mth, "APTrans": trans, "APLine": line.line_nbr, "APSeq": sequence, "PayType": pay_type,
-                    "Amount": money(*amount), "DiscOffer": money(offered), "DiscTaken": money(offered), "DueDate": day(bill.due_date),
+                    "Amount": money(*amount), "DiscOffer": money(offered), "DiscTaken": money(payment.as_ref().map_or(offered, |one| one.discount)), "DueDate": day(bill.due_date),
                     "Status": if amount.is_zero() { 3 } else { status }, "VendorGroup": GROUP, "KeyID": id_of("bAPTD", &id),
                     "PaidMth": payment.as_ref().map(|one| one.date.format("%Y-%m-01").to_string()),
                     "PaidDate": payment.as_ref().map(|one| day(one.date)), "CMCo": payment.as_ref().map(|_| COMPANY),

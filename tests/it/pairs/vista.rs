@@ -75,8 +75,11 @@ async fn procore_and_vista_do_not_tell_what_only_looks_wrong() {
     });
     let load = |firm: &Firm| load(&server, firm);
     let alarms = decoys::false_alarms_loaded(PROCORE_VISTA, &simulator, folder.path(), &load).await;
+    // Vista tells a bill's sales tax, which Procore does not: the decoy is a difference here.
+    let is_tax = |line: &&str| line.contains(" I4 ") && line.contains(": tax of vendor invoice ");
+    let alarms: Vec<&str> = alarms.lines().filter(|line| !is_tax(line)).collect();
     let kept = (!alarms.is_empty()).then(|| folder.keep());
-    assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
+    assert!(kept.is_none(), "false alarms, see {kept:?}: {alarms:#?}");
 }
 
 /// The firm's books as they are now, in the place of what was there.
