@@ -1,8 +1,8 @@
-//! The firm's records as they were archived from CoConstruct, which is not offered any more: a file for each list.
+//! The firm's records as they were archived from `CoConstruct`, which is not offered any more: a file for each list.
 //!
 //! Follows the fact sheet: cost codes are accounting codes, by which orders and bills have their rows and budgets roll up; change
 //! orders are variations in some countries; an order whose work is verified became a bill. Everything else is as in Buildertrend's
-//! exports, whose vendor's it is. Leaves out its synchronisation, which was with QuickBooks and Xero alone.
+//! exports, whose vendor's it is. Leaves out its synchronisation, which was with `QuickBooks` and Xero alone.
 
 use std::collections::BTreeMap;
 

@@ -24,8 +24,10 @@ pub use orders::{change_key, order_key};
 pub const SCHEMA: &str = "dbo";
 /// The firm's company.
 pub const COMPANY: &str = "001";
+/// A table's name of ours, its own, and the same of its columns.
+pub type OrderTable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 /// What this installation calls what a mapping has to name: ours, the table's; below it our columns and its own.
-pub const ORDER_TABLES: [(&str, &str, &[(&str, &str)]); 3] = [
+pub const ORDER_TABLES: [OrderTable; 3] = [
     (
         "purchase_orders",
         "po_sub_h",
@@ -123,7 +125,7 @@ pub fn record_key(firm: &Firm, entity: &str, key: &str) -> Option<String> {
     match entity {
         "commitments" => order_key(firm, key),
         "change_orders" => change_key(firm, key),
-        "vendor_invoices" => firm.acumatica.bills.get(key).map(|bill| payables::voucher(bill)),
+        "vendor_invoices" => firm.acumatica.bills.get(key).map(payables::voucher),
         "owner_invoices" => firm
             .acumatica
             .invoices

@@ -135,6 +135,9 @@ pub struct IntacctEndpoint {
     server: Arc<intacct::Server<Firm>>,
 }
 
+/// What Procore shows of the firm.
+pub type ShownAs = fn(&Firm) -> ProcoreDatabase;
+
 /// A firm behind the interfaces of its systems.
 pub struct Simulator {
     seed: u64,
@@ -143,7 +146,7 @@ pub struct Simulator {
     interference: Arc<Interference>,
     procore: Arc<procore::Server<Firm>>,
     acumatica: Arc<acumatica::Server<Firm>>,
-    shown_as: Mutex<Option<fn(&Firm) -> ProcoreDatabase>>,
+    shown_as: Mutex<Option<ShownAs>>,
     procore_endpoint: ProcoreEndpoint,
     acumatica_endpoint: AcumaticaEndpoint,
     projectsight_ids: ProjectSightIds,
@@ -333,7 +336,7 @@ impl Simulator {
 
     /// From now on Procore's interface shows the firm's records as `shown_as` tells them: with the ids of another ERP's records
     /// than the books'. What is changed by hand is shown from the next [`advance_to`](Self::advance_to) on.
-    pub fn show_procore_as(&self, shown_as: fn(&Firm) -> ProcoreDatabase) {
+    pub fn show_procore_as(&self, shown_as: ShownAs) {
         *self.shown_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown_as);
         let mut firm = self.firm_mut();
         firm.shown = Some(Box::new(shown_as(&firm)));

@@ -253,8 +253,8 @@ fn write_posted(
             if let Some(payment) = payment {
                 *paid.entry((payment.reference.clone(), mth.clone(), trans)).or_default() += *amount;
             } else if is_held && !amount.is_zero() {
-                let hold = json!({"APCo": COMPANY, "Mth": mth, "APTrans": trans, "APLine": line.line_nbr, "APSeq": sequence, "HoldCode": "RET"});
-                tables.insert("bAPHD", &hold);
+                let withheld = json!({"APCo": COMPANY, "Mth": mth, "APTrans": trans, "APLine": line.line_nbr, "APSeq": sequence, "HoldCode": "RET"});
+                tables.insert("bAPHD", &withheld);
             }
         }
     }

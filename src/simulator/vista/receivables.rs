@@ -93,10 +93,9 @@ fn write_bill(tables: &mut SqlSchema, books: &AcumaticaDatabase, form: &ErpProFo
     let retained: Cents = before(books, form).map(|one| one.retainage_total).sum();
     let original: Cents = revenue(books, &form.project_id).map(|row| row.original_budgeted_amount).sum();
     let is_before = |date: chrono::NaiveDate| date <= form.invoice_date;
-    let changes =
-        books.change_orders.values().filter(|one| one.project_id == form.project_id && one.status == "Closed");
+    let orders = books.change_orders.values().filter(|one| one.project_id == form.project_id && one.status == "Closed");
     let changed: Cents =
-        changes.filter(|one| is_before(one.change_date)).map(|one| one.revenue_budget_change_total).sum();
+        orders.filter(|one| is_before(one.change_date)).map(|one| one.revenue_budget_change_total).sum();
     let stored: Cents = form.progress_billing.iter().map(|line| line.stored_material).sum();
     tables.insert(
         "bJBIN",

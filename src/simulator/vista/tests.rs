@@ -45,9 +45,10 @@ fn what_lines_owe_is_what_bills_owe() {
     let parts = tables.table("bAPTD").unwrap();
     let columns = ["APCo", "PayType", "Status", "Amount"].map(|name| parts.values(name).unwrap().collect::<Vec<_>>());
     let (mut open, mut held) = (0, 0);
-    for row in 0..parts.rows().len() {
-        let amount = cents(columns[3][row]);
-        match (columns[1][row], columns[2][row]) {
+    let [_, pay_types, statuses, amounts] = columns;
+    for ((pay_type, status), amount) in pay_types.into_iter().zip(statuses).zip(amounts) {
+        let amount = cents(amount);
+        match (pay_type, status) {
             (Some("4"), Some("1" | "2")) => held += amount,
             (_, Some("1" | "2")) => open += amount,
             _ => {}
