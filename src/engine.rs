@@ -483,8 +483,6 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         // Row counts come from the manifests; footers are not read twice to learn them.
         ("datafusion.execution.collect_statistics", "false"),
         ("datafusion.execution.time_zone", "+00:00"),
-        // A subquery that became a join may be null where its plan said that it is not: rows carry their own nulls.
-        ("datafusion.execution.skip_physical_aggregate_schema_check", "true"),
     ] {
         options.set(key, value)?;
     }

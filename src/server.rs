@@ -33,6 +33,7 @@ mod grammar;
 mod local;
 mod login;
 mod meaning;
+mod naming;
 mod nesting;
 mod parameters;
 mod place;

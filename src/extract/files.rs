@@ -179,22 +179,7 @@ async fn reads<'a>(
         });
     }
     if !is_listed {
-        pages.failure = Some(Failure {
-            field: None,
-            kind: FailureKind::NotFound,
-            request: format!("read {}", bundle.manifest_path()),
-            what: bundle.lacks(&source.manifest, table),
-            hint: Some(match &table.needs {
-                Some(setting) => format!(
-                    "export it too; if the firm does not keep it, write `{setting} = \"\"` in [sources.{}]: checks then say so",
-                    source.name
-                ),
-                None => format!(
-                    "export it too; if the firm does not have it, add `{}` to `absent` of [sources.{}]",
-                    table.name, source.name
-                ),
-            }),
-        });
+        pages.failure = Some(not_exported(source, bundle, table));
     }
     let count = pages.records.len() as u64;
     if is_listed && is_counted && pages.failure.is_none() && told != count {
@@ -232,6 +217,27 @@ async fn reads<'a>(
         }
     }
     reads
+}
+
+/// Why a table is not in a bundle.
+fn not_exported(source: &SourceSettings, bundle: &Bundle, table: &Table) -> Failure {
+    let hint = match &table.needs {
+        Some(setting) => format!(
+            "export it too; if the firm does not keep it, write `{setting} = \"\"` in [sources.{}]: checks then say so",
+            source.name
+        ),
+        None => format!(
+            "export it too; if the firm does not have it, add `{}` to `absent` of [sources.{}]",
+            table.name, source.name
+        ),
+    };
+    Failure {
+        field: None,
+        kind: FailureKind::NotFound,
+        request: format!("read {}", bundle.manifest_path()),
+        what: bundle.lacks(&source.manifest, table),
+        hint: Some(hint),
+    }
 }
 
 /// Tries every table, and stores nothing.

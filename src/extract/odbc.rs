@@ -79,15 +79,14 @@ async fn read(source: &SourceSettings, options: &RunOptions) -> Result<SourceOut
         let mut bar = options.progress.table(&source.name, &table.name, jobs.len());
         for job in jobs {
             let staged = staging.as_ref().and_then(|staging| staging.take(source, &job));
-            let reads = match staged {
-                Some(reads) => reads,
-                None => {
-                    let reads = list(&mut database, &closings, &job, &options.clock, &own).await;
-                    if let Some(staging) = &staging {
-                        staging.put(&job, &reads);
-                    }
-                    reads
+            let reads = if let Some(reads) = staged {
+                reads
+            } else {
+                let reads = list(&mut database, &closings, &job, &options.clock, &own).await;
+                if let Some(staging) = &staging {
+                    staging.put(&job, &reads);
                 }
+                reads
             };
             let (rows, requests) =
                 (reads.iter().map(|read| read.rows.len()).sum(), own.requests.load(Ordering::Relaxed));

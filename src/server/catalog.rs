@@ -311,6 +311,8 @@ pub(crate) fn attach(
     });
     let catalogs = Catalogs::new(databases, Arc::new(Wrapped(Arc::clone(&asker))));
     let config = state.config().clone().with_information_schema(false).with_create_default_catalog_and_schema(false);
+    // A subquery that became a join may be null where its plan said that it is not: rows carry their own nulls.
+    let config = config.set_bool("datafusion.execution.skip_physical_aggregate_schema_check", true);
     let state =
         SessionStateBuilder::new_from_existing(state).with_config(config).with_catalog_list(Arc::new(catalogs)).build();
     let mut context = SessionContext::new_with_state(state);

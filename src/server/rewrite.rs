@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, TableWithJoins, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
     visit_expressions_mut,
 };
 
@@ -332,67 +332,6 @@ fn function_name(table: &TableFactor) -> Option<String> {
         | TableFactor::Function { alias: Some(alias), .. }
         | TableFactor::UNNEST { alias: Some(alias), .. } => Some(folded(&alias.name)),
         _ => None,
-    }
-}
-
-/// The statement with that column of its outermost select under a name of its own, in its order too: DataFusion refuses
-/// `select upper(t.name) as name … order by t.name`. Queries inside that all rows are taken of need no order.
-pub(crate) fn renamed(mut statement: Statement, name: &str) -> Statement {
-    /// Queries around, and how many of those are the outermost in parentheses.
-    struct Unordered(usize, usize);
-    impl VisitorMut for Unordered {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-            self.0 += 1;
-            if self.0 > self.1 && query.limit_clause.is_none() && query.fetch.is_none() {
-                query.order_by = None;
-            }
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-    }
-    let mut outermost = 0;
-    if let Statement::Query(query) = &mut statement {
-        rename_column(query, name);
-        let mut body = query.body.as_ref();
-        outermost = 1;
-        while let SetExpr::Query(inner) = body {
-            outermost += 1;
-            body = inner.body.as_ref();
-        }
-    }
-    // It never breaks.
-    let _ = VisitMut::visit(&mut statement, &mut Unordered(0, outermost));
-    statement
-}
-
-fn rename_column(query: &mut Query, name: &str) {
-    let select = match query.body.as_mut() {
-        SetExpr::Query(inner) => return rename_column(inner, name),
-        SetExpr::Select(select) => select,
-        _ => return,
-    };
-    let mut other = None;
-    for (place, item) in select.projection.iter_mut().enumerate() {
-        if let SelectItem::ExprWithAlias { alias, .. } = item
-            && folded(alias) == name
-        {
-            *alias = Ident::with_quote('"', format!("{name}{UNIQUE}{place}"));
-            other = Some(alias.clone());
-        }
-    }
-    let (Some(other), Some(order)) = (other, &mut query.order_by) else { return };
-    if let OrderByKind::Expressions(keys) = &mut order.kind {
-        for key in keys {
-            if matches!(&key.expr, Expr::Identifier(ident) if folded(ident) == name) {
-                key.expr = Expr::Identifier(other.clone());
-            }
-        }
     }
 }
 

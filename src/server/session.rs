@@ -11,11 +11,9 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigExtension as _;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
 use tokio::sync::OwnedSemaphorePermit;
@@ -31,7 +29,7 @@ use super::settings::{self, Settings};
 use super::statement::Command;
 use super::teller::{self, Teller, Text};
 use super::transaction::Change;
-use super::{declared, explain, meaning, parameters, rewrite, search_path, whole_rows};
+use super::{declared, explain, meaning, naming, parameters, rewrite, search_path};
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
@@ -372,7 +370,9 @@ async fn planned(
     if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
         asker.list().await?;
     }
-    let plan = Box::pin(named(context, rewritten.statement)).await.map_err(|error| unknown(context, error.into()))?;
+    let plan = Box::pin(naming::planned(context, rewritten.statement))
+        .await
+        .map_err(|error| unknown(context, error.into()))?;
     let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)
@@ -381,36 +381,6 @@ async fn planned(
         .verify_plan(&plan)
         .map_err(|error| Failure::new(READ_ONLY, Failure::from(error).message))?;
     Ok(plan)
-}
-
-/// The plan of a statement, written otherwise where DataFusion refuses its names and Postgres does not.
-async fn named(context: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, DataFusionError> {
-    let state = context.state();
-    let planned = |statement: Statement| state.statement_to_plan(DataFusionStatement::Statement(Box::new(statement)));
-    let mut rows = 0;
-    loop {
-        let error = match Box::pin(planned(statement.clone())).await {
-            Ok(plan) => return Ok(plan),
-            Err(error) => error,
-        };
-        if rewrite::may_repeat(&statement) && error.to_string().contains("unique expression names") {
-            return Box::pin(planned(rewrite::told_apart(statement))).await;
-        }
-        if let Some(name) = whole_rows::ambiguous(&error) {
-            let other = rewrite::renamed(statement.clone(), &name);
-            if other != statement {
-                statement = other;
-                continue;
-            }
-        }
-        let missing = whole_rows::missing(&error).filter(|_| rows < whole_rows::ROWS_MAX);
-        let Some(missing) = missing else { return Err(error) };
-        match whole_rows::spelled(context, statement.clone(), &missing).await {
-            Some(other) if other != statement => statement = other,
-            _ => return Err(error),
-        }
-        rows += 1;
-    }
 }
 
 pub(crate) fn no_statement(name: &str) -> Failure {

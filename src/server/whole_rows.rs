@@ -30,17 +30,6 @@ pub(crate) fn missing(error: &DataFusionError) -> Option<String> {
     }
 }
 
-/// The name that a statement was refused for because a column of a table and one of the result both have it.
-pub(crate) fn ambiguous(error: &DataFusionError) -> Option<String> {
-    match error.find_root() {
-        DataFusionError::SchemaError(told, _) => match told.as_ref() {
-            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// The statement with the rows of the tables of that name as values, where there are any.
 pub(crate) async fn spelled(context: &SessionContext, mut statement: Statement, name: &str) -> Option<Statement> {
     let mut all = Vec::new();

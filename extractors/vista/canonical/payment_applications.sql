@@ -25,7 +25,7 @@ paid as (
         payments.pay_method = details.pay_method and payments.cm_ref = details.cm_ref and payments.cm_ref_seq = details.cm_ref_seq and
         payments.eft_seq = details.eft_seq
     left join retainage_types as types on types.ap_co = details.ap_co and types.pay_type = details.pay_type
-    where details.status in (3, 4) and upper(trim(payments.void_yn)) is distinct from 'Y' and payments.amount <> 0
+    where details.status in (3, 4) and (upper(trim(payments.void_yn)) is distinct from 'Y') and payments.amount <> 0
 
     union all
 

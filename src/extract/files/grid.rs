@@ -117,7 +117,9 @@ fn csv(bytes: &[u8], score: &dyn Fn(&[Value]) -> usize) -> Result<Rows, String> 
         if rows.peek().is_none() {
             return Some(row.and_then(|row| whole(row, is_closed)).and_then(|row| shape.ended(row, is_ended)));
         }
-        row.iter().for_each(|row| shape.add(row.cells.len()));
+        if let Ok(row) = &row {
+            shape.add(row.cells.len());
+        }
         Some(row)
     });
     Ok(Box::new(checked))

@@ -195,10 +195,8 @@ fn braced(inner: &str) -> (String, &str) {
     let mut value = String::new();
     let mut letters = inner.char_indices().peekable();
     while let Some((place, letter)) = letters.next() {
-        if letter == '}' {
-            if letters.next_if(|(_, next)| *next == '}').is_none() {
-                return (value, inner.get(place + 1..).unwrap_or_default());
-            }
+        if letter == '}' && letters.next_if(|(_, next)| *next == '}').is_none() {
+            return (value, inner.get(place + 1..).unwrap_or_default());
         }
         value.push(letter);
     }

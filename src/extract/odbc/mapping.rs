@@ -52,9 +52,9 @@ fn path_of(table: &Table, column: &str) -> Option<String> {
     });
     let own = paths.clone().find(|(name, path)| *name == column || *path == column).map(|(_, path)| path.clone());
     // The columns of conditions and months need not be among ours.
-    let months = table.months.iter().flat_map(|months| months.sums.iter().chain([&months.column]));
+    let mut months = table.months.iter().flat_map(|months| months.sums.iter().chain([&months.column]));
     let named = table.conditions.iter().filter(|it| it.contains(&format!("[{column}]"))).map(|_| column.to_owned());
-    own.or_else(|| months.filter(|name| *name == column).cloned().next()).or_else(|| named.clone().next())
+    own.or_else(|| months.find(|name| *name == column).cloned()).or_else(|| named.clone().next())
 }
 
 /// Letters that two names share, of ten.
@@ -72,13 +72,12 @@ const VIEWS_TRIED_MAX: usize = 8;
 pub(super) async fn proposal(database: &mut Database<'_>, table: &Table, meter: &Meter) -> Option<String> {
     let views = database.views_of(table, meter).await.ok();
     let mut lines = Vec::new();
-    let view = match views.as_ref().and_then(|views| views.first()) {
-        Some((_, view)) => view.clone(),
-        None => {
-            let view = nearest(database, table, meter).await?;
-            lines.push(format!("view = {:?}", view.name));
-            view
-        }
+    let view = if let Some((_, view)) = views.as_ref().and_then(|views| views.first()) {
+        view.clone()
+    } else {
+        let view = nearest(database, table, meter).await?;
+        lines.push(format!("view = {:?}", view.name));
+        view
     };
     let fit = Fit::new(table, &view);
     let taken: Vec<&str> = fit.fields.iter().map(|(_, column, _)| column.as_str()).collect();
@@ -96,11 +95,11 @@ pub(super) async fn proposal(database: &mut Database<'_>, table: &Table, meter: 
         return None;
     }
     let mut text = format!("a mapping that may fit (look at the values before you take it over):\n[{}]\n", table.name);
-    lines.into_iter().for_each(|line| text.push_str(&format!("{line}\n")));
     if !columns.is_empty() {
-        text.push_str(&format!("[{}.columns]\n", table.name));
-        columns.into_iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        lines.push(format!("[{}.columns]", table.name));
+        lines.append(&mut columns);
     }
+    text.push_str(&lines.join("\n"));
     Some(text.trim_end().to_owned())
 }
 

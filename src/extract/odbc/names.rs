@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn case_and_underscores_are_no_difference_unless_they_are_the_only_one() {
-        let of = |wanted, known: &[&'static str]| find(wanted, known.to_vec().into_iter());
+        let of = |wanted, known: &[&'static str]| find(wanted, known.iter().copied());
         assert_eq!(of("APM_MASTER__VENDOR", &["apm_master_vendor", "x"]), Found::One("apm_master_vendor"));
         assert_eq!(of("Amount", &["AMOUNT", "Amount"]), Found::One("Amount"));
         assert_eq!(of("amount", &["AMOUNT", "Amount"]), Found::Several);

@@ -120,10 +120,10 @@ impl Layout {
             Kind::Integer => write!(out, "{}", array.as_primitive_opt::<Int64Type>()?.value(row)).ok()?,
             Kind::Exact => out.push_str(&number(array.as_string_opt::<i32>()?.value(row))),
             Kind::Single => {
-                out.push_str(&number(&format!("{:?}", array.as_primitive_opt::<Float32Type>()?.value(row))))
+                out.push_str(&number(&format!("{:?}", array.as_primitive_opt::<Float32Type>()?.value(row))));
             }
             Kind::Double => {
-                out.push_str(&number(&format!("{:?}", array.as_primitive_opt::<Float64Type>()?.value(row))))
+                out.push_str(&number(&format!("{:?}", array.as_primitive_opt::<Float64Type>()?.value(row))));
             }
             Kind::Flag => out.push_str(if array.as_boolean_opt()?.value(row) { "true" } else { "false" }),
             Kind::Text => out.push_str(&json(array.as_string_opt::<i32>()?.value(row))),
@@ -213,7 +213,7 @@ mod tests {
             Arc::new(Int64Array::from(vec![Some(255), None])),
             Arc::new(StringArray::from(vec![Some("-.50"), None])),
             Arc::new(Float32Array::from(vec![Some(0.1), None])),
-            Arc::new(Float64Array::from(vec![Some(1234.560_000_000_1), None])),
+            Arc::new(Float64Array::from(vec![Some(1_234.560_000_000_1), None])),
             Arc::new(BooleanArray::from(vec![Some(true), None])),
             Arc::new(Date32Array::from(vec![Some(0), None])),
             Arc::new(TimestampMicrosecondArray::from(vec![Some(moment), None])),

@@ -1,7 +1,6 @@
 //! The connector: what Procore approved goes to Acumatica within hours; what Acumatica paid comes back within a day.
 //!
-//! It writes the ERP's key into Procore's `origin_id`; sometimes only the ERP keeps Procore's number. Retainage releases
-//! and payments' reasons it does not know.
+//! It writes the ERP's key into Procore's `origin_id`, or the ERP keeps Procore's number. It knows no retainage releases.
 
 use std::collections::BTreeMap;
 

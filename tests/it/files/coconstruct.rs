@@ -1,4 +1,4 @@
-//! CoConstruct's archives: read whole, the same in either style, and silent where something was not archived.
+//! `CoConstruct`'s archives: read whole, the same in either style, and silent where something was not archived.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -82,7 +82,7 @@ async fn in_a_bucket(address: &str, url: &str) {
 
     // Overwritten after its manifest was written: refused by its own address, and nothing is lost.
     put(&format!("{url}/2026-12"), "2026-12-01T06:00:00Z", ORDERS);
-    put_object(&format!("{url}/2026-12/purchase%20orders.csv"), &ORDERS.as_bytes()[..90]);
+    put_object(&format!("{url}/2026-12/purchase%20orders.csv"), ORDERS.as_bytes().get(..90).unwrap());
     let (_, told) = run(folder.path(), "2026-12-01T07:00:00Z").await;
     let file = format!("{}/2026-12/purchase orders.csv", address.split('?').next().unwrap());
     assert!(told.contains(&file) && told.contains("sha256 is not the manifest's"), "{file}\n{told}");

@@ -44,7 +44,7 @@ fn told(output: &Output) -> String {
 
 impl Postgres {
     pub(crate) fn start() -> Self {
-        let programs = std::env::var(PROGRAMS).unwrap_or_else(|_| panic!("{PROGRAMS} is not set; .ci/odbc sets it"));
+        let programs = std::env::var(PROGRAMS).expect("TIEOUT_TEST_POSTGRES is set by .ci/odbc");
         let folder = tempfile::tempdir().unwrap();
         if is_root() {
             let changed = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();

@@ -156,7 +156,7 @@ fn a_connection_lost_in_the_middle_is_read_again_from_the_beginning() {
     let ledger = Ledger::new(&server.connection(), JOBS, "");
     let server = Arc::new(server);
     let killer = Arc::clone(&server);
-    let killed = std::thread::spawn(move || {
+    let watcher = std::thread::spawn(move || {
         let kill = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader' and wait_event = 'PgSleep'";
         while killer.run(kill).is_empty() {
             std::thread::sleep(Duration::from_millis(100));
@@ -164,7 +164,7 @@ fn a_connection_lost_in_the_middle_is_read_again_from_the_beginning() {
     });
     let (code, told) = ledger.extract(NOW, &[]);
     assert_eq!(code, Some(0), "{told}");
-    killed.join().unwrap();
+    watcher.join().unwrap();
     assert_eq!(ledger.texts("select count(*), count(distinct job) from ledger.jobs"), ["20000 20000"]);
     let retries = ledger.texts("select retries from meta.requests where table_name = 'jobs'");
     assert_eq!(retries, ["1"]);

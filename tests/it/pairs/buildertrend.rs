@@ -142,9 +142,9 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
         return Vec::new();
     }
     let entity = match check {
-        "B1" | "B2" => "projects",
+        "B1" | "B2" => "projects".to_owned(),
         "P1" | "P2" | "P3" | "P4" => return payments(firm, &fault),
-        _ => fault.entity.as_str(),
+        _ => fault.entity.clone(),
     };
     let erp_id = fault.erp_id.as_ref().map(|key| record(&fault.entity, key));
     let unpaid = requisition_of(firm, &fault).filter(|_| check == "P0");
@@ -153,11 +153,11 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
     }
     // What is unpaid is unpaid as a whole.
     let amount = unpaid.map_or(fault.amount, |requisition| Some(requisition.summary.current_payment_due));
-    let known = Fault { amount, ..fault.clone() };
+    let known = Fault { amount, ..fault };
     match known.pm_id.as_deref().map(str::parse::<ProcoreId>) {
         None => vec![Fault { erp_id, ..known }],
         Some(id) => {
-            let pm_id = id.ok().and_then(|id| key(firm, entity, id));
+            let pm_id = id.ok().and_then(|id| key(firm, &entity, id));
             pm_id.map(|pm_id| Fault { pm_id: Some(pm_id), erp_id, ..known.clone() }).into_iter().collect()
         }
     }

@@ -106,7 +106,7 @@ fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
         return Vec::new();
     }
     if fault.check == "M4" && is_waiting(firm, fault.erp_id.as_deref()) {
-        return unposted(firm, fault);
+        return unposted(firm, &fault);
     }
     // What a change order only in Sage is worth, nobody knows.
     let amount = fault.amount.filter(|_| fault.check != "O4");
@@ -141,7 +141,7 @@ fn is_waiting(firm: &Firm, order: Option<&str>) -> bool {
 }
 
 /// What is not posted is missing, and what Procore stores of it names nothing.
-fn unposted(firm: &Firm, fault: Fault) -> Vec<Fault> {
+fn unposted(firm: &Firm, fault: &Fault) -> Vec<Fault> {
     let id = fault.pm_id.as_deref().and_then(|id| id.parse().ok()).unwrap_or_default();
     let is_stored = firm.procore.commitments.get(&id).is_some_and(|record| record.origin_id.is_some());
     let missing = |check: &str| Fault { check: check.to_owned(), erp_id: None, field: None, ..fault.clone() };
