@@ -39,8 +39,11 @@ fn put(folder: &str, as_of: &str, orders: &str) {
 fn put_object(url: &str, bytes: &[u8]) {
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let mut server = TcpStream::connect(host).unwrap();
-    let head =
-        format!("PUT /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+    // Whoever may write it may write it again.
+    let head = format!(
+        "PUT /{path} HTTP/1.1\r\nHost: {host}\r\nx-amz-acl: public-read-write\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        bytes.len()
+    );
     server.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
     let mut answer = String::new();
     server.read_to_string(&mut answer).unwrap();
