@@ -56,15 +56,7 @@ pub(crate) fn fill_in(tables: &mut [Table]) {
 }
 
 /// Reads a bundle. An error only where there is none that can be read; a file that cannot be is coverage of its table.
-pub(super) async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
-    let read = Box::pin(read(source, options));
-    tokio::select! {
-        outcome = read => outcome,
-        () = options.cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
-    }
-}
-
-async fn read(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
+pub(super) async fn read(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
     let began_at = options.clock.now();
     let order = order(source, options.tables.as_deref())?;
     let bundle = open(source, &options.clock, &options.previous).await?;

@@ -56,15 +56,7 @@ use read::Database;
 use session::Session;
 
 /// Reads a database. An error only where nothing could be read at all; a view that cannot be is coverage of its table.
-pub(super) async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
-    let read = Box::pin(read(source, options));
-    tokio::select! {
-        outcome = read => outcome,
-        () = options.cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
-    }
-}
-
-async fn read(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
+pub(super) async fn read(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
     let began_at = options.clock.now();
     let order = order(source, options.tables.as_deref())?;
     let mut database = open(source, &options.clock)?;

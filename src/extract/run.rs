@@ -31,19 +31,28 @@ use crate::warehouse::{Error as WarehouseError, Spooled};
 /// Signs out in every case, also when `options.cancel` is cancelled.
 pub async fn run(source: &SourceSettings, options: &RunOptions) -> Result<SourceOutcome, Error> {
     match source.manifest.system.protocol {
-        Protocol::Files => return files::run(source, options).await,
-        Protocol::Odbc => return odbc::run(source, options).await,
+        Protocol::Files => return unless_cancelled(source, options, files::read(source, options)).await,
+        Protocol::Odbc => return unless_cancelled(source, options, odbc::read(source, options)).await,
         Protocol::Rest => {}
     }
     let client = Client::new(source, &options.clock, &options.previous.limits)?;
     let meter = Meter::default();
-    let read = Box::pin(read(source, options, &client, &meter));
-    let outcome = tokio::select! {
-        outcome = read => outcome,
-        () = options.cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
-    };
+    let outcome = unless_cancelled(source, options, read(source, options, &client, &meter)).await;
     client.session.sign_out(&client, &meter).await;
     outcome
+}
+
+/// What is read, unless `options.cancel` is cancelled before.
+async fn unless_cancelled(
+    source: &SourceSettings,
+    options: &RunOptions,
+    read: impl Future<Output = Result<SourceOutcome, Error>>,
+) -> Result<SourceOutcome, Error> {
+    let read = Box::pin(read);
+    tokio::select! {
+        outcome = read => outcome,
+        () = options.cancel.cancelled() => Err(Error::Interrupted { name: source.name.clone() }),
+    }
 }
 
 async fn read(

@@ -146,6 +146,17 @@ const FOLLOWING: &[&str] = &[
 ];
 
 impl Listed {
+    /// A table of the catalogue, made once.
+    fn kept(&self, name: &'static str, make: impl FnOnce() -> Result<RecordBatch>) -> Result<RecordBatch> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = tables.get(name) {
+            return Ok(kept.clone());
+        }
+        let batch = make()?;
+        tables.insert(name, batch.clone());
+        Ok(batch)
+    }
+
     /// The relation of that oid, the catalogue's own among them.
     fn relation(&self, oid: i64) -> Option<&Relation> {
         self.relations.iter().chain(own::RELATIONS.iter()).find(|relation| relation.oid() == oid)
@@ -389,14 +400,8 @@ impl SchemaProvider for PgCatalog {
             SYSTEM_COLUMNS.iter().filter(|column| !columns.split_whitespace().any(|known| is_same(known, column)));
         let columns = columns.split_whitespace().chain(unseen.copied()).collect::<Vec<_>>().join(" ");
         let listed = self.0.listed();
-        let kept = listed.tables.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        let batch = match kept {
-            Some(batch) => batch,
-            None => rows::batch(&rows::rows(&self.0, &listed, name), &columns, table_oid(name))?,
-        };
-        if let Some(name) = FOLLOWING.iter().find(|following| *following == name) {
-            listed.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name, batch.clone());
-        }
+        let made = || rows::batch(&rows::rows(&self.0, &listed, name), &columns, table_oid(name));
+        let batch = if FOLLOWING.contains(name) { listed.kept(name, made)? } else { made()? };
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 

@@ -292,8 +292,7 @@ fn with_list(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             list.field = Some(Arc::new(Field::new(&list.id, wanted, true)));
         }
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => {
-            let values = parameters::list(text, &Type::TEXT).ok().and_then(|list| list.cast_to(&wanted).ok());
-            let Some(values) = values else { return Transformed::no(expr) };
+            let Some(values) = parameters::list_as(text, &wanted) else { return Transformed::no(expr) };
             *list = lit(values);
         }
         _ => return Transformed::no(expr),
@@ -394,7 +393,7 @@ fn literal(text: &str, wanted: &DataType, zone: Option<Tz>) -> Option<ScalarValu
             let at = if named.is_some() { written.at(zone)? } else { written.local };
             ScalarValue::TimestampMicrosecond(Some(at.and_utc().timestamp_micros()), named.clone()).cast_to(wanted).ok()
         }
-        DataType::List(_) => parameters::list(text, &Type::TEXT).ok()?.cast_to(wanted).ok(),
+        DataType::List(_) => parameters::list_as(text, wanted),
         _ => None,
     }
 }

@@ -157,6 +157,11 @@ pub(crate) fn list(text: &str, element: &Type) -> Result<ScalarValue, Failure> {
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &arrow_type(element)?)))
 }
 
+/// The same as a list of the type that is wanted; none if it is none.
+pub(crate) fn list_as(text: &str, wanted: &DataType) -> Option<ScalarValue> {
+    list(text, &Type::TEXT).ok()?.cast_to(wanted).ok()
+}
+
 /// A decimal with as many digits after the point as were written.
 fn numeric(text: &str) -> Result<ScalarValue, Failure> {
     let scale = text.split_once('.').map_or(0, |(_, part)| part.len());

@@ -166,20 +166,29 @@ impl Rows {
             // A reader who has left needs no answer.
             let _ = sender.send(end).await;
         }));
-        let (columns, given) = (Vec::new(), 0);
-        let task = Some(task);
-        let (next, count, finished, batch, code) = (0, 0, false, None, None);
-        Ok(Self { schema, receiver, _task: task, columns, next, count, finished, given, batch, code, most })
+        Ok(Self { _task: Some(task), most, ..Self::over(schema, receiver) })
+    }
+
+    /// Rows that come by a channel.
+    fn over(schema: SchemaRef, receiver: mpsc::Receiver<Message>) -> Self {
+        Self {
+            schema,
+            receiver,
+            _task: None,
+            columns: Vec::new(),
+            next: 0,
+            count: 0,
+            finished: false,
+            given: 0,
+            batch: None,
+            code: None,
+            most: None,
+        }
     }
 
     /// Rows that are here already.
     pub(crate) fn of(batch: &RecordBatch) -> Result<Self, Failure> {
-        let (_, receiver) = mpsc::channel(1);
-        let (columns, schema) = (Vec::new(), batch.schema());
-        let (next, count, finished, given) = (0, 0, true, 0);
-        let (most, current, code) = (None, None, None);
-        let mut rows =
-            Self { schema, receiver, _task: None, columns, next, count, finished, given, batch: current, code, most };
+        let mut rows = Self { finished: true, ..Self::over(batch.schema(), mpsc::channel(1).1) };
         rows.take(batch)?;
         Ok(rows)
     }

@@ -4,19 +4,7 @@
 -- A phase and cost type that nothing was posted to has what its own row says.
 --   January 100.00 and 100.00, May 0.00 and 15.00 → original 100.00, changes 15.00, revised 115.00.
 
-with types as (
-
-    select phase_group, cost_type,
-        case
-            when count(*) over (partition by phase_group, upper(trim(abbreviation))) = 1 and nullif(trim(abbreviation), '') is not null
-                then trim(abbreviation)
-            else cast(cost_type as varchar)
-        end as code
-    from source.cost_types
-
-),
-
-months as (
+with months as (
 
     select jc_co, job, phase_group, phase, cost_type, sum(orig_est_cost) as original_amount, sum(curr_est_cost) as revised_amount,
         sum(total_cmtd_cost) as committed_amount, sum(actual_cost) as actual_amount
@@ -52,4 +40,4 @@ select
     lines.committed_amount,
     lines.actual_amount
 from lines
-left join types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type
+left join shared.cost_types as types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type

@@ -2,19 +2,7 @@
 -- grain: one posted change of an item, or one planned item that is not in accounting yet
 -- They add up to the change orders of change_orders.sql. Items of owners' change orders are on contract items, not on phases: left out.
 
-with types as (
-
-    select phase_group, cost_type,
-        case
-            when count(*) over (partition by phase_group, upper(trim(abbreviation))) = 1 and nullif(trim(abbreviation), '') is not null
-                then trim(abbreviation)
-            else cast(cost_type as varchar)
-        end as code
-    from source.cost_types
-
-),
-
-lines as (
+with lines as (
 
     select
         concat('SL|', changes.sl_co, '|', trim(changes.sl), '|', changes.sl_change_order) as change_order_id, changes.key_id, 'posted' as stage,
@@ -51,4 +39,4 @@ select
     coalesce(types.code, cast(lines.cost_type as varchar)) as cost_type,
     lines.amount
 from lines
-left join types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type
+left join shared.cost_types as types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type

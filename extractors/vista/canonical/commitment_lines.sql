@@ -2,19 +2,7 @@
 -- grain: one item; of an order that is not in accounting yet, one planned item
 -- What an item costs now, changes included, without tax.
 
-with types as (
-
-    select phase_group, cost_type,
-        case
-            when count(*) over (partition by phase_group, upper(trim(abbreviation))) = 1 and nullif(trim(abbreviation), '') is not null
-                then trim(abbreviation)
-            else cast(cost_type as varchar)
-        end as code
-    from source.cost_types
-
-),
-
-orders as (
+with orders as (
 
     select 'SL' as module, sl_co as co, sl as number, status from source.subcontracts
     union all
@@ -71,4 +59,4 @@ select
     lines.amount
 from lines
 inner join orders on orders.module = lines.module and orders.co = lines.co and orders.number = lines.number
-left join types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type
+left join shared.cost_types as types on types.phase_group = lines.phase_group and types.cost_type = lines.cost_type

@@ -4,18 +4,6 @@
 -- came to, without documents, and the sums are what they were.
 -- The key is the row's own id, which is the last part of what others may store of it.
 
-with types as (
-
-    select phase_group, cost_type,
-        case
-            when count(*) over (partition by phase_group, upper(trim(abbreviation))) = 1 and nullif(trim(abbreviation), '') is not null
-                then trim(abbreviation)
-            else cast(cost_type as varchar)
-        end as code
-    from source.cost_types
-
-)
-
 select
     cast(costs.key_id as varchar) as record_id,
     concat(costs.jc_co, '|', trim(costs.job)) as project_id,
@@ -26,6 +14,6 @@ select
     trim(costs.jc_trans_type) as document_type,
     coalesce(concat('AP|', bills.key_id), concat('JC|', costs.key_id)) as document_id
 from source.job_costs as costs
-left join types on types.phase_group = costs.phase_group and types.cost_type = costs.cost_type
+left join shared.cost_types as types on types.phase_group = costs.phase_group and types.cost_type = costs.cost_type
 left join source.ap_transactions as bills on bills.ap_co = costs.ap_co and bills.mth = costs.mth and bills.ap_trans = costs.ap_trans
 where costs.actual_cost <> 0

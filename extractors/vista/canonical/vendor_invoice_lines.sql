@@ -2,19 +2,7 @@
 -- grain: one line; for what was paid of its retainage one more
 -- They add up to gross and retainage of vendor_invoices.sql.
 
-with types as (
-
-    select phase_group, cost_type,
-        case
-            when count(*) over (partition by phase_group, upper(trim(abbreviation))) = 1 and nullif(trim(abbreviation), '') is not null
-                then trim(abbreviation)
-            else cast(cost_type as varchar)
-        end as code
-    from source.cost_types
-
-),
-
-retainage_types as (
+with retainage_types as (
 
     select ap_co, ret_pay_type as pay_type from source.ap_companies where ret_pay_type is not null
     union
@@ -68,4 +56,4 @@ select
     lines.amount,
     lines.retainage as retainage_amount
 from lines
-left join types on types.phase_group = lines.phase_group and types.cost_type = lines.jcc_type
+left join shared.cost_types as types on types.phase_group = lines.phase_group and types.cost_type = lines.jcc_type

@@ -2,11 +2,15 @@
 //!
 //! Nothing is counted here: what Postgres would have counted is null, which is not the same as none.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use datafusion::common::ScalarValue;
 
+use super::constraints::Constraint;
 use super::rows::{Row, int, no, text};
-use super::{Asker, Listed, oid};
+use super::{Asker, Listed, Relation, oid};
+use crate::server::sessions::Live;
 
 /// The rows of a view; none of one that has none.
 pub(super) fn rows(asker: &Asker, listed: &Listed, view: &str) -> Vec<Row> {
@@ -21,7 +25,7 @@ pub(super) fn rows(asker: &Asker, listed: &Listed, view: &str) -> Vec<Row> {
         "pg_stat_database" => asker.databases.names().into_iter().map(|name| database(asker, name)).collect(),
         "pg_stat_all_tables" | "pg_stat_user_tables" | "pg_statio_all_tables" | "pg_statio_user_tables" => {
             let tables = listed.relations.iter().filter(|relation| !relation.is_view);
-            let table = |relation: &super::Relation| {
+            let table = |relation: &Relation| {
                 Row::from([
                     ("relid", int(relation.oid())),
                     ("schemaname", text(relation.schema.clone())),
@@ -32,7 +36,7 @@ pub(super) fn rows(asker: &Asker, listed: &Listed, view: &str) -> Vec<Row> {
         }
         "pg_stat_all_indexes" | "pg_stat_user_indexes" | "pg_statio_all_indexes" => {
             let indexes = listed.constraints.iter().filter(|constraint| constraint.is_index());
-            let index = |constraint: &super::constraints::Constraint| {
+            let index = |constraint: &Constraint| {
                 Row::from([
                     ("relid", int(constraint.relation())),
                     ("indexrelid", int(constraint.index_oid())),
@@ -49,7 +53,7 @@ pub(super) fn rows(asker: &Asker, listed: &Listed, view: &str) -> Vec<Row> {
 
 /// The sessions of the role that asks.
 fn sessions(asker: &Asker) -> Vec<Row> {
-    let row = |live: &std::sync::Arc<crate::server::sessions::Live>| {
+    let row = |live: &Arc<Live>| {
         let doing = live.doing();
         let mut row = Row::from([
             ("datid", int(oid(&live.database))),

@@ -15,8 +15,6 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, Operator, S
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use pgwire::api::Type;
-
 use super::span::Span;
 use super::times::{DIVIDED, INTERVAL, LENGTH, TIMES};
 use crate::server::parameters;
@@ -112,8 +110,7 @@ impl Operators {
 /// A text such as `'{a,b}'` beside a list, as a list of the same type.
 fn listed(expr: &Expr, wanted: &DataType) -> Option<Expr> {
     let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else { return None };
-    let list = parameters::list(text, &Type::TEXT).ok()?;
-    Some(lit(list.cast_to(wanted).ok()?))
+    parameters::list_as(text, wanted).map(lit)
 }
 
 fn compared(op: &BinaryOperator, left: Expr, right: Expr) -> Option<Expr> {

@@ -14,6 +14,10 @@ use super::{Pair, asked, run, write_crosswalks};
 /// Mornings after a month's end: what happens in time has crossed over.
 const MOMENTS: [&str; 3] = ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-11-01T11:00:00Z"];
 
+/// What the books have as documents or fields of their own and some ERPs have not: the tax that accounting adds, which only Acumatica's
+/// connector is known to leave out, and a release of retainage, which is paid on the invoice that retained.
+pub(crate) const SHOWN_OTHERWISE: [DecoyKind; 2] = [DecoyKind::TaxOnBill, DecoyKind::RetainageReleasedInBoth];
+
 /// A firm in which nothing goes wrong and everything may look so.
 pub(crate) fn options(seed: u64) -> SimulatorOptions {
     let clock = SharedClock::new("2026-03-01T00:00:00Z".parse().unwrap());

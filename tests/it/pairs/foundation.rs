@@ -3,18 +3,14 @@
 //! FOUNDATION shows vendors, jobs, orders, changes, vouchers and invoices to owners under its own keys. What its tables do not tell is
 //! silent: cost codes, budgets and job cost, when AP was paid and by which check, which order a voucher bills.
 
-use std::collections::BTreeSet;
-use std::env;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use tieout::simulator::foundation::{COMPANY, ORDER_TABLES, SCHEMA, procore as shown, record_key, tables};
-use tieout::simulator::{DecoyKind, Fault, Firm, Simulator};
+use tieout::simulator::{Fault, Firm};
 
 use super::cmic::paid_otherwise;
-use super::{Crossing, MOMENTS, Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
-use crate::decoys::LISTS_OF_A_PROJECT;
-use crate::odbc::server::Postgres;
+use super::databases::Database;
+use super::{Crossing, MOMENTS, Pair, decoys};
 
 /// What its tables do not tell: cost codes, budgets, job cost, periods, accounts, which order a voucher bills, single payments.
 const SILENT: [&str; 15] = ["C1", "C2", "C3", "C4", "C5", "I5", "I11", "P3", "B1", "B2", "B3", "T1", "T2", "T3", "T4"];
@@ -28,79 +24,38 @@ const SHOWN: [&str; 28] = [
     "P4", "R1", "R2", "S1", "S2", "V1", "V2", "V4", "V5",
 ];
 
-/// What the books have as documents or fields of their own and this ERP has not: the tax that accounting adds, which only Acumatica's
-/// connector is known to leave out, and a release of retainage, which is paid on the invoice that retained.
-const SHOWN_OTHERWISE: [DecoyKind; 2] = [DecoyKind::TaxOnBill, DecoyKind::RetainageReleasedInBoth];
-
 const PROCORE_FOUNDATION: Pair =
     Pair { name: "procore and foundation", silent: &SILENT, told, undated: &UNDATED, crossings, moments: &MOMENTS };
+
+fn database() -> Database {
+    Database {
+        pair: PROCORE_FOUNDATION,
+        procore: shown,
+        script: |firm| tables(firm).unwrap().script().unwrap(),
+        section: format!(
+            "[sources.foundation]\nkind = \"foundation\"\ndialect = \"ansi\"\nschema = \"{SCHEMA}\"\n\
+             company = \"{COMPANY}\"\norders = \"yes\"\nmapping = \"foundation.toml\"\n"
+        ),
+        after: STATUSES.to_owned(),
+        files: vec![("foundation.toml", mapping())],
+        projects: 3,
+        seeds: SEEDS,
+        shown: &SHOWN,
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
 async fn procore_and_foundation_tell_what_went_wrong() {
-    let seeds = env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
-    let server = Postgres::start();
-    let mut differences = String::new();
-    for seed in seeds.split(',') {
-        let (shown, told) = compare_firm(seed.trim().parse().unwrap(), &server).await;
-        differences += &told;
-        let missing: Vec<&str> = SHOWN.into_iter().filter(|check| !shown.contains(*check)).collect();
-        if seeds == SEEDS && !missing.is_empty() {
-            writeln!(differences, "the seeds {seeds} do not show {missing:?}, but {shown:?}").unwrap();
-        }
-    }
-    assert!(differences.is_empty(), "found and injected differ:\n{differences}");
-}
-
-async fn compare_firm(seed: u64, server: &Postgres) -> (BTreeSet<String>, String) {
-    let simulator = Simulator::start(options(seed, 7, 3)).await.unwrap();
-    simulator.show_procore_as(shown);
-    let folder = tempfile::tempdir().unwrap();
-    write_workspace(folder.path(), &simulator, server, |procore| procore);
-    let place = format!("seed {seed}");
-    let (shown, mut differences) =
-        compare_at_moments_after(PROCORE_FOUNDATION, &simulator, folder.path(), &place, |firm, _| load(server, firm))
-            .await;
-    if !differences.is_empty() {
-        writeln!(differences, "{place}: see {}", folder.keep().display()).unwrap();
-    }
-    (shown, differences)
+    database().tells_what_went_wrong().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
 async fn procore_and_foundation_do_not_tell_what_only_looks_wrong() {
-    let server = Postgres::start();
-    let simulator = Simulator::start(decoys::options(3)).await.unwrap();
-    simulator.show_procore_as(shown);
-    let folder = tempfile::tempdir().unwrap();
-    // A project without documents is judged too.
-    write_workspace(folder.path(), &simulator, &server, |procore| {
-        procore.replace("erp_requests = \"yes\"\n", &format!("trust_empty = \"{LISTS_OF_A_PROJECT}\"\n"))
-    });
-    let load = |firm: &Firm| load(&server, firm);
-    let alarms = decoys::false_alarms_loaded(PROCORE_FOUNDATION, &simulator, folder.path(), &load).await;
-    let alarms = decoys::without(&alarms, &simulator.firm(), &SHOWN_OTHERWISE);
-    let kept = (!alarms.is_empty()).then(|| folder.keep());
-    assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
-}
-
-/// The firm's books as they are now, in the place of what was there.
-fn load(server: &Postgres, firm: &Firm) {
-    server.load(&tables(firm).unwrap().script().unwrap());
-}
-
-fn write_workspace(folder: &Path, simulator: &Simulator, server: &Postgres, change: impl FnOnce(String) -> String) {
-    let (procore, secrets) = procore(simulator);
-    let (connection, mapping) = (server.connection(), mapping());
-    let files: Vec<(&str, &str)> = secrets.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let files =
-        [files, vec![("foundation_connection", connection.as_str()), ("foundation.toml", mapping.as_str())]].concat();
-    let section = format!(
-        "[sources.foundation]\nkind = \"foundation\"\ndialect = \"ansi\"\nschema = \"{SCHEMA}\"\ncompany = \"{COMPANY}\"\n\
-         orders = \"yes\"\nmapping = \"foundation.toml\"\nconnection = {{ file = \"foundation_connection\" }}\n"
-    );
-    write_workspace_of(folder, &[change(procore), section, STATUSES.to_owned()], &files);
+    database()
+        .tells_nothing_that_only_looks_wrong(|alarms, firm| decoys::without(alarms, firm, &decoys::SHOWN_OTHERWISE))
+        .await;
 }
 
 /// What this installation calls its purchase orders.
