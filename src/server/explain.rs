@@ -3,16 +3,21 @@
 //! The numbers are estimates of rows; costs are as many units. `EXPLAIN ANALYZE` in text is DataFusion's own, with what it
 //! measured; in JSON what it measured stands under Postgres' names.
 
+use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection, lit};
+use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, plan_datafusion_err};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{
+    EmptyRelation, Expr, Extension, LogicalPlan, Projection, UserDefinedLogicalNodeCore, lit,
+};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
-use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, Expr as Word, Statement, Value};
 use futures::StreamExt as _;
 use serde_json::{Value as Json, json};
@@ -22,7 +27,7 @@ use super::encode::{SHOWN_AS, field_type, type_size};
 use super::failure::{Failure, INVALID_VALUE};
 
 /// How a plan is shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
 pub(crate) enum Format {
     Text,
     Json,
@@ -106,16 +111,84 @@ fn text(word: &Word) -> String {
     text.to_ascii_lowercase()
 }
 
-/// A plan whose rows show how another one is carried out.
-pub(crate) async fn explained(
-    context: &SessionContext,
+/// A plan whose rows will show how another one is carried out, once its parameters are known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Explained {
+    plan: LogicalPlan,
+    format: Format,
+    schema: DFSchemaRef,
+}
+
+impl PartialOrd for Explained {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (&self.plan, self.format)
+            .partial_cmp(&(&other.plan, other.format))
+            .filter(|order| order.is_ne() || self == other)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Explained {
+    fn name(&self) -> &'static str {
+        "Explained"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.plan]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> datafusion::error::Result<Self> {
+        let plan = inputs.pop().ok_or_else(|| plan_datafusion_err!("EXPLAIN of nothing"))?;
+        Ok(Self { plan, ..self.clone() })
+    }
+}
+
+/// The plan that explains another one; carried out by [`carried_out`].
+pub(crate) fn explaining(plan: LogicalPlan, format: Format) -> Result<LogicalPlan, Failure> {
+    let schema = Arc::new(DFSchema::try_from(Schema::new(vec![column(format)]))?);
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(Explained { plan, format, schema }) }))
+}
+
+/// A plan as it is, or the rows that explain the one inside.
+pub(super) async fn carried_out(
+    state: &SessionState,
+    plan: LogicalPlan,
+    abandoned: &Abandoned,
+) -> Result<LogicalPlan, DataFusionError> {
+    let LogicalPlan::Extension(extension) = &plan else { return Ok(plan) };
+    match extension.node.as_any().downcast_ref::<Explained>() {
+        Some(inner) => explained(state, &inner.plan, inner.format, abandoned).await,
+        None => Ok(plan),
+    }
+}
+
+fn column(format: Format) -> Field {
+    let field = Field::new("QUERY PLAN", DataType::Utf8, true);
+    match format {
+        Format::Text => field,
+        Format::Json | Format::MeasuredJson => field.with_metadata([(SHOWN_AS.to_owned(), "json".to_owned())].into()),
+    }
+}
+
+async fn explained(
+    state: &SessionState,
     plan: &LogicalPlan,
     format: Format,
-) -> Result<LogicalPlan, Failure> {
-    let abandoned: Abandoned = Arc::new(|| false);
+    abandoned: &Abandoned,
+) -> Result<LogicalPlan, DataFusionError> {
     let began = Instant::now();
-    let physical = physical(&context.state(), plan, &abandoned).await?;
-    let mut field = Field::new("QUERY PLAN", DataType::Utf8, true);
+    let physical = physical(state, plan, abandoned).await?;
     let lines = match format {
         Format::Text => {
             let mut lines = Vec::new();
@@ -123,10 +196,9 @@ pub(crate) async fn explained(
             lines
         }
         Format::Json | Format::MeasuredJson => {
-            field = field.with_metadata([(SHOWN_AS.to_owned(), "json".to_owned())].into());
             let planned = began.elapsed();
             let measured = match format {
-                Format::MeasuredJson => Some(run(context, &physical).await?),
+                Format::MeasuredJson => Some(run(state, &physical).await?),
                 _ => None,
             };
             let mut told = json!({ "Plan": tree(&physical, measured.is_some()) });
@@ -135,14 +207,14 @@ pub(crate) async fn explained(
                 members.insert("Execution Time".to_owned(), milliseconds(took));
             }
             let told = Json::Array(vec![told]);
-            vec![serde_json::to_string_pretty(&told).map_err(|error| Failure::new("XX000", error.to_string()))?]
+            vec![serde_json::to_string_pretty(&told).map_err(|error| DataFusionError::External(error.into()))?]
         }
     };
-    rows(field, lines)
+    rows(column(format), lines)
 }
 
 /// A plan that answers texts.
-fn rows(field: Field, lines: Vec<String>) -> Result<LogicalPlan, Failure> {
+fn rows(field: Field, lines: Vec<String>) -> Result<LogicalPlan, DataFusionError> {
     let schema = Arc::new(DFSchema::try_from(Schema::new(vec![field]))?);
     let one = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, schema: Arc::new(DFSchema::empty()) });
     let lines: Vec<ScalarValue> = lines.into_iter().map(|line| ScalarValue::Utf8(Some(line))).collect();
@@ -183,9 +255,9 @@ fn write(plan: &Arc<dyn ExecutionPlan>, depth: usize, lines: &mut Vec<String>) {
 }
 
 /// Runs a plan to its end, for what its steps measure; how long that took.
-async fn run(context: &SessionContext, plan: &Arc<dyn ExecutionPlan>) -> Result<Duration, Failure> {
+async fn run(state: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Result<Duration, DataFusionError> {
     let began = Instant::now();
-    let mut rows = execute_stream(Arc::clone(plan), context.task_ctx())?;
+    let mut rows = execute_stream(Arc::clone(plan), state.task_ctx())?;
     while let Some(batch) = rows.next().await {
         batch?;
     }

@@ -2,6 +2,8 @@
 //!
 //! Every error of the wire leaves through here, so that a client can branch on the code. What it leaves out: logging.
 
+mod values;
+
 use std::fmt;
 
 use datafusion::arrow::error::ArrowError;
@@ -105,11 +107,17 @@ impl From<DataFusionError> for Failure {
         {
             return failure.clone();
         }
-        let message = message(&error);
+        let root = error.find_root();
+        if let DataFusionError::ArrowError(arrow, _) = root
+            && let Some(failure) = values::refused(&arrow_message(arrow))
+        {
+            return failure;
+        }
+        let message = message(root);
         let message = message.strip_prefix("Schema error: ").unwrap_or(&message);
         let columns = message.split_once(".\n").filter(|(_, hint)| hint.starts_with("Valid fields are "));
         let (message, hint) = columns.or_else(|| message.split_once("\nhint: ")).unwrap_or((message, ""));
-        let mut failure = Self::new(code(error.find_root()), message);
+        let mut failure = Self::new(code(root), message);
         failure.hint = (!hint.is_empty()).then(|| hint.to_owned());
         if failure.code == "53200" {
             failure.hint = Some("narrow the query, or raise the server's memory limit".to_owned());
@@ -142,10 +150,14 @@ fn code(root: &DataFusionError) -> &'static str {
         DataFusionError::SchemaError(error, _) => match error.as_ref() {
             SchemaError::FieldNotFound { .. } => "42703",
             SchemaError::AmbiguousReference { .. } => "42702",
-            SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => "42701",
+            SchemaError::DuplicateUnqualifiedField { .. } => "42701",
+            // Columns of one table differ: two tables have its name.
+            SchemaError::DuplicateQualifiedField { .. } => "42712",
         },
         DataFusionError::Plan(text) => planning_code(text),
         DataFusionError::NotImplemented(text) if text.starts_with("Unsupported SQL type") => UNDEFINED_OBJECT,
+        // `group by ()` beside columns.
+        DataFusionError::NotImplemented(text) if text.starts_with("Empty tuple") => "42803",
         DataFusionError::NotImplemented(_) => UNSUPPORTED,
         DataFusionError::Execution(text) => execution_code(text),
         DataFusionError::Configuration(_) => INVALID_VALUE,
@@ -154,7 +166,8 @@ fn code(root: &DataFusionError) -> &'static str {
         DataFusionError::Diagnostic(_, inner) => code(inner.find_root()),
         DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => STORE,
         DataFusionError::External(error) => {
-            error.downcast_ref::<warehouse::Error>().map_or("XX000", super::databases::code)
+            let of_store = error.downcast_ref::<warehouse::Error>().map(super::databases::code);
+            of_store.unwrap_or_else(|| execution_code(&error.to_string()))
         }
         _ => "XX000",
     }
@@ -205,6 +218,9 @@ fn execution_code(text: &str) -> &'static str {
         ("field position", INVALID_VALUE),
         ("unrecognized configuration parameter", UNDEFINED_OBJECT),
         ("to_char:", INVALID_VALUE),
+        ("regex parse error", "2201B"),
+        ("was not provided a value", "42P02"),
+        ("negative count not allowed", "22011"),
         // `t.x` where both a table and its column are called t.
         ("cannot access field", "42703"),
     ];
@@ -231,19 +247,29 @@ fn arrow_code(error: &ArrowError) -> &'static str {
     }
 }
 
+/// What Arrow says, without the name of its kind of error.
+fn arrow_message(error: &ArrowError) -> String {
+    match error {
+        ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ComputeError(text)
+        | ArrowError::ArithmeticOverflow(text)
+        | ArrowError::InvalidArgumentError(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// The innermost sentence, without DataFusion's layers and prefixes.
-fn message(error: &DataFusionError) -> String {
-    let root = error.find_root();
+fn message(root: &DataFusionError) -> String {
     let text = match root {
         DataFusionError::Plan(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Execution(text)
         | DataFusionError::Configuration(text)
         | DataFusionError::ResourcesExhausted(text) => text.clone(),
-        DataFusionError::ArrowError(error, _) if matches!(error.as_ref(), ArrowError::DivideByZero) => {
-            "division by zero".to_owned()
-        }
-        DataFusionError::Diagnostic(_, inner) => return message(inner),
+        DataFusionError::ArrowError(error, _) => arrow_message(error),
+        DataFusionError::Diagnostic(_, inner) => return message(inner.find_root()),
         DataFusionError::External(error) => error.to_string(),
         other => other.strip_backtrace(),
     };

@@ -14,12 +14,14 @@ use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt as _};
 
 use super::databases::CONFIGURATION;
+use super::each_row::{self, Abandoned};
 use super::failure::{CORRUPT, Failure, STORE};
+use super::postgres::sizes;
 use super::query::STRICT;
 use super::rewrite::UNIQUE;
 use super::settings::Settings;
 use super::statement::{self, Command};
-use super::{DATABASE, Descriptions, catalog, session};
+use super::{DATABASE, Descriptions, catalog, explain, session};
 
 /// A planned query.
 pub struct LocalQuery {
@@ -91,7 +93,10 @@ impl LocalQuery {
         let (context, catalog) = catalog::attach(made, user, DATABASE, settings, (descriptions, None), &|inner| inner);
         let logical = session::plan(&context, catalog.as_deref(), query, &[]).await?;
         let schema = named_once(logical.schema().inner());
-        let plan = context.state().create_physical_plan(&logical).await?;
+        let (state, abandoned): (_, Abandoned) = (context.state(), Arc::new(|| false));
+        let logical = explain::carried_out(&state, logical, &abandoned).await?;
+        let plan = each_row::physical(&state, &logical, &abandoned).await?;
+        sizes::separators(&plan)?;
         Ok(Self { context, plan, schema })
     }
 

@@ -21,7 +21,7 @@ use pgwire::api::Type;
 use super::catalog;
 use super::encode::column_type;
 use super::parameters;
-use super::postgres::{instant, scalars, times};
+use super::postgres::{instant, scalars, times, whole};
 use datafusion::prelude::SessionContext;
 
 /// The functions that say what Postgres means.
@@ -38,6 +38,7 @@ pub(crate) struct Writers {
     pub(crate) interval: Arc<ScalarUDF>,
     /// What `->` answers, as text.
     pub(crate) json: Option<Arc<ScalarUDF>>,
+    pub(crate) whole: Vec<Arc<ScalarUDF>>,
     /// The session's zone, unless its clock is UTC's.
     pub(crate) zone: Option<String>,
 }
@@ -61,6 +62,7 @@ pub(crate) fn writers(context: &SessionContext) -> Option<Writers> {
         even: function(scalars::ROUND)?,
         interval: function(times::INTERVAL)?,
         json: function("json_union_to_text"),
+        whole: whole::NAMES.iter().filter_map(|name| function(name)).collect(),
         zone: zone.filter(|zone| !["UTC", "+00:00", "GMT"].contains(&zone.as_str())),
     })
 }
@@ -81,6 +83,7 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
                 let told = with_values(with_list(with_arguments(expr), &schema).data, &schema, zone).data;
                 let told = summed(cased(rounded(told, &schema, writers).data, &schema), &schema);
                 let told = texts_joined(local(told, &schema, writers), &schema, writers);
+                let told = whole::checked(told, &schema, writers.map_or(&[], |writers| writers.whole.as_slice()));
                 Ok(Transformed::yes(as_text(told, &schema, writers)))
             })?;
             let told = told.update_data(|expr| if is_projection { signed(expr, &schema) } else { expr });

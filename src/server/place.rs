@@ -5,7 +5,8 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 /// The place in a statement that a message tells of, in characters from 1: by line and column, else by a name.
 pub(crate) fn place(message: &str, statement: &str) -> Option<usize> {
-    written(message, statement).or_else(|| first(named(message)?, statement))
+    let by_name = || first(named(message)?, statement);
+    written(message, statement).or_else(by_name).or_else(|| literal(valued(message)?, statement))
 }
 
 /// The place that the parser wrote into its message.
@@ -37,6 +38,20 @@ fn named(message: &str) -> Option<&str> {
     }
 }
 
+/// The text that a message says is no value of its type.
+fn valued(message: &str) -> Option<&str> {
+    let end = |start: &str| message.split_once(start)?.1.strip_suffix('"');
+    let out_of_range = || message.strip_prefix("value \"")?.split_once("\" is out of range").map(|(value, _)| value);
+    end(": \"").or_else(out_of_range)
+}
+
+/// Where a statement first has a text as a literal.
+fn literal(value: &str, statement: &str) -> Option<usize> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, statement).tokenize_with_location().ok()?;
+    let is_it = |token: &&TokenWithSpan| matches!(&token.token, Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) if text == value);
+    characters(statement, tokens.iter().find(is_it)?.span.start)
+}
+
 /// Where a statement first has a name, with what stands before its point.
 fn first(name: &str, statement: &str) -> Option<usize> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, statement).tokenize_with_location().ok()?;
@@ -64,6 +79,14 @@ mod tests {
         let message = "Expected: x, found: y at Line: 2, Column: 3";
         assert_eq!(place(message, "ab\ncde"), Some(6));
         assert_eq!(place("no place", "ab"), None);
+    }
+
+    #[test]
+    fn a_text_that_is_no_value_is_found() {
+        let message = "invalid input syntax for type integer: \"x\"";
+        assert_eq!(place(message, "select 'y', 'x'::int"), Some(13));
+        assert_eq!(place(message, "select x"), None);
+        assert_eq!(place("value \"99\" is out of range for type smallint", "select '99'"), Some(8));
     }
 
     #[test]

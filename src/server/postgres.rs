@@ -3,12 +3,15 @@
 //! Only for statements of clients; views of ours are planned without. Invariants: a function answers row by row from its
 //! arguments and the session's zone alone; what it cannot answer is an error with Postgres' code, never a value nearby.
 
+mod guarded;
 pub(crate) mod instant;
 pub(crate) mod json;
 pub(crate) mod operators;
 pub(crate) mod scalars;
+pub(crate) mod sizes;
 pub(crate) mod span;
 pub(crate) mod times;
+pub(crate) mod whole;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -77,6 +80,8 @@ pub(super) fn attach(context: &mut SessionContext) -> Result<()> {
         let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
         SessionContext::register_udf(context, ScalarUDF::from(RowFunction { entry: *entry, signature }));
     }
+    whole::functions().for_each(|function| SessionContext::register_udf(context, function));
+    guarded::attach(context)?;
     context.register_expr_planner(Arc::new(operators::Operators::new(context)))
 }
 

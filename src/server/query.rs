@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use super::each_row::Abandoned;
 use super::encode::{Cells, column_type, type_modifier, type_size};
 use super::encoding::Code;
+use super::explain;
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
 use super::plans::{Carried, Plans};
+use super::postgres::sizes;
 use super::rewrite::shown;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
@@ -77,7 +79,7 @@ impl Drop for QueryThreads {
 }
 
 fn stopped() -> Failure {
-    Failure::new("XX000", "the query stopped unexpectedly")
+    Failure::new("XX000", "the query stopped unexpectedly").hint("the server's log has the reason")
 }
 
 struct AbortOnDrop<T>(JoinHandle<T>);
@@ -135,7 +137,7 @@ pub(crate) struct Rows {
     schema: SchemaRef,
     receiver: mpsc::Receiver<Message>,
     /// Runs the query; none over rows that are here.
-    _task: Option<AbortOnDrop<()>>,
+    task: Option<AbortOnDrop<()>>,
     columns: Vec<Cells>,
     next: usize,
     count: usize,
@@ -166,7 +168,7 @@ impl Rows {
             // A reader who has left needs no answer.
             let _ = sender.send(end).await;
         }));
-        Ok(Self { _task: Some(task), most, ..Self::over(schema, receiver) })
+        Ok(Self { task: Some(task), most, ..Self::over(schema, receiver) })
     }
 
     /// Rows that come by a channel.
@@ -174,7 +176,7 @@ impl Rows {
         Self {
             schema,
             receiver,
-            _task: None,
+            task: None,
             columns: Vec::new(),
             next: 0,
             count: 0,
@@ -191,6 +193,23 @@ impl Rows {
         let mut rows = Self { finished: true, ..Self::over(batch.schema(), mpsc::channel(1).1) };
         rows.take(batch)?;
         Ok(rows)
+    }
+
+    /// Why a query ended without its last word.
+    async fn died(&mut self) -> Failure {
+        let panic = match self.task.take() {
+            Some(mut task) => (&mut task.0).await.err().and_then(|ended| ended.try_into_panic().ok()),
+            None => None,
+        };
+        let said = panic.as_ref().and_then(|said| {
+            said.downcast_ref::<String>().map(String::as_str).or_else(|| said.downcast_ref::<&str>().copied())
+        });
+        // A column of texts has room for so many bytes; Arrow has no other way to say that there are more.
+        if said.is_some_and(|said| said.contains("offset overflow")) {
+            return Failure::new("54000", "the texts of one column are longer than 2 GiB in a batch of rows")
+                .hint("shorten or aggregate them, or fetch fewer rows at a time");
+        }
+        stopped()
     }
 
     /// Rows that were given.
@@ -216,7 +235,7 @@ impl Rows {
             return Ok(None);
         }
         match interrupt.guard(self.receiver.recv()).await? {
-            None => Err(stopped()),
+            None => Err(self.died().await),
             Some(Err(error)) => Err(error.into()),
             Some(Ok(None)) => {
                 self.finished = true;
@@ -243,7 +262,7 @@ impl Rows {
                 return Ok(false);
             }
             match interrupt.guard(self.receiver.recv()).await? {
-                None => return Err(stopped()),
+                None => return Err(self.died().await),
                 Some(Ok(None)) => self.finished = true,
                 Some(Ok(Some(batch))) => self.take(&batch)?,
                 Some(Err(error)) => return Err(error.into()),
@@ -375,12 +394,14 @@ async fn run(
     let abandoned: Abandoned = Arc::new(move || reader.is_closed());
     let plans = Arc::clone(plans);
     let planned = planning.spawn(async move {
+        let plan = explain::carried_out(&state, plan, &abandoned).await?;
         let carried = plans.physical(&state, &plan, &abandoned).await?;
         Ok::<_, DataFusionError>(Carried { plan: giving_way(carried.plan)?, ..carried })
     });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
     let Carried { plan, is_known, held: _held } = (&mut planned.0).await.map_err(ended)??;
+    sizes::separators(&plan)?;
     let mut stream = execute_stream(plan, tasks)?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;

@@ -350,7 +350,7 @@ pub(crate) async fn plan(
     let (statement, explained) = explain::wanted(statement)?;
     let plan = Box::pin(planned(context, asker, statement, oids)).await?;
     match explained {
-        Some(format) => explain::explained(context, &plan, format).await,
+        Some(format) => explain::explaining(plan, format),
         None => Ok(plan),
     }
 }

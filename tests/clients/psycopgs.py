@@ -198,8 +198,23 @@ def _():
         ("select name::numeric from pm.vendors", "22P02"),
         ("select 'perhaps'::bool", "22P02"),
         ("select 'soon'::date", "22007"),
+        ("select '2024-02-30'::date", "22008"),
+        ("select '25:00'::time", "22008"),
         ("select 3000000000::int", "22003"),
+        ("select '3000000000'::int", "22003"),
+        ("select 1e40::numeric(10, 2)", "22003"),
+        ("select 9223372036854775807 + 1", "22003"),
+        ("select n * 4611686018427387904 from generate_series(1, 3) t(n)", "22003"),
+        ("select -2 - n::int - 2147483647 from generate_series(9223372036854775807, 9223372036854775807) t(n)", "22003"),
+        ("select 2147483647::int + 1::int", "22003"),
         ("select sqrt(-1)", "2201F"),
+        ("select ln(0)", "2201E"),
+        ("select log(n - 3) from generate_series(1, 3) t(n)", "2201E"),
+        ("select acos(2)", "22003"),
+        ("select chr(0)", "54000"),
+        ("select substring('abc' from 1 for -1)", "22011"),
+        ("select 'abc' ~ '('", "2201B"),
+        ("select * from pm.vendors t, pm.vendors t", "42712"),
         ("select * from pm.vendors limit -1", "2201W"),
         ("select (select name from pm.vendors)", "21000"),
         ("show nothing", "42704"),
@@ -223,9 +238,42 @@ def _():
     same([(1,)], ask("select 1"))
 
 
+@case("psycopg", "an answer that would take the server's memory is refused")
+def _():
+    long = "repeat('x', 10000000)"
+    for text in (
+        "repeat('x', 2000000000)",
+        "repeat(n::text, 2000000000) from generate_series(1, 3) t(n)",
+        "lpad('x', 2000000000)",
+        "rpad('x', 2000000000, 'yz')",
+        f"replace({long}, 'x', repeat('y', 1000000))",
+        f"regexp_replace({long}, '.', repeat('y', 1000000), 'g')",
+        f"array_to_string(string_to_array({long}, 'x'), repeat('y', 1000000))",
+        "array_repeat(1, 1000000000000)",
+        "array_resize(array[1], 1000000000000)",
+        "range(1, 1000000000000)",
+        "range(date '0001-01-01', date '9999-12-31', interval '1 microsecond')",
+        "string_agg(n::text, repeat('y', 1000000)) from generate_series(1, 10000) t(n)",
+        "string_agg(n::text, repeat('y', 1000000)) over () from generate_series(1, 10000) t(n)",
+    ):
+        same((text, "54000"), (text, refused(three, f"select length(({text})::text)" if " from " not in text else f"select {text}").sqlstate))
+    same([(1_000_000,)], ask(f"select length(replace(repeat('x', 1000000), 'y', {long}))"))
+    same([("a,b,null",)], ask("select array_to_string(array['a', 'b', null], ',', 'null')"))
+
+
+@case("psycopg", "a plan is explained of a statement with parameters")
+def _():
+    for text in ("", "analyze", "(format json)", "(analyze, format json)"):
+        rows = ask(f"explain {text} select * from recon.exceptions where check_id = %s limit %s", ("V1", 3))
+        assert "V1" in str(rows), rows
+    three.execute("prepare explained as explain select * from pm.vendors where name = $1")
+    assert "Acme" in str(ask("execute explained('Acme')"))
+    three.execute("deallocate explained")
+
+
 @case("psycopg", "an error says where it is, and what was meant")
 def _():
-    for text, place in (("selec 1", "1"), ("select name\nfrom pm.vendors,, pm.projects", "29"), ("select 'ö', (1 + ) from pm.vendors", "18")):
+    for text, place in (("select 1, '2x'::int", "11"), ("selec 1", "1"), ("select name\nfrom pm.vendors,, pm.projects", "29"), ("select 'ö', (1 + ) from pm.vendors", "18")):
         same((text, place), (text, refused(three, text).diag.statement_position))
     same("did you mean pm.vendors?", refused(three, "select * from pm.vendorz").diag.message_hint)
     assert "recon.summary" in refused(three, "select * from pm.summary").diag.message_hint
