@@ -49,6 +49,7 @@ mod moments;
 mod moves;
 mod normalize;
 pub mod options;
+mod outer;
 mod parallel;
 mod pinned;
 mod planner;
@@ -68,6 +69,7 @@ mod tests;
 mod time_functions;
 #[cfg(test)]
 mod time_tests;
+pub(crate) mod using;
 mod waive;
 mod waivers;
 pub mod workbench;
@@ -492,6 +494,8 @@ fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEn
         .with_runtime_env(Arc::clone(runtime))
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .with_default_features()
+        .with_relation_planners(vec![using::planner()])
+        .with_physical_optimizer_rules(outer::rules())
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;

@@ -23,6 +23,7 @@ use crate::engine::layout::{AMOUNT, Ordered};
 use crate::engine::queries::{self, Name, Problem, bind_source, parse_select, relations};
 use crate::engine::settings::FirmWords;
 use crate::engine::shared::Shared;
+use crate::engine::using;
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
@@ -181,7 +182,7 @@ fn no_rows(entity: &Entity) -> Result<LogicalPlan, Error> {
 }
 
 async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> Result<LogicalPlan, Error> {
-    let mapped = state.statement_to_plan(mapping.statement.clone()).await?;
+    let mapped = using::planned(state, mapping.statement.clone()).await?;
     let names: BTreeSet<String> = mapped.schema().fields().iter().map(|field| field.name().clone()).collect();
     for name in &names {
         if !entity.has(name) {

@@ -30,6 +30,7 @@ use crate::engine::queries::{Name, Problem, QueryFile};
 use crate::engine::readings::ReadingsTable;
 use crate::engine::repeated::Repeated;
 use crate::engine::snapshot::memory;
+use crate::engine::using;
 use crate::warehouse::Warehouse;
 
 /// Views that cannot be planned, with the reason.
@@ -273,7 +274,7 @@ pub(crate) enum View {
 /// Plans a view of `queries/`: those of `link` keep their rows.
 pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) -> Result<View, String> {
     let reason = |error: DataFusionError| at_line(&error);
-    let plan = state.statement_to_plan(query.statement.clone()).await.map_err(reason)?;
+    let plan = using::planned(state, query.statement.clone()).await.map_err(reason)?;
     if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");

@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast;
 use crate::engine::planner::{self, Keep, View};
 use crate::engine::precedence;
 use crate::engine::queries::{self, Name};
+use crate::engine::using;
 use crate::engine::{CATALOG, Engine, Error, SessionRequest};
 
 /// Tables in memory, and the views over them.
@@ -65,7 +66,7 @@ impl<'a> Workbench<'a> {
         } else {
             self.plan_views(&statement).await?;
         }
-        let plan = self.session.state().statement_to_plan(statement).await?;
+        let plan = using::planned(&self.session.state(), statement).await?;
         let frame = self.session.execute_logical_plan(plan).await?;
         let schema = Arc::clone(frame.schema().inner());
         Ok((schema, frame.collect().await?))

@@ -194,6 +194,8 @@ fn planning_code(text: &str) -> &'static str {
 const PLANNING: &[(&str, &str)] = &[
     ("group by", "42803"),
     ("aggregate function", "42803"),
+    ("specified in using clause does not exist", "42703"),
+    ("appears more than once in", "42702"),
     ("different number of columns", SYNTAX),
     ("inconsistent data length", SYNTAX),
     ("inconsistent data type", "42804"),

@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigExtension as _;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -33,6 +34,7 @@ use super::{declared, explain, meaning, naming, parameters, rewrite, search_path
 use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
+use crate::engine::using;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 pub(crate) const PORTALS_MAX: usize = 100;
@@ -370,9 +372,9 @@ async fn planned(
     if let Some(asker) = asker.filter(|_| rewritten.asks_names) {
         asker.list().await?;
     }
-    let plan = Box::pin(naming::planned(context, rewritten.statement))
-        .await
-        .map_err(|error| unknown(context, error.into()))?;
+    let refused = |error: DataFusionError| unknown(context, error.into());
+    let statement = Box::pin(using::merged(&context.state(), rewritten.statement)).await.map_err(refused)?;
+    let plan = Box::pin(naming::planned(context, statement)).await.map_err(refused)?;
     let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()
         .with_allow_ddl(false)

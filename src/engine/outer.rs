@@ -1,0 +1,227 @@
+//! Keeps what is constant on one side of an outer join, or below `rollup`, from being taken for constant behind it.
+//!
+//! Of `… left join (select * from t where status = 'open') o on …` DataFusion takes `o.status` for one value in every row, though
+//! rows without a match have null there: it leaves out the sort of an `order by o.status`, and the rows of a window's partition
+//! stay mixed. The same of `group by rollup (status)`. So inputs whose columns may be missing behind a node say nothing of
+//! their columns' values; their order they do tell.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{JoinType, Statistics};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
+    ReplaceChildrenOptions,
+};
+
+/// DataFusion's rules, with ours before the first that looks at a plan's order.
+pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(Outer)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules
+}
+
+#[derive(Debug)]
+struct Outer;
+
+impl PhysicalOptimizerRule for Outer {
+    fn name(&self) -> &'static str {
+        "outer"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let changed = plan.transform_up(|node| {
+            let grouping = node.downcast_ref::<AggregateExec>().map(AggregateExec::group_expr);
+            let may_be_missing: &[bool] = match join_type(node.as_ref()) {
+                Some(JoinType::Left) => &[false, true],
+                Some(JoinType::Right) => &[true, false],
+                Some(JoinType::Full) => &[true, true],
+                None if grouping.is_some_and(|groups| !groups.is_single()) => &[true],
+                _ => return Ok(Transformed::no(node)),
+            };
+            let tells = |child: &Arc<dyn ExecutionPlan>| !child.equivalence_properties().eq_group().is_empty();
+            let sides = || node.children().into_iter().zip(may_be_missing.iter().copied());
+            if !sides().any(|(child, may_be_missing)| may_be_missing && tells(child)) {
+                return Ok(Transformed::no(node));
+            }
+            let sides = sides().map(|(child, may_be_missing)| {
+                if may_be_missing && tells(child) { Unequal::over(Arc::clone(child)) } else { Arc::clone(child) }
+            });
+            let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            let sides: Vec<Arc<dyn ExecutionPlan>> = sides.collect();
+            Ok(Transformed::yes(node.replace_children(sides, recompute)?))
+        })?;
+        Ok(changed.data)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn join_type(node: &dyn ExecutionPlan) -> Option<JoinType> {
+    let hash = node.downcast_ref::<HashJoinExec>().map(|join| *join.join_type());
+    let merge = || node.downcast_ref::<SortMergeJoinExec>().map(SortMergeJoinExec::join_type);
+    let piecewise = || node.downcast_ref::<PiecewiseMergeJoinExec>().map(PiecewiseMergeJoinExec::join_type);
+    let nested = || node.downcast_ref::<NestedLoopJoinExec>().map(|join| *join.join_type());
+    hash.or_else(merge).or_else(piecewise).or_else(nested)
+}
+
+/// Passes its input on, without a word of which of its columns are constant or equal.
+#[derive(Debug)]
+struct Unequal {
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl Unequal {
+    fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let known = input.equivalence_properties();
+        let equal = EquivalenceProperties::new_with_orderings(input.schema(), known.oeq_class().iter().cloned());
+        let properties = PlanProperties::clone(input.properties()).with_eq_properties(equal);
+        Arc::new(Self { input, properties: Arc::new(properties) })
+    }
+}
+
+impl DisplayAs for Unequal {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unequal")
+    }
+}
+
+impl ExecutionPlan for Unequal {
+    fn name(&self) -> &'static str {
+        "Unequal"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.pop().filter(|_| children.is_empty());
+        Ok(Self::over(input.ok_or_else(|| DataFusionError::Internal("Unequal has one input".to_owned()))?))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.input.execute(partition, context)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let input = inputs.first().map(Arc::clone);
+        input.ok_or_else(|| DataFusionError::Internal("Unequal has one input".to_owned()))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(filters, &self.children())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{AsArray as _, RecordBatch};
+    use datafusion::arrow::compute::cast;
+    use datafusion::arrow::datatypes::DataType;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    /// The first column's texts, null as `-`.
+    async fn asked(sql: &str) -> Vec<String> {
+        let state = SessionStateBuilder::new().with_default_features().with_physical_optimizer_rules(rules()).build();
+        let frame = SessionContext::new_with_state(state).sql(sql).await.unwrap();
+        let batches = frame.collect().await.unwrap();
+        let texts = |batch: &RecordBatch| {
+            let texts = cast(batch.column(0), &DataType::Utf8).unwrap();
+            texts.as_string::<i32>().iter().map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(texts).collect()
+    }
+
+    const DOCUMENTS: &str = "(values (1), (2), (3)) d (id)";
+    const OPEN: &str =
+        "(select * from (values (1, 'open'), (2, 'closed'), (3, 'open')) s (id, status) where status = 'open') o";
+
+    #[tokio::test]
+    async fn rows_without_a_match_are_sorted_among_the_others() {
+        for join in [
+            format!("{DOCUMENTS} left join {OPEN}"),
+            format!("{OPEN} right join {DOCUMENTS}"),
+            format!("{DOCUMENTS} full join {OPEN}"),
+        ] {
+            let rows = asked(&format!("select status from {join} on o.id = d.id order by status, d.id")).await;
+            assert_eq!(rows, ["open", "open", "-"], "{join}");
+            let rows = asked(&format!("select d.id from {join} on o.id = d.id order by status desc, d.id desc")).await;
+            assert_eq!(rows, ["2", "3", "1"], "{join}");
+            let counted = "select sum(d.id) over (partition by status order by d.id) as total";
+            let rows = asked(&format!("{counted} from {join} on o.id = d.id order by d.id")).await;
+            assert_eq!(rows, ["1", "2", "4"], "{join}");
+        }
+        let inner = format!("select status from {DOCUMENTS} join {OPEN} on o.id = d.id order by status");
+        assert_eq!(asked(&inner).await, ["open", "open"]);
+    }
+
+    #[tokio::test]
+    async fn totals_are_sorted_among_the_groups() {
+        let rows =
+            asked(&format!("select status from {OPEN} group by rollup (status) order by status nulls first")).await;
+        assert_eq!(rows, ["-", "open"]);
+    }
+}
