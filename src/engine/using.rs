@@ -19,8 +19,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableAlias, TableFactor, TableWithJoins, Visit as _, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Visit as _, VisitMut, Visitor, VisitorMut,
     WildcardAdditionalOptions, With,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -105,7 +105,9 @@ struct Found {
 impl Found {
     fn of(from: &[TableWithJoins]) -> Self {
         let mut found = Self::default();
-        from.iter().for_each(|tables| found.look(tables));
+        for tables in from {
+            found.look(tables);
+        }
         found
     }
 
@@ -318,7 +320,7 @@ fn nested(tables: TableWithJoins, alias: Option<TableAlias>) -> TableFactor {
 
 /// Names the merged columns in a select and its order.
 fn rewrite(select: &mut Select, order: Option<&mut OrderBy>, columns: &Columns) {
-    if let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = order {
+    if let Some(keys) = order.and_then(keys_of) {
         let shows = |name: &Ident| select.projection.iter().any(|item| shows(item, name));
         for key in keys {
             // A column of the result comes before one of a table.
@@ -336,6 +338,13 @@ fn rewrite(select: &mut Select, order: Option<&mut OrderBy>, columns: &Columns) 
     };
     select.projection = std::mem::take(&mut select.projection).into_iter().flat_map(shown).collect();
     name_merged(select, &|name| columns.is_merged(name));
+}
+
+fn keys_of(order: &mut OrderBy) -> Option<&mut Vec<OrderByExpr>> {
+    match &mut order.kind {
+        OrderByKind::Expressions(keys) => Some(keys),
+        OrderByKind::All(_) => None,
+    }
 }
 
 /// Whether a column of the result has that name.
@@ -421,7 +430,8 @@ mod tests {
             assert_eq!(rows, ["3 1"]);
             let rows = asked(&format!("with c as (select * from {join}) select max(id) from c")).await.unwrap();
             assert_eq!(rows, ["3"]);
-            let rows = asked(&format!("select p.n, p.id, id from {join} order by m desc nulls last limit 1")).await.unwrap();
+            let rows =
+                asked(&format!("select p.n, p.id, id from {join} order by m desc nulls last limit 1")).await.unwrap();
             assert_eq!(rows, ["- - 3"]);
         }
         let right = SIDES.replace("full", "right");

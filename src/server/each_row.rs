@@ -3,14 +3,16 @@
 //! DataFusion makes a join of a subquery that depends on the row, and refuses those that it cannot take apart: with a
 //! `limit`, over `unnest` of a column, with a `with` of its own. Here they become functions of the columns that they depend
 //! on; each carries its plan and runs it once for each set of values. Invariant: only statements that were refused come
-//! here, and the plans inside have passed the guards of the statement around them. Leaves out: lateral joins.
+//! here, and the plans inside have passed the guards of the statement around them. Lateral tables: see `lateral`.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{RecordBatch, new_empty_array};
+use datafusion::arrow::array::{ListArray, RecordBatch, StructArray, new_empty_array};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute::{cast_with_options, concat};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -28,6 +30,8 @@ use tokio::task::block_in_place;
 
 use super::failure::Failure;
 use super::giveway::giving_way;
+use super::lateral;
+use super::query::STRICT;
 use crate::engine::has_expression;
 
 /// Answers that are kept for rows that ask the same again.
@@ -44,10 +48,18 @@ pub(super) async fn physical(
     plan: &LogicalPlan,
     abandoned: &Abandoned,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let has_lateral = lateral::has_one(plan)?;
     let refused = match state.create_physical_plan(plan).await {
-        Err(refused) if is_correlated(plan)? => refused,
+        Err(refused) if has_lateral || is_correlated(plan)? => refused,
         planned => return planned,
     };
+    let mut plan = plan.clone();
+    if has_lateral {
+        plan = lateral::by_row(plan, state, abandoned)?;
+        if let Ok(planned) = Box::pin(state.create_physical_plan(&plan)).await {
+            return Ok(planned);
+        }
+    }
     // Fewest first: a join is faster for what can be one.
     for kinds in [Kinds::Scalar, Kinds::All] {
         let by_row = by_row(plan.clone(), kinds, state, abandoned)?;
@@ -148,7 +160,7 @@ fn asked(expr: &Expr, kinds: Kinds, schema: &DFSchema) -> Result<Option<Asked>> 
 }
 
 /// The columns of the statement around that a subquery names.
-fn depends_on(plan: &LogicalPlan) -> Result<Vec<(FieldRef, Column)>> {
+pub(super) fn depends_on(plan: &LogicalPlan) -> Result<Vec<(FieldRef, Column)>> {
     let mut found: Vec<(FieldRef, Column)> = Vec::new();
     outer(plan.clone(), &mut Vec::new(), &mut |field, column| {
         if found.iter().all(|(_, known)| known != column) {
@@ -206,11 +218,13 @@ fn outer(
 }
 
 /// A subquery as a function of the columns that it depends on.
-struct EachRow {
+pub(super) struct EachRow {
     name: String,
     plan: LogicalPlan,
     columns: Vec<Column>,
     field: FieldRef,
+    /// The answer is a list of rows, null if there are none; else one value.
+    has_rows: bool,
     state: SessionState,
     abandoned: Abandoned,
     signature: Signature,
@@ -225,7 +239,27 @@ impl EachRow {
         );
         let signature = Signature::variadic_any(Volatility::Stable);
         let kept = Mutex::default();
-        Self { name: format!("subquery {number}"), plan, columns, field, state, abandoned, signature, kept }
+        let name = format!("subquery {number}");
+        Self { name, plan, columns, field, has_rows: false, state, abandoned, signature, kept }
+    }
+
+    /// A function that answers the rows of a plan as a list, each with its columns by [`member`].
+    pub(super) fn of_rows(
+        name: &str,
+        plan: LogicalPlan,
+        columns: Vec<Column>,
+        state: SessionState,
+        abandoned: Abandoned,
+    ) -> ScalarUDF {
+        let fields = plan
+            .schema()
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(place, field)| Arc::new(field.as_ref().clone().with_name(member(place)).with_nullable(true)));
+        let row = DataType::Struct(fields.collect::<Vec<_>>().into());
+        let field = Arc::new(Field::new(name, DataType::new_list(row, true), true));
+        Self { name: name.to_owned(), field, has_rows: true, ..Self::new(0, plan, columns, state, abandoned) }.into()
     }
 
     fn value(&self, row: &[ScalarValue]) -> Result<ScalarValue> {
@@ -253,6 +287,9 @@ impl EachRow {
         let physical = giving_way(Box::pin(physical(&self.state, &plan, &self.abandoned)).await?)?;
         let batches = collect(physical, self.state.task_ctx()).await?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if self.has_rows {
+            return self.list(&batches, rows);
+        }
         if rows > 1 {
             let failure = Failure::new("21000", "more than one row returned by a subquery used as an expression");
             return Err(DataFusionError::External(Box::new(failure)));
@@ -262,6 +299,28 @@ impl EachRow {
             None => ScalarValue::try_from(self.field.data_type()),
         }
     }
+}
+
+impl EachRow {
+    fn list(&self, batches: &[RecordBatch], rows: usize) -> Result<ScalarValue> {
+        let none = ScalarValue::try_from(self.field.data_type())?;
+        let DataType::List(element) = self.field.data_type() else { return Ok(none) };
+        let (DataType::Struct(fields), true) = (element.data_type(), rows > 0) else { return Ok(none) };
+        let columns = fields.iter().enumerate().map(|(place, field)| {
+            let parts = batches.iter().map(|batch| cast_with_options(batch.column(place), field.data_type(), &STRICT));
+            let parts = parts.collect::<std::result::Result<Vec<_>, _>>()?;
+            Ok(concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let all = StructArray::try_new_with_length(fields.clone(), columns, None, rows)?;
+        let list = ListArray::try_new(Arc::clone(element), OffsetBuffer::from_lengths([rows]), Arc::new(all), None)?;
+        Ok(ScalarValue::List(Arc::new(list)))
+    }
+}
+
+/// The name of a row's column in a list of rows.
+pub(super) fn member(place: usize) -> String {
+    format!("c{place}")
 }
 
 impl ScalarUDFImpl for EachRow {

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
-use super::{arrays, casts, sets, spelling, values};
+use super::{arrays, casts, sets, siblings, spelling, values};
 use crate::engine::precedence;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
@@ -123,6 +123,7 @@ impl VisitorMut for Rules {
                 }
             }
         }
+        siblings::texts(table);
         sets::list_rows(table);
         sets::name_rows(table);
         sets::single_row(table);
@@ -136,6 +137,7 @@ impl VisitorMut for Rules {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         // By what was written, before it is said in other words.
         name_columns(select);
+        siblings::lateral(select);
         let has_no_rows = self.scopes.has_no_rows(select);
         self.scopes.enter(select);
         if has_no_rows {

@@ -237,7 +237,7 @@ pub(crate) fn view_rows(table: &mut TableFactor) {
 }
 
 /// What stands behind `FROM`.
-fn relation(text: &str) -> Option<TableFactor> {
+pub(crate) fn relation(text: &str) -> Option<TableFactor> {
     match Parser::parse_sql(&PostgreSqlDialect {}, text).ok()?.pop()? {
         Statement::Query(query) => match *query.body {
             SetExpr::Select(select) => Some(select.from.into_iter().next()?.relation),
