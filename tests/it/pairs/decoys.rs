@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tieout::clock::SharedClock;
+use tieout::simulator::firm::model::ProcoreId;
 use tieout::simulator::{DecoyKind, DecoyRates, FaultRates, Firm, RateLimits, Simulator, SimulatorOptions};
 
+use super::expected::unpaid;
 use super::{Pair, asked, run, write_crosswalks};
 
 /// Mornings after a month's end: what happens in time has crossed over.
@@ -51,7 +53,7 @@ pub(crate) async fn false_alarms_loaded(
         write_crosswalks(folder, &(pair.crossings)(&simulator.firm()));
         load(&simulator.firm());
         run(folder, &["extract", "--now", moment, "--no-progress"]).await;
-        let natural = natural(pair, &simulator.firm());
+        let natural = natural(pair, &simulator.firm(), now);
         let query = "select check_id, pm_id, erp_id, detail from recon.exceptions where state = 'open'";
         for row in asked(folder, query).await {
             let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -82,16 +84,40 @@ pub(crate) fn without(alarms: &str, firm: &Firm, kinds: &[DecoyKind]) -> String 
     alarms.lines().filter(is_other).fold(String::new(), |text, line| text + line + "\n")
 }
 
+/// Without the tax that accounting added to bills. Beside an ERP that tells it, and a connector of which nobody says that it leaves tax out,
+/// it is a difference of that invoice and of what is open to its vendor, and has to be told; all else of the two is none.
+/// `key` spells an entity's id as PM does.
+pub(crate) fn without_tax(alarms: &str, firm: &Firm, key: impl Fn(&str, ProcoreId) -> Option<String>) -> String {
+    let taxed = firm.decoys().iter().filter(|decoy| decoy.kind == DecoyKind::TaxOnBill);
+    let taxed = taxed.filter_map(|decoy| Some((decoy.at, decoy.pm_ids.first()?.parse().ok()?)));
+    let taxed = taxed.filter_map(|(at, id)| Some((at, firm.procore.requisitions.get(&id)?)));
+    let taxed: Vec<_> = taxed.collect();
+    let invoices: Vec<String> = taxed.iter().filter_map(|(_, one)| key("vendor_invoices", one.id)).collect();
+    let vendors: Vec<String> = taxed.iter().filter_map(|(_, one)| key("vendors", one.vendor_id)).collect();
+    let is_tax_of =
+        |line: &str, id: &str| line.contains(&format!(" I4 {id} ")) && line.contains(": tax of vendor invoice ");
+    let is_gap_of = |line: &str, id: &str| line.contains(&format!(" I7 {id} "));
+    let is_other =
+        |line: &&str| !invoices.iter().any(|id| is_tax_of(line, id)) && !vendors.iter().any(|id| is_gap_of(line, id));
+    let mut others = alarms.lines().filter(is_other).fold(String::new(), |text, line| text + line + "\n");
+    let last: DateTime<Utc> = MOMENTS[MOMENTS.len() - 1].parse().unwrap();
+    for ((at, _), id) in taxed.iter().zip(&invoices) {
+        if *at + TimeDelta::days(3) < last && !alarms.lines().any(|line| is_tax_of(line, id)) {
+            writeln!(others, "the tax of {id} is not told").unwrap();
+        }
+    }
+    others
+}
+
 /// What was left unpaid for too long, or billed beyond a commitment from which a change order took money back: check and record.
-fn natural(pair: Pair, firm: &Firm) -> BTreeSet<(String, String)> {
-    let standing = firm.standing().into_iter();
-    let told = standing.flat_map(|fault| (pair.told)(firm, fault));
+fn natural(pair: Pair, firm: &Firm, now: DateTime<Utc>) -> BTreeSet<(String, String)> {
+    let unpaid = unpaid(firm, now).into_iter();
+    let told = firm.standing().into_iter().chain(unpaid).flat_map(|fault| (pair.told)(firm, fault));
     let mut natural = BTreeSet::new();
     for fault in told {
         for id in fault.pm_id.into_iter().chain(fault.erp_id) {
             natural.insert((fault.check.clone(), id));
         }
     }
-    natural.extend(firm.unpaid_requisitions(60).iter().map(|row| ("P0".to_owned(), row.requisition_id.to_string())));
     natural
 }

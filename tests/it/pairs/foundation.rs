@@ -9,7 +9,7 @@ use tieout::simulator::foundation::{COMPANY, ORDER_TABLES, SCHEMA, procore as sh
 use tieout::simulator::{Fault, Firm};
 
 use super::cmic::paid_otherwise;
-use super::databases::Database;
+use super::databases::{Database, Management};
 use super::{Crossing, MOMENTS, Pair, decoys};
 
 /// What its tables do not tell: cost codes, budgets, job cost, periods, accounts, which order a voucher bills, single payments.
@@ -30,6 +30,7 @@ const PROCORE_FOUNDATION: Pair =
 fn database() -> Database {
     Database {
         pair: PROCORE_FOUNDATION,
+        management: Management::Procore,
         procore: shown,
         script: |firm| tables(firm).unwrap().script().unwrap(),
         section: format!(

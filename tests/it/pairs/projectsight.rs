@@ -4,7 +4,7 @@
 //! companies and billing periods are not known by name. What the firm knows is put into those words here. `TIEOUT_PAIR_SEED=1` gives
 //! another firm than the one that always runs.
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
 
 use tieout::simulator::firm::model::{Cents, ChangeOrderKind, ProcoreId, Requisition};
 use tieout::simulator::{
@@ -21,8 +21,10 @@ const LISTS: &str = "contracts, purchase_orders, potential_change_orders, change
 /// Fields of companies that ProjectSight is known to tell.
 const COMPANY_FIELDS: [&str; 2] = ["name", "tax_id"];
 
-/// The ids that the one simulated ProjectSight of this test gave out: a pair's functions know the firm alone.
-static IDS: OnceLock<ProjectSightIds> = OnceLock::new();
+thread_local! {
+    /// The ids that the simulated ProjectSight of this test's thread gave out: a pair's functions know the firm alone.
+    static IDS: RefCell<ProjectSightIds> = RefCell::default();
+}
 
 impl Pair {
     /// ProjectSight and Acumatica.
@@ -38,10 +40,10 @@ impl Pair {
 }
 
 /// Starts ProjectSight in front of the firm; the section of the source, and the files with its secrets.
-async fn projectsight(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
+pub(super) async fn projectsight(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
     let options = ProjectSightOptions { requests_per_minute: None, ..ProjectSightOptions::default() };
     let at = simulator.serve_projectsight(options).await.unwrap();
-    assert!(IDS.set(simulator.projectsight_ids()).is_ok(), "one firm in a process");
+    IDS.set(simulator.projectsight_ids());
     let section = format!(
         "[sources.projectsight]\nkind = \"projectsight\"\nbase_url = \"{}\"\nlogin_url = \"{}\"\napplication = \"{}\"\n\
          requests_per_minute = 60000\ntrust_empty = \"{LISTS}\"\nclient_id = {{ file = \"projectsight_id\" }}\n\
@@ -52,7 +54,7 @@ async fn projectsight(simulator: &Simulator) -> (String, [(&'static str, String)
 }
 
 fn id(kind: Kind, id: ProcoreId) -> i32 {
-    IDS.get().unwrap().id(kind, id)
+    IDS.with_borrow(|ids| ids.id(kind, id))
 }
 
 fn project_key(firm: &Firm, project: ProcoreId) -> String {
@@ -60,7 +62,7 @@ fn project_key(firm: &Firm, project: ProcoreId) -> String {
 }
 
 /// The key of a record in ProjectSight, by the firm's entity and Procore's id.
-fn key(firm: &Firm, entity: &str, record: ProcoreId) -> Option<String> {
+pub(super) fn key(firm: &Firm, entity: &str, record: ProcoreId) -> Option<String> {
     let pm = &firm.procore;
     let below = |project: ProcoreId, letter: &str, kind: Kind| {
         format!("{}|{letter}{}", project_key(firm, project), id(kind, record))
@@ -86,7 +88,7 @@ fn key(firm: &Firm, entity: &str, record: ProcoreId) -> Option<String> {
     })
 }
 
-fn crossing(firm: &Firm, (entity, pm_id, erp_id): &Crossing) -> Crossing {
+pub(super) fn crossing(firm: &Firm, (entity, pm_id, erp_id): &Crossing) -> Crossing {
     let pm_key = key(firm, entity, pm_id.parse().unwrap()).unwrap();
     (entity.clone(), pm_key, erp_id.clone())
 }
@@ -123,7 +125,8 @@ fn requisition_of<'a>(firm: &'a Firm, fault: &Fault) -> Option<&'a Requisition> 
     firm.procore.requisitions.get(&payment.unwrap_or(id))
 }
 
-fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
+/// A fault in ProjectSight's words, with the ERP's ids as the firm has them.
+pub(super) fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
     let mut all = ambiguous(firm, &fault);
     all.extend(told_alone(firm, fault));
     all

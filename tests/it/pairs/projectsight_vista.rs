@@ -1,0 +1,42 @@
+//! ProjectSight over REST and Vista over ODBC: neither side stores a key of the other's bills, and of payments one knows the day alone.
+//!
+//! What each of the two does not tell is told in `projectsight.rs` and `vista.rs`; a fault is put into the words of both.
+
+use tieout::simulator::{Fault, Firm};
+
+use super::databases::{Database, Management};
+use super::{Crossing, MOMENTS, Pair, decoys, projectsight, vista};
+
+/// A period's end and a check's number are told by no field of ProjectSight's; the ledger of Vista names no job.
+const SILENT: [&str; 4] = ["I5", "P3", "C5", "T4"];
+/// The firms that always run; `TIEOUT_PAIR_SEEDS=1,2,…` gives others.
+const SEEDS: &str = "2,3";
+/// What these firms show of what the two can show.
+const SHOWN: [&str; 0] = [];
+
+const PROJECTSIGHT_VISTA: Pair =
+    Pair { name: "projectsight and vista", silent: &SILENT, told, undated: &["M6"], crossings, moments: &MOMENTS };
+
+fn database() -> Database {
+    vista::database_of(PROJECTSIGHT_VISTA, Management::ProjectSight, SEEDS, &SHOWN)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
+async fn projectsight_and_vista_tell_what_went_wrong() {
+    database().tells_what_went_wrong().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and psqlODBC: .ci/odbc"]
+async fn projectsight_and_vista_do_not_tell_what_only_looks_wrong() {
+    database().tells_nothing_that_only_looks_wrong(|alarms, _| alarms.to_owned()).await;
+}
+
+fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
+    projectsight::told(firm, fault).into_iter().flat_map(|fault| vista::told(firm, fault)).collect()
+}
+
+fn crossings(firm: &Firm) -> Vec<Crossing> {
+    vista::crossings(firm).iter().map(|one| projectsight::crossing(firm, one)).collect()
+}
