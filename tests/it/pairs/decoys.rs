@@ -16,9 +16,8 @@ use super::{Pair, asked, run, write_crosswalks};
 /// Mornings after a month's end: what happens in time has crossed over.
 const MOMENTS: [&str; 3] = ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-11-01T11:00:00Z"];
 
-/// What the books have as documents or fields of their own and some ERPs have not: the tax that accounting adds, which only Acumatica's
-/// connector is known to leave out, and a release of retainage, which is paid on the invoice that retained.
-pub(crate) const SHOWN_OTHERWISE: [DecoyKind; 2] = [DecoyKind::TaxOnBill, DecoyKind::RetainageReleasedInBoth];
+/// What the books have as a document of its own and some ERPs have not: a release of retainage, which is paid on the invoice that retained.
+pub(crate) const SHOWN_OTHERWISE: [DecoyKind; 1] = [DecoyKind::RetainageReleasedInBoth];
 
 /// A firm in which nothing goes wrong and everything may look so.
 pub(crate) fn options(seed: u64) -> SimulatorOptions {
@@ -84,29 +83,30 @@ pub(crate) fn without(alarms: &str, firm: &Firm, kinds: &[DecoyKind]) -> String 
     alarms.lines().filter(is_other).fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// Without the tax that accounting added to bills. Beside an ERP that tells it, and a connector of which nobody says that it leaves tax out,
-/// it is a difference of that invoice and of what is open to its vendor, and has to be told; all else of the two is none.
-/// `key` spells an entity's id as PM does.
-pub(crate) fn without_tax(alarms: &str, firm: &Firm, key: impl Fn(&str, ProcoreId) -> Option<String>) -> String {
-    let taxed = firm.decoys().iter().filter(|decoy| decoy.kind == DecoyKind::TaxOnBill);
-    let taxed = taxed.filter_map(|decoy| Some((decoy.at, decoy.pm_ids.first()?.parse().ok()?)));
-    let taxed = taxed.filter_map(|(at, id)| Some((at, firm.procore.requisitions.get(&id)?)));
-    let taxed: Vec<_> = taxed.collect();
-    let invoices: Vec<String> = taxed.iter().filter_map(|(_, one)| key("vendor_invoices", one.id)).collect();
-    let vendors: Vec<String> = taxed.iter().filter_map(|(_, one)| key("vendors", one.vendor_id)).collect();
-    let is_tax_of =
-        |line: &str, id: &str| line.contains(&format!(" I4 {id} ")) && line.contains(": tax of vendor invoice ");
-    let is_gap_of = |line: &str, id: &str| line.contains(&format!(" I7 {id} "));
-    let is_other =
-        |line: &&str| !invoices.iter().any(|id| is_tax_of(line, id)) && !vendors.iter().any(|id| is_gap_of(line, id));
-    let mut others = alarms.lines().filter(is_other).fold(String::new(), |text, line| text + line + "\n");
+/// Without what decoys of some kinds are beside these systems: a difference of one check on the decoy's last record of PM, and of what is
+/// open to its vendor. It has to be told, and all else of the two is none. `key` spells an entity's id as PM does.
+pub(crate) fn told_as(
+    alarms: &str,
+    firm: &Firm,
+    kinds: &[(DecoyKind, &str)],
+    key: impl Fn(&str, ProcoreId) -> Option<String>,
+) -> String {
     let last: DateTime<Utc> = MOMENTS[MOMENTS.len() - 1].parse().unwrap();
-    for ((at, _), id) in taxed.iter().zip(&invoices) {
-        if *at + TimeDelta::days(3) < last && !alarms.lines().any(|line| is_tax_of(line, id)) {
-            writeln!(others, "the tax of {id} is not told").unwrap();
+    let (mut known, mut missing) = (Vec::new(), String::new());
+    for (kind, check) in kinds {
+        for decoy in firm.decoys().iter().filter(|decoy| decoy.kind == *kind) {
+            let id = decoy.pm_ids.last().and_then(|id| id.parse().ok()).unwrap();
+            let invoice = &firm.procore.requisitions[&id];
+            let own = format!(" {check} {} ", key("vendor_invoices", id).unwrap());
+            // It is paid after three weeks.
+            if decoy.at + TimeDelta::days(30) < last && !alarms.contains(&own) {
+                writeln!(missing, "{kind:?} is not told as{own}").unwrap();
+            }
+            known.extend([own, format!(" I7 {} ", key("vendors", invoice.vendor_id).unwrap())]);
         }
     }
-    others
+    let others = alarms.lines().filter(|line| !known.iter().any(|own| line.contains(own)));
+    others.fold(missing, |text, line| text + line + "\n")
 }
 
 /// What was left unpaid for too long, or billed beyond a commitment from which a change order took money back: check and record.

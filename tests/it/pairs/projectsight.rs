@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use tieout::simulator::firm::model::{Cents, ChangeOrderKind, ProcoreId, Requisition};
 use tieout::simulator::{
     Fault, Firm, ProjectSightIds, ProjectSightKind as Kind, ProjectSightOptions, Simulator, projectsight_paid_on,
@@ -128,8 +129,42 @@ fn requisition_of<'a>(firm: &'a Firm, fault: &Fault) -> Option<&'a Requisition> 
 /// A fault in ProjectSight's words, with the ERP's ids as the firm has them.
 pub(super) fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
     let mut all = ambiguous(firm, &fault);
+    all.extend(of_retired(firm, &fault));
     all.extend(told_alone(firm, fault));
     all
+}
+
+/// An order that only the ERP has, on a vendor that ProjectSight deleted with its retirement: nobody there is its vendor.
+fn of_retired(firm: &Firm, fault: &Fault) -> Option<Fault> {
+    let (books, pm) = (&firm.acumatica, &firm.procore);
+    let key = fault.erp_id.as_ref().filter(|_| fault.check == "M6")?;
+    let order = books.subcontracts.get(key).or_else(|| books.purchase_orders.get(key))?;
+    let company = pm.vendors.values().find(|vendor| vendor.origin_id.as_ref() == Some(&order.vendor_id))?;
+    let is_named = pm.commitments.values().any(|one| one.vendor_id == Some(company.id))
+        || pm.prime_contracts.values().any(|one| one.vendor_id == Some(company.id))
+        || pm.requisitions.values().any(|one| one.vendor_id == company.id);
+    let amount = Some(order.order_total - order.tax_total);
+    let entity = "commitments".to_owned();
+    (!company.is_active && !is_named).then(|| Fault { check: "V5".to_owned(), entity, amount, ..fault.clone() })
+}
+
+/// Whether it shows that the import of payments is dead: three in two weeks had the time to come, and none did. Parts do not count.
+fn is_import_dead(firm: &Firm, now: DateTime<Utc>) -> bool {
+    let books = &firm.acumatica;
+    let mut payments = Vec::new();
+    for check in books.checks.values().filter(|check| check.doc_type == "Check" && check.status != "Voided") {
+        let bills = check.history.iter().map(|line| format!("{}|{}", line.doc_type, line.reference_nbr));
+        let paid = bills.filter(|key| books.bills.get(key).is_some_and(|bill| bill.balance.is_zero()));
+        let invoices = paid.filter_map(|key| firm.procore.requisitions.get(&firm.requisition_of(&key)?));
+        let invoices: Vec<_> = invoices.filter(|one| alike(firm, one).is_empty()).collect();
+        let age =
+            now - ((check.application_date + Days::new(1)).and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(5));
+        if !invoices.is_empty() && age <= TimeDelta::days(14) {
+            let is_told = invoices.iter().all(|one| projectsight_paid_on(firm, one.id).is_some());
+            payments.push((age > TimeDelta::hours(36), is_told));
+        }
+    }
+    payments.iter().filter(|(is_late, _)| *is_late).count() >= 3 && payments.iter().all(|(_, is_told)| !is_told)
 }
 
 /// Of two bills of one number ProjectSight tells nothing but that there are two: neither is the requisition's.
@@ -166,6 +201,10 @@ fn told_alone(firm: &Firm, fault: Fault) -> Vec<Fault> {
         "S1" if fault.entity == "vendor_invoices" => return Vec::new(),
         "S2" if fault.entity == "vendor_invoices" && fault.erp_id.is_none() => return Vec::new(),
         "R1" | "R3" if fault.entity.ends_with("invoices") => return Vec::new(),
+        // It stands since two weeks before now.
+        "L2" if fault.entity == "payments" && !is_import_dead(firm, fault.occurred_at + TimeDelta::days(14)) => {
+            return Vec::new();
+        }
         // Neither period nor amount of a payment is told.
         "I5" | "P2" => return Vec::new(),
         "P0" => {
