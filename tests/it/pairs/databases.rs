@@ -57,8 +57,6 @@ pub(super) struct Database {
 
 /// The file that holds the connection.
 const CONNECTION: &str = "database_connection";
-/// The firms whose decoys are always shown.
-const DECOY_SEEDS: &str = "3";
 
 impl Database {
     /// What is found is what was injected, in each firm.
@@ -96,7 +94,7 @@ impl Database {
     /// Nothing is told of firms in which all only looks wrong, but what `without` takes out of it. `TIEOUT_DECOY_SEEDS=1,2,…` gives
     /// other firms.
     pub(super) async fn tells_nothing_that_only_looks_wrong(&self, without: impl Fn(&str, &Firm) -> String) {
-        let seeds = env::var("TIEOUT_DECOY_SEEDS").unwrap_or_else(|_| DECOY_SEEDS.to_owned());
+        let seeds = env::var("TIEOUT_DECOY_SEEDS").unwrap_or_else(|_| decoys::SEEDS.to_owned());
         let server = Postgres::start();
         let mut alarms = String::new();
         for seed in seeds.split(',') {

@@ -13,6 +13,8 @@ use tieout::simulator::{DecoyKind, DecoyRates, FaultRates, Firm, RateLimits, Sim
 use super::expected::unpaid;
 use super::{Pair, asked, run, write_crosswalks};
 
+/// The firm whose decoys are always shown; `TIEOUT_DECOY_SEEDS=1,2,…` gives others.
+pub(super) const SEEDS: &str = "3";
 /// Mornings after a month's end: what happens in time has crossed over.
 const MOMENTS: [&str; 3] = ["2026-05-01T11:00:00Z", "2026-07-01T11:00:00Z", "2026-11-01T11:00:00Z"];
 

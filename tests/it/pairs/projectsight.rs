@@ -1,10 +1,12 @@
 //! ProjectSight beside Acumatica: what such a pair can tell of the same firm.
 //!
 //! ProjectSight's invoices bear no key of the ERP's, its payments have no amount, its budgets no lock that is told; addresses of
-//! companies and billing periods are not known by name. What the firm knows is put into those words here. `TIEOUT_PAIR_SEED=1` gives
-//! another firm than the one that always runs.
+//! companies and billing periods are not known by name. What the firm knows is put into those words here. `TIEOUT_PAIR_SEEDS=1,2,…`
+//! gives other firms than the one that always runs.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use tieout::simulator::firm::model::{Cents, ChangeOrderKind, ProcoreId, Requisition};
@@ -15,6 +17,8 @@ use tieout::simulator::{
 
 use super::{Crossing, MOMENTS, Pair};
 
+/// The firm that always runs.
+const SEEDS: &str = "5";
 /// Lists that may be empty in a project: here the service user may surely read them.
 const LISTS: &str = "contracts, purchase_orders, potential_change_orders, change_order_requests, \
     prime_contract_change_orders, subcontract_change_orders, contract_invoices, general_invoices, \
@@ -268,17 +272,23 @@ fn acumatica(simulator: &Simulator) -> (String, [(&'static str, String); 2]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn projectsight_and_acumatica_tell_what_was_injected_and_nothing_else() {
-    let seed = std::env::var("TIEOUT_PAIR_SEED").map_or(5, |text| text.parse().unwrap());
-    let simulator = Simulator::start(super::options(seed, 7, 3)).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (section, secrets) = projectsight(&simulator).await;
-    let (acumatica, acumatica_secrets) = acumatica(&simulator);
-    let files: Vec<(&str, &str)> =
-        secrets.iter().chain(&acumatica_secrets).map(|(name, text)| (*name, text.as_str())).collect();
-    super::write_workspace_of(folder.path(), &[section, acumatica], &files);
-    let pair = Pair::PROJECTSIGHT_ACUMATICA;
-    let (shown, differences) =
-        super::compare_at_moments(pair, &simulator, folder.path(), &format!("seed {seed}")).await;
-    assert!(differences.is_empty(), "see {}:\n{differences}", folder.keep().display());
+    let seeds = std::env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
+    let (mut shown, mut differences) = (BTreeSet::new(), String::new());
+    for seed in seeds.split(',') {
+        let simulator = Simulator::start(super::options(seed.trim().parse().unwrap(), 7, 3)).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (section, secrets) = projectsight(&simulator).await;
+        let (acumatica, acumatica_secrets) = acumatica(&simulator);
+        let files: Vec<(&str, &str)> =
+            secrets.iter().chain(&acumatica_secrets).map(|(name, text)| (*name, text.as_str())).collect();
+        super::write_workspace_of(folder.path(), &[section, acumatica], &files);
+        let pair = Pair::PROJECTSIGHT_ACUMATICA;
+        let (checks, told) = super::compare_at_moments(pair, &simulator, folder.path(), &format!("seed {seed}")).await;
+        shown.extend(checks);
+        if !told.is_empty() {
+            writeln!(differences, "{told}seed {seed}: see {}", folder.keep().display()).unwrap();
+        }
+    }
+    assert!(differences.is_empty(), "found and injected differ:\n{differences}");
     assert!(shown.len() > 20, "{shown:?}");
 }
