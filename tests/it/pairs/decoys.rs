@@ -93,12 +93,12 @@ pub(crate) fn told_as(
     kinds: &[(DecoyKind, &str)],
     key: impl Fn(&str, ProcoreId) -> Option<String>,
 ) -> String {
-    let last: DateTime<Utc> = MOMENTS[MOMENTS.len() - 1].parse().unwrap();
+    let last: DateTime<Utc> = MOMENTS.last().unwrap().parse().unwrap();
     let (mut known, mut missing) = (Vec::new(), String::new());
     for (kind, check) in kinds {
         for decoy in firm.decoys().iter().filter(|decoy| decoy.kind == *kind) {
             let id = decoy.pm_ids.last().and_then(|id| id.parse().ok()).unwrap();
-            let invoice = &firm.procore.requisitions[&id];
+            let invoice = firm.procore.requisitions.get(&id).unwrap();
             let own = format!(" {check} {} ", key("vendor_invoices", id).unwrap());
             // It is paid after three weeks.
             if decoy.at + TimeDelta::days(30) < last && !alarms.contains(&own) {
