@@ -116,7 +116,7 @@ fn alike(firm: &Firm, requisition: &Requisition) -> Vec<String> {
 }
 
 /// Whose bills an ERP bill is alike with.
-fn alike_of_bill<'a>(firm: &'a Firm, bill: &str) -> Option<(&'a Requisition, Vec<String>)> {
+pub(super) fn alike_of_bill<'a>(firm: &'a Firm, bill: &str) -> Option<(&'a Requisition, Vec<String>)> {
     firm.procore
         .requisitions
         .values()

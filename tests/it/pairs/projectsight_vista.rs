@@ -47,7 +47,19 @@ async fn projectsight_and_vista_do_not_tell_what_only_looks_wrong() {
 }
 
 fn told(firm: &Firm, fault: Fault) -> Vec<Fault> {
+    let fault = repeating(firm, fault);
     projectsight::told(firm, fault).into_iter().flat_map(|fault| vista::told(firm, fault)).collect()
+}
+
+/// Of two bills of one number neither is known to be the invoice, nor when it was entered: the one with the later row repeats the other.
+fn repeating(firm: &Firm, fault: Fault) -> Fault {
+    let bill = fault.erp_id.as_ref().filter(|_| fault.check == "I9");
+    let Some((_, bills)) = bill.and_then(|bill| projectsight::alike_of_bill(firm, bill)) else { return fault };
+    let row = |bill: &String| {
+        let row = record_key(firm, "vendor_invoices", bill).unwrap_or_default();
+        (row.len(), row)
+    };
+    Fault { erp_id: bills.into_iter().max_by_key(row), ..fault }
 }
 
 fn crossings(firm: &Firm) -> Vec<Crossing> {
