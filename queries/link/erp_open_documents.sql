@@ -20,7 +20,12 @@
 
 with connector as (
 
-    select setting_text('connector_profile') <> 'procore-acumatica-edge' as shares_tax
+    -- Tax that no document of PM has is the ERP's own.
+    select
+        setting_text('connector_profile') <> 'procore-acumatica-edge' and payable.is_taxed as shares_tax,
+        setting_text('connector_profile') <> 'procore-acumatica-edge' and receivable.is_taxed as shares_sales_tax
+    from (select count(*) > 0 as is_taxed from pm.vendor_invoices where tax_amount <> 0) as payable
+    cross join (select count(*) > 0 as is_taxed from pm.owner_invoices where tax_amount <> 0) as receivable
 
 ),
 
@@ -58,7 +63,7 @@ union all
 
 select 'ar' as ledger, invoices.record_id, jobs.pm_id as project_id, cast(null as varchar) as party_id, invoices.due_date,
     invoices.billing_date as dated, invoices.gross_amount, invoices.tax_amount,
-    invoices.net_amount + case when shares_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
+    invoices.net_amount + case when shares_sales_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
     invoices.currency, coalesce(invoices.created_at, end_of_day(invoices.billing_date)) as moved_at,
     cast(null as timestamp with time zone) as paid_at
 from erp.owner_invoices as invoices

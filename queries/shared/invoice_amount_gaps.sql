@@ -43,13 +43,13 @@ grouped as (
 ),
 
 -- A component that a side never tells (its whole column is null) is not mapped there and not comparable. Procore Edge for
--- Acumatica syncs no tax: what the ERP adds is its own.
+-- Acumatica syncs no tax: what the ERP adds is its own; so is it where no document of PM has any.
 mapped as (
 
     select
         count(distinct case when gross_amount is not null then side end) = 2 as gross,
         count(distinct case when retainage_amount is not null then side end) = 2 as retainage,
-        count(distinct case when tax_amount is not null then side end) = 2 and
+        count(case when side = 'pm' and tax_amount <> 0 then 1 end) > 0 and count(case when side = 'erp' and tax_amount is not null then 1 end) > 0 and
             setting_text('connector_profile') <> 'procore-acumatica-edge' as tax,
         count(distinct case when net_amount is not null then side end) = 2 as net,
         case count(case when side = 'erp' and retainage_amount <> 0 then 1 end)

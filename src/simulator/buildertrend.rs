@@ -129,11 +129,12 @@ fn net(requisition: &Requisition) -> Cents {
     requisition.summary.total_earned_less_retainage - requisition.summary.less_previous_certificates_for_payment
 }
 
-/// The payment by which a bill was paid; of one that is paid in part its status says nothing.
+/// The payment by which a bill was paid; of one that is paid in part its status says nothing. A cent that the ERP rounded away is owed by
+/// nobody: there the bill is settled, and the integration says so.
 fn paid_by<'d>(database: &'d ProcoreDatabase, requisition: &Requisition) -> Option<&'d ContractPayment> {
     let own = || database.contract_payments.values().filter(|payment| payment.requisition_id == Some(requisition.id));
     let paid: Cents = own().map(|payment| payment.amount).sum();
-    own().max_by_key(|payment| payment.date).filter(|_| paid >= net(requisition))
+    own().max_by_key(|payment| payment.date).filter(|_| paid + Cents(1) >= net(requisition))
 }
 
 /// Whether a bill is exported as paid.

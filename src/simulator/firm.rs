@@ -233,6 +233,11 @@ impl Firm {
         truth::known(&self.faults, self.now)
     }
 
+    /// The requisition that a bill of the ERP is of, as far as the connector remembers.
+    pub fn requisition_of(&self, bill: &str) -> Option<ProcoreId> {
+        self.billed.get(bill).copied()
+    }
+
     /// Requisitions that Procore shows unpaid more than `days` after their billing date, each with what the ERP says.
     pub fn unpaid_requisitions(&self, days: u64) -> Vec<UnpaidRequisition> {
         truth::unpaid(self, days)

@@ -232,7 +232,9 @@ fn number(key: &str) -> i64 {
 /// A vendor's or customer's number: other letters than the firm's own begin another series.
 fn party(key: &str) -> i64 {
     let digits = number(key);
-    if key.starts_with(['V', 'C']) { digits } else { digits % 1_000_000 + 700_000_000 }
+    let is_own =
+        key.strip_prefix(['V', 'C']).is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()));
+    if is_own { digits } else { digits % 1_000_000 + 700_000_000 }
 }
 
 /// A number for a row that the firm has no number for: the same at every look.

@@ -23,6 +23,7 @@ mod expected;
 mod foundation;
 mod keys;
 mod projectsight;
+mod projectsight_vista;
 mod sage_300;
 mod sage_intacct;
 mod vista;

@@ -1,7 +1,7 @@
 //! Sage Intacct as the ERP of the simulated firm, by the real binary over real HTTP.
 //!
 //! The checks find what went wrong and nothing else; what the interface leaves open is read the same either way; what may not be
-//! read makes checks silent, never clean. `TIEOUT_INTACCT_SEEDS=1,2,…` gives other firms.
+//! read makes checks silent, never clean. `TIEOUT_PAIR_SEEDS=1,2,…` gives other firms.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -18,7 +18,7 @@ const SEEDS: &str = "2,8";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_checks_find_with_sage_intacct_what_was_injected_and_nothing_else() {
-    let seeds = env::var("TIEOUT_INTACCT_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
+    let seeds = env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
     let (mut shown, mut differences) = (BTreeSet::new(), String::new());
     for seed in seeds.split(',') {
         let seed: u64 = seed.trim().parse().unwrap();

@@ -1,7 +1,7 @@
 //! Buildertrend's exports and Sage Intacct: a builder whose bills go to the ERP, and who exports his lists before each look.
 //!
 //! Exports have names and numbers in the place of keys, the client's change orders alone, no log of the integration and no payment but a
-//! bill's own. A builder holds nothing back. `TIEOUT_BUILDERTREND_SEEDS=1,2,…` gives other firms than the ones that always run.
+//! bill's own. A builder holds nothing back. `TIEOUT_PAIR_SEEDS=1,2,…` gives other firms than the ones that always run.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -37,10 +37,9 @@ const BUILDERTREND_SAGE_INTACCT: Pair = Pair {
     moments: &MOMENTS,
 };
 
-#[ignore = "open: a bill that the ERP paid in two parts, of which PM knows one, is told as P1 and P0, and not expected so yet"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn buildertrend_and_sage_intacct_tell_what_was_injected_and_nothing_else() {
-    let seeds = env::var("TIEOUT_BUILDERTREND_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
+    let seeds = env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
     let (mut shown, mut differences) = (BTreeSet::new(), String::new());
     for seed in seeds.split(',') {
         let mut options = super::options(seed.trim().parse().unwrap(), 7, 3);

@@ -1,4 +1,4 @@
-//! Pairs of Procore and an ERP whose database PostgreSQL stands for: the firm's books are loaded into it before each look.
+//! Pairs with an ERP whose database PostgreSQL stands for: the firm's books are loaded into it before each look.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,14 +7,38 @@ use std::path::Path;
 
 use tieout::simulator::{Firm, ShownAs, Simulator};
 
+use super::projectsight::projectsight;
 use super::{Pair, compare_at_moments_after, decoys, options, procore, write_workspace_of};
 use crate::decoys::LISTS_OF_A_PROJECT;
 use crate::odbc::server::Postgres;
 
-/// Such an ERP beside Procore.
+/// What manages the firm's projects, over REST.
+#[derive(Clone, Copy)]
+pub(super) enum Management {
+    Procore,
+    ProjectSight,
+}
+
+impl Management {
+    /// Its section of tieout.toml, and the files with its secrets. Where all only looks wrong, a project without documents is judged too.
+    async fn source(self, simulator: &Simulator, has_decoys: bool) -> (String, [(&'static str, String); 2]) {
+        match self {
+            Self::Procore if has_decoys => {
+                let (section, secrets) = procore(simulator);
+                let trust = format!("trust_empty = \"{LISTS_OF_A_PROJECT}\"\n");
+                (section.replace("erp_requests = \"yes\"\n", &trust), secrets)
+            }
+            Self::Procore => procore(simulator),
+            Self::ProjectSight => projectsight(simulator).await,
+        }
+    }
+}
+
+/// Such an ERP beside what manages the projects.
 pub(super) struct Database {
     pub(super) pair: Pair,
-    /// What Procore stores of this ERP's records.
+    pub(super) management: Management,
+    /// What the other side stores of this ERP's records.
     pub(super) procore: ShownAs,
     /// The firm's books as a script for psql.
     pub(super) script: fn(&Firm) -> String,
@@ -56,7 +80,7 @@ impl Database {
         let simulator = Simulator::start(options(seed, 7, self.projects)).await.unwrap();
         simulator.show_procore_as(self.procore);
         let folder = tempfile::tempdir().unwrap();
-        self.write_workspace(folder.path(), &simulator, server, |procore| procore);
+        self.write_workspace(folder.path(), &simulator, server, false).await;
         let place = format!("seed {seed}");
         let load = |firm: &Firm, _: &str| server.load(&(self.script)(firm));
         let (shown, mut differences) =
@@ -67,36 +91,39 @@ impl Database {
         (shown, differences)
     }
 
-    /// Nothing is told of a firm in which all only looks wrong, but what `without` takes out of it.
+    /// Nothing is told of firms in which all only looks wrong, but what `without` takes out of it. `TIEOUT_DECOY_SEEDS=1,2,…` gives
+    /// other firms.
     pub(super) async fn tells_nothing_that_only_looks_wrong(&self, without: impl Fn(&str, &Firm) -> String) {
+        let seeds = env::var("TIEOUT_DECOY_SEEDS").unwrap_or_else(|_| decoys::SEEDS.to_owned());
         let server = Postgres::start();
-        let simulator = Simulator::start(decoys::options(3)).await.unwrap();
-        simulator.show_procore_as(self.procore);
-        let folder = tempfile::tempdir().unwrap();
-        // A project without documents is judged too.
-        self.write_workspace(folder.path(), &simulator, &server, |procore| {
-            procore.replace("erp_requests = \"yes\"\n", &format!("trust_empty = \"{LISTS_OF_A_PROJECT}\"\n"))
-        });
-        let load = |firm: &Firm| server.load(&(self.script)(firm));
-        let alarms = decoys::false_alarms_loaded(self.pair, &simulator, folder.path(), &load).await;
-        let alarms = without(&alarms, &simulator.firm());
-        let kept = (!alarms.is_empty()).then(|| folder.keep());
-        assert!(kept.is_none(), "false alarms, see {kept:?}:\n{alarms}");
+        let mut alarms = String::new();
+        for seed in seeds.split(',') {
+            alarms += &self.false_alarms(seed.trim().parse().unwrap(), &server, &without).await;
+        }
+        assert!(alarms.is_empty(), "false alarms:\n{alarms}");
     }
 
-    fn write_workspace(
-        &self,
-        folder: &Path,
-        simulator: &Simulator,
-        server: &Postgres,
-        change: impl FnOnce(String) -> String,
-    ) {
-        let (procore, secrets) = procore(simulator);
+    async fn false_alarms(&self, seed: u64, server: &Postgres, without: impl Fn(&str, &Firm) -> String) -> String {
+        let simulator = Simulator::start(decoys::options(seed)).await.unwrap();
+        simulator.show_procore_as(self.procore);
+        let folder = tempfile::tempdir().unwrap();
+        self.write_workspace(folder.path(), &simulator, server, true).await;
+        let load = |firm: &Firm| server.load(&(self.script)(firm));
+        let alarms = decoys::false_alarms_loaded(self.pair, &simulator, folder.path(), &load).await;
+        let mut alarms = without(&alarms, &simulator.firm());
+        if !alarms.is_empty() {
+            writeln!(alarms, "seed {seed}: see {}", folder.keep().display()).unwrap();
+        }
+        alarms
+    }
+
+    async fn write_workspace(&self, folder: &Path, simulator: &Simulator, server: &Postgres, has_decoys: bool) {
+        let (management, secrets) = self.management.source(simulator, has_decoys).await;
         let connection = server.connection();
         let mut files: Vec<(&str, &str)> = secrets.iter().map(|(name, text)| (*name, text.as_str())).collect();
         files.extend(self.files.iter().map(|(name, text)| (*name, text.as_str())));
         files.push((CONNECTION, connection.as_str()));
         let section = format!("{}connection = {{ file = \"{CONNECTION}\" }}\n", self.section);
-        write_workspace_of(folder, &[change(procore), section, self.after.clone()], &files);
+        write_workspace_of(folder, &[management, section, self.after.clone()], &files);
     }
 }

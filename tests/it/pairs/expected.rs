@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tieout::simulator::firm::model::ProcoreId;
-use tieout::simulator::firm::truth::PaymentVerdict;
+use tieout::simulator::firm::truth::{PaymentVerdict, UnpaidRequisition};
 use tieout::simulator::{Fault, Firm};
 
 use super::{Pair, keys};
@@ -98,16 +98,7 @@ impl Expecting {
             let fault = Fault { pm_id, amount, entity, ..nothing("O2", order.created_at) };
             all.push((fault, is_over(order.updated_at)));
         }
-        let ambiguous = standing.iter().filter(|fault| fault.check == "R2").filter_map(|fault| fault.pm_id.clone());
-        let ambiguous: BTreeSet<String> = ambiguous.collect();
-        for row in firm.unpaid_requisitions(60) {
-            // Which of two bills it is, nobody can tell.
-            let is_ambiguous = ambiguous.contains(&row.requisition_id.to_string());
-            let verdict = if is_ambiguous { PaymentVerdict::NoRecord } else { row.verdict };
-            let (pm_id, field) = (Some(row.requisition_id.to_string()), Some(word(verdict).to_owned()));
-            let (amount, entity) = (Some(row.net - row.paid_in_procore), "vendor_invoices".to_owned());
-            all.push((Fault { pm_id, field, amount, entity, ..nothing("P0", now) }, true));
-        }
+        all.extend(unpaid(firm, now).into_iter().map(|fault| (fault, true)));
         all
     }
 
@@ -135,6 +126,21 @@ impl Expecting {
             }
         }
     }
+}
+
+/// P0: what PM shows unpaid for too long, with what the ERP says of it.
+pub(super) fn unpaid(firm: &Firm, now: DateTime<Utc>) -> Vec<Fault> {
+    let ambiguous = firm.standing().into_iter().filter(|fault| fault.check == "R2").filter_map(|fault| fault.pm_id);
+    let ambiguous: BTreeSet<String> = ambiguous.collect();
+    let fault = |row: UnpaidRequisition| {
+        // Which of two bills it is, nobody can tell.
+        let is_ambiguous = ambiguous.contains(&row.requisition_id.to_string());
+        let verdict = if is_ambiguous { PaymentVerdict::NoRecord } else { row.verdict };
+        let (pm_id, field) = (Some(row.requisition_id.to_string()), Some(word(verdict).to_owned()));
+        let (amount, entity) = (Some(row.net - row.paid_in_procore), "vendor_invoices".to_owned());
+        Fault { pm_id, field, amount, entity, ..nothing("P0", now) }
+    };
+    firm.unpaid_requisitions(60).into_iter().map(fault).collect()
 }
 
 fn nothing(check: &str, since: DateTime<Utc>) -> Fault {

@@ -7,7 +7,7 @@ use tieout::simulator::firm::model::ChangeOrderKind;
 use tieout::simulator::sage_300::{DATA_FOLDER, SCHEMA, procore as shown, record_key, tables};
 use tieout::simulator::{Fault, Firm};
 
-use super::databases::Database;
+use super::databases::{Database, Management};
 use super::{Crossing, MOMENTS, Pair, decoys};
 
 /// What its copy does not tell: owners' change orders and the amounts of the others, periods, the ledger.
@@ -26,6 +26,7 @@ const PROCORE_SAGE_300: Pair =
 fn database() -> Database {
     Database {
         pair: PROCORE_SAGE_300,
+        management: Management::Procore,
         procore: shown,
         script: |firm| tables(firm).unwrap().script().unwrap(),
         section: format!(

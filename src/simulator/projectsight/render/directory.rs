@@ -74,7 +74,7 @@ pub(in crate::projectsight) fn companies(look: &Look<'_>, _: ProcoreId) -> Vec<V
 
 fn company_record(look: &Look<'_>, one: &Vendor, is_owner: bool, is_deleted: bool) -> Value {
     let code = one.origin_code.as_ref().or(one.origin_id.as_ref());
-    let is_customer = code.is_some_and(|code| look.erp.customers.contains_key(code));
+    let is_customer = is_owner || code.is_some_and(|code| look.erp.customers.contains_key(code));
     let party = code.map(|code| look.id_of(Kind::ErpParty, code));
     let name = code.and_then(|code| {
         let vendor = look.erp.vendors.get(code).map(|vendor| vendor.vendor_name.clone());
