@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: erp
 -- fix_side: erp
--- version:  3
+-- version:  4
 -- risk:     the difference without its sign
 -- question: Where do the two systems owe, or are owed, different sums, and how old are they?
 -- grain:    one row per ledger, project, vendor, currency and bucket (current, 1-30, 31-60, 61-90, over 90; retainage apart)

@@ -4,7 +4,7 @@
 -- scope:    project
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the difference without its sign; 0 where currencies differ
 -- question: Where do an application for payment and its receivable disagree?
 -- grain:    one row per linked group and component (gross, retainage, tax, net); component currency if currencies differ
