@@ -25,6 +25,7 @@ mod keys;
 mod projectsight;
 mod sage_300;
 mod sage_intacct;
+mod several;
 mod vista;
 
 use expected::{Expected, Expecting};
