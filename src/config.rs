@@ -441,8 +441,8 @@ mod tests {
         let read = Config::of_definitions(&stored.to_string()).unwrap();
         assert_eq!(read.definition_settings(), stored);
         assert_eq!(read.status["books"].words("books").unwrap().tables["bills"]["open"], "closed");
-        let old = (read.currencies()["old"].as_str(), read.books()["jobs"].as_str());
-        assert_eq!(old, ("CAD", "books"));
+        let (currencies, books) = (read.currencies(), read.books());
+        assert_eq!((currencies["old"].as_str(), books["jobs"].as_str()), ("CAD", "books"));
         assert!(read.firm.tax_id_key.is_none() && !stored.to_string().contains("KEY"));
         let newer = Config::of_definitions(r#"{"moons": {}}"#).unwrap_err();
         assert!(format!("{newer:#}").contains("moons"), "{newer:#}");

@@ -321,7 +321,7 @@ async fn keys_of_all_but_the_first_connection_say_whose_they_are() {
 fn an_erp_that_is_none_is_refused() {
     for (pm, erp, says) in [("pm1", "erp2", "did you mean `erp1`"), ("erp1", "erp1", "is no PM source")] {
         let settings = EngineSettings { books: [(pm.to_owned(), erp.to_owned())].into(), ..settings() };
-        let error = blueprint::Blueprint::load(definitions(&[]), settings).unwrap_err().to_string();
+        let error = Blueprint::load(definitions(&[]), settings).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
 }

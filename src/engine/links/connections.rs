@@ -49,12 +49,12 @@ impl<'a> Connections<'a> {
 
     /// Notes the connections of a side's records whose stored ids name nothing at all. `named`: holder and what its id names.
     pub(super) fn note_foreign(&mut self, holders: &[&'a Record], named: &BTreeSet<Ids<'a>>) {
-        let names: BTreeSet<&str> = named.iter().map(|(holder, _)| *holder).collect();
+        let known: BTreeSet<&str> = named.iter().map(|(holder, _)| *holder).collect();
         let mut counts: BTreeMap<(bool, Option<&str>), (BTreeSet<&str>, bool)> = BTreeMap::new();
         for holder in holders.iter().filter(|holder| holder.stored_id.is_some()) {
             let count = counts.entry((holder.is_pm, holder.source.as_deref())).or_default();
             count.0.insert(&holder.id);
-            count.1 |= names.contains(holder.id.as_str());
+            count.1 |= known.contains(holder.id.as_str());
         }
         let foreign = counts.into_iter().filter(|(_, (ids, is_named))| ids.len() >= FOREIGN_IDS && !is_named);
         self.foreign.extend(foreign.map(|(place, _)| place));
