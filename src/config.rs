@@ -45,6 +45,9 @@ const RESERVED_SOURCE_NAMES: [&str; 15] = [
     "public",
 ];
 
+/// A source's setting that some manifests declare: what its amounts are in where it does not say.
+const CURRENCY: &str = "currency";
+
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,6 +159,8 @@ pub struct SourceConfig {
     pub window: Option<Window>,
     /// The only projects that are read, by id or number.
     pub projects: Option<Vec<Project>>,
+    /// Of a PM source: the ERP source whose keys it stores, where the firm has several.
+    pub erp: Option<String>,
     /// What becomes of e-mail addresses and telephone numbers.
     #[serde(default)]
     pub personal: PersonalConfig,
@@ -267,6 +272,10 @@ struct StoredSettings {
     status: BTreeMap<String, StatusConfig>,
     #[serde(default)]
     sources: BTreeMap<String, String>,
+    #[serde(default)]
+    books: BTreeMap<String, String>,
+    #[serde(default)]
+    currencies: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -326,9 +335,11 @@ impl Config {
     pub fn of_definitions(text: &str) -> Result<Self> {
         let stored: StoredSettings = serde_json::from_str(text)
             .with_context(|| format!("read {SETTINGS_FILE}\nhint: a newer program may have written it"))?;
+        let (mut books, mut currencies) = (stored.books, stored.currencies);
         let source = |(name, kind)| {
-            let values = BTreeMap::new();
-            (name, SourceConfig { kind, values, ..SourceConfig::default() })
+            let erp = books.remove(&name);
+            let currency = currencies.remove(&name).map(|code| (CURRENCY.to_owned(), SettingValue::Text(code)));
+            (name, SourceConfig { kind, erp, values: currency.into_iter().collect(), ..SourceConfig::default() })
         };
         Ok(Self {
             firm: stored.firm,
@@ -354,7 +365,7 @@ impl Config {
 
     /// The non-secret settings that decide answers, as they are stored with the definitions.
     pub fn definition_settings(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut settings = serde_json::json!({
             "firm": self.firm,
             "accounts": self.accounts,
             "tolerance": self.tolerance,
@@ -364,7 +375,28 @@ impl Config {
             "connector": self.connector,
             "status": self.status,
             "sources": self.sources.iter().map(|(name, source)| (name.clone(), source.kind.clone())).collect::<BTreeMap<_, _>>(),
-        })
+        });
+        // Told only where somebody says so: else nothing changes for a firm that has one of each.
+        for (name, told) in [("books", self.books()), ("currencies", self.currencies())] {
+            if let Some(settings) = settings.as_object_mut().filter(|_| !told.is_empty()) {
+                settings.insert(name.to_owned(), serde_json::json!(told));
+            }
+        }
+        settings
+    }
+
+    /// The currency that each source's settings name for amounts without one.
+    pub fn currencies(&self) -> BTreeMap<String, String> {
+        let currency = |source: &SourceConfig| match source.values.get(CURRENCY)? {
+            SettingValue::Text(code) => Some(code.trim().to_uppercase()).filter(|code| !code.is_empty()),
+            _ => None,
+        };
+        self.sources.iter().filter_map(|(name, source)| Some((name.clone(), currency(source)?))).collect()
+    }
+
+    /// The ERP source that each PM source names.
+    pub fn books(&self) -> BTreeMap<String, String> {
+        self.sources.iter().filter_map(|(name, source)| Some((name.clone(), source.erp.clone()?))).collect()
     }
 }
 
@@ -402,11 +434,15 @@ mod tests {
     fn stored_settings_are_read_back() {
         let text = "[firm]\ntimezone = \"America/Chicago\"\ntax_id_key = { env = \"KEY\" }\n[tolerance]\namount = \"0.50\"\n\
                     [grace]\nO1 = 12\n[connector]\ndisabled = [\"vendors\"]\n[sources.books]\nkind = \"acumatica\"\n\
+                    [sources.jobs]\nkind = \"procore\"\nerp = \"books\"\n\
+                    [sources.old]\nkind = \"sage_300_cre\"\ncurrency = \"cad\"\n\
                     [status.books]\nPrinted = \"approved\"\n[status.books.bills]\nOpen = \"closed\"";
         let stored = Config::parse(text, PathBuf::new()).unwrap().definition_settings();
         let read = Config::of_definitions(&stored.to_string()).unwrap();
         assert_eq!(read.definition_settings(), stored);
         assert_eq!(read.status["books"].words("books").unwrap().tables["bills"]["open"], "closed");
+        let (currencies, books) = (read.currencies(), read.books());
+        assert_eq!((currencies["old"].as_str(), books["jobs"].as_str()), ("CAD", "books"));
         assert!(read.firm.tax_id_key.is_none() && !stored.to_string().contains("KEY"));
         let newer = Config::of_definitions(r#"{"moons": {}}"#).unwrap_err();
         assert!(format!("{newer:#}").contains("moons"), "{newer:#}");

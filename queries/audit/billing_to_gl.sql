@@ -50,10 +50,10 @@ both_ledgers as (
 
 jobs as (
 
-    select source, case when upper(coalesce(trim(project_id), '')) not in ('', 'X') then project_id end as project_id, currency,
+    select source, case when upper(coalesce(trim(own_key(source, project_id)), '')) not in ('', 'X') then project_id end as project_id, currency,
         sum(billed) as billed, sum(posted) as posted, sum(manual) as manual, sum(untold) as untold
     from both_ledgers
-    group by source, case when upper(coalesce(trim(project_id), '')) not in ('', 'X') then project_id end, currency
+    group by source, case when upper(coalesce(trim(own_key(source, project_id)), '')) not in ('', 'X') then project_id end, currency
 
 )
 

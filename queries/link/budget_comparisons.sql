@@ -24,7 +24,7 @@ with types as (
 
 jobs as (
 
-    select erp_id, pm_id from link.erp_projects where pm_id is not null
+    select erp_id, pm_id, source from link.erp_projects where pm_id is not null
 
 ),
 
@@ -42,7 +42,8 @@ lines as (
         lines.revised_amount as amount, lines.currency
     from pm.budget_lines as lines
     left join pm_jobs on pm_jobs.pm_id = lines.project_id
-    left join types on types.pm_type = lines.cost_type
+    left join types on types.pm_type = lines.cost_type and coalesce(types.pm_source, '') = coalesce(lines.source, '') and
+        coalesce(types.erp_source, '') = coalesce(pm_jobs.erp_source, '')
 
     union all
 
@@ -51,7 +52,8 @@ lines as (
         lines.revised_amount as amount, lines.currency
     from erp.budget_lines as lines
     inner join jobs on jobs.erp_id = lines.project_id
-    left join (select distinct erp_type from types) as types on types.erp_type = lines.cost_type
+    left join (select distinct erp_type, erp_source from types) as types on
+        types.erp_type = lines.cost_type and coalesce(types.erp_source, '') = coalesce(lines.source, '')
 
 ),
 

@@ -21,9 +21,11 @@ groups as (
 
     select
         groups.*,
-        case when groups.erp_status = 'unreleased' and not releases.has_released then 'released' else groups.erp_status end as standing
+        case when groups.erp_status = 'unreleased' and releases.source is null then 'released' else groups.erp_status end as standing
     from link.change_order_groups as groups
-    cross join (select count(*) > 0 as has_released from erp.change_orders where approval_status = 'closed') as releases
+    left join erp.change_orders as erp_side on erp_side.record_id = groups.erp_id
+    left join (select distinct coalesce(source, '') as source from erp.change_orders where approval_status = 'closed') as releases
+        on releases.source = coalesce(erp_side.source, '')
 
 ),
 

@@ -38,6 +38,8 @@ with contracts as (
 -- neither is linked ('?').
 select
     'pm' as side,
+    change_orders.source,
+    coalesce(project_links.erp_source, books_of(change_orders.source), '?') as partner_source,
     change_orders.record_id,
     change_orders.linked_id as stored_id,
     change_orders.number,
@@ -49,17 +51,21 @@ select
     cast(change_orders.amount as varchar) as second_number,
     change_orders.approval_status in ('void', 'rejected') as is_void
 from pm.change_orders
-left join link.projects as project_links on project_links.pm_id = change_orders.project_id
+left join shared.pm_connections as project_links on project_links.pm_id = change_orders.project_id
 left join contracts on
     contracts.kind = change_orders.kind and
     contracts.pm_id = change_orders.contract_id
 -- What the ERP tells no change orders of is none of those that it tells, though a key may stand for both.
-where not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(change_orders.kind, ''))
+where
+    not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(change_orders.kind, '')) and
+    not coalesce(setting_list_contains('not_mapped', project_links.erp_source || '.change_orders.' || change_orders.kind), false)
 
 union all
 
 select
     'erp' as side,
+    change_orders.source,
+    jobs.pm_source as partner_source,
     change_orders.record_id,
     change_orders.linked_id as stored_id,
     change_orders.number,
@@ -72,6 +78,7 @@ select
         as second_number,
     change_orders.approval_status in ('void', 'rejected') as is_void
 from erp.change_orders
+left join shared.erp_connections as jobs on jobs.erp_id = change_orders.project_id
 left join (select distinct kind, erp_id, project_id from contracts) as contracts on
     contracts.kind = change_orders.kind and
     contracts.erp_id = change_orders.contract_id

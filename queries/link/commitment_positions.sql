@@ -74,13 +74,15 @@ commitments as (
 
     select 'pm' as side, orders.*, coalesce(joined.project_id, orders.project_id) as job_id,
         orders.original_amount is null or setting_list_contains('not_mapped', 'pm.change_orders') or
-            setting_list_contains('not_mapped', 'pm.change_orders.commitment') as is_revised
+            setting_list_contains('not_mapped', 'pm.change_orders.commitment') or
+            coalesce(setting_list_contains('not_mapped', orders.source || '.change_orders.commitment'), false) as is_revised
     from pm.commitments as orders
     left join shared.joined_projects as joined on joined.pm_id = orders.project_id
     union all
     select 'erp' as side, orders.*, coalesce(jobs.project_id, orders.project_id) as job_id,
         orders.original_amount is null or setting_list_contains('not_mapped', 'erp.change_orders') or
-            setting_list_contains('not_mapped', 'erp.change_orders.commitment') as is_revised
+            setting_list_contains('not_mapped', 'erp.change_orders.commitment') or
+            coalesce(setting_list_contains('not_mapped', orders.source || '.change_orders.commitment'), false) as is_revised
     from erp.commitments as orders
     left join link.erp_projects as jobs on jobs.erp_id = orders.project_id and jobs.source = orders.source
 

@@ -13,6 +13,8 @@
 -- An ERP that numbers orders itself keeps PM's number as reference; another's reference is the supplier's quote. So it comes second.
 select
     'pm' as side,
+    commitments.source,
+    coalesce(project_links.erp_source, books_of(commitments.source), '?') as partner_source,
     commitments.record_id,
     commitments.linked_id as stored_id,
     commitments.number,
@@ -22,18 +24,21 @@ select
     commitments.number_key as second_number,
     commitments.approval_status in ('void', 'rejected') as is_void
 from pm.commitments
-left join link.projects as project_links on project_links.pm_id = commitments.project_id
+left join shared.pm_connections as project_links on project_links.pm_id = commitments.project_id
 
 union all
 
 select
     'erp' as side,
-    record_id,
-    linked_id as stored_id,
-    number,
-    project_id as parent,
-    kind,
-    number_key,
-    normalize_number(external_reference) as second_number,
-    approval_status in ('void', 'rejected') as is_void
+    commitments.source,
+    jobs.pm_source as partner_source,
+    commitments.record_id,
+    commitments.linked_id as stored_id,
+    commitments.number,
+    commitments.project_id as parent,
+    commitments.kind,
+    commitments.number_key,
+    normalize_number(commitments.external_reference) as second_number,
+    commitments.approval_status in ('void', 'rejected') as is_void
 from erp.commitments
+left join shared.erp_connections as jobs on jobs.erp_id = commitments.project_id

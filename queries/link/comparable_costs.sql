@@ -8,10 +8,18 @@
 
 -- PM can be held against the ERP where it shows cost of that type in the project, or where a connector brings that type to any
 -- project. Bills outside commitments are the ERP's own: they are compared if PM is sent bills at all.
-with shown as (
+with items as (
 
-    select coalesce(cost_type, '') as cost_type, project_id, sum(mirrored_count) as mirrored_count
-    from link.cost_items
+    select items.*, coalesce(projects.source, '') as pm_source
+    from link.cost_items as items
+    left join pm.projects on projects.record_id = items.project_id
+
+),
+
+shown as (
+
+    select coalesce(cost_type, '') as cost_type, project_id, min(pm_source) as pm_source, sum(mirrored_count) as mirrored_count
+    from items
     where pm_count > 0
     group by coalesce(cost_type, ''), project_id
 
@@ -19,29 +27,30 @@ with shown as (
 
 shown_types as (
 
-    select cost_type, sum(mirrored_count) as mirrored_count from shown group by cost_type
+    select pm_source, cost_type, sum(mirrored_count) as mirrored_count from shown group by pm_source, cost_type
 
 ),
 
 sent_bills as (
 
-    select count(*) > 0 as is_sent from link.cost_items where stream = 'bill' and pm_count > 0
+    select distinct pm_source from items where stream = 'bill' and pm_count > 0
 
 )
 
 select
-    items.*,
+    items.project_id, items.code_key, items.cost_type, items.place, items.label, items.item_id, items.stream, items.pm_count, items.erp_count,
+    items.mirrored_count, items.pm_amount, items.erp_amount, items.pm_currency, items.erp_currency, items.moved_at, items.explained_by,
     items.pm_amount - items.erp_amount as gap,
     case
-        when items.stream = 'bill' and items.pm_count = 0 and not sent_bills.is_sent then 'not_applicable'
+        when items.stream = 'bill' and items.pm_count = 0 and sent_bills.pm_source is null then 'not_applicable'
         when shown.project_id is not null or coalesce(shown_types.mirrored_count, 0) > 0 then null
         when shown_types.cost_type is null then 'not_applicable'
         else 'not_evaluated'
     end as verdict
-from link.cost_items as items
+from items
 left join shown on shown.project_id = items.project_id and shown.cost_type = coalesce(items.cost_type, '')
-left join shown_types on shown_types.cost_type = coalesce(items.cost_type, '')
-cross join sent_bills
+left join shown_types on shown_types.cost_type = coalesce(items.cost_type, '') and shown_types.pm_source = items.pm_source
+left join sent_bills on sent_bills.pm_source = items.pm_source
 cross join meta.clock
 -- What the next import or export may still bring is no difference yet.
 where

@@ -14,19 +14,20 @@
 
 with told as (
 
-    select count(*) as line_count
+    select coalesce(commitments.source, '') as source, count(*) as line_count
     from pm.commitment_lines as lines
     inner join pm.commitments on commitments.record_id = lines.commitment_id
     where commitments.kind = 'subcontract'
+    group by coalesce(commitments.source, '')
 
 ),
 
 lines as (
 
     select 'pm' as side, project_id, cost_code, revised_amount as budget, 0 as committed, 0 as cost,
-        case when told.line_count = 0 then committed_amount else 0 end as committed_in_budget, currency
+        case when told.line_count is null then committed_amount else 0 end as committed_in_budget, currency
     from pm.budget_lines
-    cross join told
+    left join told on told.source = coalesce(budget_lines.source, '')
     where coalesce(budget_type, 'cost') = 'cost'
 
     union all

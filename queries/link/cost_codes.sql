@@ -21,6 +21,9 @@ with coded_projects as (
 -- PM codes of a project stand against the ERP's codes of that project, or its company list where the project has none.
 select
     'pm' as side,
+    cost_codes.source,
+    coalesce(project_links.erp_source, books_of(cost_codes.source)) as partner_source,
+    true as is_shared,
     cost_codes.record_id,
     cost_codes.linked_id as stored_id,
     cost_codes.code as number,
@@ -30,18 +33,22 @@ select
     -- One company code serves many projects, but once in each.
     cost_codes.project_id as place
 from pm.cost_codes
-left join link.projects as project_links on project_links.pm_id = cost_codes.project_id
+left join shared.pm_connections as project_links on project_links.pm_id = cost_codes.project_id
 left join coded_projects on coded_projects.project_id = project_links.erp_id
 
 union all
 
 select
     'erp' as side,
-    record_id,
-    linked_id as stored_id,
-    code as number,
-    coalesce(project_id, '') as parent,
-    cost_type as kind,
-    code_key as number_key,
+    cost_codes.source,
+    jobs.pm_source as partner_source,
+    true as is_shared,
+    cost_codes.record_id,
+    cost_codes.linked_id as stored_id,
+    cost_codes.code as number,
+    coalesce(cost_codes.project_id, '') as parent,
+    cost_codes.cost_type as kind,
+    cost_codes.code_key as number_key,
     cast(null as text) as place
 from erp.cost_codes
+left join shared.erp_connections as jobs on jobs.erp_id = cost_codes.project_id

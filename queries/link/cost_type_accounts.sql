@@ -2,6 +2,7 @@
 -- question: Which accounts may job cost of a cost type be posted to?
 -- grain:    one row per ERP account and cost type
 -- columns:
+--   source             the connection
 --   cost_type          the ERP's cost type
 --   account            account as the ERP writes it
 --   account_group      its group in the ERP
@@ -14,7 +15,7 @@ with told as (
 
 )
 
-select distinct told.cost_type, accounts.account, accounts.account_group, 'file' as basis
+select distinct accounts.source, told.cost_type, accounts.account, accounts.account_group, 'file' as basis
 from erp.gl_accounts as accounts
 cross join told
 where
@@ -23,7 +24,7 @@ where
 
 union all
 
-select distinct accounts.account_group as cost_type, accounts.account, accounts.account_group, 'group' as basis
+select distinct accounts.source, accounts.account_group as cost_type, accounts.account, accounts.account_group, 'group' as basis
 from erp.gl_accounts as accounts
 left anti join told on told.cost_type = upper(accounts.account_group)
 where accounts.account_group is not null

@@ -12,6 +12,9 @@
 
 select
     'pm' as side,
+    source,
+    books_of(source) as partner_source,
+    true as is_shared,
     record_id,
     linked_id as stored_id,
     code as number,
@@ -23,6 +26,9 @@ union all
 
 select
     'erp' as side,
+    source,
+    cast(null as varchar) as partner_source,
+    true as is_shared,
     record_id,
     linked_id as stored_id,
     code as number,

@@ -40,4 +40,7 @@ select
     coalesce(costs.updated_at, costs.created_at) as moved_at
 from pm.job_costs as costs
 inner join jobs on jobs.pm_id = costs.project_id
-left join types on types.pm_type = costs.cost_type
+left join types on
+    types.pm_type = costs.cost_type and
+    coalesce(types.pm_source, '') = coalesce(costs.source, '') and
+    coalesce(types.erp_source, '') = coalesce(jobs.erp_source, '')

@@ -17,13 +17,13 @@
 with documents as (
 
     select 'erp' as side, source, 'bills' as series, regexp_replace(record_id, '[|]?[^|]*$', '') as scope_id,
-        split_part(record_id, '|', -1) as number, invoice_date as dated
+        split_part(own_key(source, record_id), '|', -1) as number, invoice_date as dated
     from erp.vendor_invoices
 
     union all
 
     select 'erp' as side, source, 'owner_invoices' as series, regexp_replace(record_id, '[|]?[^|]*$', '') as scope_id,
-        split_part(record_id, '|', -1) as number, billing_date as dated
+        split_part(own_key(source, record_id), '|', -1) as number, billing_date as dated
     from erp.owner_invoices
 
     union all

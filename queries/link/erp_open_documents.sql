@@ -18,20 +18,24 @@
 --   moved_at           when it was entered, UTC
 --   paid_at            the last payment, UTC
 
-with connector as (
+-- Tax counts where PM has some too: what no document of a PM connection has is the ERP's own (I3, I4).
+with taxed as (
 
-    -- Tax that no document of PM has is the ERP's own.
-    select
-        setting_text('connector_profile') <> 'procore-acumatica-edge' and payable.is_taxed as shares_tax,
-        setting_text('connector_profile') <> 'procore-acumatica-edge' and receivable.is_taxed as shares_sales_tax
-    from (select count(*) > 0 as is_taxed from pm.vendor_invoices where tax_amount <> 0) as payable
-    cross join (select count(*) > 0 as is_taxed from pm.owner_invoices where tax_amount <> 0) as receivable
+    select 'ap' as ledger, coalesce(source, '') as source from pm.vendor_invoices where tax_amount <> 0
+    union
+    select 'ar' as ledger, coalesce(source, '') as source from pm.owner_invoices where tax_amount <> 0
+
+),
+
+sharing as (
+
+    select * from taxed where setting_text('connector_profile') <> 'procore-acumatica-edge'
 
 ),
 
 commitments as (
 
-    select links.erp_id, min(orders.project_id) as project_id
+    select links.erp_id, min(orders.project_id) as project_id, min(coalesce(orders.source, '')) as pm_source
     from link.commitments as links
     inner join pm.commitments as orders on orders.record_id = links.pm_id
     group by links.erp_id
@@ -40,20 +44,23 @@ commitments as (
 
 jobs as (
 
-    select erp_id, pm_id from link.erp_projects where pm_id is not null
+    select jobs.erp_id, jobs.pm_id, coalesce(projects.source, '') as pm_source
+    from link.erp_projects as jobs
+    inner join pm.projects on projects.record_id = jobs.pm_id
 
 )
 
 -- Bills outside synced commitments are the ERP's own. One whose lines name several projects stands in its commitment's. A release that
 -- only the ERP bills moves money from retained to due there alone: PM cannot follow, and nothing is wrong.
 select 'ap' as ledger, bills.record_id, coalesce(jobs.pm_id, commitments.project_id) as project_id, bills.vendor_id as party_id, bills.due_date,
-    bills.invoice_date as dated, bills.gross_amount, bills.tax_amount, bills.net_amount + case when shares_tax then coalesce(bills.tax_amount, 0) else 0 end as payable,
+    bills.invoice_date as dated, bills.gross_amount, case when sharing.source is not null then bills.tax_amount end as tax_amount,
+    bills.net_amount + case when sharing.source is not null then coalesce(bills.tax_amount, 0) else 0 end as payable,
     coalesce(bills.paid_amount, 0) as paid, bills.retainage_amount, bills.currency,
     coalesce(bills.created_at, end_of_day(bills.invoice_date)) as moved_at, bills.paid_at
 from erp.vendor_invoices as bills
-cross join connector
 left join jobs on jobs.erp_id = bills.project_id
 left join commitments on commitments.erp_id = bills.commitment_id
+left join sharing on sharing.ledger = 'ap' and sharing.source = coalesce(jobs.pm_source, commitments.pm_source)
 left join (select distinct erp_id from link.vendor_invoices) as linked on linked.erp_id = bills.record_id
 where
     bills.approval_status in ('approved', 'closed') and
@@ -62,13 +69,13 @@ where
 union all
 
 select 'ar' as ledger, invoices.record_id, jobs.pm_id as project_id, cast(null as varchar) as party_id, invoices.due_date,
-    invoices.billing_date as dated, invoices.gross_amount, invoices.tax_amount,
-    invoices.net_amount + case when shares_sales_tax then coalesce(invoices.tax_amount, 0) else 0 end as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
+    invoices.billing_date as dated, invoices.gross_amount, case when sharing.source is not null then invoices.tax_amount end as tax_amount,
+    invoices.net_amount + case when sharing.source is not null then coalesce(invoices.tax_amount, 0) else 0 end as payable, coalesce(invoices.paid_amount, 0) as paid, invoices.retainage_amount,
     invoices.currency, coalesce(invoices.created_at, end_of_day(invoices.billing_date)) as moved_at,
     cast(null as timestamp with time zone) as paid_at
 from erp.owner_invoices as invoices
-cross join connector
 left join jobs on jobs.erp_id = invoices.project_id
+left join sharing on sharing.ledger = 'ar' and sharing.source = jobs.pm_source
 left join (select distinct erp_id from link.owner_invoices) as linked on linked.erp_id = invoices.record_id
 where
     invoices.approval_status in ('approved', 'closed') and

@@ -12,7 +12,9 @@
 select 'commitments' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
 from erp.commitments
 left anti join link.commitments as links on links.erp_id = commitments.record_id
-where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'commitments' and ids.side = 'erp' and ids.record_id = commitments.record_id and not ids.is_foreign
+where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
@@ -20,18 +22,24 @@ select 'change_orders' as entity, record_id, coalesce(normalize_number(external_
     case when kind = 'commitment' then contract_id end as contract_id
 from erp.change_orders
 left anti join link.change_orders as links on links.erp_id = change_orders.record_id
-where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'change_orders' and ids.side = 'erp' and ids.record_id = change_orders.record_id and not ids.is_foreign
+where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
 select 'owner_invoices' as entity, record_id, number_key as name, project_id as parent, kind, cast(null as varchar) as contract_id
 from erp.owner_invoices
 left anti join link.owner_invoices as links on links.erp_id = owner_invoices.record_id
-where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'owner_invoices' and ids.side = 'erp' and ids.record_id = owner_invoices.record_id and not ids.is_foreign
+where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
 select 'vendor_invoices' as entity, record_id, number_key as name, vendor_id as parent, kind, commitment_id as contract_id
 from erp.vendor_invoices
 left anti join link.vendor_invoices as links on links.erp_id = vendor_invoices.record_id
-where nullif(trim(linked_id), '') is null and coalesce(approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'vendor_invoices' and ids.side = 'erp' and ids.record_id = vendor_invoices.record_id and not ids.is_foreign
+where coalesce(approval_status, 'pending') not in ('void', 'rejected')

@@ -11,7 +11,7 @@
 
 with records as (
 
-    select entity, side, record_id, upper(trim(number)) as number
+    select entity, side, source, record_id, own_key(source, record_id) as key, upper(trim(number)) as number
     from shared.linkable_records
     where coalesce(approval_status, 'pending') not in ('void', 'rejected')
 
@@ -19,11 +19,11 @@ with records as (
 
 names as (
 
-    select entity, side, record_id, upper(record_id) as name from records
+    select entity, side, source, record_id, upper(key) as name from records
     union
-    select entity, side, record_id, upper(split_part(record_id, '|', -1)) as name from records
+    select entity, side, source, record_id, upper(split_part(key, '|', -1)) as name from records
     union
-    select entity, side, record_id, number as name from records where number <> ''
+    select entity, side, source, record_id, number as name from records where number <> ''
 
 ),
 
@@ -52,7 +52,11 @@ formerly as (
         moves.side = ids.side and
         moves.record_id = ids.record_id and
         moves.newest = 1
-    inner join names on names.entity = ids.entity and names.side <> ids.side and names.name = moves.old_id
+    inner join names on
+        names.entity = ids.entity and
+        names.side <> ids.side and
+        names.name = moves.old_id and
+        coalesce(names.source = ids.partner_source, true)
     left anti join links on
         links.entity = ids.entity and
         links.side = ids.side and
@@ -71,7 +75,8 @@ formerly as (
     left semi join records on
         records.entity = moves.entity and
         records.side = moves.side and
-        records.record_id = moves.record_id
+        records.record_id = moves.record_id and
+        coalesce(records.source = ids.source, true)
 
 ),
 

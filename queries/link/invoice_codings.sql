@@ -16,9 +16,11 @@ with types as (
 -- Each document once, though a crosswalk may pair it twice.
 documents as (
 
-    select distinct 'pm' as side, group_id, pm_id as record_id from link.vendor_invoices
+    select distinct 'pm' as side, links.group_id, links.pm_id as record_id, bills.source as erp_source
+    from link.vendor_invoices as links
+    left join erp.vendor_invoices as bills on bills.record_id = links.erp_id
     union all
-    select distinct 'erp' as side, group_id, erp_id as record_id from link.vendor_invoices
+    select distinct 'erp' as side, group_id, erp_id as record_id, cast(null as varchar) as erp_source from link.vendor_invoices
 
 ),
 
@@ -35,7 +37,8 @@ lines as (
         cast(0 as decimal(18,2)) as erp_amount
     from documents
     inner join pm.vendor_invoice_lines as lines on lines.invoice_id = documents.record_id
-    left join types on types.pm_type = lines.cost_type
+    left join types on types.pm_type = lines.cost_type and coalesce(types.pm_source, '') = coalesce(lines.source, '') and
+        coalesce(types.erp_source, '') = coalesce(documents.erp_source, '')
     where documents.side = 'pm'
 
     union all
@@ -51,7 +54,8 @@ lines as (
     from documents
     inner join erp.vendor_invoices as bills on bills.record_id = documents.record_id
     inner join erp.vendor_invoice_lines as lines on lines.invoice_id = documents.record_id
-    left join (select distinct erp_type from types) as types on types.erp_type = lines.cost_type
+    left join (select distinct erp_type, erp_source from types) as types on
+        types.erp_type = lines.cost_type and coalesce(types.erp_source, '') = coalesce(bills.source, '')
     where
         documents.side = 'erp' and
         coalesce(bills.approval_status, 'pending') not in ('void', 'rejected')

@@ -42,5 +42,5 @@ select
     cast(sum(ledger_cost) as decimal(18,2)) as ledger_cost,
     max(dated) as last_dated
 from both_ledgers
-where upper(coalesce(trim(project_id), '')) not in ('', 'X')
+where upper(coalesce(trim(own_key(source, project_id)), '')) not in ('', 'X')
 group by source, project_id, cost_type, document_id, coalesce(currency, setting_text('currency'))

@@ -68,6 +68,29 @@ vendors as (
 
 ),
 
+-- A PM connection without retainage bills in full: what is 1,000.00 there is 900.00 and 100.00 retained in the ERP, and due in full on both
+-- sides here (I3, I4).
+tracking as (
+
+    select 'ap' as ledger, coalesce(source, '') as source from pm.vendor_invoices where retainage_amount is not null
+    union
+    select 'ar' as ledger, coalesce(source, '') as source from pm.owner_invoices where retainage_amount is not null
+
+),
+
+in_full as (
+
+    select distinct groups.ledger, groups.group_id
+    from groups
+    inner join (
+        select 'ap' as ledger, record_id, coalesce(source, '') as source from pm.vendor_invoices
+        union all
+        select 'ar' as ledger, record_id, coalesce(source, '') as source from pm.owner_invoices
+    ) as invoices on invoices.ledger = groups.ledger and invoices.record_id = groups.pm_id
+    left anti join tracking on tracking.ledger = groups.ledger and tracking.source = invoices.source
+
+),
+
 documents as (
 
     select documents.*, 'pm' as side, coalesce(pm_groups.group_id, documents.record_id) as item_id,
@@ -100,14 +123,15 @@ select
     documents.dated,
     documents.gross_amount,
     documents.tax_amount,
-    coalesce(documents.payable, 0) as payable_amount,
+    coalesce(documents.payable, 0) + case when in_full.group_id is not null then coalesce(documents.retainage_amount, 0) else 0 end as payable_amount,
     documents.paid - coalesce(dated_after.amount, 0) as paid_amount,
-    coalesce(documents.retainage_amount, 0) as retained_amount,
+    case when in_full.group_id is null then coalesce(documents.retainage_amount, 0) else 0 end as retained_amount,
     documents.currency,
     documents.moved_at,
     documents.paid_at,
     documents.payment_unit
 from documents
+left join in_full on in_full.ledger = documents.ledger and in_full.group_id = documents.item_id
 left join dated_after on dated_after.side = documents.side and dated_after.invoice_id = documents.record_id
 cross join meta.clock
 where documents.dated is null or documents.dated <= clock.accounting_date

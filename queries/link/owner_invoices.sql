@@ -14,6 +14,8 @@
 -- In the linked project; contracts agree if linked, if a side knows none, or if neither is linked ('?').
 select
     'pm' as side,
+    owner_invoices.source,
+    coalesce(project_links.erp_source, books_of(owner_invoices.source), '?') as partner_source,
     owner_invoices.record_id,
     owner_invoices.linked_id as stored_id,
     owner_invoices.number,
@@ -24,13 +26,15 @@ select
     owner_invoices.application_number as second_number,
     owner_invoices.approval_status in ('void', 'rejected') as is_void
 from pm.owner_invoices
-left join link.projects as project_links on project_links.pm_id = owner_invoices.project_id
+left join shared.pm_connections as project_links on project_links.pm_id = owner_invoices.project_id
 left join link.prime_contracts as contract_links on contract_links.pm_id = owner_invoices.contract_id
 
 union all
 
 select
     'erp' as side,
+    owner_invoices.source,
+    jobs.pm_source as partner_source,
     owner_invoices.record_id,
     owner_invoices.linked_id as stored_id,
     owner_invoices.number,
@@ -41,5 +45,6 @@ select
     owner_invoices.application_number as second_number,
     owner_invoices.approval_status in ('void', 'rejected') as is_void
 from erp.owner_invoices
+left join shared.erp_connections as jobs on jobs.erp_id = owner_invoices.project_id
 left join (select distinct erp_id from link.prime_contracts) as contract_links
     on contract_links.erp_id = owner_invoices.contract_id

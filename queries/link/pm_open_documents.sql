@@ -79,4 +79,6 @@ select 'ar' as ledger, invoices.record_id, invoices.project_id, cast(null as var
 from pm.owner_invoices as invoices
 cross join connector
 left join received on received.group_id = invoices.record_id
-where invoices.approval_status in ('approved', 'closed') and not setting_list_contains('not_mapped', 'erp.owner_invoices')
+left join shared.joined_projects as jobs on jobs.pm_id = invoices.project_id
+where invoices.approval_status in ('approved', 'closed') and not setting_list_contains('not_mapped', 'erp.owner_invoices') and
+    not coalesce(setting_list_contains('not_mapped', jobs.erp_source || '.owner_invoices'), false)

@@ -18,7 +18,9 @@ select 'commitments' as entity, orders.record_id, orders.number_key, projects.er
 from pm.commitments as orders
 inner join link.projects as projects on projects.pm_id = orders.project_id
 left anti join link.commitments as links on links.pm_id = orders.record_id
-where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'commitments' and ids.side = 'pm' and ids.record_id = orders.record_id and not ids.is_foreign
+where coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
@@ -28,7 +30,9 @@ from pm.change_orders as orders
 inner join link.projects as projects on projects.pm_id = orders.project_id
 left join link.commitments as contracts on contracts.pm_id = orders.contract_id and orders.kind = 'commitment'
 left anti join link.change_orders as links on links.pm_id = orders.record_id
-where nullif(trim(orders.linked_id), '') is null and coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'change_orders' and ids.side = 'pm' and ids.record_id = orders.record_id and not ids.is_foreign
+where coalesce(orders.approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
@@ -37,7 +41,9 @@ select 'owner_invoices' as entity, invoices.record_id, invoices.number_key, proj
 from pm.owner_invoices as invoices
 inner join link.projects as projects on projects.pm_id = invoices.project_id
 left anti join link.owner_invoices as links on links.pm_id = invoices.record_id
-where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'owner_invoices' and ids.side = 'pm' and ids.record_id = invoices.record_id and not ids.is_foreign
+where coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
 
 union all
 
@@ -45,6 +51,12 @@ select 'vendor_invoices' as entity, invoices.record_id, invoices.number_key, ven
     contracts.erp_id as contract_id, invoices.project_id, invoices.number as label, invoices.net_amount as amount, invoices.currency
 from pm.vendor_invoices as invoices
 inner join link.vendors as vendors on vendors.pm_id = invoices.vendor_id
+left join erp.vendors as companies on companies.record_id = vendors.erp_id
+left join shared.pm_connections as jobs on jobs.pm_id = invoices.project_id
 left join link.commitments as contracts on contracts.pm_id = invoices.commitment_id
 left anti join link.vendor_invoices as links on links.pm_id = invoices.record_id
-where nullif(trim(invoices.linked_id), '') is null and coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
+left anti join link.stored_ids as ids on
+    ids.entity = 'vendor_invoices' and ids.side = 'pm' and ids.record_id = invoices.record_id and not ids.is_foreign
+where
+    coalesce(companies.source = coalesce(jobs.erp_source, books_of(invoices.source)), true) and
+    coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')

@@ -21,7 +21,7 @@
 
 with types as (
 
-    select distinct erp_type from shared.linked_types
+    select distinct erp_type, coalesce(erp_source, '') as erp_source from shared.linked_types
 
 ),
 
@@ -33,7 +33,7 @@ jobs as (
 
 bills as (
 
-    select bills.record_id, min(links.group_id) as group_id, count(commitments.erp_id) > 0 as is_committed, min(bills.number_key) as number_key,
+    select bills.record_id, min(coalesce(bills.source, '')) as source, min(own_key(bills.source, bills.record_id)) as key, min(links.group_id) as group_id, count(commitments.erp_id) > 0 as is_committed, min(bills.number_key) as number_key,
         count(bills.vendor_id) > 0 and count(vendors.erp_id) = 0 as is_vendor_unlinked
     from erp.vendor_invoices as bills
     left join link.vendor_invoices as links on links.erp_id = bills.record_id
@@ -73,12 +73,13 @@ select
     coalesce(costs.updated_at, costs.created_at) as moved_at
 from erp.job_costs as costs
 inner join jobs on jobs.erp_id = costs.project_id
-left join types on types.erp_type = costs.cost_type
-left join named as by_id on by_id.project_id = jobs.pm_id and by_id.stored_id = costs.record_id
-left join named as by_key on by_key.project_id = jobs.pm_id and by_key.stored_id = split_part(costs.record_id, '|', -1)
+left join types on types.erp_type = costs.cost_type and types.erp_source = coalesce(costs.source, '')
+left join named as by_id on by_id.project_id = jobs.pm_id and by_id.stored_id = own_key(costs.source, costs.record_id)
+left join named as by_key on by_key.project_id = jobs.pm_id and by_key.stored_id = split_part(own_key(costs.source, costs.record_id), '|', -1)
 left join named as by_document on by_document.project_id = jobs.pm_id and by_document.stored_id = costs.document_id
 left join named as by_typed_document on
     by_typed_document.project_id = jobs.pm_id and
     by_typed_document.stored_id = costs.document_type || '|' || costs.document_id
-left join bills on bills.record_id = costs.document_id
-left join bills as typed_bills on typed_bills.record_id = costs.document_type || '|' || costs.document_id
+left join bills on bills.key = costs.document_id and bills.source = coalesce(costs.source, '')
+left join bills as typed_bills on
+    typed_bills.key = costs.document_type || '|' || costs.document_id and typed_bills.source = coalesce(costs.source, '')

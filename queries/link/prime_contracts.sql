@@ -12,6 +12,8 @@
 
 select
     'pm' as side,
+    prime_contracts.source,
+    coalesce(project_links.erp_source, books_of(prime_contracts.source), '?') as partner_source,
     prime_contracts.record_id,
     prime_contracts.linked_id as stored_id,
     prime_contracts.number,
@@ -19,16 +21,19 @@ select
     normalize_number(prime_contracts.number) as number_key,
     prime_contracts.approval_status in ('void', 'rejected') as is_void
 from pm.prime_contracts
-left join link.projects as project_links on project_links.pm_id = prime_contracts.project_id
+left join shared.pm_connections as project_links on project_links.pm_id = prime_contracts.project_id
 
 union all
 
 select
     'erp' as side,
-    record_id,
-    linked_id as stored_id,
-    number,
-    project_id as parent,
-    normalize_number(number) as number_key,
-    approval_status in ('void', 'rejected') as is_void
+    prime_contracts.source,
+    jobs.pm_source as partner_source,
+    prime_contracts.record_id,
+    prime_contracts.linked_id as stored_id,
+    prime_contracts.number,
+    prime_contracts.project_id as parent,
+    normalize_number(prime_contracts.number) as number_key,
+    prime_contracts.approval_status in ('void', 'rejected') as is_void
 from erp.prime_contracts
+left join shared.erp_connections as jobs on jobs.erp_id = prime_contracts.project_id

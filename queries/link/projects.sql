@@ -10,8 +10,12 @@
 --   method             the first method that hit: crosswalk, explicit, number
 --   score              worth of the method: 1.00 stored by somebody, less where concluded
 
+-- Two ERPs may both have a job 24-001: then its name tells which one is meant.
 select
     'pm' as side,
+    source,
+    books_of(source) as partner_source,
+    normalize_name(name) as label_key,
     record_id,
     linked_id as stored_id,
     number,
@@ -22,6 +26,9 @@ union all
 
 select
     'erp' as side,
+    source,
+    cast(null as varchar) as partner_source,
+    normalize_name(name) as label_key,
     record_id,
     linked_id as stored_id,
     number,

@@ -34,6 +34,8 @@ requisitions as (
 
     select
         jobs.project_id,
+        jobs.erp_source,
+        invoices.source,
         invoices.record_id as invoice_id,
         groups.group_id,
         coalesce(invoices.invoice_date, invoices.period_end, firm_day(invoices.approved_at)) as dated,
@@ -55,7 +57,10 @@ select requisitions.project_id, requisitions.invoice_id, requisitions.group_id, 
     requisitions.currency, requisitions.moved_at
 from requisitions
 inner join pm.vendor_invoice_lines as lines on lines.invoice_id = requisitions.invoice_id
-left join types on types.pm_type = lines.cost_type
+left join types on
+    types.pm_type = lines.cost_type and
+    coalesce(types.pm_source, '') = coalesce(requisitions.source, '') and
+    coalesce(types.erp_source, '') = coalesce(requisitions.erp_source, '')
 
 union all
 

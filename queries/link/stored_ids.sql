@@ -14,17 +14,38 @@
 --   target_count       records of the other side that it names
 --   holder_count       living records of this side and entity that store it
 --   is_linked          the record is linked, by whatever method
+--   source             the connection that stores it
+--   is_foreign         none of the ids of its connection and entity, five or more, names anything: they are keys of another system, and its
+--                      records are linked by what they are called
+--   partner_source     the connection of the other side that it can only mean; null = any
 
 -- An id of a kind of record that no source of the other side tells names nothing that anybody could find.
-with records as (
+with connections as (
 
-    select records.*
+    select 'pm' as side, pm_id as project_id, case when min(erp_source) = max(erp_source) then min(erp_source) end as partner_source
+    from shared.pm_connections
+    group by pm_id
+    union all
+    select 'erp' as side, erp_id as project_id, pm_source as partner_source from shared.erp_connections
+
+),
+
+records as (
+
+    select records.*, own_key(records.source, records.record_id) as key,
+        coalesce(connections.partner_source, case records.side when 'pm' then books_of(records.source) end) as partner_source
     from shared.linkable_records as records
+    left join connections on connections.side = records.side and connections.project_id = records.project_id
     left anti join pm.change_orders as unknown on
         records.entity = 'change_orders' and
         records.side = 'pm' and
         unknown.record_id = records.record_id and
-        setting_list_contains('not_mapped', 'erp.change_orders.' || unknown.kind)
+        (
+            setting_list_contains('not_mapped', 'erp.change_orders.' || unknown.kind) or
+            setting_list_contains('not_mapped', connections.partner_source || '.change_orders.' || unknown.kind)
+        )
+    -- Nor does one of an entity that the only connection it can mean does not tell.
+    where not coalesce(setting_list_contains('not_mapped', connections.partner_source || '.' || records.entity), false)
 
 ),
 
@@ -39,13 +60,13 @@ linked as (
 -- A stored id may be the record's key, its number, or the last part of its key: '000123' is 'Bill|000123'.
 names as (
 
-    select entity, side, record_id, upper(record_id) as name from records
+    select entity, side, source, record_id, upper(key) as name from records
     union
-    select entity, side, record_id, upper(trim(number)) as name from records where nullif(trim(number), '') is not null
+    select entity, side, source, record_id, upper(trim(number)) as name from records where nullif(trim(number), '') is not null
     union
-    select entity, side, record_id, upper(split_part(record_id, '|', -1)) as name from records
+    select entity, side, source, record_id, upper(split_part(key, '|', -1)) as name from records
     union
-    select entity, side, record_id, upper(replace(record_id, '|', spelt.separator)) as name
+    select entity, side, source, record_id, upper(replace(key, '|', spelt.separator)) as name
     from records
     cross join (values (' '), ('/'), ('-')) as spelt (separator)
 
@@ -58,8 +79,10 @@ holders as (
         upper(trim(linked_id)) as name,
         case side when 'pm' then 'erp' else 'pm' end as other_side,
         coalesce(approval_status in ('void', 'rejected'), false) as is_void,
-        sum(case when coalesce(approval_status, 'pending') in ('void', 'rejected') then 0 else 1 end)
-            over (partition by entity, side, upper(trim(linked_id))) as holder_count
+        -- Each PM company has its own record of a vendor; a document that two store is one in the ERP that both name.
+        sum(case when coalesce(approval_status, 'pending') in ('void', 'rejected') then 0 else 1 end) over (
+            partition by entity, side, upper(trim(linked_id)), case when entity in ('vendors', 'customers') then source else partner_source end
+        ) as holder_count
     from records
     where nullif(trim(linked_id), '') is not null
 
@@ -68,9 +91,9 @@ holders as (
 -- Where nothing is called so, zeros in front say nothing: a system whose keys are numbers calls 000123 123.
 sought as (
 
-    select entity, side, other_side, record_id, name, true as is_exact from holders
+    select entity, side, other_side, partner_source, record_id, name, true as is_exact from holders
     union all
-    select entity, side, other_side, record_id, ltrim(name, '0') as name, false as is_exact
+    select entity, side, other_side, partner_source, record_id, ltrim(name, '0') as name, false as is_exact
     from holders
     where regexp_like(name, '^0+[1-9][0-9]*$')
 
@@ -88,7 +111,8 @@ targets as (
     inner join names on
         names.entity = sought.entity and
         names.side = sought.other_side and
-        names.name = sought.name
+        names.name = sought.name and
+        coalesce(names.source = sought.partner_source, true)
     group by sought.entity, sought.side, sought.record_id
 
 )
@@ -105,7 +129,10 @@ select
     holders.is_void,
     coalesce(targets.target_count, 0) as target_count,
     holders.holder_count,
-    linked.record_id is not null as is_linked
+    linked.record_id is not null as is_linked,
+    holders.source,
+    count(*) over connections >= 5 and coalesce(max(targets.target_count) over connections, 0) = 0 as is_foreign,
+    holders.partner_source
 from holders
 left join targets on
     targets.entity = holders.entity and
@@ -116,3 +143,4 @@ left join linked on
     linked.side = holders.side and
     linked.record_id = holders.record_id
 left join link.erp_projects as erp_projects on erp_projects.erp_id = holders.project_id
+window connections as (partition by holders.entity, holders.side, holders.source)

@@ -19,7 +19,8 @@ with told as (
 
     select 'pm' as side, coalesce(joined.project_id, contracts.project_id) as project_id, contracts.record_id, contracts.currency,
         contracts.original_amount, contracts.revised_amount, contracts.created_at,
-        setting_list_contains('not_mapped', 'pm.change_orders') or setting_list_contains('not_mapped', 'pm.change_orders.prime') as is_unchanged
+        setting_list_contains('not_mapped', 'pm.change_orders') or setting_list_contains('not_mapped', 'pm.change_orders.prime') or
+            coalesce(setting_list_contains('not_mapped', contracts.source || '.change_orders.prime'), false) as is_unchanged
     from pm.prime_contracts as contracts
     left join shared.joined_projects as joined on joined.pm_id = contracts.project_id
     where contracts.approval_status in ('approved', 'closed')
@@ -28,7 +29,8 @@ with told as (
 
     select 'erp' as side, coalesce(jobs.project_id, contracts.project_id) as project_id, contracts.record_id, contracts.currency,
         contracts.original_amount, contracts.revised_amount, contracts.created_at,
-        setting_list_contains('not_mapped', 'erp.change_orders') or setting_list_contains('not_mapped', 'erp.change_orders.prime') as is_unchanged
+        setting_list_contains('not_mapped', 'erp.change_orders') or setting_list_contains('not_mapped', 'erp.change_orders.prime') or
+            coalesce(setting_list_contains('not_mapped', contracts.source || '.change_orders.prime'), false) as is_unchanged
     from erp.prime_contracts as contracts
     left join link.erp_projects as jobs on jobs.erp_id = contracts.project_id and jobs.source = contracts.source
     where contracts.approval_status in ('approved', 'closed')

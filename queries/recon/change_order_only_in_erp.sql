@@ -5,7 +5,7 @@
 -- missing_on: pm
 -- record_owner: pm
 -- fix_side: erp
--- version:  1
+-- version:  2
 -- risk:     the change order's amount, without its sign
 -- question: Which change orders were entered in the ERP, on projects that PM runs?
 -- grain:    one row per ERP change order on one contract
@@ -24,11 +24,13 @@ with missing as (
     select change_orders.*, projects.pm_id, projects.project_number
     from erp.change_orders as change_orders
     inner join link.erp_projects as projects on projects.erp_id = change_orders.project_id and projects.pm_id is not null
+    left join shared.erp_connections as jobs on jobs.erp_id = change_orders.project_id
     left anti join link.change_orders as links on links.erp_id = change_orders.record_id
     where
         coalesce(change_orders.approval_status, 'pending') not in ('void', 'rejected') and
         -- What PM tells no change orders of is not missing there: of Buildertrend's only the client's are exported.
-        not setting_list_contains('not_mapped', 'pm.change_orders.' || coalesce(change_orders.kind, ''))
+        not setting_list_contains('not_mapped', 'pm.change_orders.' || coalesce(change_orders.kind, '')) and
+        not coalesce(setting_list_contains('not_mapped', jobs.pm_source || '.change_orders.' || change_orders.kind), false)
 
 )
 

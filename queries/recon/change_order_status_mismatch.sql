@@ -25,9 +25,7 @@
 -- Approved is not released only where the ERP has a word for released.
 with releases as (
 
-    select count(*) > 0 as has_released
-    from erp.change_orders
-    where approval_status = 'closed'
+    select distinct coalesce(source, '') as source from erp.change_orders where approval_status = 'closed'
 
 ),
 
@@ -40,10 +38,11 @@ compared as (
             when groups.erp_status = 'void' and groups.pm_status <> 'void' then 'void_in_erp'
             when groups.pm_status = 'pending' and groups.erp_status in ('released', 'unreleased') then 'reopened_in_pm'
             when groups.pm_status = 'approved' and groups.erp_status = 'held' then 'held_in_erp'
-            when groups.pm_status = 'approved' and groups.erp_status = 'unreleased' and releases.has_released then 'unreleased_in_erp'
+            when groups.pm_status = 'approved' and groups.erp_status = 'unreleased' and releases.source is not null then 'unreleased_in_erp'
         end as comparison
     from link.change_order_groups as groups
-    cross join releases
+    left join erp.change_orders as erp_side on erp_side.record_id = groups.erp_id
+    left join releases on releases.source = coalesce(erp_side.source, '')
 
 )
 

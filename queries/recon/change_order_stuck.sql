@@ -46,8 +46,11 @@ id_columns as (
 -- An anti join, not a left join and a null test on an amount: an ERP row with a null amount is still a record.
 missing as (
 
-    select change_orders.*
+    select change_orders.*,
+        setting_list_contains('not_mapped', 'erp.change_orders.' || change_orders.kind) or
+            coalesce(setting_list_contains('not_mapped', jobs.erp_source || '.change_orders.' || change_orders.kind), false) as is_untold
     from pm.change_orders as change_orders
+    left join shared.joined_projects as jobs on jobs.pm_id = change_orders.project_id
     left anti join link.change_orders as links on links.pm_id = change_orders.record_id
     where change_orders.approval_status = 'approved'
 
@@ -79,7 +82,7 @@ select
     cast(null as varchar) as erp_id,
     coalesce(explained.contract_number || ' ', '') || coalesce(explained.number, explained.record_id) as label,
     case
-        when setting_list_contains('not_mapped', 'erp.change_orders.' || explained.kind) then
+        when explained.is_untold then
             'no ERP source tells ' || explained.kind || ' change orders'
         else 'change order ' || coalesce(explained.number, explained.record_id) || ' over ' ||
             coalesce(cast(explained.amount as varchar), 'no amount') || ' is approved in PM and not in the ERP'
@@ -117,7 +120,7 @@ select
     explained.linked_id as stored_erp_id,
     explained.sync_status,
     explained.sync_error,
-    case when setting_list_contains('not_mapped', 'erp.change_orders.' || explained.kind) then 'not_applicable' end as verdict
+    case when explained.is_untold then 'not_applicable' end as verdict
 from explained
 left join pm.projects on projects.record_id = explained.project_id
 cross join id_columns

@@ -25,13 +25,23 @@
 
 with mapped as (
 
-    select bool_and(original > 0) as original, bool_and(changes > 0) as changes, bool_and(revised > 0) as revised
-    from (
-        select count(original_amount) as original, count(approved_change_amount) as changes, count(revised_amount) as revised
-        from pm.commitments
-        union all
-        select count(original_amount), count(approved_change_amount), count(revised_amount) from erp.commitments
-    ) as sides
+    select side, coalesce(source, '') as source, count(original_amount) > 0 as original, count(approved_change_amount) > 0 as changes,
+        count(revised_amount) > 0 as revised
+    from (select 'pm' as side, * from pm.commitments union all select 'erp' as side, * from erp.commitments) as sides
+    group by side, coalesce(source, '')
+
+),
+
+-- A sum that one of the two connections never tells is not comparable.
+groups as (
+
+    select groups.*, pm_told.original and erp_told.original as original_comparable, pm_told.changes and erp_told.changes as changes_comparable,
+        pm_told.revised and erp_told.revised as revised_comparable
+    from link.commitment_groups as groups
+    inner join pm.commitments as pm_side on pm_side.record_id = groups.group_id
+    inner join erp.commitments as erp_side on erp_side.record_id = groups.erp_id
+    inner join mapped as pm_told on pm_told.side = 'pm' and pm_told.source = coalesce(pm_side.source, '')
+    inner join mapped as erp_told on erp_told.side = 'erp' and erp_told.source = coalesce(erp_side.source, '')
 
 ),
 
@@ -47,7 +57,7 @@ gaps as (
 compared as (
 
     select
-        groups.*, components.component, mapped.original as original_comparable, mapped.changes as changes_comparable,
+        groups.*, components.component,
         coalesce(groups.pm_currency <> groups.erp_currency, false) as currency_differs,
         case components.component
             when 'original' then groups.pm_original when 'changes' then groups.pm_changes when 'revised' then groups.pm_revised
@@ -55,13 +65,12 @@ compared as (
         case components.component
             when 'original' then groups.erp_original when 'changes' then groups.erp_changes when 'revised' then groups.erp_revised
         end as erp_amount
-    from link.commitment_groups as groups
+    from groups
     cross join (values ('currency'), ('original'), ('changes'), ('revised')) as components (component)
-    cross join mapped
     where
         groups.pm_status in ('approved', 'closed') and groups.erp_status <> 'void' and
         case components.component
-            when 'original' then mapped.original when 'changes' then mapped.changes when 'revised' then mapped.revised else true
+            when 'original' then original_comparable when 'changes' then changes_comparable when 'revised' then revised_comparable else true
         end
 
 ),

@@ -34,20 +34,20 @@ with costed_documents as (
 -- income lines of a project need no cost code; an account of unknown type may.
 cost_lines as (
 
-    select 'job_cost' as transaction_kind, record_id, project_id, cost_code, cost_type, cost_date, amount,
+    select 'job_cost' as transaction_kind, source, record_id, project_id, cost_code, cost_type, cost_date, amount,
         cast(null as varchar) as account, document_type, document_id, currency
     from erp.job_costs
 
     union all
 
-    select 'gl_transaction' as transaction_kind, lines.record_id, lines.project_id, lines.cost_code, lines.cost_type,
+    select 'gl_transaction' as transaction_kind, lines.source, lines.record_id, lines.project_id, lines.cost_code, lines.cost_type,
         lines.date as cost_date, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as amount,
         lines.account, lines.document_type, lines.document_id, lines.currency
     from erp.gl_transactions as lines
     left anti join costed_documents on
         costed_documents.project_id = lines.project_id and
         costed_documents.document_id = lines.document_id
-    left join erp.gl_accounts on gl_accounts.account = lines.account
+    left join erp.gl_accounts on gl_accounts.account = lines.account and (gl_accounts.source is not distinct from lines.source)
     where
         gl_accounts.type is null or
         lower(gl_accounts.type) like '%expense%' or
@@ -66,7 +66,7 @@ uncoded as (
             when setting_list_contains('default_codes', cost_code) then 'default_code'
         end as reason
     from cost_lines
-    where upper(coalesce(trim(project_id), '')) not in ('', 'X')
+    where upper(coalesce(trim(own_key(source, project_id)), '')) not in ('', 'X')
 
 )
 

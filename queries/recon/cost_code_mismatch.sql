@@ -16,22 +16,22 @@
 --   erp_code           the ERP's
 --   method             how the two were linked
 
--- A field that a side never tells is not mapped there and not comparable.
-with mapped as (
+with told as (
 
-    select
-        pm_codes.titles > 0 and erp_codes.titles > 0 as titles,
-        pm_codes.types > 0 and erp_codes.types > 0 as types,
-        pm_codes.flags > 0 and erp_codes.flags > 0 as flags
-    from (select count(title) as titles, count(cost_type) as types, count(is_active) as flags from pm.cost_codes) as pm_codes
-    cross join (select count(title) as titles, count(cost_type) as types, count(is_active) as flags from erp.cost_codes) as erp_codes
+    select side, coalesce(source, '') as source, count(title) > 0 as titles, count(cost_type) > 0 as types, count(is_active) > 0 as flags
+    from (select 'pm' as side, * from pm.cost_codes union all select 'erp' as side, * from erp.cost_codes) as codes
+    group by side, coalesce(source, '')
 
 ),
 
+-- A field that a connection never tells is not mapped there and not comparable.
 pairs as (
 
     select
         links.method,
+        pm_told.titles and erp_told.titles as titles,
+        pm_told.types and erp_told.types as types,
+        pm_told.flags and erp_told.flags as flags,
         pm_side.record_id as pm_id,
         erp_side.record_id as erp_id,
         pm_side.project_id,
@@ -47,6 +47,8 @@ pairs as (
     from link.cost_codes as links
     inner join pm.cost_codes as pm_side on pm_side.record_id = links.pm_id
     inner join erp.cost_codes as erp_side on erp_side.record_id = links.erp_id
+    inner join told as pm_told on pm_told.side = 'pm' and pm_told.source = coalesce(pm_side.source, '')
+    inner join told as erp_told on erp_told.side = 'erp' and erp_told.source = coalesce(erp_side.source, '')
 
 ),
 
@@ -61,25 +63,22 @@ fields as (
 
     select pairs.*, 2 as position, 'title' as field, title as pm_value, erp_title as erp_value
     from pairs
-    cross join mapped
     where
-        mapped.titles and
+        titles and
         (upper(regexp_replace(trim(title), '\s+', ' ', 'g')) is distinct from upper(regexp_replace(trim(erp_title), '\s+', ' ', 'g')))
 
     union all
 
     select pairs.*, 3 as position, 'cost_type' as field, cost_type as pm_value, erp_cost_type as erp_value
     from pairs
-    cross join mapped
-    where mapped.types and (upper(trim(cost_type)) is distinct from upper(trim(erp_cost_type)))
+    where types and (upper(trim(cost_type)) is distinct from upper(trim(erp_cost_type)))
 
     union all
 
     select pairs.*, 4 as position, 'is_active' as field, cast(is_active as varchar) as pm_value,
         cast(erp_is_active as varchar) as erp_value
     from pairs
-    cross join mapped
-    where mapped.flags and (is_active is distinct from erp_is_active)
+    where flags and (is_active is distinct from erp_is_active)
 
 ),
 

@@ -56,6 +56,7 @@ missing as (
     left join coded_projects on coded_projects.project_id = code_use.project_id
     inner join erp.cost_codes on
         cost_codes.code_key = code_use.code_key and
+        coalesce(cost_codes.source = projects.source, true) and
         -- The company's list stands for projects that have none of their own, as in link.cost_codes.
         coalesce(cost_codes.project_id, case when coded_projects.project_id is null then code_use.project_id end) = code_use.project_id
     left anti join known on known.project_id = projects.pm_id and known.erp_id = cost_codes.record_id

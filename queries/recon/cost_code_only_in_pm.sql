@@ -22,9 +22,12 @@
 -- Procore copies the whole standard list into each project: codes without money are counted in D1 and are no exception.
 with used as (
 
-    select project_id, code_key, code as used_code, budget_amount, committed_amount, amount, currency
-    from link.cost_code_use
-    where side = 'pm' and amount > 0
+    select code_use.project_id, code_use.code_key, code_use.code as used_code, code_use.budget_amount, code_use.committed_amount,
+        code_use.amount, code_use.currency, projects.source, coalesce(jobs.erp_source, books_of(projects.source)) as erp_source
+    from link.cost_code_use as code_use
+    left join pm.projects on projects.record_id = code_use.project_id
+    left join shared.joined_projects as jobs on jobs.pm_id = code_use.project_id
+    where code_use.side = 'pm' and code_use.amount > 0
 
 ),
 
@@ -42,8 +45,10 @@ unlisted as (
     select used.project_id || ':' || used.code_key as record_id, used.*
     from used
     left anti join pm.cost_codes as own on own.project_id = used.project_id and own.code_key = used.code_key
-    left anti join pm.cost_codes as company on company.project_id is null and company.code_key = used.code_key
-    left anti join erp.cost_codes as erp_company on erp_company.project_id is null and erp_company.code_key = used.code_key
+    left anti join pm.cost_codes as company on
+        company.project_id is null and company.code_key = used.code_key and coalesce(company.source = used.source, true)
+    left anti join erp.cost_codes as erp_company on
+        erp_company.project_id is null and erp_company.code_key = used.code_key and coalesce(erp_company.source = used.erp_source, true)
     left anti join erp_codes on erp_codes.project_id = used.project_id and erp_codes.code_key = used.code_key
 
 ),

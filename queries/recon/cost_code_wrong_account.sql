@@ -23,9 +23,9 @@
 -- Both ledgers of one document and code: one of the accounts that it was posted to must be one that cost of the type belongs on.
 with posted as (
 
-    select distinct lines.project_id, lines.document_id, coalesce(lines.cost_code, '') as cost_code, lines.account, accounts.account_group
+    select distinct lines.source, lines.project_id, lines.document_id, coalesce(lines.cost_code, '') as cost_code, lines.account, accounts.account_group
     from erp.gl_transactions as lines
-    inner join erp.gl_accounts as accounts on accounts.account = lines.account
+    inner join erp.gl_accounts as accounts on accounts.account = lines.account and (accounts.source is not distinct from lines.source)
     where lines.document_id is not null and
         (accounts.type is null or lower(accounts.type) like '%expense%' or lower(accounts.type) like '%cost%')
 
@@ -44,13 +44,16 @@ right_ones as (
 
     select distinct posted.project_id, posted.document_id, posted.cost_code, upper(accounts.cost_type) as cost_type
     from posted
-    inner join link.cost_type_accounts as accounts on accounts.account = posted.account
+    inner join link.cost_type_accounts as accounts on
+        accounts.account = posted.account and (accounts.source is not distinct from posted.source)
 
 ),
 
 judged_types as (
 
-    select upper(cost_type) as cost_type, min(basis) as basis from link.cost_type_accounts group by upper(cost_type)
+    select coalesce(source, '') as source, upper(cost_type) as cost_type, min(basis) as basis
+    from link.cost_type_accounts
+    group by coalesce(source, ''), upper(cost_type)
 
 ),
 
@@ -58,7 +61,8 @@ costs as (
 
     select job_costs.*, judged_types.cost_type is not null as is_judged, judged_types.basis
     from erp.job_costs as job_costs
-    left join judged_types on judged_types.cost_type = upper(job_costs.cost_type)
+    left join judged_types on
+        judged_types.cost_type = upper(job_costs.cost_type) and judged_types.source = coalesce(job_costs.source, '')
     where job_costs.cost_type is not null
 
 ),

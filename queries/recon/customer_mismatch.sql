@@ -37,7 +37,7 @@ erp_used as (
 repeats as (
 
     select record_id, name,
-        first_value(record_id) over (partition by coalesce(tax_id_hash, name_key) order by record_id) as first_id
+        first_value(record_id) over (partition by source, coalesce(tax_id_hash, name_key) order by record_id) as first_id
     from erp.customers
     where coalesce(is_active, true) and coalesce(tax_id_hash, name_key) is not null
 
@@ -61,7 +61,7 @@ found as (
     from erp.customers
     inner join erp_used on erp_used.customer_id = customers.record_id
     left anti join link.customers as links on links.erp_id = customers.record_id
-    left anti join pm.vendors as directory on upper(trim(directory.linked_id)) in (upper(customers.record_id), upper(customers.code))
+    left anti join pm.vendors as directory on upper(trim(directory.linked_id)) in (upper(own_key(customers.source, customers.record_id)), upper(customers.code))
     left anti join pm.vendors as namesakes on namesakes.name_key = customers.name_key
     where coalesce(customers.is_active, true)
 

@@ -41,7 +41,9 @@ with moved as (
     select 'change_orders' as source_entity, 'pm_to_erp' as direction, orders.approved_at as moved_at, links.pm_id is not null as is_mirrored
     from pm.change_orders as orders
     left join (select distinct pm_id from link.change_orders) as links on links.pm_id = orders.record_id
-    where orders.approval_status = 'approved' and not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(orders.kind, ''))
+    left join shared.joined_projects as jobs on jobs.pm_id = orders.project_id
+    where orders.approval_status = 'approved' and not setting_list_contains('not_mapped', 'erp.change_orders.' || coalesce(orders.kind, '')) and
+        not coalesce(setting_list_contains('not_mapped', jobs.erp_source || '.change_orders.' || orders.kind), false)
 
     union all
 

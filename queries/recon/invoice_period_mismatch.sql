@@ -24,17 +24,17 @@
 -- reference with two periods tells nothing.
 with posted as (
 
-    select document_type, document_id, min(period) as period
+    select coalesce(source, '') as source, document_type, document_id, min(period) as period
     from erp.gl_transactions
     where document_id is not null and period is not null and project_id is not null
-    group by document_type, document_id
+    group by coalesce(source, ''), document_type, document_id
     having min(period) = max(period)
 
 ),
 
 pairs as (
 
-    select 'vendor_invoice' as document, 'AP' as module, links.pm_id, links.erp_id,
+    select 'vendor_invoice' as document, 'AP' as module, coalesce(erp_side.source, '') as source, links.pm_id, links.erp_id,
         pm_side.project_id, pm_side.number, erp_side.number as erp_number, pm_side.period_end, erp_side.posted_period,
         erp_side.net_amount as amount, erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
@@ -48,7 +48,7 @@ pairs as (
 
     union all
 
-    select 'owner_invoice' as document, 'AR' as module, links.pm_id, links.erp_id,
+    select 'owner_invoice' as document, 'AR' as module, coalesce(erp_side.source, '') as source, links.pm_id, links.erp_id,
         pm_side.project_id, pm_side.number, erp_side.number as erp_number, pm_side.period_end, erp_side.posted_period,
         erp_side.net_amount as amount, erp_side.currency,
         coalesce(pm_side.approved_at, erp_side.created_at) as occurred_at
@@ -72,9 +72,11 @@ compared as (
         row_number() over (partition by pairs.document, pairs.erp_id order by pairs.pm_id) as turn
     from pairs
     left join posted on
+        posted.source = pairs.source and
         posted.document_type = pairs.module and
-        posted.document_id = split_part(pairs.erp_id, '|', -1)
+        posted.document_id = split_part(own_key(pairs.source, pairs.erp_id), '|', -1)
     inner join erp.fiscal_periods as periods on
+        coalesce(periods.source, '') = pairs.source and
         pairs.period_end >= periods.starts_on and
         pairs.period_end <= periods.ends_on
 

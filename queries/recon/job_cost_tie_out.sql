@@ -19,22 +19,21 @@
 
 with both_ledgers as (
 
-    select costs.project_id, costs.amount as job_cost, cast(0 as decimal(18,2)) as ledger_cost, costs.currency
+    select costs.source, costs.project_id, costs.amount as job_cost, cast(0 as decimal(18,2)) as ledger_cost, costs.currency
     from erp.job_costs as costs
     cross join meta.clock
     where costs.cost_date is null or costs.cost_date <= clock.accounting_date
 
     union all
 
-    select lines.project_id, cast(0 as decimal(18,2)) as job_cost, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as ledger_cost,
+    select lines.source, lines.project_id, cast(0 as decimal(18,2)) as job_cost, coalesce(lines.debit, 0) - coalesce(lines.credit, 0) as ledger_cost,
         lines.currency
     from erp.gl_transactions as lines
-    inner join erp.gl_accounts as accounts on accounts.account = lines.account
+    inner join erp.gl_accounts as accounts on accounts.account = lines.account and (accounts.source is not distinct from lines.source)
     cross join meta.clock
     where
         (lines.date is null or lines.date <= clock.accounting_date) and
-        (lower(accounts.type) like '%expense%' or lower(accounts.type) like '%cost%') and
-        upper(coalesce(trim(lines.project_id), '')) not in ('', 'X')
+        (lower(accounts.type) like '%expense%' or lower(accounts.type) like '%cost%')
 
 ),
 
@@ -46,7 +45,7 @@ totals as (
         sum(ledger_cost) as ledger_cost,
         min(currency) as currency
     from both_ledgers
-    where upper(coalesce(trim(project_id), '')) not in ('', 'X')
+    where upper(coalesce(trim(own_key(source, project_id)), '')) not in ('', 'X')
     group by project_id
 
 )

@@ -23,9 +23,9 @@ with companies as (
 
 company_keys as (
 
-    select entity, side, record_id, name as label, 'tax_id' as basis, tax_id_hash as key from companies where tax_id_hash is not null
+    select entity, side, source, record_id, name as label, 'tax_id' as basis, tax_id_hash as key from companies where tax_id_hash is not null
     union all
-    select entity, side, record_id, name as label, 'name' as basis, name_key as key from companies where name_key is not null
+    select entity, side, source, record_id, name as label, 'name' as basis, name_key as key from companies where name_key is not null
 
 ),
 
@@ -34,7 +34,7 @@ company_keys as (
 pairs as (
 
     select pm_side.entity, pm_side.record_id, pm_side.project_id, pm_side.label, pm_side.amount, pm_side.currency,
-        erp_side.record_id as erp_id
+        erp_side.record_id as erp_id, '' as connections
     from link.pm_unlinked_numbers as pm_side
     inner join link.erp_unlinked_numbers as erp_side on
         erp_side.entity = pm_side.entity and erp_side.parent = pm_side.parent and erp_side.name = pm_side.number_key and
@@ -44,7 +44,8 @@ pairs as (
     union
 
     select pm_side.entity, pm_side.record_id, cast(null as varchar) as project_id, pm_side.label,
-        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, erp_side.record_id as erp_id
+        cast(null as decimal(18,2)) as amount, cast(null as varchar) as currency, erp_side.record_id as erp_id,
+        coalesce(pm_side.source, '') || ' ' || coalesce(erp_side.source, '') as connections
     from company_keys as pm_side
     inner join company_keys as erp_side on
         erp_side.entity = pm_side.entity and erp_side.basis = pm_side.basis and erp_side.key = pm_side.key
@@ -54,7 +55,10 @@ pairs as (
 
 candidates as (
 
-    select *, greatest(count(*) over (partition by entity, record_id), count(*) over (partition by entity, erp_id)) as candidate_count
+    -- A company has a counterpart in each connection.
+    select *, greatest(
+            count(*) over (partition by entity, record_id, connections), count(*) over (partition by entity, erp_id, connections)
+        ) as candidate_count
     from pairs
 
 ),

@@ -4,10 +4,11 @@
 -- scope:    project
 -- by_entity: vendors, customers, projects, commitments, change_orders, owner_invoices, vendor_invoices
 -- fix_side: pm
--- version:  1
+-- version:  2
 -- risk:     the amount of the record that stores the id
 -- question: Which links rest on an id that meant another record before, and join two records of different names?
 -- grain:    one row per record with such an id: vendors, customers, projects, commitments, change orders, invoices
+-- requires: pm.*.linked_id|erp.*.linked_id
 -- fix:      Look at both records. If they are one, give them one number or name; else store the right id.
 -- columns:
 --   side               pm or erp: the side that stores the id

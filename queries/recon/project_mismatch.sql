@@ -48,7 +48,7 @@ one_sided as (
 
 said as (
 
-    select projects.side, projects.record_id, projects.number, projects.name,
+    select projects.side, coalesce(projects.source, '') as source, projects.record_id, projects.number, projects.name,
         fields.field, fields.record_owner, fields.fix_side,
         case fields.field
             when 'name' then name when 'is_active' then cast(is_active as varchar)
@@ -61,15 +61,10 @@ said as (
 
 ),
 
--- What a side tells of no project is not mapped there, and not comparable. The ledger coding is the ERP's alone.
+-- What a connection tells of no project is not mapped there, and not comparable. The ledger coding is the ERP's alone.
 told as (
 
-    select field
-    from said
-    group by field
-    having
-        count(case when side = 'erp' then value end) > 0 and
-        (field = 'gl_segment' or count(case when side = 'pm' then value end) > 0)
+    select side, source, field from said where value is not null group by side, source, field
 
 ),
 
@@ -85,8 +80,10 @@ differing as (
     from link.projects as links
     inner join said as pm_side on pm_side.side = 'pm' and pm_side.record_id = links.pm_id
     inner join said as erp_side on erp_side.side = 'erp' and erp_side.record_id = links.erp_id and erp_side.field = pm_side.field
-    inner join told on told.field = pm_side.field
-    where case pm_side.field
+    left semi join told as erp_told on
+        erp_told.side = 'erp' and erp_told.source = erp_side.source and erp_told.field = erp_side.field
+    left join told as pm_told on pm_told.side = 'pm' and pm_told.source = pm_side.source and pm_told.field = pm_side.field
+    where (pm_side.field = 'gl_segment' or pm_told.field is not null) and case pm_side.field
         when 'gl_segment' then nullif(trim(erp_side.value), '') is null
         when 'name' then upper(regexp_replace(trim(pm_side.value), '\s+', ' ', 'g'))
             is distinct from upper(regexp_replace(trim(erp_side.value), '\s+', ' ', 'g'))

@@ -19,34 +19,35 @@
 
 with both_sides as (
 
-    select 'pm' as side, record_id, name, name_key, tax_id_hash, upper(nullif(trim(linked_id), '')) as stored_id,
+    select 'pm' as side, source, record_id, name, name_key, tax_id_hash, upper(nullif(trim(linked_id), '')) as stored_id,
         coalesce(is_active, true) as is_active
     from pm.vendors
 
     union all
 
-    select 'erp' as side, record_id, name, name_key, tax_id_hash, upper(nullif(trim(linked_id), '')) as stored_id,
+    select 'erp' as side, source, record_id, name, name_key, tax_id_hash, upper(nullif(trim(linked_id), '')) as stored_id,
         coalesce(is_active, true) as is_active
     from erp.vendors
 
 ),
 
+-- Each connection has its own list of vendors: one that stands in two ERPs is no repetition.
 -- Two companies of one name are two if their tax ids are known and differ. One that was merged away is inactive.
 keyed as (
 
-    select side, record_id, name, 1 as position, 'tax_id' as reason, tax_id_hash as shared, '' as told
+    select side, source, record_id, name, 1 as position, 'tax_id' as reason, tax_id_hash as shared, '' as told
     from both_sides
     where is_active and tax_id_hash is not null
 
     union all
 
-    select side, record_id, name, 2 as position, 'name' as reason, name_key as shared, tax_id_hash as told
+    select side, source, record_id, name, 2 as position, 'name' as reason, name_key as shared, tax_id_hash as told
     from both_sides
     where is_active and name_key is not null
 
     union all
 
-    select side, record_id, name, 3 as position, 'linked_to_one' as reason, stored_id as shared, '' as told
+    select side, source, record_id, name, 3 as position, 'linked_to_one' as reason, stored_id as shared, '' as told
     from both_sides
     where is_active and stored_id is not null
 
@@ -56,12 +57,12 @@ grouped as (
 
     select
         keyed.*,
-        first_value(record_id) over (partition by side, reason, shared order by length(record_id), record_id) as group_id,
-        first_value(name) over (partition by side, reason, shared order by length(record_id), record_id) as group_name,
-        count(*) over (partition by side, reason, shared) as group_size,
-        count(told) over (partition by side, reason, shared) as told_count,
-        min(told) over (partition by side, reason, shared) as first_told,
-        max(told) over (partition by side, reason, shared) as last_told
+        first_value(record_id) over (partition by side, source, reason, shared order by length(record_id), record_id) as group_id,
+        first_value(name) over (partition by side, source, reason, shared order by length(record_id), record_id) as group_name,
+        count(*) over (partition by side, source, reason, shared) as group_size,
+        count(told) over (partition by side, source, reason, shared) as told_count,
+        min(told) over (partition by side, source, reason, shared) as first_told,
+        max(told) over (partition by side, source, reason, shared) as last_told
     from keyed
 
 ),

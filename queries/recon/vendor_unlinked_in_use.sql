@@ -18,23 +18,33 @@
 --   amount             its amount
 --   approval_status    its status
 
-with documents as (
+with jobs as (
+
+    select pm_id, min(erp_source) as erp_source from shared.pm_connections group by pm_id
+
+),
+
+documents as (
 
     select 'pm' as side, 'commitment' as document, record_id, number, project_id, vendor_id, approval_status,
-        coalesce(revised_amount, original_amount) as amount, currency, coalesce(approved_at, created_at) as occurred_at
+        coalesce(revised_amount, original_amount) as amount, currency, coalesce(approved_at, created_at) as occurred_at,
+        coalesce(jobs.erp_source, books_of(source)) as partner_source
     from pm.commitments
+    left join jobs on jobs.pm_id = commitments.project_id
 
     union all
 
     select 'pm' as side, 'vendor_invoice' as document, record_id, number, project_id, vendor_id, approval_status,
-        net_amount as amount, currency, coalesce(approved_at, created_at) as occurred_at
+        net_amount as amount, currency, coalesce(approved_at, created_at) as occurred_at,
+        coalesce(jobs.erp_source, books_of(source)) as partner_source
     from pm.vendor_invoices
+    left join jobs on jobs.pm_id = vendor_invoices.project_id
 
     union all
 
     select 'pm' as side, 'payment' as document, record_id, number, cast(null as varchar) as project_id, vendor_id,
         case coalesce(status, 'paid') when 'paid' then 'approved' else status end as approval_status,
-        amount, currency, end_of_day(payment_date) as occurred_at
+        amount, currency, end_of_day(payment_date) as occurred_at, books_of(source) as partner_source
     from pm.payments
     where direction = 'disbursement'
 
@@ -42,33 +52,44 @@ with documents as (
 
     select 'erp' as side, 'commitment' as document, commitments.record_id, commitments.number, projects.project_id,
         commitments.vendor_id, commitments.approval_status, commitments.revised_amount as amount, commitments.currency,
-        coalesce(commitments.approved_at, commitments.created_at) as occurred_at
+        coalesce(commitments.approved_at, commitments.created_at) as occurred_at, owners.pm_source as partner_source
     from erp.commitments
+    left join shared.erp_connections as owners on owners.erp_id = commitments.project_id
     inner join link.erp_projects as projects on projects.erp_id = commitments.project_id and projects.pm_id is not null
 
     union all
 
     select 'erp' as side, 'vendor_invoice' as document, bills.record_id, bills.number, projects.project_id, bills.vendor_id,
-        bills.approval_status, bills.net_amount as amount, bills.currency, coalesce(bills.approved_at, bills.created_at) as occurred_at
+        bills.approval_status, bills.net_amount as amount, bills.currency, coalesce(bills.approved_at, bills.created_at) as occurred_at,
+        owners.pm_source as partner_source
     from erp.vendor_invoices as bills
+    left join shared.erp_connections as owners on owners.erp_id = bills.project_id
     inner join link.erp_projects as projects on projects.erp_id = bills.project_id and projects.pm_id is not null
 
 ),
 
 linked as (
 
-    select distinct 'pm' as side, pm_id as vendor_id from link.vendors
+    select distinct 'pm' as side, links.pm_id as vendor_id, partners.source
+    from link.vendors as links
+    left join erp.vendors as partners on partners.record_id = links.erp_id
     union all
-    select distinct 'erp' as side, erp_id as vendor_id from link.vendors
+    select distinct 'erp' as side, links.erp_id as vendor_id, partners.source
+    from link.vendors as links
+    left join pm.vendors as partners on partners.record_id = links.pm_id
 
 ),
 
--- A draft without a vendor is not yet finished; an approved one goes nowhere.
+-- A draft without a vendor is not yet finished; an approved one goes nowhere. The counterpart must be in the connection that the project
+-- is in: a vendor of the other ERP is none.
 unlinked as (
 
     select documents.*
     from documents
-    left anti join linked on linked.side = documents.side and linked.vendor_id = documents.vendor_id
+    left anti join linked on
+        linked.side = documents.side and
+        linked.vendor_id = documents.vendor_id and
+        coalesce(linked.source = documents.partner_source, true)
     where
         coalesce(documents.approval_status, 'pending') not in ('void', 'rejected') and
         (documents.vendor_id is not null or documents.approval_status in ('approved', 'closed'))

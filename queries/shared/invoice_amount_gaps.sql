@@ -26,6 +26,7 @@ grouped as (
         min(pm_side.number) as pm_number, string_agg(erp_side.number, ', ' order by erp_side.number) as erp_numbers,
         count(pm_side.record_id) as pm_document_count, count(erp_side.record_id) as erp_document_count,
         max(coalesce(pm_side.approved_at, erp_side.created_at)) as occurred_at,
+        coalesce(min(pm_side.source), '') as pm_source, coalesce(min(erp_side.source), '') as erp_source,
         min(pm_side.currency) as pm_currency, min(erp_side.currency) as erp_currency,
         min(least(pm_side.currency, erp_side.currency)) <> max(greatest(pm_side.currency, erp_side.currency)) as currency_differs,
         sum(pm_side.gross_amount) as pm_gross, sum(erp_side.gross_amount) as erp_gross,
@@ -42,19 +43,31 @@ grouped as (
 
 ),
 
--- A component that a side never tells (its whole column is null) is not mapped there and not comparable. Procore Edge for
--- Acumatica syncs no tax: what the ERP adds is its own; so is it where no document of PM has any.
+told as (
+
+    select side, coalesce(source, '') as source, count(gross_amount) > 0 as gross, count(retainage_amount) > 0 as retainage,
+        count(tax_amount) > 0 as tax, count(case when tax_amount <> 0 then 1 end) > 0 as charges_tax, count(net_amount) > 0 as net,
+        count(case when retainage_amount <> 0 then 1 end) > 0 as retains
+    from (select 'pm' as side, * from pm.entity union all select 'erp' as side, * from erp.entity) as documents
+    group by side, coalesce(source, '')
+
+),
+
+-- A component that a connection never tells (its whole column is null) is not mapped there and not comparable. A PM without retainage
+-- bills in full, whatever the ERP retains of it: then gross is compared and net says nothing. Tax that no document of PM
+-- has is the ERP's own; so is it under Procore Edge for Acumatica, which syncs none.
+--   PM 1,000.00 and no word of retainage; ERP gross 1,000.00, retained 100.00, tax 72.50, net 900.00 → nothing differs.
 mapped as (
 
-    select
-        count(distinct case when gross_amount is not null then side end) = 2 as gross,
-        count(distinct case when retainage_amount is not null then side end) = 2 as retainage,
-        count(case when side = 'pm' and tax_amount <> 0 then 1 end) > 0 and count(case when side = 'erp' and tax_amount is not null then 1 end) > 0 and
-            setting_text('connector_profile') <> 'procore-acumatica-edge' as tax,
-        count(distinct case when net_amount is not null then side end) = 2 as net,
-        case count(case when side = 'erp' and retainage_amount <> 0 then 1 end)
-            when 0 then 'retainage not synced by this connector' else 'unknown' end as retainage_cause
-    from (select 'pm' as side, * from pm.entity union all select 'erp' as side, * from erp.entity) as documents
+    select pm_told.source as pm_source, erp_told.source as erp_source,
+        pm_told.gross and erp_told.gross as gross,
+        pm_told.retainage and erp_told.retainage as retainage,
+        pm_told.charges_tax and erp_told.tax and setting_text('connector_profile') <> 'procore-acumatica-edge' as tax,
+        pm_told.net and erp_told.net and
+            (pm_told.retainage or not erp_told.retainage or not (pm_told.gross and erp_told.gross)) as net,
+        case when erp_told.retains then 'unknown' else 'retainage not synced by this connector' end as retainage_cause
+    from told as pm_told
+    inner join told as erp_told on pm_told.side = 'pm' and erp_told.side = 'erp'
 
 ),
 
@@ -69,7 +82,7 @@ compared as (
         (array[erp_gross, erp_retainage, erp_tax, erp_net])[place] as erp_amount
     from grouped
     cross join (values ('currency', 0), ('gross', 1), ('retainage', 2), ('tax', 3), ('net', 4)) as components (component, place)
-    cross join mapped
+    inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
     where component = 'currency' or (array[mapped.gross, mapped.retainage, mapped.tax, mapped.net])[place]
 
 ),

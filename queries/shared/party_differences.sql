@@ -11,13 +11,13 @@
 
 with parties as (
 
-    select 'pm' as side, record_id, name, name_key, legal_name, tax_id_hash, is_active, is_1099, tax_form_box, payment_terms, address_line,
+    select 'pm' as side, coalesce(source, '') as source, record_id, name, name_key, legal_name, tax_id_hash, is_active, is_1099, tax_form_box, payment_terms, address_line,
         city, state, postal_code, country, email, phone
     from pm.entity
 
     union all
 
-    select 'erp' as side, record_id, name, name_key, legal_name, tax_id_hash, is_active, is_1099, tax_form_box, payment_terms, address_line,
+    select 'erp' as side, coalesce(source, '') as source, record_id, name, name_key, legal_name, tax_id_hash, is_active, is_1099, tax_form_box, payment_terms, address_line,
         city, state, postal_code, country, email, phone
     from erp.entity
 
@@ -27,6 +27,7 @@ said as (
 
     select
         parties.side,
+        parties.source,
         parties.record_id,
         parties.name_key,
         fields.position,
@@ -58,7 +59,7 @@ said as (
 keyed as (
 
     select
-        side, record_id, position, field, value,
+        side, source, record_id, position, field, value,
         nullif(
             case field
                 when 'name' then name_key
@@ -75,13 +76,10 @@ keyed as (
 
 ),
 
--- Told of one company on one side only is a difference; never told by a side at all is not comparable.
+-- Told of one company on one side only is a difference; never told by a connection at all is not comparable.
 told as (
 
-    select field
-    from said
-    group by field
-    having count(case when side = 'pm' then value end) > 0 and count(case when side = 'erp' then value end) > 0
+    select side, source, field from said where value is not null group by side, source, field
 
 )
 
@@ -90,7 +88,8 @@ select links.pm_id, links.erp_id, links.method, pm_side.position, pm_side.field,
 from link.entity as links
 inner join keyed as pm_side on pm_side.side = 'pm' and pm_side.record_id = links.pm_id
 inner join keyed as erp_side on erp_side.side = 'erp' and erp_side.record_id = links.erp_id and erp_side.field = pm_side.field
-inner join told on told.field = pm_side.field
+left semi join told as pm_told on pm_told.side = 'pm' and pm_told.source = pm_side.source and pm_told.field = pm_side.field
+left semi join told as erp_told on erp_told.side = 'erp' and erp_told.source = erp_side.source and erp_told.field = pm_side.field
 where
     (pm_side.key is distinct from erp_side.key) and
     -- No connector sends it: what one side leaves out says nothing.

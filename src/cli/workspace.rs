@@ -259,6 +259,8 @@ fn engine_settings(config: &Config) -> anyhow::Result<EngineSettings> {
         sources: config.sources.iter().map(binding).collect(),
         given: config.sources.iter().map(|(name, source)| (name.clone(), source.given())).collect(),
         statuses: statuses(config)?,
+        books: config.books(),
+        currencies: config.currencies(),
         time_zone: config.firm.timezone.parse().map_err(|error| anyhow!("read [firm] timezone: {error}"))?,
         disabled: config.connector.disabled.clone(),
         stale_hours: config.checks.freshness_hours,

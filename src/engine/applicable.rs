@@ -14,7 +14,8 @@ impl Blueprint {
     /// Why a check has nothing to compare under these sources and settings, if it has nothing.
     pub(crate) fn not_applicable(&self, query: &QueryFile) -> Option<String> {
         let entity = query.header.entity.as_deref()?;
-        let sides = query.header.requires.iter().filter(|name| !name.starts_with("accounts."));
+        // One of several names is no entity that the check cannot do without.
+        let sides = query.header.requires.iter().filter(|name| !name.starts_with("accounts.") && !name.contains('|'));
         let required = sides.filter_map(|name| name.split('.').nth(1));
         let parts = &query.header.by_entity;
         let own = parts.is_empty().then_some(entity);
@@ -76,6 +77,29 @@ impl Blueprint {
         is_off.then(|| format!("{entity} is switched off in [connector] disabled"))
     }
 
+    /// What a check needs and one connection does not tell, though another of its side does.
+    pub(crate) fn untold(&self, query: &QueryFile, source: &str, side: Side) -> Option<String> {
+        let schema = side.schema();
+        if self.layouts.values().filter(|layout| layout.side == schema).count() < 2 {
+            return None;
+        }
+        let is_told = |name: &str| match name.split('.').collect::<Vec<_>>().as_slice() {
+            ["accounts", ..] => true,
+            [of, entity] => self.is_mapped_by(Some(source).filter(|_| *of == schema), of, entity, None),
+            [of, entity, column] => self.is_mapped_by(Some(source).filter(|_| *of == schema), of, entity, Some(column)),
+            _ => true,
+        };
+        let own = query.header.entity.as_ref().filter(|_| query.header.by_entity.is_empty());
+        let own = own.map(|entity| (schema.to_owned(), entity.clone()));
+        let own =
+            own.filter(|name| self.closure(&query.name).contains(name)).map(|(_, entity)| format!("{schema}.{entity}"));
+        let stands_in = || query.header.stands_in.iter().filter(|name| name.split('.').next() == Some(schema)).cloned();
+        let own = own.map(|name| std::iter::once(name).chain(stands_in()).collect::<Vec<_>>().join("|"));
+        let needs = query.header.requires.iter().cloned().chain(own);
+        let lacking = needs.into_iter().find(|names| !names.split('|').any(is_told))?;
+        Some(format!("{source} does not map {}", lacking.replace('|', ", ")))
+    }
+
     /// That the check reads a side's records of the entity, and no source of that side maps them, or what stands in for them.
     fn unmapped_side(&self, query: &QueryFile, entity: &str, side: Side) -> Option<String> {
         let schema = side.schema();
@@ -133,6 +157,7 @@ impl Blueprint {
     fn not_mapped(&self, schema: &str, name: &str) -> String {
         let entity = name.split('.').next().unwrap_or_default();
         let layouts = || self.layouts.values().filter(|layout| layout.side == schema);
+        let name = name.strip_prefix("*.").unwrap_or(name);
         let told = |name: &str| layouts().find_map(|layout| layout.unmapped.get(name));
         let why = told(name).or_else(|| told(entity)).map_or_else(String::new, |why| format!(": {why}"));
         format!("no {schema} source maps {name}{why}")
@@ -141,9 +166,16 @@ impl Blueprint {
     /// Whether a source of the side maps the entity, and the column where one is named. A mapping that cannot be parsed is
     /// no missing one: the checks that read it fail and say so.
     fn is_mapped(&self, schema: &str, entity: &str, column: Option<&str>) -> bool {
-        let name: Name = (schema.to_owned(), entity.to_owned());
-        let mut mappings = self.mappings.get(&name).into_iter().flatten();
-        let tells = |columns: &BTreeSet<String>| column.is_none_or(|column| columns.contains(column));
-        self.unmapped.contains_key(&name) || mappings.any(|mapping| mapping.columns.as_ref().is_none_or(tells))
+        self.is_mapped_by(None, schema, entity, column)
+    }
+
+    /// The same of one source. The entity `*` is any of them.
+    fn is_mapped_by(&self, source: Option<&str>, schema: &str, entity: &str, column: Option<&str>) -> bool {
+        let is_meant = |(of, name): &&Name| *of == schema && (entity == "*" || *name == entity);
+        let has = |columns: &BTreeSet<String>| column.is_none_or(|column| columns.contains(column));
+        let mut mappings = self.mappings.iter().filter(|(name, _)| is_meant(name)).flat_map(|(_, mappings)| mappings);
+        self.unmapped.keys().any(|name| is_meant(&name))
+            || mappings
+                .any(|one| source.is_none_or(|source| one.source == source) && one.columns.as_ref().is_none_or(has))
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Blueprint {
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) layouts: BTreeMap<String, SystemLayout>,
     pub(crate) entities: Vec<Entity>,
+    /// What stands in front of the keys of connections that are not the first of their side.
+    pub(crate) prefixes: BTreeMap<String, String>,
     /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
     pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
     pub(crate) queries: BTreeMap<Name, QueryFile>,
@@ -83,6 +85,9 @@ impl Blueprint {
         tell_grace(&queries, &mut settings);
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
+        let prefixes =
+            canonical::prefixes(layouts.iter().map(|(source, layout)| (source.as_str(), layout.side.as_str())));
+        tell_books(&layouts, &mut settings)?;
         let no_words = FirmWords::default();
         for entity in &entities {
             for side in Side::BOTH {
@@ -94,7 +99,11 @@ impl Blueprint {
                     }
                     let words = settings.statuses.get(&source.name).unwrap_or(&no_words);
                     match canonical::mapping(&definitions, &source.name, &source.system, &entity.name, words) {
-                        Ok(mapping) => entry.extend(mapping),
+                        Ok(mapping) => entry.extend(mapping.map(|mut mapping| {
+                            mapping.prefix = prefixes.get(&source.name).cloned();
+                            mapping.currency = settings.currencies.get(&source.name).cloned();
+                            mapping
+                        })),
                         Err(problem) => {
                             unreadable.push(problem.clone());
                             unmapped.insert(name.clone(), problem);
@@ -129,6 +138,7 @@ impl Blueprint {
             settings,
             layouts,
             entities,
+            prefixes,
             mappings,
             queries,
             crosswalks,
@@ -243,6 +253,29 @@ impl Blueprint {
     }
 }
 
+/// Tells SQL which ERP connection keeps the books of each PM connection: where the firm has one ERP, that one.
+fn tell_books(layouts: &BTreeMap<String, SystemLayout>, settings: &mut EngineSettings) -> Result<(), Error> {
+    let of =
+        |side: Side| layouts.iter().filter(move |(_, layout)| layout.side == side.schema()).map(|(source, _)| source);
+    let erps: Vec<&String> = of(Side::Erp).collect();
+    for (pm, erp) in &settings.books {
+        let place = format!("[sources.{pm}] erp = \"{erp}\"");
+        if !erps.contains(&erp) {
+            let guess = did_you_mean(erp, erps.iter().map(|erp| erp.as_str()));
+            let reason = format!("there is no ERP source of this name{guess}");
+            return Err(Error::Setting { place, reason });
+        }
+        if !of(Side::Pm).any(|source| source == pm) {
+            let reason = format!("{pm} is no PM source: the PM source names its ERP");
+            return Err(Error::Setting { place, reason });
+        }
+    }
+    if let [only] = erps.as_slice() {
+        settings.books.extend(of(Side::Pm).map(|pm| (pm.clone(), (*only).clone())));
+    }
+    Ok(())
+}
+
 /// Puts the firm's hours of grace in the place of the checks' own.
 fn set_grace(queries: &mut BTreeMap<Name, QueryFile>, hours: &BTreeMap<String, i64>) -> Result<(), Error> {
     for (check, hours) in hours {
@@ -295,7 +328,8 @@ fn tell_grace(queries: &BTreeMap<Name, QueryFile>, settings: &mut EngineSettings
 }
 
 /// Tells SQL what no source of a side that has some maps, in the list `not_mapped`: `erp.payments`, and of an entity whose mappings
-/// tell some kinds of record alone, `erp.change_orders.prime`. A mapping that cannot be parsed is no missing one.
+/// tell some kinds of record alone, `erp.change_orders.prime`; the same of each source, `cmic.change_orders.prime`. A mapping that
+/// cannot be parsed is no missing one.
 fn tell_gaps(
     entities: &[Entity],
     layouts: &BTreeMap<String, SystemLayout>,
@@ -311,12 +345,18 @@ fn tell_gaps(
             continue;
         }
         let of_side = mappings.get(&name).map_or(&[] as &[Mapping], Vec::as_slice);
-        let full_name = format!("{}.{}", name.0, name.1);
-        let tells =
-            |kind: &String| of_side.iter().any(|one| one.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind)));
-        gaps.extend(entity.kinds.iter().filter(|kind| !tells(kind)).map(|kind| format!("{full_name}.{kind}")));
-        if of_side.is_empty() {
-            gaps.push(full_name);
+        let mut tell = |full_name: String, told: &[&Mapping]| {
+            let tells =
+                |kind: &String| told.iter().any(|one| one.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind)));
+            gaps.extend(entity.kinds.iter().filter(|kind| !tells(kind)).map(|kind| format!("{full_name}.{kind}")));
+            if told.is_empty() {
+                gaps.push(full_name);
+            }
+        };
+        tell(format!("{}.{}", name.0, name.1), &of_side.iter().collect::<Vec<_>>());
+        for source in layouts.iter().filter(|(_, layout)| layout.side == side.schema()).map(|(source, _)| source) {
+            let own: Vec<&Mapping> = of_side.iter().filter(|mapping| mapping.source == *source).collect();
+            tell(format!("{source}.{}", entity.name), &own);
         }
     }
     // Without a source there is nothing to be told, and what the settings say stays.

@@ -1,7 +1,8 @@
 //! The canonical model: from a source's own SQL to `pm.<entity>` and `erp.<entity>` with the same columns on both sides.
 //!
 //! Owns the wrapping: every view has every column of its entity, in the declared type, half a cent to the even one; what a source
-//! does not map is null.
+//! does not map is null. And the keys: where a side has several connections, each numbers its records for itself, so the keys of
+//! all but the first carry the connection's name in front (`east:V0001`); see [`prefixes`].
 //! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
-use datafusion::functions::expr_fn::coalesce;
+use datafusion::functions::expr_fn::{coalesce, concat};
 use datafusion::logical_expr::{Cast, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, col, lit, when};
 use datafusion::sql::parser::Statement;
 use serde::Deserialize;
@@ -27,6 +28,15 @@ use crate::engine::using;
 use crate::warehouse::rows::ColumnType;
 
 const PATH: &str = "queries/canonical.toml";
+/// Between a connection's name and a record's own key.
+const AFTER_SOURCE: &str = ":";
+/// Columns that end like keys of the same connection and are none: keys of the other side, and numbers of documents.
+const NO_KEYS: [&str; 2] = ["linked_id", "document_id"];
+
+/// A record's key as its own system has it, without the connection in front.
+pub(crate) fn own_key<'a>(source: &str, key: &'a str) -> &'a str {
+    key.strip_prefix(source).and_then(|rest| rest.strip_prefix(AFTER_SOURCE)).unwrap_or(key)
+}
 
 /// One entity of the canonical model.
 #[derive(Clone, Debug)]
@@ -58,7 +68,22 @@ pub(crate) struct Mapping {
     pub(crate) kinds: Option<Vec<String>>,
     /// The raw tables whose status words the firm may give a meaning.
     pub(crate) has_words: BTreeSet<String>,
+    /// What stands in front of its records' keys: see [`prefixes`].
+    pub(crate) prefix: Option<String>,
+    /// The currency of amounts for which the source tells none.
+    pub(crate) currency: Option<String>,
     statement: Statement,
+}
+
+/// What stands in front of the keys of each connection that is not the first of its side, by connection. `sides` holds each
+/// connection's side, in the order of the connections' names.
+///
+/// Two ERPs both have a vendor V0001: without it they would be one. The first keeps its keys as they are, so that a firm with one
+/// ERP reads them as the ERP shows them: acumatica and intacct → V0001, intacct:V0001.
+pub(crate) fn prefixes<'a>(sides: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    let mut seen = BTreeSet::new();
+    let others = sides.into_iter().filter(|(_, side)| !seen.insert(*side));
+    others.map(|(source, _)| (source.to_owned(), format!("{source}{AFTER_SOURCE}"))).collect()
 }
 
 #[derive(Deserialize)]
@@ -137,7 +162,18 @@ pub(crate) fn mapping(
     let reads = relations(&statement).map_err(problem)?;
     let columns = queries::selected(&statement);
     let kinds = kinds(sql);
-    Ok(Some(Mapping { source: source.to_owned(), path: path.clone(), reads, columns, kinds, has_words, statement }))
+    let (prefix, currency) = (None, None);
+    Ok(Some(Mapping {
+        source: source.to_owned(),
+        path: path.clone(),
+        reads,
+        columns,
+        kinds,
+        has_words,
+        prefix,
+        currency,
+        statement,
+    }))
 }
 
 /// A mapping with what it shares with others in its place.
@@ -195,6 +231,7 @@ async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> R
     if !names.contains("record_id") {
         return Err(Error::Manifest { path: mapping.path.clone(), reason: "it has no column record_id".to_owned() });
     }
+    let mapped = with_prefixes(mapping, mapped)?;
     let observed = entity.has("approved_at") && entity.has("approval_status");
     let plan = if observed { with_statuses(state, entity, mapping, mapped).await? } else { mapped };
     let schema = Arc::clone(plan.schema());
@@ -207,6 +244,10 @@ async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> R
         };
         let value = match name.as_str() {
             "source" => lit(mapping.source.as_str()),
+            "currency" => match &mapping.currency {
+                Some(currency) => coalesce(vec![cast(value, kind), lit(currency.as_str())]),
+                None => value,
+            },
             "approved_at" if observed => coalesce(vec![cast(value, kind), col("_status_at")]),
             "approved_at_basis" if observed => basis(value, &names)?,
             _ => value,
@@ -215,6 +256,25 @@ async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> R
     };
     let columns = entity.columns.iter().map(column).collect::<Result<Vec<_>, Error>>()?;
     Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+/// The mapping's columns, with the connection's name in front of its keys.
+fn with_prefixes(mapping: &Mapping, mapped: LogicalPlan) -> Result<LogicalPlan, Error> {
+    let Some(prefix) = &mapping.prefix else { return Ok(mapped) };
+    let column = |column: datafusion::common::Column| {
+        let name = column.name.clone();
+        let is_key = name.ends_with("_id") && !NO_KEYS.contains(&name.as_str());
+        let value = col(column);
+        if !is_key {
+            return Ok(value.alias(name));
+        }
+        let text = cast(value, &DataType::Utf8);
+        // A null and nothing at all are no key.
+        let is_key = text.clone().is_not_null().and(text.clone().not_eq(lit("")));
+        Ok(when(is_key, concat(vec![lit(prefix.as_str()), text])).end()?.alias(name))
+    };
+    let columns = mapped.schema().columns().into_iter().map(column).collect::<Result<Vec<_>, Error>>()?;
+    Ok(LogicalPlanBuilder::from(mapped).project(columns)?.build()?)
 }
 
 /// Where the source has a date, its basis is `source` unless its SQL says otherwise.

@@ -79,9 +79,13 @@ pub struct Evaluation {
 /// A project of the PM side.
 pub(crate) struct Project {
     pub(crate) id: String,
+    /// The same as its own system has it, and scopes of what was read are called: without the connection in front.
+    pub(crate) key: String,
     pub(crate) number: Option<String>,
     /// The connection that it came from.
     pub(crate) source: Option<String>,
+    /// The ERP connections that have it; none where nobody can say.
+    pub(crate) erps: BTreeSet<String>,
     /// Bid for, lost or put away, and unknown to the ERP: there is nothing in it that the ERP should have. J1 asks for the others.
     pub(crate) is_idle: bool,
 }
@@ -302,10 +306,12 @@ impl Evaluator<'_> {
         let (Some(side), Some(grace)) = (header.missing_on, header.grace_hours) else { return "open" };
         let undated = (!header.stands_in.is_empty()).then_some(first_seen_at);
         let Some(occurred_at) = row.get("occurred_at").and_then(Cell::as_moment).or(undated) else { return "open" };
-        let tables = if side == Side::Erp { &footing.whole.erp } else { &footing.whole.pm };
-        let project = row.get("project_id").and_then(Cell::as_text).filter(|_| side == Side::Pm);
+        let project = row.get("project_id").and_then(Cell::as_text);
+        let project = project.and_then(|id| self.projects.iter().find(|project| project.id == id));
+        let tables = footing.whole.of(side, project);
+        let part = project.filter(|_| side == Side::Pm).map_or(Part::All, |project| Part::Project(&project.key));
         let mirror = row.get("mirror_observed_at").and_then(Cell::as_moment);
-        let mirror = mirror.or_else(|| self.ledger.observed_at(tables, project.map_or(Part::All, Part::Project)));
+        let mirror = mirror.or_else(|| self.ledger.observed_at(&tables, part));
         match mirror {
             Some(mirror) if mirror >= occurred_at + TimeDelta::hours(grace) => "open",
             _ => "in_flight",
@@ -393,6 +399,9 @@ impl Evaluator<'_> {
                 let (verdict, reason) = match (verdict, gap) {
                     (Verdict::NotApplicable, _) | (Verdict::NotEvaluated, None) => (verdict, reason.as_deref()),
                     (_, Some(gap)) => (Verdict::NotEvaluated, Some(gap.as_str())),
+                    _ if footing.is_some_and(|footing| footing.untold(&project.id).is_some()) => {
+                        (Verdict::NotApplicable, footing.and_then(|footing| footing.untold(&project.id)))
+                    }
                     _ if part.is_some() => (Verdict::Partial, part.map(String::as_str)),
                     _ if own.iter().any(|note| note.is_gap) => (Verdict::Partial, told.as_deref()),
                     _ if tally.disagrees() => (Verdict::Exceptions, told.as_deref()),
@@ -428,12 +437,11 @@ impl Evaluator<'_> {
         error: Option<&str>,
         tally: &Tally,
     ) -> Row {
-        let part = project.map_or(Part::All, |project| Part::Project(&project.id));
-        let pm_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.whole.pm, part));
-        let erp_seen = footing.and_then(|footing| self.ledger.observed_at(&footing.whole.erp, Part::All));
-        let read = footing
-            .map(|footing| self.ledger.rows(&footing.whole.pm, part) + self.ledger.rows(&footing.whole.erp, Part::All))
-            .unwrap_or_default();
+        let part = project.map_or(Part::All, |project| Part::Project(&project.key));
+        let tables = |side| footing.map(|footing| footing.whole.of(side, project)).unwrap_or_default();
+        let (pm, erp) = (tables(Side::Pm), tables(Side::Erp));
+        let (pm_seen, erp_seen) = (self.ledger.observed_at(&pm, part), self.ledger.observed_at(&erp, Part::All));
+        let read = self.ledger.rows(&pm, part) + self.ledger.rows(&erp, Part::All);
         let cells = [
             ("commit_number", Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
             ("check_id", Cell::text(query.header.check.as_deref())),

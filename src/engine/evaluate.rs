@@ -12,6 +12,7 @@ use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
 
 use crate::engine::blueprint::Blueprint;
+use crate::engine::canonical::own_key;
 use crate::engine::cells::{Cell, Row, rows_of, system_input};
 use crate::engine::checks::{Answer, Evaluation, Evaluator, Project};
 use crate::engine::coverage::Ledger;
@@ -120,7 +121,7 @@ pub(crate) async fn judge(
         let check = row.get("check_id").and_then(Cell::as_text).unwrap_or_default().to_owned();
         previous.entry(check).or_default().push(row);
     }
-    let projects = projects(session).await?;
+    let projects = projects(session, blueprint).await?;
     let asking = asking(engine);
     compute_model(engine, session, |_| true).await;
     let mut evaluator = Evaluator {
@@ -230,7 +231,7 @@ pub(crate) async fn state(engine: &Engine, head: &Head, number: u64, table: &str
 }
 
 /// The projects of the PM side.
-pub(crate) async fn projects(session: &SessionContext) -> Result<Vec<Project>, Error> {
+pub(crate) async fn projects(session: &SessionContext, blueprint: &Blueprint) -> Result<Vec<Project>, Error> {
     // Where projects cannot be read, every check that reads them fails and says why.
     let Ok(table) = session.table(TableReference::partial("pm", "projects")).await else { return Ok(Vec::new()) };
     let names = ["record_id", "number", "source", "approval_status", "is_active"];
@@ -244,16 +245,42 @@ pub(crate) async fn projects(session: &SessionContext) -> Result<Vec<Project>, E
         let id = text(row, "record_id")?;
         let is_job = text(row, "is_active").is_none_or(|active| active == "true")
             && !matches!(text(row, "approval_status").as_deref(), Some("draft" | "rejected" | "void"));
-        let is_idle = !is_job && linked.as_ref().is_some_and(|linked| !linked.contains(&id));
-        Some(Project { id, number: text(row, "number"), source: text(row, "source"), is_idle })
+        let is_idle = !is_job && linked.as_ref().is_some_and(|linked| !linked.contains_key(&id));
+        let source = text(row, "source");
+        let key = source.as_ref().map_or(id.as_str(), |source| own_key(source, &id)).to_owned();
+        let books = || source.as_ref().and_then(|source| blueprint.settings.books.get(source).cloned());
+        let erps = linked.as_ref().and_then(|linked| linked.get(&id).cloned()).filter(|erps| !erps.is_empty());
+        let erps = erps.unwrap_or_else(|| books().into_iter().collect());
+        Some(Project { id, key, number: text(row, "number"), source, erps, is_idle })
     };
     Ok(rows_of(&batches, &columns)?.iter().filter_map(project).collect())
 }
 
-/// The PM projects that the ERP knows; none where nobody can say.
-async fn linked_projects(session: &SessionContext) -> Option<BTreeSet<String>> {
-    let links = session.table(TableReference::partial("link", "projects")).await.ok()?;
-    let batches = links.select_columns(&["pm_id"]).ok()?.collect().await.ok()?;
-    let rows = rows_of(&batches, &[("pm_id".to_owned(), ColumnType::Text)]).ok()?;
-    Some(rows.iter().filter_map(|row| row.get("pm_id")?.as_text().map(str::to_owned)).collect())
+/// The PM projects that the ERP knows, each with the connections that have it; none where nobody can say.
+async fn linked_projects(session: &SessionContext) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    let pairs = texts_of(session, ("link", "projects"), ["pm_id", "erp_id"]).await?;
+    let sources = texts_of(session, ("erp", "projects"), ["record_id", "source"]).await.unwrap_or_default();
+    let sources: BTreeMap<String, String> =
+        sources.into_iter().filter_map(|(id, source)| Some((id?, source?))).collect();
+    let mut linked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (pm_id, erp_id) in pairs {
+        let Some(pm_id) = pm_id else { continue };
+        let source = erp_id.and_then(|erp_id| sources.get(&erp_id).cloned());
+        linked.entry(pm_id).or_default().extend(source);
+    }
+    Some(linked)
+}
+
+/// Two text columns of a view, if it has them and can be read.
+async fn texts_of(
+    session: &SessionContext,
+    (schema, view): (&str, &str),
+    columns: [&str; 2],
+) -> Option<Vec<(Option<String>, Option<String>)>> {
+    let table = session.table(TableReference::partial(schema, view)).await.ok()?;
+    let batches = table.select_columns(&columns).ok()?.collect().await.ok()?;
+    let rows = rows_of(&batches, &columns.map(|name| (name.to_owned(), ColumnType::Text))).ok()?;
+    let [first, second] = columns;
+    let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
+    Some(rows.iter().map(|row| (text(row, first), text(row, second))).collect())
 }

@@ -1,7 +1,7 @@
 //! What a check stands on: the raw tables below it, and what of them cannot be believed.
 //!
 //! Invariants: a gap in one project silences no other, a gap under one entity no rows of another (`by_entity` of a check's
-//! header), and a table that one source leaves out none of another source's projects.
+//! header), and what one source leaves out or could not be asked for none of another source's projects, on either side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,21 @@ pub(crate) struct Ground {
     pub(crate) firm_gap: Option<String>,
     /// Why nothing can be said of a project, by its id.
     pub(crate) project_gaps: BTreeMap<String, String>,
+    /// Whether one of several ERPs has a gap: of a record that no project of PM owns nobody knows whether it is that one's.
+    has_erp_gap: bool,
+}
+
+impl Ground {
+    /// The tables of a side; those of a project's own connections where they are known.
+    pub(crate) fn of(&self, side: Side, project: Option<&Project>) -> BTreeSet<Name> {
+        let names = if side == Side::Pm { &self.pm } else { &self.erp };
+        let is_own = |name: &&Name| match (project, side) {
+            (None, _) => true,
+            (Some(project), Side::Pm) => project.source.as_ref().is_none_or(|source| *source == name.0),
+            (Some(project), Side::Erp) => project.erps.is_empty() || project.erps.contains(&name.0),
+        };
+        names.iter().filter(is_own).cloned().collect()
+    }
 }
 
 /// The grounds of a check.
@@ -34,6 +49,10 @@ pub(crate) struct Footing {
     entities: BTreeMap<String, Ground>,
     /// The entities of such a check that have nothing to compare here.
     void: BTreeSet<String>,
+    /// Projects whose own connections do not tell what the check compares, though others do, and why.
+    untold: BTreeMap<String, String>,
+    /// PM's projects.
+    projects: BTreeSet<String>,
     /// Projects of whose gaps nothing depends but what is said of them.
     idle: BTreeSet<String>,
     /// Why only a part can be said of a project, by its id.
@@ -60,15 +79,23 @@ impl Footing {
         }
         match text("project_id") {
             _ if scope == Scope::Firm => false,
-            Some(project) => ground.project_gaps.contains_key(project),
+            Some(project) if ground.project_gaps.contains_key(project) => true,
+            Some(project) => ground.has_erp_gap && !self.projects.contains(project),
             // A record without a project may belong to one that was not read.
             None => ground.project_gaps.keys().any(|project| !self.idle.contains(project)),
         }
     }
 
-    /// Whether a row is about an entity of which nothing is compared here.
+    /// Whether a row is about an entity, or a project, of which nothing is compared here.
     pub(crate) fn is_void(&self, row: &Row) -> bool {
-        row.get("entity").and_then(Cell::as_text).is_some_and(|entity| self.void.contains(entity))
+        let is = |name: &str, holds: &dyn Fn(&str) -> bool| row.get(name).and_then(Cell::as_text).is_some_and(holds);
+        is("entity", &|entity| self.void.contains(entity))
+            || is("project_id", &|project| self.untold.contains_key(project))
+    }
+
+    /// Why nothing is compared of a project, though something is of others.
+    pub(crate) fn untold(&self, project: &str) -> Option<&str> {
+        self.untold.get(project).map(String::as_str)
     }
 
     /// How many projects were not read for all that the check looks at, and the first reason why not everything was.
@@ -100,11 +127,14 @@ impl Evaluator<'_> {
         let without = pm_left_out.iter().chain(&erp_left_out).find_map(|name| self.blueprint.left_out(name));
         let without = without.map(|reason| format!("judged without a table: {reason}"));
         let idle = self.projects.iter().filter(|project| project.is_idle).map(|project| project.id.clone()).collect();
+        let untold =
+            self.projects.iter().filter_map(|project| Some((project.id.clone(), self.untold(query, project)?)));
+        let projects = self.projects.iter().map(|project| project.id.clone()).collect();
+        let mut footing = Footing { idle, without, projects, untold: untold.collect(), ..Footing::default() };
         if query.header.by_entity.is_empty() {
-            let whole = self.ground(pm, erp, query.header.scope);
-            return Footing { whole, idle, without, ..Footing::default() };
+            footing.whole = self.ground(pm, erp, query.header.scope);
+            return footing;
         }
-        let mut footing = Footing { idle, without, ..Footing::default() };
         for entity in &query.header.by_entity {
             if self.blueprint.is_void(query, entity) {
                 footing.void.insert(entity.clone());
@@ -143,27 +173,43 @@ impl Evaluator<'_> {
         footing.partial_firm = first;
     }
 
+    /// Why a project's own connections have nothing to compare, where one of several of a side tells less than others.
+    fn untold(&self, query: &QueryFile, project: &Project) -> Option<String> {
+        let of_pm = project.source.iter().map(|source| (source, Side::Pm));
+        // A project that several ERPs have is compared with those that tell.
+        let of_erp = project.erps.iter().filter(|_| project.erps.len() == 1).map(|source| (source, Side::Erp));
+        of_pm.chain(of_erp).find_map(|(source, side)| self.blueprint.untold(query, source, side))
+    }
+
     fn ground(&self, pm: BTreeSet<Name>, erp: BTreeSet<Name>, scope: Scope) -> Ground {
         let left_out = |names: &BTreeSet<Name>| names.iter().find_map(|name| self.blueprint.left_out(name));
-        let company_gap = || {
-            let gap = self.ledger.first_gap(&pm, Side::Pm, Part::Company);
-            gap.or_else(|| left_out(&pm).filter(|_| scope == Scope::Firm && self.projects.is_empty()))
+        let erp_gap =
+            |tables: &BTreeSet<Name>| left_out(tables).or_else(|| self.ledger.first_gap(tables, Side::Erp, Part::All));
+        let (erp_gaps, erps) = gaps(&erp, erp_gap);
+        let company_gap = |tables: &BTreeSet<Name>| self.ledger.first_gap(tables, Side::Pm, Part::Company);
+        let (company_gaps, companies) = gaps(&pm, company_gap);
+        // What one of several connections lacks is its projects' matter; where nothing is by project, everybody's.
+        let of_all = |gaps: &BTreeMap<String, String>, count: usize| {
+            gaps.values().next().filter(|_| gaps.len() == count || scope == Scope::Firm).cloned()
         };
-        let erp_gap = left_out(&erp).or_else(|| self.ledger.first_gap(&erp, Side::Erp, Part::All));
-        let firm_gap = erp_gap.or_else(company_gap);
-        let mut project_gaps = BTreeMap::new();
-        if firm_gap.is_none() {
-            for project in &self.projects {
-                // Another source's tables hold nothing of this project.
-                let own = |name: &&Name| project.source.as_ref().is_none_or(|source| *source == name.0);
-                let tables: BTreeSet<Name> = pm.iter().filter(own).cloned().collect();
-                let unread = || self.ledger.first_gap(&tables, Side::Pm, Part::Project(&project.id));
-                if let Some(gap) = left_out(&tables).or_else(unread) {
-                    project_gaps.insert(project.id.clone(), gap);
-                }
+        let nothing_asked = || left_out(&pm).filter(|_| scope == Scope::Firm && self.projects.is_empty());
+        let firm_gap = of_all(&erp_gaps, erps).or_else(|| of_all(&company_gaps, companies)).or_else(nothing_asked);
+        let has_erp_gap = !erp_gaps.is_empty();
+        let mut ground = Ground { pm, erp, firm_gap, project_gaps: BTreeMap::new(), has_erp_gap };
+        if ground.firm_gap.is_some() {
+            return ground;
+        }
+        for project in &self.projects {
+            // Another source's tables hold nothing of this project.
+            let tables = ground.of(Side::Pm, Some(project));
+            let unread = || self.ledger.first_gap(&tables, Side::Pm, Part::Project(&project.key));
+            let is_its = |source: &String| project.erps.is_empty() || project.erps.contains(source);
+            let in_erp = || erp_gaps.iter().find(|(source, _)| is_its(source)).map(|(_, gap)| gap.clone());
+            if let Some(gap) = left_out(&tables).or_else(unread).or_else(in_erp) {
+                ground.project_gaps.insert(project.id.clone(), gap);
             }
         }
-        Ground { pm, erp, firm_gap, project_gaps }
+        ground
     }
 
     /// Whether no project at all can be believed.
@@ -172,4 +218,14 @@ impl Evaluator<'_> {
         let mut jobs = self.projects.iter().filter(|project| !project.is_idle);
         !gaps.is_empty() && jobs.all(|project| gaps.contains_key(&project.id))
     }
+}
+
+/// The first gap in each source's tables, of those that have one, and how many sources there are.
+fn gaps(names: &BTreeSet<Name>, gap: impl Fn(&BTreeSet<Name>) -> Option<String>) -> (BTreeMap<String, String>, usize) {
+    let mut tables: BTreeMap<&String, BTreeSet<Name>> = BTreeMap::new();
+    for name in names {
+        tables.entry(&name.0).or_default().insert(name.clone());
+    }
+    let found = tables.iter().filter_map(|(source, tables)| Some(((*source).clone(), gap(tables)?)));
+    (found.collect(), tables.len())
 }

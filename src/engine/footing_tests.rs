@@ -1,4 +1,5 @@
-//! What a check may say where not everything below it could be read: by source, by entity, by row.
+//! What a check may say where not everything below it could be read: by source, by entity, by row. And whose keys are whose where a
+//! side has several connections.
 
 use super::tests::{CANONICAL, Firm, OK, PM, Scoped, ask, definitions, settings};
 use super::*;
@@ -56,7 +57,7 @@ async fn a_table_that_one_source_leaves_out_silences_its_own_projects_alone() {
     assert_eq!(verdict, Verdict::Partial);
     let reason = "pm2.order_lines is read only with `lines` of [sources.pm2]";
     let expected =
-        format!("| 1 | exceptions | 1 | |\n| 7 | not_evaluated | 0 | {reason} |\n| | partial | 1 | {reason} |");
+        format!("| 1 | exceptions | 1 | |\n| pm2:7 | not_evaluated | 0 | {reason} |\n| | partial | 1 | {reason} |");
     assert_eq!(runs, expected);
 
     // Where no source reads it there is nothing to say, and that is no gap.
@@ -284,4 +285,43 @@ async fn a_project_that_is_no_job_and_unknown_to_the_erp_makes_nothing_partial()
         Firm::new(with_projects(away.replace("id <> '2'", "false").as_str(), "'9'", &query), settings()).await;
     let scopes = [("1", CoverageStatus::EmptyUnverified), ("2", CoverageStatus::EmptyUnverified)];
     assert_eq!(judge(&mut firm, &[], &scopes).await.0, Verdict::NotEvaluated);
+}
+
+/// Two PM connections and an ERP, whose entity tells its currency.
+fn several() -> EngineSettings {
+    let mut settings = settings();
+    settings.sources.push(SourceBinding { name: "pm2".to_owned(), system: "pmx".to_owned() });
+    settings.currencies = [("pm2".to_owned(), "CAD".to_owned())].into();
+    settings
+}
+
+#[tokio::test]
+async fn keys_of_all_but_the_first_connection_say_whose_they_are() {
+    let canonical = CANONICAL.replace("amount = \"amount\"", "amount = \"amount\", currency = \"text\"");
+    assert_ne!(canonical, CANONICAL);
+    let orders = "select cast(orders.id as text) as record_id, projects.id as project_id, cast(null as text) as currency \
+                  from source.projects left join source.orders on orders.project = projects.id";
+    let files =
+        [("queries/canonical.toml", canonical.as_str()), ("extractors/pmx/canonical/change_orders.sql", orders)];
+    let mut firm = Firm::new(definitions(&files), several()).await;
+    assert_eq!(firm.engine.problems().await, []);
+    firm.also("pm2", &["1", "7"]);
+    firm.day(&[("a", "1", 500, "approved")], &[], &[("1", OK)]).await;
+    let session = firm.session().await;
+    let projects = "select source, record_id from pm.projects order by 1, 2";
+    assert_eq!(ask(&session, projects).await, "| pm1 | 1 |\n| pm2 | pm2:1 |\n| pm2 | pm2:7 |");
+    // A null key stays null; the amounts of the one are in what its settings say.
+    let orders = "select record_id, project_id, currency from pm.change_orders order by 2";
+    assert_eq!(ask(&session, orders).await, "| a | 1 | |\n| | pm2:1 | CAD |\n| | pm2:7 | CAD |");
+    let own = "select own_key('pm2', 'pm2:7'), own_key('pm1', 'pm2:7'), own_key(null, '7'), books_of('pm2')";
+    assert_eq!(ask(&session, own).await, "| 7 | pm2:7 | 7 | erp1 |");
+}
+
+#[test]
+fn an_erp_that_is_none_is_refused() {
+    for (pm, erp, says) in [("pm1", "erp2", "did you mean `erp1`"), ("erp1", "erp1", "is no PM source")] {
+        let settings = EngineSettings { books: [(pm.to_owned(), erp.to_owned())].into(), ..settings() };
+        let error = Blueprint::load(definitions(&[]), settings).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
+use crate::engine::canonical::own_key;
 use crate::engine::contact::{normalize_address, normalize_phone, normalize_postal_code};
 use crate::engine::layout::AMOUNT;
 use crate::engine::normalize::{normalize_name, normalize_number};
@@ -31,7 +32,7 @@ pub(crate) use rounding::{is_finer, round_half_even};
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for kind in Kind::ALL {
         let arguments = match kind {
-            Kind::SettingListContains => vec![DataType::Utf8, DataType::Utf8],
+            Kind::SettingListContains | Kind::OwnKey => vec![DataType::Utf8, DataType::Utf8],
             Kind::EndOfDay => vec![DataType::Date32],
             Kind::FirmDay => vec![timestamp_type()],
             _ => vec![DataType::Utf8],
@@ -53,6 +54,8 @@ enum Kind {
     SettingDecimal,
     SettingText,
     SettingListContains,
+    BooksOf,
+    OwnKey,
     NormalizeNumber,
     NormalizeName,
     NormalizeAddress,
@@ -63,11 +66,13 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::SettingInteger,
         Self::SettingDecimal,
         Self::SettingText,
         Self::SettingListContains,
+        Self::BooksOf,
+        Self::OwnKey,
         Self::NormalizeNumber,
         Self::NormalizeName,
         Self::NormalizeAddress,
@@ -83,6 +88,8 @@ impl Kind {
             Self::SettingDecimal => "setting_decimal",
             Self::SettingText => "setting_text",
             Self::SettingListContains => "setting_list_contains",
+            Self::BooksOf => "books_of",
+            Self::OwnKey => "own_key",
             Self::NormalizeNumber => "normalize_number",
             Self::NormalizeName => "normalize_name",
             Self::NormalizeAddress => "normalize_address",
@@ -96,7 +103,8 @@ impl Kind {
     /// What depends on the session may be folded within one query, not across queries.
     fn volatility(self) -> Volatility {
         match self {
-            Self::NormalizeNumber
+            Self::OwnKey
+            | Self::NormalizeNumber
             | Self::NormalizeName
             | Self::NormalizeAddress
             | Self::NormalizePostalCode
@@ -140,6 +148,8 @@ impl ScalarUDFImpl for Function {
             Kind::SettingInteger => DataType::Int64,
             Kind::SettingDecimal => AMOUNT.data_type(),
             Kind::SettingText
+            | Kind::BooksOf
+            | Kind::OwnKey
             | Kind::NormalizeNumber
             | Kind::NormalizeName
             | Kind::NormalizeAddress
@@ -167,6 +177,13 @@ impl ScalarUDFImpl for Function {
             Kind::NormalizePhone => map_text(first, arguments.number_rows, normalize_phone),
             Kind::EndOfDay => ends_of_days(first, arguments.number_rows, options()?),
             Kind::FirmDay => firm_days(first, arguments.number_rows, options()?),
+            Kind::BooksOf => {
+                let books = &options()?.settings().books;
+                let sources = first.to_array(arguments.number_rows)?;
+                let found = sources.as_string::<i32>().iter().map(|source| books.get(source?));
+                Ok(ColumnarValue::Array(Arc::new(found.collect::<StringArray>())))
+            }
+            Kind::OwnKey => own_keys(first, rest, arguments.number_rows),
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),
             kind => setting(kind, first, options()?).map(ColumnarValue::Scalar),
         }
@@ -216,6 +233,15 @@ fn contains(
         .map(|value| value.map(|value| list.iter().any(|entry| entry == value)))
         .collect();
     Ok(ColumnarValue::Array(Arc::new(found)))
+}
+
+/// Keys as their own systems have them: without the connection in front.
+fn own_keys(sources: &ColumnarValue, rest: &[ColumnarValue], rows: usize) -> Result<ColumnarValue> {
+    let Some(keys) = rest.first() else { return plan_err!("own_key(source, record_id): the key is missing") };
+    let (sources, keys) = (sources.to_array(rows)?, keys.to_array(rows)?);
+    let pairs = sources.as_string::<i32>().iter().zip(keys.as_string::<i32>());
+    let found = pairs.map(|(source, key)| key.map(|key| source.map_or(key, |source| own_key(source, key))));
+    Ok(ColumnarValue::Array(Arc::new(found.collect::<StringArray>())))
 }
 
 fn map_text(argument: &ColumnarValue, rows: usize, map: fn(&str) -> Option<String>) -> Result<ColumnarValue> {

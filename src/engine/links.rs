@@ -6,7 +6,9 @@
 //! Invariants:
 //! - A record is linked by the first method that hits it, and never by a later one.
 //! - More than one candidate links nothing: a false link hides a real exception.
-//! - A stored id that points at nothing does not fall through to a guess: it is an orphan, not a missing number.
+//! - A stored id that points at nothing does not fall through to a guess: it is an orphan, not a missing number. Unless no id at all
+//!   that its connection stores on records of this kind points at something: then they are keys of another system.
+//! - Of several connections of a side each is a system of its own; `links/connections.rs` tells what that means.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,6 +18,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use connections::Connections;
+use stored::stored;
+
+mod connections;
+mod stored;
+
 /// One record as a link view lists it. A column that the view does not select is unknown for all records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -23,6 +31,14 @@ pub(crate) struct Record {
     is_pm: bool,
     /// `record_id`: its key.
     id: String,
+    /// `source`: the connection that it came from, whose name may stand in front of its key.
+    source: Option<String>,
+    /// `partner_source`: the only connection of the other side that has its counterpart; null if nobody can say.
+    partner_source: Option<String>,
+    /// `is_shared`, `is_company`: in how many connections of the other side it may have a counterpart.
+    reach: Reach,
+    /// `label_key`: its name, normalised: it links nothing, but tells which of several connections is meant.
+    label_key: Option<String>,
     /// `stored_id`: the other side's key as this side stores it.
     stored_id: Option<String>,
     /// `number`: what people call it; a stored id may mean this.
@@ -48,6 +64,18 @@ pub(crate) struct Record {
     place: Option<String>,
     /// `is_void`: void, rejected or retired; it gives way to a living one.
     is_void: bool,
+}
+
+/// In how many connections of the other side a record may have a counterpart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reach {
+    /// In one: a document, a project.
+    #[default]
+    One,
+    /// In each: a code.
+    Each,
+    /// In each, and a number alone does not say that it is the same: V0001 is somebody else in each ERP.
+    EachByName,
 }
 
 /// How a pair was found, in the order in which methods are tried.
@@ -146,12 +174,23 @@ fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
         [column("contract_id")?, column("number_key")?, column("reference_key")?, column("second_number")?];
     let [tax_id_hash, name_key, place, is_void] =
         [column("tax_id_hash")?, column("name_key")?, column("place")?, column("is_void")?];
+    let [source, partner_source, label_key] = [column("source")?, column("partner_source")?, column("label_key")?];
+    let [is_shared, is_company] = [column("is_shared")?, column("is_company")?];
     let upper = |text: Option<String>| text.map(|text| text.to_uppercase());
     let record = |index| {
         let text = |column: &Option<StringArray>| value(column.as_ref(), index);
+        let is = |column: &Option<StringArray>| text(column).as_deref() == Some("true");
         Some(Record {
             is_pm: value(Some(&sides), index)? == "pm",
             id: value(Some(&ids), index)?,
+            source: text(&source),
+            partner_source: text(&partner_source),
+            reach: match (is(&is_company), is(&is_shared)) {
+                (true, _) => Reach::EachByName,
+                (_, true) => Reach::Each,
+                _ => Reach::One,
+            },
+            label_key: text(&label_key),
             stored_id: upper(text(&stored_id)),
             number: upper(text(&number)),
             parent: if parent.is_none() { Some(String::new()) } else { text_or_empty(parent.as_ref(), index) },
@@ -163,7 +202,7 @@ fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
             tax_id_hash: text(&tax_id_hash),
             name_key: text(&name_key),
             place: text(&place),
-            is_void: text(&is_void).as_deref() == Some("true"),
+            is_void: is(&is_void),
         })
     };
     Ok((0..batch.num_rows()).filter_map(record).collect())
@@ -189,21 +228,29 @@ fn text_or_empty(column: Option<&StringArray>, index: usize) -> Option<String> {
 struct Links<'a> {
     pm: Vec<&'a Record>,
     erp: Vec<&'a Record>,
+    connections: Connections<'a>,
 }
 
 /// Record ids of a candidate pair.
 type Ids<'a> = (&'a str, &'a str);
+/// Candidate pairs.
+type Found<'a> = Vec<(&'a Record, &'a Record)>;
 
 impl<'a> Links<'a> {
     fn new(records: &'a [Record]) -> Self {
-        let (pm, erp) = records.iter().partition(|record| record.is_pm);
-        Self { pm, erp }
+        let (pm, erp): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|record| record.is_pm);
+        let connections = Connections::new(&pm, &erp);
+        Self { pm, erp, connections }
     }
 
-    fn pairs(&self, crosswalk: &'a [(String, String)], splits: bool) -> Vec<Pair<'a>> {
+    fn pairs(mut self, crosswalk: &'a [(String, String)], splits: bool) -> Vec<Pair<'a>> {
         let stored_in_pm: BTreeSet<Ids> = stored(&self.pm, &self.erp);
-        let stored_in_erp = stored(&self.erp, &self.pm).into_iter().map(|(erp, pm)| (pm, erp));
+        let stored_in_erp = stored(&self.erp, &self.pm);
+        self.connections.note_foreign(&self.pm, &stored_in_pm);
+        self.connections.note_foreign(&self.erp, &stored_in_erp);
+        let stored_in_erp = stored_in_erp.into_iter().map(|(erp, pm)| (pm, erp));
         let explicit = self.of_the_living(stored_in_pm.iter().copied().chain(stored_in_erp));
+        let explicit = self.connections.explicit(explicit);
         let steps = [
             (Step::Crosswalk, self.known(crosswalk)),
             (Step::Explicit, explicit),
@@ -212,21 +259,18 @@ impl<'a> Links<'a> {
             (Step::TaxId, self.equals(&|record| record.tax_id_hash.as_deref())),
             (Step::Name, self.equals(&|record| record.name_key.as_deref())),
         ];
-        let candidates = first_steps(&steps);
         let place: HashMap<&str, Option<&str>> =
             self.pm.iter().map(|record| (record.id.as_str(), record.place.as_deref())).collect();
-        let unique = unambiguous(&candidates, &stored_in_pm, &place, splits);
+        let mut unique = BTreeMap::new();
+        for steps in self.connections.apart(steps) {
+            unique.extend(unambiguous(&first_steps(&steps), &stored_in_pm, &place, splits));
+        }
         grouped(unique, &place)
     }
 
     /// One id stored by a void record and by a living one is the living one's: a merged company keeps the id of its master.
     fn of_the_living(&self, stored: impl Iterator<Item = Ids<'a>>) -> BTreeSet<Ids<'a>> {
-        let by_id = |records: &[&'a Record]| -> HashMap<&'a str, &'a Record> {
-            records.iter().map(|record| (record.id.as_str(), *record)).collect()
-        };
-        let (pm, erp) = (by_id(&self.pm), by_id(&self.erp));
-        let found: Vec<_> = stored.filter_map(|(pm_id, erp_id)| Some((*pm.get(pm_id)?, *erp.get(erp_id)?))).collect();
-        living(&found)
+        living(&stored.filter_map(|ids| self.connections.records(ids)).collect())
     }
 
     /// The firm's own file: the only way to an intended many. A line that names no record links nothing.
@@ -243,36 +287,35 @@ impl<'a> Links<'a> {
     /// What the ERP keeps as reference is the PM number; its own number counts only where it keeps none: ERP 0003
     /// (reference CO-5) is not PM CO-3, but it is the CO-9 that keeps the reference 0003.
     fn numbers(&self, keys: &dyn for<'r> Fn(&'r Record) -> [Option<&'r str>; 2]) -> BTreeSet<Ids<'a>> {
-        let mut meant: HashMap<(&str, &str), Vec<&Record>> = HashMap::new();
-        let mut own: HashMap<(&str, &str), Vec<&Record>> = HashMap::new();
-        for record in self.erp.iter().filter(|record| record.stored_id.is_none()) {
+        let mut meant: HashMap<(&str, &str), Vec<&'a Record>> = HashMap::new();
+        let mut own: HashMap<(&str, &str), Vec<&'a Record>> = HashMap::new();
+        for record in &self.erp {
             let Some(parent) = record.parent.as_deref() else { continue };
             let [number, reference] = keys(record);
             meant.entry((parent, reference.or(number).unwrap_or_default())).or_default().push(record);
             own.entry((parent, number.unwrap_or_default())).or_default().push(record);
         }
-        let mut found: Vec<(&'a Record, &'a Record)> = Vec::new();
-        for &record in self.pm.iter().filter(|record| record.stored_id.is_none()) {
+        let mut found: Found = Vec::new();
+        for &record in &self.pm {
             let Some(parent) = record.parent.as_deref() else { continue };
             let [number, reference] = keys(record);
             let by_number = number.and_then(|key| meant.get(&(parent, key)));
             let by_reference = reference.filter(|key| number != Some(key)).and_then(|key| own.get(&(parent, key)));
             let named = by_number.into_iter().chain(by_reference).flatten().copied();
-            found.extend(named.filter(|other| record.agrees(other)).map(|other| (record, other)));
+            let may_be = |other: &&Record| record.agrees(other) && self.connections.may_guess(record, other);
+            found.extend(named.filter(may_be).map(|other| (record, other)));
         }
-        living(&found)
+        living(&self.connections.by_number(found))
     }
 
     fn equals(&self, key: &dyn for<'r> Fn(&'r Record) -> Option<&'r str>) -> BTreeSet<Ids<'a>> {
-        let mut index: HashMap<&str, Vec<&Record>> = HashMap::new();
-        for record in self.erp.iter().filter(|record| record.stored_id.is_none()) {
+        let mut index: HashMap<&str, Vec<&'a Record>> = HashMap::new();
+        for record in &self.erp {
             index.entry(key(record).unwrap_or_default()).or_default().push(record);
         }
-        let guessable = self.pm.iter().filter(|record| record.stored_id.is_none());
-        let named = guessable.filter_map(|record| Some((*record, index.get(key(record)?)?)));
-        let found: Vec<_> =
-            named.flat_map(|(record, others)| others.iter().map(move |other| (record, *other))).collect();
-        living(&found)
+        let named = self.pm.iter().filter_map(|record| Some((*record, index.get(key(record)?)?)));
+        let pairs = named.flat_map(|(record, others)| others.iter().map(move |other| (record, *other)));
+        living(&pairs.filter(|(record, other)| self.connections.may_guess(record, other)).collect())
     }
 }
 
@@ -281,79 +324,31 @@ impl Record {
         self.reference_key.as_deref()
     }
 
-    /// What a stored id may call it beside its key: its number, its key in another spelling ('Bill 000123'), and its key's last
-    /// component: '000123' is 'Bill|000123'.
-    /// Where the number is a component, the others are of something else: '000004|commitment|000003' is not 000003.
-    fn names(&self) -> BTreeSet<String> {
-        let id = self.id.to_uppercase();
-        let components: Vec<&str> = id.split('|').collect();
-        let has_number = self.number.as_deref().is_some_and(|number| components.contains(&number));
-        let last = components.last().filter(|_| !has_number).map(|last| (*last).to_owned());
-        let spelt =
-            [" ", "/", "-"].into_iter().filter(|_| components.len() > 1).map(|separator| components.join(separator));
-        self.number.iter().cloned().chain(last).chain(spelt).filter(|name| *name != id).collect()
-    }
-
     fn agrees(&self, other: &Self) -> bool {
         let agree = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
         agree(&self.kind, &other.kind) && agree(&self.contract_id, &other.contract_id)
     }
 }
 
-/// For each holder the records that its stored id names best: by record id, else under the same parent, else of a kind and
-/// contract that do not contradict: one ERP change order may change the prime contract and two commitments.
-fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>> {
-    let mut called: HashMap<String, Vec<(&Record, bool)>> = HashMap::new();
-    for &other in others {
-        for name in other.names() {
-            called.entry(name).or_default().push((other, false));
-        }
-        called.entry(other.id.to_uppercase()).or_default().push((other, true));
-    }
-    let mut best: BTreeMap<&str, ([bool; 3], Vec<&'a Record>)> = BTreeMap::new();
-    for holder in holders {
-        let stored = holder.stored_id.as_ref();
-        let found = stored.and_then(|stored| called.get(stored).or_else(|| called.get(unpadded(stored)?)));
-        for &(other, is_id) in found.into_iter().flatten() {
-            let same_parent = holder.parent.is_some() && holder.parent == other.parent;
-            let preference = if is_id { [true; 3] } else { [false, same_parent, holder.agrees(other)] };
-            let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
-            if preference > entry.0 {
-                *entry = (preference, Vec::new());
-            }
-            if preference == entry.0 {
-                entry.1.push(other);
-            }
-        }
-    }
-    let ids = |(holder, (_, others)): (&'a str, ([bool; 3], Vec<&'a Record>))| {
-        others.into_iter().map(move |other| (holder, other.id.as_str()))
-    };
-    best.into_iter().flat_map(ids).collect()
-}
-
-/// A number without the zeros in front of it, where it has some: a system whose keys are numbers calls '000123' 123.
-fn unpadded(stored: &str) -> Option<&str> {
-    let digits = stored.trim_start_matches('0');
-    let is_padded = digits.len() < stored.len() && !digits.is_empty();
-    (is_padded && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
-}
-
 /// A number or id given again after a void competes only with the living: void SC-7 and new SC-7 are one candidate.
-fn living<'a>(found: &[(&'a Record, &'a Record)]) -> BTreeSet<Ids<'a>> {
-    let mut with_living_pm: BTreeSet<&str> = BTreeSet::new();
-    let mut with_living_erp: BTreeSet<&str> = BTreeSet::new();
+///
+/// Of what has a counterpart in each connection, in each for itself.
+fn living<'a>(found: &Found<'a>) -> BTreeSet<Ids<'a>> {
+    fn of<'r>(record: &'r Record, other: &'r Record) -> (&'r str, Option<&'r str>) {
+        (&record.id, other.source.as_deref().filter(|_| record.reach != Reach::One))
+    }
+    let (mut with_living_pm, mut with_living_erp) = (BTreeSet::new(), BTreeSet::new());
     for (pm, erp) in found {
         if !pm.is_void {
-            with_living_pm.insert(&erp.id);
+            with_living_pm.insert(of(erp, pm));
         }
         if !erp.is_void {
-            with_living_erp.insert(&pm.id);
+            with_living_erp.insert(of(pm, erp));
         }
     }
     let stands = |pm: &Record, erp: &Record| {
-        let pm_gives_way = pm.is_void && with_living_pm.contains(erp.id.as_str());
-        let erp_gives_way = erp.is_void && with_living_erp.contains(pm.id.as_str());
+        let pm_gives_way = pm.is_void && with_living_pm.contains(&of(erp, pm));
+        let erp_gives_way = erp.is_void && with_living_erp.contains(&of(pm, erp));
         !pm_gives_way && !erp_gives_way
     };
     found.iter().filter(|(pm, erp)| stands(pm, erp)).map(|(pm, erp)| (pm.id.as_str(), erp.id.as_str())).collect()

@@ -68,7 +68,7 @@ impl ReadingsTable {
         let ledger = Ledger::load(&self.warehouse, planner.blueprint(), &context, head, commit.observed_at);
         let failed = |error: crate::engine::Error| DataFusionError::External(Box::new(error));
         let ledger = ledger.await.map_err(failed)?;
-        let projects = evaluate::projects(&context).await.map_err(failed)?;
+        let projects = evaluate::projects(&context, planner.blueprint()).await.map_err(failed)?;
         let mut readings = Vec::new();
         for entity in &planner.blueprint().entities {
             for side in Side::BOTH {
@@ -123,7 +123,7 @@ fn of_entity(
     let mut readings = vec![reading(None, status, reason, ledger.observed_at(&tables, firm_part))];
     // A bid that nobody won has nothing to be read.
     for project in projects.iter().filter(|project| side == Side::Pm && status == READ && !project.is_idle) {
-        let part = Part::Project(&project.id);
+        let part = Part::Project(&project.key);
         let is_own = |table: &&Name| project.source.as_ref().is_none_or(|source| *source == table.0);
         let own: BTreeSet<Name> = tables.iter().filter(is_own).cloned().collect();
         if let Some(gap) = ledger.first_gap(&own, side, part) {

@@ -56,6 +56,11 @@ pub struct EngineSettings {
     pub given: BTreeMap<String, BTreeMap<String, bool>>,
     /// What status words mean, by source.
     pub statuses: BTreeMap<String, FirmWords>,
+    /// The ERP connection that a PM connection's records belong to, by the PM connection: as the firm says, else the only one that
+    /// there is (`books_of('procore')`).
+    pub books: BTreeMap<String, String>,
+    /// The currency of amounts for which a source tells none, by source, where its settings name one.
+    pub currencies: BTreeMap<String, String>,
     /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
     pub disabled: Vec<String>,
     /// Hours of grace by check id, where the firm wants others than the check's own.
@@ -114,6 +119,8 @@ impl Default for EngineSettings {
             values,
             given: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            books: BTreeMap::new(),
+            currencies: BTreeMap::new(),
             disabled: Vec::new(),
             grace_hours: BTreeMap::new(),
             stale_hours: 36,

@@ -26,6 +26,7 @@ mod projectsight;
 mod projectsight_vista;
 mod sage_300;
 mod sage_intacct;
+mod several;
 mod vista;
 
 use expected::{Expected, Expecting};

@@ -31,6 +31,19 @@ pub(super) struct Projects {
     pub(super) erp: BTreeSet<String>,
     /// The ids that results show them under.
     pub(super) results: BTreeSet<String>,
+    /// What stands in front of the ids of some connections, by connection.
+    pub(super) prefixes: BTreeMap<String, String>,
+}
+
+impl Projects {
+    /// An id as it stands in a table as extracted: without the connection in front, and nothing if it is another connection's.
+    pub(super) fn own_id<'a>(&self, source: Option<&str>, id: &'a str) -> Option<&'a str> {
+        let Some(source) = source else { return Some(id) };
+        match self.prefixes.get(source) {
+            Some(prefix) => id.strip_prefix(prefix.as_str()),
+            None => Some(id).filter(|id| !self.prefixes.values().any(|prefix| id.starts_with(prefix.as_str()))),
+        }
+    }
 }
 
 type Known = (Arc<str>, MomentKey, Arc<Projects>);
@@ -50,7 +63,8 @@ impl AllowedProjects {
         let pm = read(session, edition, ("pm", "projects"), ["record_id", "number"]).await?;
         let erp = read(session, edition, ("erp", "projects"), ["record_id", "number"]).await?;
         let links = read(session, edition, ("link", "projects"), ["pm_id", "erp_id"]).await?;
-        let found = Arc::new(chosen(access.projects.as_ref(), pm, erp, links));
+        let prefixes = edition.blueprint().prefixes.clone();
+        let found = Arc::new(Projects { prefixes, ..chosen(access.projects.as_ref(), pm, erp, links) });
         if known.len() >= MOMENTS_MAX {
             known.remove(0);
         }
@@ -179,12 +193,24 @@ mod tests {
         let links = || Some(pairs(&[("1", "24-001"), ("2", "1"), ("3", "J9")]));
         let named = |names: &[&str]| chosen(Some(&set(names)), pm(), erp(), links());
         // The ERP's project 1 is PM's 2, whatever it is called.
-        assert_eq!(named(&["1"]), Projects { pm: set(&["1"]), erp: set(&["24-001"]), results: set(&["1"]) });
-        assert_eq!(named(&["24-002"]), Projects { pm: set(&["2"]), erp: set(&["1"]), results: set(&["2"]) });
+        assert_eq!(
+            named(&["1"]),
+            Projects { pm: set(&["1"]), erp: set(&["24-001"]), results: set(&["1"]), ..Projects::default() }
+        );
+        assert_eq!(
+            named(&["24-002"]),
+            Projects { pm: set(&["2"]), erp: set(&["1"]), results: set(&["2"]), ..Projects::default() }
+        );
         // PM knows no number: the ERP's is what people say.
-        assert_eq!(named(&["J9"]), Projects { pm: set(&["3"]), erp: set(&["J9"]), results: set(&["3"]) });
+        assert_eq!(
+            named(&["J9"]),
+            Projects { pm: set(&["3"]), erp: set(&["J9"]), results: set(&["3"]), ..Projects::default() }
+        );
         // Linked to none; as a result's id it would be taken for PM's project 2.
-        assert_eq!(named(&["Two"]), Projects { pm: set(&[]), erp: set(&["2"]), results: set(&[]) });
+        assert_eq!(
+            named(&["Two"]),
+            Projects { pm: set(&[]), erp: set(&["2"]), results: set(&[]), ..Projects::default() }
+        );
         assert_eq!(named(&["99"]), Projects::default());
         let all = chosen(None, pm(), erp(), links());
         assert_eq!((all.pm.len(), all.erp.len()), (3, 4));
@@ -193,8 +219,8 @@ mod tests {
     #[test]
     fn without_a_model_a_project_is_its_id() {
         let found = chosen(Some(&set(&["7"])), None, None, None);
-        assert_eq!(found, Projects { pm: set(&["7"]), erp: set(&["7"]), results: set(&["7"]) });
+        assert_eq!(found, Projects { pm: set(&["7"]), erp: set(&["7"]), results: set(&["7"]), ..Projects::default() });
         let found = chosen(Some(&set(&["7"])), Some(pairs(&[("1", "x")])), None, None);
-        assert_eq!(found, Projects { pm: set(&[]), erp: set(&["7"]), results: set(&[]) });
+        assert_eq!(found, Projects { pm: set(&[]), erp: set(&["7"]), results: set(&[]), ..Projects::default() });
     }
 }

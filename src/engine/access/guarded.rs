@@ -196,7 +196,8 @@ fn of_projects(
                 Ids::Of(Side::Erp) | Ids::Raw(Side::Erp) => &projects.erp,
                 Ids::Results => &projects.results,
             };
-            let ids = ids.iter().map(|id| lit(id.as_str())).collect::<Vec<_>>();
+            let ids = ids.iter().filter_map(|id| projects.own_id(by.source.as_deref(), id)).map(lit);
+            let ids = ids.collect::<Vec<_>>();
             // No list at all is no predicate.
             if ids.is_empty() {
                 lit(false)

@@ -65,6 +65,8 @@ pub(super) enum Rows {
 pub(super) struct ByColumn {
     pub(super) column: String,
     pub(super) ids: Ids,
+    /// Of a table as extracted: its connection, whose ids stand there without its name in front.
+    pub(super) source: Option<String>,
 }
 
 /// A table whose rows tell the project of those that point to them.
@@ -96,11 +98,12 @@ pub(super) async fn of(
 /// The column of the table itself.
 fn own(blueprint: &Blueprint, schema: &str, table: &str, columns: &Schema) -> Option<ByColumn> {
     let has = |name: &str| columns.field_with_name(name).is_ok();
-    let by = |column: &str, ids: Ids| has(column).then(|| ByColumn { column: column.to_owned(), ids });
+    let by = |column: &str, ids: Ids| has(column).then(|| ByColumn { column: column.to_owned(), ids, source: None });
     if let Some(side) = Side::BOTH.into_iter().find(|side| side.schema() == schema) {
         return by(if table == PROJECTS { "record_id" } else { RESULT }, Ids::Of(side));
     }
     if let Some((side, name)) = raw(blueprint, schema, table) {
+        let by = |column: &str, ids: Ids| by(column, ids).map(|by| ByColumn { source: Some(name.0.clone()), ..by });
         let table = blueprint.raw_table(&name)?;
         if table.name == PROJECTS {
             let [key] = table.key.as_slice() else { return by("_key", Ids::Raw(side)) };

@@ -122,3 +122,85 @@ fn one_id_of_a_void_and_a_living_record_is_the_livings() {
     ];
     assert_eq!(ids(&records, &[], false), ["2:2-V9 explicit", "3:3-V8 explicit"]);
 }
+
+/// Of a connection of its side, whose name stands in front of its key where it is not the first.
+fn from(source: &str, record: Record) -> Record {
+    Record { source: Some(source.to_owned()), ..record }
+}
+
+#[test]
+fn a_key_of_one_connection_says_nothing_of_another() {
+    let stored = |record: Record, id: &str| Record { stored_id: Some(id.to_owned()), ..record };
+    let of = |record: Record, partner: &str| Record { partner_source: Some(partner.to_owned()), ..record };
+    let records = [
+        of(stored(from("pm", record("pm", "1", "a")), "77"), "east"),
+        of(stored(from("pm", record("pm", "2", "b")), "77"), "west"),
+        // Which of the two is meant, nobody says.
+        stored(from("pm", record("pm", "3", "c")), "78"),
+        // Its project is in the east, and there it is an orphan, whatever the west has.
+        of(stored(from("pm", record("pm", "4", "d")), "79"), "east"),
+        from("east", record("erp", "77", "x")),
+        from("west", record("erp", "west:77", "y")),
+        from("east", record("erp", "78", "z")),
+        from("west", record("erp", "west:78", "z")),
+        from("west", record("erp", "west:79", "d")),
+    ];
+    assert_eq!(ids(&records, &[], false), ["1:1-77 explicit", "2:2-west:77 explicit"]);
+}
+
+#[test]
+fn a_company_has_a_counterpart_in_each_connection_by_name() {
+    let company = |source: &str, side: &str, id: &str, number: &str, name: &str| {
+        let record = Record { name_key: Some(name.to_owned()), reach: Reach::EachByName, ..record(side, id, number) };
+        from(source, record)
+    };
+    let stored = |record: Record, id: &str| Record { stored_id: Some(id.to_owned()), ..record };
+    let records = [
+        stored(company("pm", "pm", "1", "a", "acme"), "V1"),
+        stored(company("pm", "pm", "2", "b", "baker"), "V2"),
+        company("pm", "pm", "3", "v3", "cole"),
+        company("east", "erp", "V1", "v1", "acme"),
+        company("west", "erp", "west:V1", "v1", "smith"),
+        company("west", "erp", "west:V9", "v9", "acme"),
+        company("east", "erp", "V2", "v2", "jones"),
+        company("west", "erp", "west:V2", "v2", "moss"),
+        company("west", "erp", "west:V3", "v3", "dunn"),
+    ];
+    assert_eq!(ids(&records, &[], false), ["1:1-V1 explicit", "1:1-west:V9 name"]);
+    // The firm says whose keys PM stores: then the key and the number are enough.
+    let east = |record: &Record| {
+        let partner_source = record.is_pm.then(|| "east".to_owned());
+        Record { partner_source, ..record.clone() }
+    };
+    let settled: Vec<Record> = records.iter().map(east).collect();
+    assert_eq!(ids(&settled, &[], false), ["1:1-V1 explicit", "2:2-V2 explicit"]);
+}
+
+#[test]
+fn a_number_of_several_connections_is_that_of_the_same_name() {
+    let named = |record: Record, label: &str| Record { label_key: Some(label.to_owned()), ..record };
+    let records = [
+        named(from("pm", record("pm", "1", "a")), "mill"),
+        named(from("pm", record("pm", "2", "b")), "dock"),
+        named(from("pm", record("pm", "3", "c")), "barn"),
+        named(from("east", record("erp", "a", "a")), "mill"),
+        named(from("west", record("erp", "west:a", "a")), "quay"),
+        named(from("east", record("erp", "b", "b")), "silo"),
+        named(from("west", record("erp", "west:b", "b")), "pier"),
+        named(from("west", record("erp", "west:c", "c")), "shed"),
+    ];
+    assert_eq!(ids(&records, &[], false), ["1:1-a number", "3:3-west:c number"]);
+}
+
+#[test]
+fn ids_of_which_none_names_anything_are_no_keys_of_the_other_side() {
+    let stored = |id: &str, number: &str| Record { stored_id: Some(format!("GUID-{id}")), ..record("pm", id, number) };
+    let mut records: Vec<Record> = ["1", "2", "3", "4", "5"].iter().map(|id| stored(id, &format!("n{id}"))).collect();
+    records.push(record("erp", "x", "n1"));
+    assert_eq!(ids(&records, &[], false), ["1:1-x number"]);
+    let four = [&records[..4], &records[5..]].concat();
+    assert!(ids(&four, &[], false).is_empty(), "four prove nothing");
+    // One that names something makes the others orphans.
+    records.push(record("erp", "GUID-5", "y"));
+    assert_eq!(ids(&records, &[], false), ["5:5-GUID-5 explicit"]);
+}
