@@ -62,6 +62,7 @@ pub mod settings;
 mod shared;
 pub(crate) mod similar;
 mod snapshot;
+mod state;
 mod statuses;
 mod suggestions;
 #[cfg(test)]
@@ -84,8 +85,6 @@ use datafusion::execution::context::SessionContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::SessionState;
-use datafusion::prelude::SessionConfig;
 use url::Url;
 
 use crate::definitions::Definitions;
@@ -283,7 +282,7 @@ impl Engine {
         let heads = Arc::new(Heads::newest(warehouse.clone()));
         let head = heads.get(true).await?;
         let planner = |keep| {
-            let state = base_state(&blueprint, &heads, &runtime)?;
+            let state = state::base(&blueprint, &heads, &runtime)?;
             catalog::register(state, &warehouse, &blueprint, (&head, head.number()), keep)
         };
         let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
@@ -466,39 +465,4 @@ fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<Runti
     let url = Url::parse(snapshot::STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
     runtime.register_object_store(&url, warehouse.object_store());
     Ok(runtime)
-}
-
-fn base_state(blueprint: &Blueprint, heads: &Arc<Heads>, runtime: &Arc<RuntimeEnv>) -> Result<SessionState, Error> {
-    let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema(CATALOG, queries::DEFAULT_SCHEMA)
-        .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true);
-    if let Some(partitions) = blueprint.settings.partitions {
-        config = config.with_target_partitions(partitions);
-    }
-    let options = config.options_mut();
-    for (key, value) in [
-        ("datafusion.sql_parser.parse_float_as_decimal", "true"),
-        ("datafusion.sql_parser.map_string_types_to_utf8view", "false"),
-        ("datafusion.sql_parser.dialect", "postgresql"),
-        ("datafusion.execution.parquet.schema_force_view_types", "false"),
-        // Row counts come from the manifests; footers are not read twice to learn them.
-        ("datafusion.execution.collect_statistics", "false"),
-        ("datafusion.execution.time_zone", "+00:00"),
-    ] {
-        options.set(key, value)?;
-    }
-    options.extensions.insert(TieoutOptions::new(blueprint, Arc::clone(heads)));
-    let mut state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(Arc::clone(runtime))
-        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-        .with_default_features()
-        .with_relation_planners(vec![using::planner()])
-        .with_physical_optimizer_rules(outer::rules())
-        .build();
-    datafusion_functions_json::register_all(&mut state)?;
-    functions::register(&mut state)?;
-    time_functions::register(&mut state);
-    Ok(state)
 }

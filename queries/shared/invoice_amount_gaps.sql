@@ -54,7 +54,7 @@ told as (
 ),
 
 -- A component that a connection never tells (its whole column is null) is not mapped there and not comparable. A PM without retainage
--- bills in full, whatever the ERP retains of it: then gross is compared and net says nothing. Tax that no document of PM
+-- bills in full, whatever the ERP retains of it: gross is compared, and net says nothing of what the ERP retained from. Tax that no document of PM
 -- has is the ERP's own; so is it under Procore Edge for Acumatica, which syncs none.
 --   PM 1,000.00 and no word of retainage; ERP gross 1,000.00, retained 100.00, tax 72.50, net 900.00 → nothing differs.
 mapped as (
@@ -63,8 +63,8 @@ mapped as (
         pm_told.gross and erp_told.gross as gross,
         pm_told.retainage and erp_told.retainage as retainage,
         pm_told.charges_tax and erp_told.tax and setting_text('connector_profile') <> 'procore-acumatica-edge' as tax,
-        pm_told.net and erp_told.net and
-            (pm_told.retainage or not erp_told.retainage or not (pm_told.gross and erp_told.gross)) as net,
+        pm_told.net and erp_told.net as net,
+        pm_told.retainage or not erp_told.retainage or not (pm_told.gross and erp_told.gross) as net_is_alike,
         case when erp_told.retains then 'unknown' else 'retainage not synced by this connector' end as retainage_cause
     from told as pm_told
     inner join told as erp_told on pm_told.side = 'pm' and erp_told.side = 'erp'
@@ -83,7 +83,9 @@ compared as (
     from grouped
     cross join (values ('currency', 0), ('gross', 1), ('retainage', 2), ('tax', 3), ('net', 4)) as components (component, place)
     inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
-    where component = 'currency' or (array[mapped.gross, mapped.retainage, mapped.tax, mapped.net])[place]
+    where
+        component = 'currency' or
+        (array[mapped.gross, mapped.retainage, mapped.tax, mapped.net and (net_is_alike or coalesce(erp_retainage, 0) = 0)])[place]
 
 ),
 

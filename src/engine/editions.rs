@@ -20,7 +20,7 @@ use crate::engine::blueprint::Blueprint;
 use crate::engine::options::{Heads, Moment, TieoutOptions};
 use crate::engine::planner::{Keep, Planner};
 use crate::engine::settings::EngineSettings;
-use crate::engine::{CATALOG, Error, base_state, catalog};
+use crate::engine::{CATALOG, Error, catalog, state};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{AsOf, Projections, Warehouse};
 
@@ -123,7 +123,7 @@ impl Editions {
         let definitions = Definitions::from_json(&self.warehouse.definitions(&commit.definitions).await?)?;
         let (settings, projections) = reopen(&definitions)?;
         let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
-        let state = base_state(&blueprint, &self.heads, &self.runtime)?;
+        let state = state::base(&blueprint, &self.heads, &self.runtime)?;
         // Tables that came with later definitions are not there yet.
         let newest = head.commits.iter().rev().find(|other| other.definitions == commit.definitions);
         let newest = newest.map_or(commit.number, |newest| newest.number);

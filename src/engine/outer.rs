@@ -13,7 +13,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursio
 use datafusion::common::{JoinType, Statistics};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{AcrossPartitions, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -21,6 +21,7 @@ use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
     ReplaceChildrenOptions,
@@ -43,6 +44,9 @@ impl PhysicalOptimizerRule for Outer {
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let changed = plan.transform_up(|node| {
+            if node.is::<UnionExec>() && varies(&node) {
+                return Ok(Transformed::yes(Unequal::over(node)));
+            }
             let grouping = node.downcast_ref::<AggregateExec>().map(AggregateExec::group_expr);
             let may_be_missing: &[bool] = match join_type(node.as_ref()) {
                 Some(JoinType::Left) => &[false, true],
@@ -69,6 +73,13 @@ impl PhysicalOptimizerRule for Outer {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Whether a column is constant in each branch of a union, and another constant in the next. DataFusion leaves it out of a sort
+/// of each branch, and refuses its own plan where a join stands between that and the merge.
+fn varies(union: &Arc<dyn ExecutionPlan>) -> bool {
+    let constants = union.equivalence_properties().constants();
+    constants.iter().any(|constant| constant.across_partitions == AcrossPartitions::Heterogeneous)
 }
 
 fn join_type(node: &dyn ExecutionPlan) -> Option<JoinType> {

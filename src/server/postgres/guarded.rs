@@ -208,7 +208,7 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if arguments.number_rows > 0 || arguments.args.is_empty() {
+        if arguments.number_rows > 0 {
             (self.check)(&Arguments::new(&arguments))?;
         }
         self.inner.invoke_with_args(arguments)
