@@ -54,7 +54,7 @@ told as (
 ),
 
 -- A component that a connection never tells (its whole column is null) is not mapped there and not comparable. A PM without retainage
--- bills in full, whatever the ERP retains of it: gross is compared, and net says nothing of what the ERP retained from. Tax that no document of PM
+-- bills in full: gross is compared, and net says nothing of what the ERP retained from, if retaining is usual there. Tax that no document of PM
 -- has is the ERP's own; so is it under Procore Edge for Acumatica, which syncs none.
 --   PM 1,000.00 and no word of retainage; ERP gross 1,000.00, retained 100.00, tax 72.50, net 900.00 → nothing differs.
 mapped as (
@@ -71,6 +71,15 @@ mapped as (
 
 ),
 
+-- Where the ERP retains of every other document or more, a PM that has no word for it lacks the word, not the money.
+retaining as (
+
+    select pm_source, erp_source, 2 * count(case when erp_retainage <> 0 then 1 end) >= count(*) as is_usual
+    from grouped
+    group by pm_source, erp_source
+
+),
+
 -- No amount against 0.00 is no money; no amount against any other is all of it, never a null that drops the row.
 compared as (
 
@@ -83,9 +92,13 @@ compared as (
     from grouped
     cross join (values ('currency', 0), ('gross', 1), ('retainage', 2), ('tax', 3), ('net', 4)) as components (component, place)
     inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
+    inner join retaining on retaining.pm_source = grouped.pm_source and retaining.erp_source = grouped.erp_source
     where
         component = 'currency' or
-        (array[mapped.gross, mapped.retainage, mapped.tax, mapped.net and (net_is_alike or coalesce(erp_retainage, 0) = 0)])[place]
+        (array[
+            mapped.gross, mapped.retainage, mapped.tax,
+            mapped.net and (net_is_alike or not is_usual or coalesce(erp_retainage, 0) = 0)
+        ])[place]
 
 ),
 

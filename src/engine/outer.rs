@@ -3,7 +3,7 @@
 //! Of `… left join (select * from t where status = 'open') o on …` DataFusion takes `o.status` for one value in every row, though
 //! rows without a match have null there: it leaves out the sort of an `order by o.status`, and the rows of a window's partition
 //! stay mixed. The same of `group by rollup (status)`. So inputs whose columns may be missing behind a node say nothing of
-//! their columns' values; their order they do tell.
+//! their columns' values, nor of their order, which would leave out what is constant.
 
 use std::fmt;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ fn join_type(node: &dyn ExecutionPlan) -> Option<JoinType> {
     hash.or_else(merge).or_else(piecewise).or_else(nested)
 }
 
-/// Passes its input on, without a word of which of its columns are constant or equal.
+/// Passes its input on, without a word of which of its columns are constant, equal or in order.
 #[derive(Debug)]
 struct Unequal {
     input: Arc<dyn ExecutionPlan>,
@@ -99,9 +99,8 @@ struct Unequal {
 
 impl Unequal {
     fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        let known = input.equivalence_properties();
-        let equal = EquivalenceProperties::new_with_orderings(input.schema(), known.oeq_class().iter().cloned());
-        let properties = PlanProperties::clone(input.properties()).with_eq_properties(equal);
+        let nothing = EquivalenceProperties::new(input.schema());
+        let properties = PlanProperties::clone(input.properties()).with_eq_properties(nothing);
         Arc::new(Self { input, properties: Arc::new(properties) })
     }
 }
@@ -121,8 +120,9 @@ impl ExecutionPlan for Unequal {
         &self.properties
     }
 
+    /// Below, a sort would leave out what is constant there.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

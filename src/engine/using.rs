@@ -424,7 +424,7 @@ mod tests {
     async fn both_sides_rows_have_the_column() {
         for join in [format!("{SIDES} using (id)"), SIDES.replace("full", "natural full")] {
             assert_eq!(asked(&format!("select * from {join} order by id")).await.unwrap(), ["1 a -", "2 b c", "3 - d"]);
-            let rows = asked(&format!("select m, p.id, e.id from {join} where id > 1 order by id")).await.unwrap();
+            let rows = asked(&format!("select m, p.id, e.id from {join} where id > 1 order by 1")).await.unwrap();
             assert_eq!(rows, ["c 2 2", "d - 3"]);
             let rows = asked(&format!("select id, count(*) from {join} group by id having id > 2")).await.unwrap();
             assert_eq!(rows, ["3 1"]);

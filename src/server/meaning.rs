@@ -13,7 +13,7 @@ use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, SortExpr, Union, lit,
+    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Union, lit,
 };
 use datafusion::optimizer::analyzer::type_coercion::coerce_union_schema;
 use pgwire::api::Type;
@@ -71,7 +71,7 @@ pub(crate) fn writers(context: &SessionContext) -> Option<Writers> {
 pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<LogicalPlan> {
     let zone = writers.and_then(Writers::tz);
     let told = plan.transform_up_with_subqueries(|node| {
-        let node = ordered(united(node)?)?;
+        let node = united(node)?;
         let mut schema = DFSchema::empty();
         node.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
         // Nodes above know the columns by their names.
@@ -95,30 +95,6 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
         Some(json) => json_as_text(told.data, json),
         None => Ok(told.data),
     }
-}
-
-/// An order by what a subquery says, as columns beneath it: DataFusion takes subqueries in a select list, in an order none.
-fn ordered(node: LogicalPlan) -> Result<LogicalPlan> {
-    let is_query = |expr: &Expr| matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_));
-    let asks = |key: &SortExpr| key.expr.exists(|part| Ok(is_query(part)));
-    let LogicalPlan::Sort(sort) = node else { return Ok(node) };
-    let keys = sort.expr.iter().map(asks).collect::<Result<Vec<_>>>()?;
-    if !keys.contains(&true) {
-        return Ok(LogicalPlan::Sort(sort));
-    }
-    let columns: Vec<Expr> = sort.input.schema().columns().into_iter().map(Expr::Column).collect();
-    let (mut beneath, mut order) = (columns.clone(), Vec::new());
-    for (place, (key, asks)) in sort.expr.into_iter().zip(keys).enumerate() {
-        if !asks {
-            order.push(key);
-            continue;
-        }
-        let name = format!("\u{1}order {place}");
-        beneath.push(key.expr.clone().alias(&name));
-        order.push(key.with_expr(Expr::Column(Column::from_name(name))));
-    }
-    let sorted = LogicalPlanBuilder::from(sort.input).project(beneath)?.sort_with_limit(order, sort.fetch)?;
-    sorted.project(columns)?.build()
 }
 
 /// A union whose branches all have the types that they have in common: what the first one alone has is not what comes.
