@@ -20,6 +20,8 @@ const FOREIGN_IDS: usize = 5;
 type Steps<'a> = [(Step, BTreeSet<Ids<'a>>); 6];
 /// One connection of each side.
 type Both<'a> = (Option<&'a str>, Option<&'a str>);
+/// A side (whether PM) and a connection.
+type Place<'a> = (bool, Option<&'a str>);
 
 /// The connections that the records of both sides came from.
 pub(super) struct Connections<'a> {
@@ -28,8 +30,8 @@ pub(super) struct Connections<'a> {
     has_several: bool,
     /// By record with a stored id: the connections in which it names something.
     resolved: HashMap<&'a str, BTreeSet<Option<&'a str>>>,
-    /// Side (whether PM) and connection of which no stored id names anything: an integrator's own keys stand there.
-    foreign: BTreeSet<(bool, Option<&'a str>)>,
+    /// Where no stored id names anything: an integrator's own keys stand there.
+    foreign: BTreeSet<Place<'a>>,
 }
 
 impl<'a> Connections<'a> {
@@ -50,7 +52,7 @@ impl<'a> Connections<'a> {
     /// Notes the connections of a side's records whose stored ids name nothing at all. `named`: holder and what its id names.
     pub(super) fn note_foreign(&mut self, holders: &[&'a Record], named: &BTreeSet<Ids<'a>>) {
         let known: BTreeSet<&str> = named.iter().map(|(holder, _)| *holder).collect();
-        let mut counts: BTreeMap<(bool, Option<&str>), (BTreeSet<&str>, bool)> = BTreeMap::new();
+        let mut counts: BTreeMap<Place<'_>, (BTreeSet<&str>, bool)> = BTreeMap::new();
         for holder in holders.iter().filter(|holder| holder.stored_id.is_some()) {
             let count = counts.entry((holder.is_pm, holder.source.as_deref())).or_default();
             count.0.insert(&holder.id);
@@ -67,7 +69,7 @@ impl<'a> Connections<'a> {
         }
         // A stored id names one connection's record: its holder's candidates compete, not who else names that record.
         let is_holder = |record: &Record| record.stored_id.is_some() && record.reach != Reach::Each;
-        let found = meant(pairs.iter().filter_map(|ids| self.records(*ids)).collect(), is_holder);
+        let found = meant(&pairs.iter().filter_map(|ids| self.records(*ids)).collect(), is_holder);
         for (pm, erp) in &found {
             for (holder, other) in [(pm, erp), (erp, pm)].into_iter().filter(|(holder, _)| holder.stored_id.is_some()) {
                 self.resolved.entry(holder.id.as_str()).or_default().insert(other.source.as_deref());
@@ -103,7 +105,7 @@ impl<'a> Connections<'a> {
         let says = |(pm, erp): &(&Record, &Record)| {
             pm.reach != Reach::EachByName || pm.is_settled(erp) || pm.is_witnessed_by(erp)
         };
-        meant(found.into_iter().filter(says).collect(), |record| record.reach == Reach::One)
+        meant(&found.into_iter().filter(says).collect(), |record| record.reach == Reach::One)
     }
 
     /// The candidates of each two connections by themselves, where records have a counterpart in each.
@@ -130,7 +132,7 @@ impl<'a> Connections<'a> {
 
 /// Of what is called the same in several connections, what has the same name or tax id in them; all of it if nothing has. Only
 /// of records that mean one of them.
-fn meant<'a>(found: Found<'a>, means_one: impl Fn(&Record) -> bool) -> Found<'a> {
+fn meant<'a>(found: &Found<'a>, means_one: impl Fn(&Record) -> bool) -> Found<'a> {
     let of_pm = called(found.iter().copied());
     let of_erp = called(found.iter().map(|(pm, erp)| (*erp, *pm)));
     let is_narrowed = |known: &Called<'_>, record: &Record| {
