@@ -153,7 +153,7 @@ impl VisitorMut for Aliased {
 }
 
 /// `select * from …`.
-fn all_of(from: Vec<TableWithJoins>) -> Option<Box<Query>> {
+pub(crate) fn all_of(from: Vec<TableWithJoins>) -> Option<Box<Query>> {
     let Statement::Query(mut query) = Parser::parse_sql(&PostgreSqlDialect {}, "select 1").ok()?.pop()? else {
         return None;
     };
@@ -358,7 +358,8 @@ fn shows(item: &SelectItem, name: &Ident) -> bool {
     shown.is_some_and(|shown| folded(shown) == folded(name))
 }
 
-fn folded(name: &Ident) -> String {
+/// A name as it is kept.
+pub(crate) fn folded(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
 }
 

@@ -48,11 +48,14 @@ pub(super) async fn physical(
     plan: &LogicalPlan,
     abandoned: &Abandoned,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let has_lateral = lateral::has_one(plan)?;
     let refused = match state.create_physical_plan(plan).await {
-        Err(refused) if has_lateral || is_correlated(plan)? => refused,
+        Err(refused) => refused,
         planned => return planned,
     };
+    let has_lateral = lateral::has_one(plan)?;
+    if !has_lateral && !is_correlated(plan)? {
+        return Err(refused);
+    }
     let mut plan = plan.clone();
     if has_lateral {
         plan = lateral::by_row(plan, state, abandoned)?;
@@ -299,9 +302,7 @@ impl EachRow {
             None => ScalarValue::try_from(self.field.data_type()),
         }
     }
-}
 
-impl EachRow {
     fn list(&self, batches: &[RecordBatch], rows: usize) -> Result<ScalarValue> {
         let none = ScalarValue::try_from(self.field.data_type())?;
         let DataType::List(element) = self.field.data_type() else { return Ok(none) };

@@ -17,6 +17,7 @@ use super::catalog;
 use super::empty::{Scopes, aggregate_lookup, nothing};
 use super::{arrays, casts, sets, siblings, spelling, values};
 use crate::engine::precedence;
+pub(crate) use crate::engine::using::folded;
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
 pub(crate) const UNIQUE: char = '\u{1}';
@@ -335,11 +336,6 @@ fn function_name(table: &TableFactor) -> Option<String> {
         | TableFactor::UNNEST { alias: Some(alias), .. } => Some(folded(&alias.name)),
         _ => None,
     }
-}
-
-/// A name as it is kept.
-pub(crate) fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// The name that a column gets from what it is.

@@ -6,12 +6,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Interval, ObjectNamePart, Select, TableAlias,
-    TableFactor, TableFunctionArgs, TimezoneInfo, TypedString, Value, Visit, visit_expressions,
+    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Interval, ObjectNamePart, Select, TableFactor,
+    TableFunctionArgs, TimezoneInfo, TypedString, Value, Visit, visit_expressions,
 };
 
 use super::rewrite::folded;
 use super::sets::relation;
+use super::whole_rows::called;
 
 /// `generate_series(date '2024-01-01', '2024-12-01', '1 month')`: texts are read as what stands beside them.
 pub(super) fn texts(table: &mut TableFactor) {
@@ -91,21 +92,9 @@ pub(super) fn lateral(select: &mut Select) {
             {
                 *table = rows;
             }
-            before.extend(called(table));
+            // Columns of what has no name may be named without it.
+            before.push(called(table).map(folded).unwrap_or_default());
         }
-    }
-}
-
-/// The name that a table goes by.
-fn called(table: &TableFactor) -> Option<String> {
-    match table {
-        TableFactor::Table { alias: Some(TableAlias { name, .. }), .. }
-        | TableFactor::Derived { alias: Some(TableAlias { name, .. }), .. }
-        | TableFactor::Function { alias: Some(TableAlias { name, .. }), .. }
-        | TableFactor::UNNEST { alias: Some(TableAlias { name, .. }), .. } => Some(folded(name)),
-        TableFactor::Table { name, alias: None, .. } => last(name.0.last()).map(folded),
-        // Its columns may be named without it.
-        _ => Some(String::new()),
     }
 }
 

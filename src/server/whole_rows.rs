@@ -10,11 +10,12 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias, TableFactor,
-    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    AccessExpr, Expr, Ident, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias, TableFactor,
+    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::rewrite::{call_all, factors, folded};
+use crate::engine::using;
 
 /// More tables than that are not taken as rows in one statement.
 pub(crate) const ROWS_MAX: usize = 16;
@@ -61,7 +62,7 @@ fn tables(statement: &Statement, name: &str) -> Vec<TableFactor> {
 }
 
 /// The name that a table goes by.
-fn called(table: &TableFactor) -> Option<&Ident> {
+pub(super) fn called(table: &TableFactor) -> Option<&Ident> {
     match table {
         TableFactor::Table { alias: Some(TableAlias { name, .. }), .. }
         | TableFactor::Derived { alias: Some(TableAlias { name, .. }), .. }
@@ -75,9 +76,7 @@ fn called(table: &TableFactor) -> Option<&Ident> {
 /// The columns of a table, which may be one of the statement's own common tables.
 async fn columns(context: &SessionContext, statement: &Statement, table: TableFactor) -> Option<Vec<String>> {
     let Statement::Query(query) = statement else { return None };
-    let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
-    let from = TableWithJoins { relation: table, joins: Vec::new() };
-    let alone = *selected(all, from)?;
+    let alone = *using::all_of(vec![TableWithJoins { relation: table, joins: Vec::new() }])?;
     let among = Query { with: query.with.clone(), ..alone.clone() };
     for query in [alone, among] {
         let statement = DataFusionStatement::Statement(Box::new(Statement::Query(Box::new(query))));
@@ -86,19 +85,6 @@ async fn columns(context: &SessionContext, statement: &Statement, table: TableFa
         }
     }
     None
-}
-
-/// `select item from table`.
-fn selected(item: SelectItem, from: TableWithJoins) -> Option<Box<Query>> {
-    use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
-    let Statement::Query(mut query) = Parser::parse_sql(&PostgreSqlDialect {}, "select 1").ok()?.pop()? else {
-        return None;
-    };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.projection = vec![item];
-        select.from = vec![from];
-    }
-    Some(query)
 }
 
 /// Writes the name of a table as the row of its columns, where the table can be seen.
