@@ -30,6 +30,7 @@ mod format;
 mod frames;
 mod giveway;
 mod grammar;
+mod in_turn;
 mod lateral;
 mod local;
 mod login;

@@ -219,12 +219,30 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Question;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Question> {
-        self.around.push(query.with.clone());
+        let Some(mut with) = query.with.take() else {
+            self.around.push(None);
+            return ControlFlow::Continue(());
+        };
+        let tables = std::mem::take(&mut with.cte_tables);
+        // One sees those before it, as they are by now; if they may name themselves, those after it too.
+        if with.recursive {
+            with.cte_tables.clone_from(&tables);
+        }
+        for (place, mut table) in tables.into_iter().enumerate() {
+            self.around.push(Some(with.clone()));
+            VisitMut::visit(&mut table.query, self)?;
+            self.around.pop();
+            match with.cte_tables.get_mut(place) {
+                Some(other) => *other = table,
+                None => with.cte_tables.push(table),
+            }
+        }
+        self.around.push(Some(with));
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Question> {
-        self.around.pop();
+        query.with = self.around.pop().flatten();
         let order = query.order_by.as_mut();
         self.body(&mut query.body, query.with.as_ref(), order)
     }
@@ -434,6 +452,10 @@ mod tests {
             let rows =
                 asked(&format!("select p.n, p.id, id from {join} order by m desc nulls last limit 1")).await.unwrap();
             assert_eq!(rows, ["- - 3"]);
+            let first = format!("c as (select coalesce(n, m) as x, id from {join} where id > 1)");
+            let second = "d as (select x, e.id as y from c full join c as e using (x))";
+            let rows = asked(&format!("with {first}, {second} select max(c.x), max(y) from c join d on y = id")).await;
+            assert_eq!(rows.map_err(|error| error.to_string()), Ok(vec!["d 3".to_owned()]));
         }
         let right = SIDES.replace("full", "right");
         assert_eq!(asked(&format!("select id from {right} using (id) order by id")).await.unwrap(), ["2", "3"]);

@@ -8,14 +8,14 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::cast_with_options;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt as _};
 
 use super::databases::CONFIGURATION;
 use super::each_row::{self, Abandoned};
 use super::failure::{CORRUPT, Failure, STORE};
+use super::in_turn;
 use super::postgres::sizes;
 use super::query::STRICT;
 use super::rewrite::UNIQUE;
@@ -108,7 +108,7 @@ impl LocalQuery {
     /// Runs it.
     pub fn rows(self) -> Result<impl Stream<Item = Result<RecordBatch, QueryError>> + Send, QueryError> {
         let Self { context, plan, schema } = self;
-        let stream: SendableRecordBatchStream = execute_stream(plan, context.task_ctx())?;
+        let stream = in_turn::rows(plan, context.task_ctx())?;
         Ok(stream.map(move |batch| {
             let batch = batch?;
             let columns =

@@ -13,7 +13,7 @@ use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Union, lit,
+    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, SortExpr, Union, lit,
 };
 use datafusion::optimizer::analyzer::type_coercion::coerce_union_schema;
 use pgwire::api::Type;
@@ -71,7 +71,7 @@ pub(crate) fn writers(context: &SessionContext) -> Option<Writers> {
 pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<LogicalPlan> {
     let zone = writers.and_then(Writers::tz);
     let told = plan.transform_up_with_subqueries(|node| {
-        let node = united(node)?;
+        let node = ordered(united(node)?)?;
         let mut schema = DFSchema::empty();
         node.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
         // Nodes above know the columns by their names.
@@ -95,6 +95,29 @@ pub(crate) fn meant(plan: LogicalPlan, writers: Option<&Writers>) -> Result<Logi
         Some(json) => json_as_text(told.data, json),
         None => Ok(told.data),
     }
+}
+
+/// An order by what a subquery says, as columns beneath it: an order by the subquery itself does not always plan.
+fn ordered(node: LogicalPlan) -> Result<LogicalPlan> {
+    let asks = |key: &SortExpr| key.expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))));
+    let LogicalPlan::Sort(sort) = node else { return Ok(node) };
+    let asking = sort.expr.iter().map(asks).collect::<Result<Vec<_>>>()?;
+    if !asking.contains(&true) {
+        return Ok(LogicalPlan::Sort(sort));
+    }
+    let columns: Vec<Expr> = sort.input.schema().columns().into_iter().map(Expr::Column).collect();
+    let (mut beneath, mut order) = (columns.clone(), Vec::new());
+    for (place, (key, asks)) in sort.expr.into_iter().zip(asking).enumerate() {
+        if !asks {
+            order.push(key);
+            continue;
+        }
+        let name = format!("\u{1}order {place}");
+        beneath.push(key.expr.clone().alias(&name));
+        order.push(key.with_expr(Expr::Column(Column::from_name(name))));
+    }
+    let sorted = LogicalPlanBuilder::from(sort.input).project(beneath)?.sort_with_limit(order, sort.fetch)?;
+    sorted.project(columns)?.build()
 }
 
 /// A union whose branches all have the types that they have in common: what the first one alone has is not what comes.

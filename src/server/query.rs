@@ -14,7 +14,6 @@ use datafusion::arrow::util::display::FormatOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::channel::oneshot;
@@ -32,6 +31,7 @@ use super::explain;
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
+use super::in_turn;
 use super::plans::{Carried, Plans};
 use super::postgres::sizes;
 use super::rewrite::shown;
@@ -402,7 +402,7 @@ async fn run(
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
     let Carried { plan, is_known, held: _held } = (&mut planned.0).await.map_err(ended)??;
     sizes::separators(&plan)?;
-    let mut stream = execute_stream(plan, tasks)?;
+    let mut stream = in_turn::rows(plan, tasks)?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         *sent |= batch.num_rows() > 0;

@@ -115,6 +115,13 @@ impl VisitorMut for Rules {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(order) = &mut query.order_by {
+            values::spell(order);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         // A function's name among tables is not folded by DataFusion.
         if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = table {

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, Subscript, TableAliasColumnDef,
-    TableFactor, Value, VisitMut as _, VisitorMut,
+    LimitClause, ObjectNamePart, Query, Select, SetExpr, Statement, Subscript, TableAliasColumnDef, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -37,8 +37,8 @@ const SETS: &[(&str, &str)] = &[
     ("jsonb_object_keys", json::KEYS),
 ];
 
-/// Changes the expressions of a select list, from within outwards, but not those of queries inside.
-pub(crate) fn outermost(projection: &mut Vec<SelectItem>, change: impl FnMut(&mut Expr)) {
+/// Changes the expressions of a select list or an order, from within outwards, but not those of queries inside.
+pub(crate) fn outermost(words: &mut impl VisitMut, change: impl FnMut(&mut Expr)) {
     struct Outermost<F> {
         depth: usize,
         change: F,
@@ -64,7 +64,7 @@ pub(crate) fn outermost(projection: &mut Vec<SelectItem>, change: impl FnMut(&mu
         }
     }
     // It never breaks.
-    let _ = projection.visit(&mut Outermost { depth: 0, change });
+    let _ = words.visit(&mut Outermost { depth: 0, change });
 }
 
 /// Makes functions of rows in a select list the elements of a list.

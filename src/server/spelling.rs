@@ -55,6 +55,13 @@ pub(crate) fn respell(expr: &mut Expr) {
             let one = |pattern: Expr| one_like(expr, pattern);
             patterns.elem.into_iter().map(one).reduce(|all, one| binary(all, BinaryOperator::Or, one)).map(nested)
         }
+        Expr::UnaryOp { op: UnaryOperator::PGSquareRoot, expr } => Some(call("sqrt", expr.as_ref().clone())),
+        Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr } => Some(call("cbrt", expr.as_ref().clone())),
+        Expr::UnaryOp { op: UnaryOperator::PGAbs, expr } => Some(call("abs", expr.as_ref().clone())),
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr } => {
+            let all = Expr::value(Value::Number("-1".to_owned(), false));
+            Some(nested(binary(nested(expr.as_ref().clone()), BinaryOperator::PGBitwiseXor, nested(all))))
+        }
         // The sign would be put before the first of its parts alone.
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match unwrapped(expr) {
             Expr::Interval(interval) => negative(interval).map(Expr::Interval),
@@ -312,6 +319,8 @@ mod tests {
             ("-interval '1 day 1 hour'", "INTERVAL '0 months -1 days -3600000000 microseconds'"),
             ("a::jsonb || b", "tieout_json_joined(tieout_jsonb(a), b)"),
             ("localtime", "now()::TIME"),
+            ("|/ a", "sqrt(a)"),
+            ("~a", "((a) # (-1))"),
             ("substring(a from 'x.')", "tieout_substring_pattern(a, 'x.')"),
         ] {
             let text = format!("select {text} as v from t");

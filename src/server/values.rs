@@ -1,9 +1,9 @@
-//! `exists (…)` and `x in (select …)` as values of a select list, where DataFusion plans them as conditions only.
+//! `exists (…)` and `x in (select …)` as values of a select list or an order, where DataFusion plans them as conditions only.
 //!
 //! Pure, on the statement's tree. Invariant: a null beside no match is null, as in Postgres: neither in nor not in.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement,
+    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, VisitMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::sets::outermost;
 
 /// Makes them values.
-pub(crate) fn spell(projection: &mut Vec<SelectItem>) {
-    outermost(projection, |expr| {
+pub(crate) fn spell(words: &mut impl VisitMut) {
+    outermost(words, |expr| {
         if let Some(value) = value(expr) {
             *expr = value;
         }
