@@ -29,6 +29,7 @@ mod plan;
 mod previous;
 mod recheck;
 mod recon;
+mod report;
 mod serve;
 mod show;
 mod simulate;
@@ -133,6 +134,8 @@ enum Command {
     Signoff(pin::SignoffArguments),
     /// What each check says and what is open, as of the newest commit
     Recon(recon::ReconArguments),
+    /// A month's report: what changed, what to fix first, on which side
+    Report(report::ReportArguments),
     /// Let an exception stand for a while, with a reason and a name
     Waive(waive::WaiveArguments),
     /// Take a waiver back
@@ -193,7 +196,7 @@ pub fn main() -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::usage(error)),
+        Err(error) => return tell(&Failure::usage(error)),
     };
     // On a thread of its own, because the main thread's stack is the shell's to choose.
     let command = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(move || {
@@ -209,7 +212,7 @@ pub fn main() -> ExitCode {
             .join()
             .unwrap_or_else(|_| Err(Failure::usage(anyhow::anyhow!("tieout ended by a bug: see the message above"))))
     });
-    result.map_or_else(|failure| report(&failure), ExitCode::from)
+    result.map_or_else(|failure| tell(&failure), ExitCode::from)
 }
 
 async fn run(arguments: Arguments) -> Result<u8, Failure> {
@@ -227,6 +230,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Pin(command) => Box::pin(pin::pin(&global, &command)).await,
         Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
         Command::Recon(command) => Box::pin(recon::run(&global, &command)).await,
+        Command::Report(command) => Box::pin(report::run(&global, &command)).await,
         Command::Waive(command) => Box::pin(waive::waive(&global, &command)).await,
         Command::Unwaive(command) => Box::pin(waive::unwaive(&global, &command)).await,
         Command::Recheck(command) => Box::pin(recheck::run(&global, &command)).await,
@@ -239,7 +243,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
 }
 
 /// Prints the error with its causes; a pipe closed by the reader is no error.
-fn report(failure: &Failure) -> ExitCode {
+fn tell(failure: &Failure) -> ExitCode {
     let broken_pipe = failure.error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     });

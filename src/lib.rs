@@ -18,11 +18,12 @@
 //! | [`extract`] | from a source's interface to typed rows with the record as received |
 //! | [`warehouse`] | commits, changes, states: from rows to Parquet and back |
 //! | [`engine`] | DataFusion over a warehouse; as-of; the checks |
+//! | `report` | a month's report: a page with charts, a message |
 //! | [`server`] | the Postgres wire |
 //! | [`simulator`] | a firm that lives day by day behind the interfaces of both systems, for the demo and the tests |
 //! | [`clock`] | the run's clock: the machine's, or a given one |
 //!
-//! An arrow goes only downwards: `cli → server → engine → warehouse`, `extract → warehouse`. `cli::extract` is where they
+//! An arrow goes only downwards: `cli → server, report → engine → warehouse`, `extract → warehouse`. `cli::extract` is where they
 //! meet: extract, prepare, check, publish. The simulator knows none of them. Nothing but `warehouse::store` touches
 //! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 
@@ -32,6 +33,7 @@ pub mod config;
 pub mod definitions;
 pub mod engine;
 pub mod extract;
+mod report;
 pub mod server;
 pub mod warehouse;
 pub use tieout_simulator as simulator;

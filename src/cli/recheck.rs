@@ -9,13 +9,13 @@ use serde_json::json;
 
 use super::chain::{Format, csv_line};
 use super::paint::{Ink, Paint};
-use super::summary::grouped;
 use super::waive::decision_failure;
 use super::workspace::Workspace;
 use super::{Failure, Global};
 use crate::clock::Clock;
 use crate::engine::Recheck;
 use crate::engine::decimal_text;
+use crate::report::values::grouped;
 
 /// Arguments of `recheck`.
 #[derive(Args, Debug)]

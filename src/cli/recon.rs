@@ -14,11 +14,12 @@ use serde_json::json;
 
 use super::chain::{Format, csv_line};
 use super::paint::{Ink, Paint, printable};
-use super::summary::{grouped, moment, query};
+use super::summary::moment;
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, INCOMPLETE};
 use crate::engine::SessionRequest;
 use crate::extract::did_you_mean;
+use crate::report::values::{grouped, query};
 
 /// Exit code where an exception is at or above `--fail-on`.
 const FOUND: u8 = 1;

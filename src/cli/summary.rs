@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
-use arrow::array::{Array, RecordBatch};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use datafusion::prelude::SessionContext;
+
+use crate::report::values::{grouped, query};
 
 /// What the summary shows, and the heading it shows it under. Numbers are set to the right.
 const COLUMNS: [(&str, &str, bool); 8] = [
@@ -183,57 +183,9 @@ fn display(column: &str, value: &str) -> String {
     }
 }
 
-/// `1234567.80` → `1,234,567.80`.
-pub(super) fn grouped(amount: &str) -> String {
-    let (sign, digits) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut out = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if fraction.is_empty() { format!("{sign}{out}") } else { format!("{sign}{out}.{fraction}") }
-}
-
-/// Runs a query and formats every value as text; null becomes empty.
-pub(super) async fn query(session: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>> {
-    let batches = session.sql(sql).await.with_context(|| format!("plan {sql}"))?.collect().await?;
-    let mut rows = Vec::new();
-    for batch in &batches {
-        rows.extend(text_rows(batch)?);
-    }
-    Ok(rows)
-}
-
-fn text_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
-    let options = FormatOptions::default();
-    let columns: Vec<ArrayFormatter<'_>> = batch
-        .columns()
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<_, _>>()?;
-    let row = |index: usize| {
-        let cell = |(column, formatter): (&std::sync::Arc<dyn Array>, &ArrayFormatter<'_>)| {
-            if column.is_null(index) { String::new() } else { formatter.value(index).to_string() }
-        };
-        batch.columns().iter().zip(&columns).map(cell).collect()
-    };
-    Ok((0..batch.num_rows()).map(row).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_grouped_by_thousands() {
-        assert_eq!(grouped("1234567.80"), "1,234,567.80");
-        assert_eq!(grouped("-999.00"), "-999.00");
-        assert_eq!(grouped("1000"), "1,000");
-        assert_eq!(grouped("0.00"), "0.00");
-    }
 
     #[test]
     fn what_was_not_evaluated_is_a_dash_and_never_a_zero() {

@@ -6,11 +6,11 @@ use anyhow::anyhow;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 
-use super::summary::grouped;
 use super::workspace::Workspace;
 use super::{Failure, Global};
 use crate::clock::Clock;
 use crate::engine::{Error as EngineError, NewWaiver, Unwaive};
+use crate::report::values::grouped;
 use crate::warehouse::Error as WarehouseError;
 use crate::warehouse::commit::Commit;
 

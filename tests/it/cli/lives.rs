@@ -2,7 +2,7 @@
 
 use super::toy::{Page, Toy};
 
-const LARGE: &str = "\
+pub(super) const LARGE: &str = "\
 -- title:    Projects above a hundred
 -- check:    X1
 -- entity:   projects
@@ -19,12 +19,12 @@ select
 from toy.projects
 where amount > 100
 ";
-const CHECK: &str = "queries/recon/project_large.sql";
+pub(super) const CHECK: &str = "queries/recon/project_large.sql";
 const MORNING: &str = "2026-11-02T06:00:00Z";
 const NEXT: &str = "2026-11-03T06:00:00Z";
 const LATER: &str = "2026-11-04T06:00:00Z";
 
-fn projects(amounts: &[(u32, &str)]) -> Page {
+pub(super) fn projects(amounts: &[(u32, &str)]) -> Page {
     let rows: Vec<String> =
         amounts.iter().map(|(id, amount)| format!("{{\"id\":{id},\"amount\":\"{amount}\"}}")).collect();
     Page::Text(format!("[{}]", rows.join(",")))
