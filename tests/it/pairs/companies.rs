@@ -18,9 +18,10 @@ use super::{
 
 /// The second company, whose name stands in front of its keys.
 const SECOND: &str = "second_procore";
-/// Checks of what both companies have a record of: vendors, customers, codes, and what is stored on them.
-const SHARED: [&str; 16] =
-    ["V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "C5", "K1", "R1", "R2", "R3", "W1", "W2"];
+/// Checks of what both companies have a record of: vendors, customers, codes, and what is stored on them. Here the two are one company by two
+/// names, whose list of the connector's requests (S1, S2) is read for both.
+const SHARED: [&str; 18] =
+    ["V1", "V2", "V3", "V4", "V5", "C1", "C2", "C3", "C4", "C5", "K1", "R1", "R2", "R3", "W1", "W2", "S1", "S2"];
 /// Of three records that are late each company may have two: then no connector is known to be dead.
 const LEFT_OUT: [&str; 1] = ["L2"];
 
