@@ -191,7 +191,7 @@ impl ScalarUDFImpl for Function {
             Kind::KeyOf => {
                 let prefixes = &options()?.settings().prefixes;
                 let whole =
-                    |source: &str, key: &str| prefixes.get(source).map_or_else(String::new, String::clone) + key;
+                    |source: &str, key: &str| prefixes.get(source).cloned().unwrap_or_default() + key;
                 keyed(first, rest, arguments.number_rows, whole)
             }
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),

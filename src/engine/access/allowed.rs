@@ -58,8 +58,8 @@ impl Projects {
 
     /// Whose project of a side an id is, and the id as it stands there.
     fn whose<'a>(&'a self, side: Side, id: &'a str) -> Option<(&'a str, &'a str)> {
-        let sources = self.sources.iter().filter(|(_, of)| **of == side);
-        sources.filter_map(|(source, _)| Some((source.as_str(), self.own_id(Some(source), id)?))).next()
+        let mut sources = self.sources.iter().filter(|(_, of)| **of == side);
+        sources.find_map(|(source, _)| Some((source.as_str(), self.own_id(Some(source), id)?)))
     }
 }
 
