@@ -234,6 +234,21 @@ pub struct SessionRequest {
     pub access: Option<Arc<Access>>,
 }
 
+/// The connections that were ever read, in the order of their first reading; of one run by name.
+fn read_before(head: &Head) -> Vec<SourceBinding> {
+    let mut read: Vec<SourceBinding> = Vec::new();
+    for commit in &head.commits {
+        let mut runs: Vec<_> = commit.runs.iter().collect();
+        runs.sort_by(|one, other| one.source.cmp(&other.source));
+        for run in runs {
+            if read.iter().all(|known| known.name != run.source) {
+                read.push(SourceBinding { name: run.source.clone(), system: run.system.clone() });
+            }
+        }
+    }
+    read
+}
+
 /// The engine over one warehouse, one set of definitions and one set of settings.
 #[derive(Debug)]
 pub struct Engine {
@@ -274,13 +289,14 @@ impl Engine {
     async fn open_with(
         warehouse: Warehouse,
         definitions: Definitions,
-        settings: EngineSettings,
+        mut settings: EngineSettings,
         reopen: Option<Reopen>,
     ) -> Result<Arc<Self>, Error> {
-        let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
-        let runtime = runtime(&warehouse, &blueprint.settings)?;
         let heads = Arc::new(Heads::newest(warehouse.clone()));
         let head = heads.get(true).await?;
+        settings.read_before = read_before(&head);
+        let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
+        let runtime = runtime(&warehouse, &blueprint.settings)?;
         let planner = |keep| {
             let state = state::base(&blueprint, &heads, &runtime)?;
             catalog::register(state, &warehouse, &blueprint, (&head, head.number()), keep)

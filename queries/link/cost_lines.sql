@@ -67,7 +67,7 @@ matched_lines as (
 select 'pm' as side, direct.project_id, direct.cost_code, direct.cost_type,
     coalesce('document:' || named_documents.stored_document, 'line:' || coalesce(direct.stored_id, matched_lines.record_id), 'pool') as item_id,
     case when direct.document_type in ('invoice', 'expense', 'subcontractor_invoice') then 'bill' else 'other' end as stream,
-    direct.stored_id is not null as is_mirrored, direct.dated, direct.amount, direct.currency, direct.moved_at,
+    direct.is_mirrored, direct.dated, direct.amount, direct.currency, direct.moved_at,
     cast(null as varchar) as missing_key
 from link.direct_costs as direct
 left join named_documents on named_documents.project_id = direct.project_id and named_documents.stored_document = direct.stored_id

@@ -18,7 +18,7 @@
 --   moved_at           when it was entered, UTC
 --   paid_at            the last payment, UTC
 
--- Tax counts where PM has some too: what no document of a PM connection has is the ERP's own (I3, I4).
+-- Tax counts where PM has some too: what no document of a PM connection has is the ERP's own, and that of a kind without a place for it (I3, I4).
 with taxed as (
 
     select 'ap' as ledger, coalesce(source, '') as source from pm.vendor_invoices where tax_amount <> 0
@@ -30,6 +30,15 @@ with taxed as (
 sharing as (
 
     select * from taxed where setting_text('connector_profile') <> 'procore-acumatica-edge'
+
+),
+
+linked as (
+
+    select links.erp_id, bool_and(coalesce(invoices.has_tax, true)) as has_tax
+    from link.vendor_invoices as links
+    left join pm.vendor_invoices as invoices on invoices.record_id = links.pm_id
+    group by links.erp_id
 
 ),
 
@@ -60,8 +69,11 @@ select 'ap' as ledger, bills.record_id, coalesce(jobs.pm_id, commitments.project
 from erp.vendor_invoices as bills
 left join jobs on jobs.erp_id = bills.project_id
 left join commitments on commitments.erp_id = bills.commitment_id
-left join sharing on sharing.ledger = 'ap' and sharing.source = coalesce(jobs.pm_source, commitments.pm_source)
-left join (select distinct erp_id from link.vendor_invoices) as linked on linked.erp_id = bills.record_id
+left join linked on linked.erp_id = bills.record_id
+left join sharing on
+    sharing.ledger = 'ap' and
+    sharing.source = coalesce(jobs.pm_source, commitments.pm_source) and
+    coalesce(linked.has_tax, true)
 where
     bills.approval_status in ('approved', 'closed') and
     (linked.erp_id is not null or commitments.erp_id is not null and coalesce(bills.kind, 'progress') <> 'retainage_release')

@@ -1,30 +1,32 @@
 -- title:    Receivables of the ERP and their control accounts
 -- question: What do the ERP's documents, and its ledger, say of receivables and of what is retained on them at the accounting date?
--- grain:    one row per control (ar, retainage_receivable) that has accounts
+-- grain:    one row per connection and control (ar, retainage_receivable) that has accounts or something open
 -- columns:
+--   source             the ERP connection: each keeps books of its own
 --   control            ar or retainage_receivable
 --   document_amount    open documents less payments that are not applied; retainage apart
 --   document_count     documents behind it
---   ledger_amount      balance of the control accounts, positive as owed
+--   ledger_amount      balance of the control accounts, positive as owed; null where nobody says which they are
 --   account_count      control accounts
 --   unposted_amount    on these accounts in batches that are not posted, positive as owed
 --   unposted_batches   those batches
+--   currency           of the ledger
 
 with documents as (
 
-    select 'ar' as control, net_amount + coalesce(tax_amount, 0) - coalesce(paid_amount, 0) as amount, billing_date as dated
+    select source, 'ar' as control, net_amount + coalesce(tax_amount, 0) - coalesce(paid_amount, 0) as amount, billing_date as dated
     from erp.owner_invoices
     where approval_status in ('approved', 'closed')
 
     union all
 
-    select 'retainage_receivable' as control, retainage_amount as amount, billing_date as dated
+    select source, 'retainage_receivable' as control, retainage_amount as amount, billing_date as dated
     from erp.owner_invoices
     where approval_status in ('approved', 'closed')
 
     union all
 
-    select effects.control, effects.amount, effects.dated
+    select effects.source, effects.control, effects.amount, effects.dated
     from shared.payment_effects as effects
     left join erp.owner_invoices as invoices on invoices.record_id = effects.invoice_id and (invoices.source is not distinct from effects.source)
     cross join meta.clock
@@ -34,32 +36,32 @@ with documents as (
 
 open_documents as (
 
-    select documents.control, sum(coalesce(documents.amount, 0)) as amount, count(*) as document_count
+    select documents.source, documents.control, sum(coalesce(documents.amount, 0)) as amount, count(*) as document_count
     from documents
     cross join meta.clock
     where documents.dated is null or documents.dated <= clock.accounting_date
-    group by documents.control
+    group by documents.source, documents.control
 
 ),
 
--- Several connections are one firm's books here.
 ledgers as (
 
-    select control, sum(account_count) as account_count, sum(ledger_amount) as ledger_amount, sum(unposted_amount) as unposted_amount,
-        string_agg(unposted_batches, ', ' order by unposted_batches) as unposted_batches
-    from shared.control_ledgers
-    where control in ('ar', 'retainage_receivable')
-    group by control
+    select * from shared.control_ledgers where control in ('ar', 'retainage_receivable')
 
 )
 
 select
-    ledgers.control,
+    coalesce(ledgers.source, open_documents.source) as source,
+    coalesce(ledgers.control, open_documents.control) as control,
     cast(coalesce(open_documents.amount, 0) as decimal(18,2)) as document_amount,
     coalesce(open_documents.document_count, 0) as document_count,
     cast(ledgers.ledger_amount as decimal(18,2)) as ledger_amount,
-    ledgers.account_count,
+    coalesce(ledgers.account_count, 0) as account_count,
     cast(ledgers.unposted_amount as decimal(18,2)) as unposted_amount,
-    ledgers.unposted_batches
+    ledgers.unposted_batches,
+    coalesce(ledgers.currency, setting_text('currency')) as currency
 from ledgers
-left join open_documents on open_documents.control = ledgers.control
+full outer join open_documents on
+    open_documents.control = ledgers.control and
+    (open_documents.source is not distinct from ledgers.source)
+where ledgers.control is not null or open_documents.amount <> 0

@@ -1,5 +1,5 @@
 -- title:    Balances of the ERP's control accounts at the accounting date
--- grain:    one row per connection and control (ap, ar, retainage_payable, retainage_receivable) that has accounts
+-- grain:    one row per connection that tells its ledger and control (ap, ar, retainage_payable, retainage_receivable) that has accounts
 
 with controls as (
 
@@ -14,6 +14,10 @@ with controls as (
                 then 'retainage_receivable'
         end as control
     from erp.gl_accounts
+    -- One of several connections that tells accounts and not what is on them has no ledger to be held against.
+    where
+        not coalesce(setting_list_contains('not_mapped', source || '.account_balances'), false) and
+        not coalesce(setting_list_contains('not_mapped', source || '.gl_transactions'), false)
 
 ),
 

@@ -27,7 +27,7 @@ grouped as (
         count(pm_side.record_id) as pm_document_count, count(erp_side.record_id) as erp_document_count,
         max(coalesce(pm_side.approved_at, erp_side.created_at)) as occurred_at,
         coalesce(min(pm_side.source), '') as pm_source, coalesce(min(erp_side.source), '') as erp_source,
-        min(pm_side.currency) as pm_currency, min(erp_side.currency) as erp_currency,
+        bool_and(coalesce(pm_side.has_tax, true)) as has_tax, min(pm_side.currency) as pm_currency, min(erp_side.currency) as erp_currency,
         min(least(pm_side.currency, erp_side.currency)) <> max(greatest(pm_side.currency, erp_side.currency)) as currency_differs,
         sum(pm_side.gross_amount) as pm_gross, sum(erp_side.gross_amount) as erp_gross,
         sum(pm_side.retainage_amount) as pm_retainage, sum(erp_side.retainage_amount) as erp_retainage,
@@ -55,7 +55,8 @@ told as (
 
 -- A component that a connection never tells (its whole column is null) is not mapped there and not comparable. A PM without retainage
 -- bills in full: gross is compared, and net says nothing of what the ERP retained from, if retaining is usual there. Tax that no document of PM
--- has is the ERP's own; so is it under Procore Edge for Acumatica, which syncs none.
+-- has is the ERP's own, and that of a kind of invoice on which PM has no place for any (has_tax); so is it under Procore Edge for Acumatica,
+-- which syncs none.
 --   PM 1,000.00 and no word of retainage; ERP gross 1,000.00, retained 100.00, tax 72.50, net 900.00 → nothing differs.
 mapped as (
 
@@ -96,7 +97,7 @@ compared as (
     where
         component = 'currency' or
         (array[
-            mapped.gross, mapped.retainage, mapped.tax,
+            mapped.gross, mapped.retainage, mapped.tax and grouped.has_tax,
             mapped.net and (net_is_alike or not is_usual or coalesce(erp_retainage, 0) = 0)
         ])[place]
 

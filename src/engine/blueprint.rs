@@ -12,10 +12,10 @@ use crate::engine::canonical::{self, Entity, Mapping};
 use crate::engine::crosswalks::{self, Crosswalks};
 use crate::engine::header::Side;
 use crate::engine::keys::{self, Keys};
-use crate::engine::layout::{RawTable, SystemLayout, layouts};
+use crate::engine::layout::{self, RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
-use crate::engine::settings::{EngineSettings, FirmWords, Setting};
+use crate::engine::settings::{EngineSettings, FirmWords, Setting, SourceBinding};
 use crate::extract::did_you_mean;
 
 /// The tables that tell what moved since an earlier look.
@@ -45,8 +45,6 @@ pub(crate) struct Blueprint {
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) layouts: BTreeMap<String, SystemLayout>,
     pub(crate) entities: Vec<Entity>,
-    /// What stands in front of the keys of connections that are not the first of their side.
-    pub(crate) prefixes: BTreeMap<String, String>,
     /// By `pm.<entity>` or `erp.<entity>`; an entity that no source maps has an empty list.
     pub(crate) mappings: BTreeMap<Name, Vec<Mapping>>,
     pub(crate) queries: BTreeMap<Name, QueryFile>,
@@ -85,8 +83,7 @@ impl Blueprint {
         tell_grace(&queries, &mut settings);
         let mut mappings: BTreeMap<Name, Vec<Mapping>> = BTreeMap::new();
         let mut unmapped = BTreeMap::new();
-        let prefixes =
-            canonical::prefixes(layouts.iter().map(|(source, layout)| (source.as_str(), layout.side.as_str())));
+        tell_prefixes(&definitions, &layouts, &mut settings);
         tell_books(&layouts, &mut settings)?;
         let no_words = FirmWords::default();
         for entity in &entities {
@@ -100,7 +97,7 @@ impl Blueprint {
                     let words = settings.statuses.get(&source.name).unwrap_or(&no_words);
                     match canonical::mapping(&definitions, &source.name, &source.system, &entity.name, words) {
                         Ok(mapping) => entry.extend(mapping.map(|mut mapping| {
-                            mapping.prefix = prefixes.get(&source.name).cloned();
+                            mapping.prefix = settings.prefixes.get(&source.name).cloned();
                             mapping.currency = settings.currencies.get(&source.name).cloned();
                             mapping
                         })),
@@ -138,7 +135,6 @@ impl Blueprint {
             settings,
             layouts,
             entities,
-            prefixes,
             mappings,
             queries,
             crosswalks,
@@ -251,6 +247,22 @@ impl Blueprint {
     pub(crate) fn has_side(&self, side: Side) -> bool {
         self.layouts.values().any(|layout| layout.side == side.schema())
     }
+}
+
+/// Tells whose keys carry the name of their connection. Without a source the settings' own stay, as those of `not_mapped` do.
+fn tell_prefixes(definitions: &Definitions, layouts: &BTreeMap<String, SystemLayout>, settings: &mut EngineSettings) {
+    if layouts.is_empty() {
+        return;
+    }
+    let side = |binding: &SourceBinding| match layouts.get(&binding.name) {
+        Some(layout) => Some(layout.side.clone()),
+        // Gone, and of a system that nobody knows any more: whose place it held is not known either.
+        None => layout::system_layout(definitions, &binding.system).ok().map(|layout| layout.side),
+    };
+    let read = settings.read_before.iter().filter_map(|binding| Some((binding.name.clone(), side(binding)?)));
+    let configured = layouts.iter().map(|(source, layout)| (source.clone(), layout.side.clone()));
+    let ever: Vec<(String, String)> = read.chain(configured).collect();
+    settings.prefixes = canonical::prefixes(ever.iter().map(|(source, side)| (source.as_str(), side.as_str())));
 }
 
 /// Tells SQL which ERP connection keeps the books of each PM connection: where the firm has one ERP, that one.

@@ -2,7 +2,7 @@
 //!
 //! Owns the wrapping: every view has every column of its entity, in the declared type, half a cent to the even one; what a source
 //! does not map is null. And the keys: where a side has several connections, each numbers its records for itself, so the keys of
-//! all but the first carry the connection's name in front (`east:V0001`); see [`prefixes`].
+//! all but the one read first carry the connection's name in front (`east:V0001`); see [`prefixes`].
 //! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,14 +75,15 @@ pub(crate) struct Mapping {
     statement: Statement,
 }
 
-/// What stands in front of the keys of each connection that is not the first of its side, by connection. `sides` holds each
-/// connection's side, in the order of the connections' names.
+/// What stands in front of the keys of each connection that was not the first of its side, by connection. `ever` holds each
+/// connection's side: those that were ever read in the order of their first reading, then those that are configured, by name.
 ///
 /// Two ERPs both have a vendor V0001: without it they would be one. The first keeps its keys as they are, so that a firm with one
-/// ERP reads them as the ERP shows them: acumatica and intacct → V0001, intacct:V0001.
-pub(crate) fn prefixes<'a>(sides: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
-    let mut seen = BTreeSet::new();
-    let others = sides.into_iter().filter(|(_, side)| !seen.insert(*side));
+/// ERP reads them as the ERP shows them: acumatica and intacct → V0001, intacct:V0001. It is the first for ever, also when it is
+/// gone: a connection that came or went would rename the keys of another, and begin its exceptions anew.
+pub(crate) fn prefixes<'a>(ever: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    let mut firsts: BTreeMap<&str, &str> = BTreeMap::new();
+    let others = ever.into_iter().filter(|(source, side)| *firsts.entry(side).or_insert(source) != *source);
     others.map(|(source, _)| (source.to_owned(), format!("{source}{AFTER_SOURCE}"))).collect()
 }
 

@@ -121,7 +121,9 @@ impl Editions {
             return Err("the commit names none".into());
         }
         let definitions = Definitions::from_json(&self.warehouse.definitions(&commit.definitions).await?)?;
-        let (settings, projections) = reopen(&definitions)?;
+        let (mut settings, projections) = reopen(&definitions)?;
+        // Whatever the set: which connection was read first is a matter of the chain.
+        settings.read_before.clone_from(&self.current.settings.read_before);
         let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
         let state = state::base(&blueprint, &self.heads, &self.runtime)?;
         // Tables that came with later definitions are not there yet.

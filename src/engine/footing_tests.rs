@@ -315,6 +315,40 @@ async fn keys_of_all_but_the_first_connection_say_whose_they_are() {
     assert_eq!(ask(&session, orders).await, "| a | 1 | |\n| | pm2:1 | CAD |\n| | pm2:7 | CAD |");
     let own = "select own_key('pm2', 'pm2:7'), own_key('pm1', 'pm2:7'), own_key(null, '7'), books_of('pm2')";
     assert_eq!(ask(&session, own).await, "| 7 | pm2:7 | 7 | erp1 |");
+    let whole = "select key_of('pm2', '7'), key_of('pm1', '7'), key_of(null, '7'), key_of('pm2', cast(null as text))";
+    assert_eq!(ask(&session, whole).await, "| pm2:7 | 7 | 7 | |");
+
+    // What was read of one connection's project 1 is not told to who may read another's.
+    for (project, seen) in
+        [("1", "| pm1 | orders | 1 |"), ("pm2:1", "| pm2 | orders | 1 |"), ("pm1:1", "| pm1 | orders | 1 |")]
+    {
+        let access =
+            Access { role: "site".to_owned(), projects: Some([project.to_owned()].into()), ..Access::default() };
+        let request = SessionRequest { access: Some(Arc::new(access)), ..SessionRequest::default() };
+        let session = firm.engine.session(&request).await.unwrap();
+        let read = "select source, table_name, project from meta.coverage where table_name = 'orders'";
+        assert_eq!(ask(&session, read).await, seen, "{project}");
+        let freshness = "select count(*) from system.coverage where source = 'pm2'";
+        assert_eq!(ask(&session, freshness).await, if project == "pm2:1" { "| 1 |" } else { "| 0 |" });
+    }
+}
+
+#[test]
+fn who_was_read_first_keeps_its_keys_whoever_comes_later() {
+    let prefixed = |sources: &[(&str, &str)], read_before: &[(&str, &str)]| {
+        let read_before = bound(read_before).sources;
+        let settings = EngineSettings { read_before, ..bound(sources) };
+        let blueprint = Blueprint::load(definitions(&[]), settings).unwrap();
+        blueprint.settings.prefixes.clone().into_values().collect::<Vec<_>>()
+    };
+    let both = [("east", "pmx"), ("west", "pmx"), ("erp1", "erpx")];
+    assert_eq!(prefixed(&both, &[]), ["west:"]);
+    assert_eq!(prefixed(&both, &[("west", "pmx")]), ["east:"]);
+    assert_eq!(prefixed(&both, &[("erp1", "erpx"), ("west", "pmx"), ("east", "pmx")]), ["east:"]);
+    // A key of a connection that is gone is nobody else's.
+    assert_eq!(prefixed(&both[..1], &[("west", "pmx"), ("east", "pmx")]), ["east:"]);
+    assert_eq!(prefixed(&both[..1], &[("east", "pmx"), ("west", "pmx")]), ["west:"]);
+    assert_eq!(prefixed(&both[..1], &[("gone", "unknown system")]), Vec::<String>::new());
 }
 
 #[test]

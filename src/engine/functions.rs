@@ -32,7 +32,7 @@ pub(crate) use rounding::{is_finer, round_half_even};
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for kind in Kind::ALL {
         let arguments = match kind {
-            Kind::SettingListContains | Kind::OwnKey => vec![DataType::Utf8, DataType::Utf8],
+            Kind::SettingListContains | Kind::OwnKey | Kind::KeyOf => vec![DataType::Utf8, DataType::Utf8],
             Kind::EndOfDay => vec![DataType::Date32],
             Kind::FirmDay => vec![timestamp_type()],
             _ => vec![DataType::Utf8],
@@ -56,6 +56,7 @@ enum Kind {
     SettingListContains,
     BooksOf,
     OwnKey,
+    KeyOf,
     NormalizeNumber,
     NormalizeName,
     NormalizeAddress,
@@ -66,13 +67,14 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::SettingInteger,
         Self::SettingDecimal,
         Self::SettingText,
         Self::SettingListContains,
         Self::BooksOf,
         Self::OwnKey,
+        Self::KeyOf,
         Self::NormalizeNumber,
         Self::NormalizeName,
         Self::NormalizeAddress,
@@ -90,6 +92,7 @@ impl Kind {
             Self::SettingListContains => "setting_list_contains",
             Self::BooksOf => "books_of",
             Self::OwnKey => "own_key",
+            Self::KeyOf => "key_of",
             Self::NormalizeNumber => "normalize_number",
             Self::NormalizeName => "normalize_name",
             Self::NormalizeAddress => "normalize_address",
@@ -150,6 +153,7 @@ impl ScalarUDFImpl for Function {
             Kind::SettingText
             | Kind::BooksOf
             | Kind::OwnKey
+            | Kind::KeyOf
             | Kind::NormalizeNumber
             | Kind::NormalizeName
             | Kind::NormalizeAddress
@@ -183,7 +187,13 @@ impl ScalarUDFImpl for Function {
                 let found = sources.as_string::<i32>().iter().map(|source| books.get(source?));
                 Ok(ColumnarValue::Array(Arc::new(found.collect::<StringArray>())))
             }
-            Kind::OwnKey => own_keys(first, rest, arguments.number_rows),
+            Kind::OwnKey => keyed(first, rest, arguments.number_rows, |source, key| own_key(source, key).to_owned()),
+            Kind::KeyOf => {
+                let prefixes = &options()?.settings().prefixes;
+                let whole =
+                    |source: &str, key: &str| prefixes.get(source).cloned().unwrap_or_default() + key;
+                keyed(first, rest, arguments.number_rows, whole)
+            }
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),
             kind => setting(kind, first, options()?).map(ColumnarValue::Scalar),
         }
@@ -235,12 +245,19 @@ fn contains(
     Ok(ColumnarValue::Array(Arc::new(found)))
 }
 
-/// Keys as their own systems have them: without the connection in front.
-fn own_keys(sources: &ColumnarValue, rest: &[ColumnarValue], rows: usize) -> Result<ColumnarValue> {
-    let Some(keys) = rest.first() else { return plan_err!("own_key(source, record_id): the key is missing") };
+/// Keys of connections, without the connection's name in front or with it. A key of no connection stays as it is.
+fn keyed(
+    sources: &ColumnarValue,
+    rest: &[ColumnarValue],
+    rows: usize,
+    write: impl Fn(&str, &str) -> String,
+) -> Result<ColumnarValue> {
+    let Some(keys) = rest.first() else {
+        return plan_err!("own_key(source, record_id), key_of(…): the key is missing");
+    };
     let (sources, keys) = (sources.to_array(rows)?, keys.to_array(rows)?);
     let pairs = sources.as_string::<i32>().iter().zip(keys.as_string::<i32>());
-    let found = pairs.map(|(source, key)| key.map(|key| source.map_or(key, |source| own_key(source, key))));
+    let found = pairs.map(|(source, key)| key.map(|key| source.map_or(key.to_owned(), |source| write(source, key))));
     Ok(ColumnarValue::Array(Arc::new(found.collect::<StringArray>())))
 }
 

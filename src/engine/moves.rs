@@ -180,7 +180,7 @@ async fn moves(
     let link = ("link".to_owned(), watched.entity.name.clone());
     let Some(view) = engine.judge.cached(&link).await else { return Ok(Moves::default()) };
     let batches = view.rows(&now.state()).await.map_err(|error| error.strip_backtrace())?;
-    let pairs = pairs(&batches);
+    let pairs = pairs(&batches, &engine.blueprint.settings.prefixes);
     let mut sheets: BTreeMap<&str, Sheet> = BTreeMap::new();
     let mut found: Vec<(Side, String, String)> = Vec::new();
     let mut stored_ids = Vec::new();
@@ -332,22 +332,25 @@ impl Watched<'_> {
     }
 }
 
-/// Pairs that stand alone: of several records on one side nobody can say which of them moved from what.
-fn pairs(batches: &[RecordBatch]) -> Vec<(String, String)> {
+/// Pairs that stand alone: of several records on one side nobody can say which of them moved from what. A vendor that each of several
+/// connections has for itself stands alone in each: `prefixes` tell whose a key is.
+fn pairs(batches: &[RecordBatch], prefixes: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let typed = ["pm_id", "erp_id"].map(|name| (name.to_owned(), ColumnType::Text));
     let text = |row: &Row, name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
     let rows = rows_of(batches, &typed).unwrap_or_default();
     let pairs: Vec<(String, String)> =
         rows.iter().filter_map(|row| Some((text(row, "pm_id")?, text(row, "erp_id")?))).collect();
-    let mut uses: HashMap<(bool, String), usize> = HashMap::new();
+    let whose = |id: &str| prefixes.values().find(|prefix| id.starts_with(prefix.as_str())).map(String::as_str);
+    let mut uses: HashMap<(bool, &str, Option<&str>), usize> = HashMap::new();
     for (pm_id, erp_id) in &pairs {
-        *uses.entry((true, pm_id.clone())).or_default() += 1;
-        *uses.entry((false, erp_id.clone())).or_default() += 1;
+        *uses.entry((true, pm_id.as_str(), whose(erp_id))).or_default() += 1;
+        *uses.entry((false, erp_id.as_str(), whose(pm_id))).or_default() += 1;
     }
-    let is_alone = |(pm_id, erp_id): &(String, String)| {
-        uses.get(&(true, pm_id.clone())) == Some(&1) && uses.get(&(false, erp_id.clone())) == Some(&1)
+    let is_alone = |(pm_id, erp_id): &&(String, String)| {
+        uses.get(&(true, pm_id.as_str(), whose(erp_id))) == Some(&1)
+            && uses.get(&(false, erp_id.as_str(), whose(pm_id))) == Some(&1)
     };
-    pairs.into_iter().filter(is_alone).collect()
+    pairs.iter().filter(is_alone).cloned().collect()
 }
 
 async fn sheet(engine: &Engine, session: &SessionContext, watched: &Watched<'_>, side: Side) -> Result<Sheet, String> {
@@ -416,6 +419,17 @@ mod tests {
         let texts = |texts: &[&str]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
         let columns = [("pm_id", texts(&["a", "b", "b"])), ("erp_id", texts(&["1", "2", "3"]))];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        assert_eq!(pairs(&[batch]), [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(pairs(&[batch], &BTreeMap::new()), [("a".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn a_record_of_each_connection_stands_alone_in_each() {
+        let texts = |texts: &[&str]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+        let pm_ids = ["a", "east:a", "b", "east:b", "east:c"];
+        let columns = [("pm_id", texts(&pm_ids)), ("erp_id", texts(&["1", "1", "2", "2", "2"]))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let prefixes = BTreeMap::from([("east".to_owned(), "east:".to_owned())]);
+        let found: Vec<String> = pairs(&[batch], &prefixes).into_iter().map(|(pm_id, _)| pm_id).collect();
+        assert_eq!(found, ["a", "east:a", "b"]);
     }
 }

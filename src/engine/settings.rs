@@ -59,6 +59,11 @@ pub struct EngineSettings {
     /// The ERP connection that a PM connection's records belong to, by the PM connection: as the firm says, else the only one that
     /// there is (`books_of('procore')`).
     pub books: BTreeMap<String, String>,
+    /// The connections that the warehouse has read, whether or not they are still among `sources`, in the order of their first
+    /// reading: the first of a side keeps its keys as they are.
+    pub read_before: Vec<SourceBinding>,
+    /// What stands in front of the keys of the others, by connection (`key_of('east', 'V0001')`). The engine fills it in.
+    pub prefixes: BTreeMap<String, String>,
     /// The currency of amounts for which a source tells none, by source, where its settings name one.
     pub currencies: BTreeMap<String, String>,
     /// Entities that the connector never syncs or the firm switched off: their checks are not applicable.
@@ -120,6 +125,8 @@ impl Default for EngineSettings {
             given: BTreeMap::new(),
             statuses: BTreeMap::new(),
             books: BTreeMap::new(),
+            read_before: Vec::new(),
+            prefixes: BTreeMap::new(),
             currencies: BTreeMap::new(),
             disabled: Vec::new(),
             grace_hours: BTreeMap::new(),

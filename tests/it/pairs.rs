@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 
 mod buildertrend;
 mod cmic;
+mod companies;
 mod databases;
 mod decoys;
 mod expected;

@@ -102,6 +102,8 @@ async fn engine(folder: &Path, profile: &str, unmapped: &str) -> Arc<Engine> {
     let mut settings = EngineSettings::default();
     settings.values.insert("connector_profile".to_owned(), Setting::Text(profile.to_owned()));
     settings.values.insert("not_mapped".to_owned(), Setting::List(vec![unmapped.to_owned()]));
+    // The second connections of these tests: of the ERP, and of PM.
+    settings.prefixes = ["intacct", "sight"].map(|source| (source.to_owned(), format!("{source}:"))).into();
     let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
     if std::env::var("TIEOUT_SQL").is_ok() {
         return engine;

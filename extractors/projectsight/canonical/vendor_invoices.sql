@@ -8,6 +8,7 @@
 --   work 100.00, installed 20.00, stored 30.00 after 50.00 → 100.00.
 -- Net = to date less retainage, less that of before; retainage = gross − net, negative where it is released.
 -- No field tells a paid amount, only the day: `is_paid`; payments.sql takes the whole. Partial payments cannot be seen here.
+-- A pay application has no field for tax, a general invoice has.
 -- A blank number shows as the sequence on the contract, but is no key. What is negative may be a credit in the ERP: its kind is not told.
 
 with -- The firm itself stands on every contract, on either side; who stands there most often is the firm. Where that is a tie: it gives
@@ -61,7 +62,7 @@ invoices as (
         lower(trim(invoices.status)) as word, invoices.is_approved_for_budget, invoices.invoice_date, invoices.due_date,
         invoices.approved_date, invoices.paid_date, sums.gross_amount,
         coalesce(invoices.total_less_retainage - invoices.previous_total_less_retainage, invoices.current_due) as net_amount,
-        cast(null as decimal(24, 2)) as tax_amount, sums.stored_amount
+        cast(null as decimal(24, 2)) as tax_amount, false as has_tax, sums.stored_amount
     from source.contract_invoices as invoices
     left join item_sums as sums on
         sums.portfolio_id = invoices.portfolio_id and sums.project_id = invoices.project_id and
@@ -83,7 +84,7 @@ invoices as (
             sums.amount - case when invoices.is_items_incl_tax then coalesce(invoices.tax_total, 0) else 0 end,
             invoices.invoice_total - coalesce(invoices.tax_total, 0)
         ) as net_amount,
-        invoices.tax_total as tax_amount, cast(0 as decimal(24, 2)) as stored_amount
+        invoices.tax_total as tax_amount, true as has_tax, cast(0 as decimal(24, 2)) as stored_amount
     from source.general_invoices as invoices
     left join general_sums as sums on
         sums.portfolio_id = invoices.portfolio_id and sums.project_id = invoices.project_id and sums.gen_inv_id = invoices.gen_inv_id
@@ -128,6 +129,7 @@ select
     decided.gross_amount,
     decided.gross_amount - decided.net_amount as retainage_amount,
     decided.tax_amount,
+    decided.has_tax,
     decided.net_amount,
     decided.stored_amount as stored_materials_amount,
     end_of_day(decided.paid_date) as paid_at,

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::engine::access::Access;
 use crate::engine::editions::Edition;
+use crate::engine::header::Side;
 use crate::engine::options::{MomentKey, TieoutOptions};
 
 /// So many moments are remembered: the present, and those of one query that compares.
@@ -33,9 +34,19 @@ pub(super) struct Projects {
     pub(super) results: BTreeSet<String>,
     /// What stands in front of the ids of some connections, by connection.
     pub(super) prefixes: BTreeMap<String, String>,
+    /// The connections, and the side of each.
+    pub(super) sources: BTreeMap<String, Side>,
 }
 
 impl Projects {
+    /// Their ids in one side.
+    pub(super) fn of(&self, side: Side) -> &BTreeSet<String> {
+        match side {
+            Side::Pm => &self.pm,
+            Side::Erp => &self.erp,
+        }
+    }
+
     /// An id as it stands in a table as extracted: without the connection in front, and nothing if it is another connection's.
     pub(super) fn own_id<'a>(&self, source: Option<&str>, id: &'a str) -> Option<&'a str> {
         let Some(source) = source else { return Some(id) };
@@ -43,6 +54,12 @@ impl Projects {
             Some(prefix) => id.strip_prefix(prefix.as_str()),
             None => Some(id).filter(|id| !self.prefixes.values().any(|prefix| id.starts_with(prefix.as_str()))),
         }
+    }
+
+    /// Whose project of a side an id is, and the id as it stands there.
+    fn whose<'a>(&'a self, side: Side, id: &'a str) -> Option<(&'a str, &'a str)> {
+        let mut sources = self.sources.iter().filter(|(_, of)| **of == side);
+        sources.find_map(|(source, _)| Some((source.as_str(), self.own_id(Some(source), id)?)))
     }
 }
 
@@ -63,8 +80,22 @@ impl AllowedProjects {
         let pm = read(session, edition, ("pm", "projects"), ["record_id", "number"]).await?;
         let erp = read(session, edition, ("erp", "projects"), ["record_id", "number"]).await?;
         let links = read(session, edition, ("link", "projects"), ["pm_id", "erp_id"]).await?;
-        let prefixes = edition.blueprint().prefixes.clone();
-        let found = Arc::new(Projects { prefixes, ..chosen(access.projects.as_ref(), pm, erp, links) });
+        let layouts = edition.blueprint().layouts.iter();
+        let side = |word: &str| Side::BOTH.into_iter().find(|side| side.schema() == word);
+        let sources = layouts.filter_map(|(source, layout)| Some((source.clone(), side(&layout.side)?))).collect();
+        let none = Projects { prefixes: edition.settings.prefixes.clone(), sources, ..Projects::default() };
+        let (found, unclear) = chosen(access.projects.as_ref(), pm, erp, links, none);
+        for name in unclear {
+            let (role, hint) =
+                (&access.role, "write the connection in front, as in [[roles]] projects = [\"procore:24-001\"]");
+            tracing::warn!(
+                role,
+                project = name,
+                hint,
+                "several connections have a project of this name: none is shown"
+            );
+        }
+        let found = Arc::new(found);
         if known.len() >= MOMENTS_MAX {
             known.remove(0);
         }
@@ -109,17 +140,19 @@ fn texts(batch: &RecordBatch, place: usize) -> Result<Vec<Option<String>>> {
 /// The ids of the other side's projects that one is linked to.
 type Partners<'a> = BTreeMap<&'a String, Vec<&'a String>>;
 
-/// The projects that a role names; all of them if it names none.
+/// The projects that a role names, all of them if it names none; and the names that several connections have projects of.
+///
+/// Of one connection a name is an id or a number. Across connections a number says nothing unless the projects are one in the
+/// ERP: what is written `procore:24-001` is that connection's, and an id is the record of that key.
 fn chosen(
     named: Option<&BTreeSet<String>>,
     pm: Option<Vec<Pair>>,
     erp: Option<Vec<Pair>>,
     links: Option<Vec<Pair>>,
-) -> Projects {
-    let is_named =
-        |text: &Option<String>| named.is_none_or(|named| text.as_ref().is_some_and(|text| named.contains(text)));
+    mut projects: Projects,
+) -> (Projects, BTreeSet<String>) {
     let (has_pm, has_erp) = (pm.is_some(), erp.is_some());
-    let (pm, erp) = (pm.unwrap_or_default(), erp.unwrap_or_default());
+    let (pm, erp) = (listed(pm), listed(erp));
     let (mut partners, mut jobs): (Partners<'_>, Partners<'_>) = (BTreeMap::new(), BTreeMap::new());
     let links = links.unwrap_or_default();
     for (pm_id, erp_id) in &links {
@@ -128,39 +161,44 @@ fn chosen(
             jobs.entry(pm_id).or_default().push(erp_id);
         }
     }
-    // A project without a number in PM is named by the ERP's.
-    let numbers: BTreeMap<&String, &Option<String>> =
-        erp.iter().filter_map(|(id, number)| Some((id.as_ref()?, number))).collect();
-    let by_partner = |id: &String| {
-        let mut of = jobs.get(id).into_iter().flatten();
-        of.any(|erp_id| numbers.get(erp_id).is_some_and(|number| is_named(number)))
-    };
-    let mut projects = Projects::default();
-    for (id, number) in &pm {
-        let Some(id) = id else { continue };
-        let found = named.is_none_or(|named| named.contains(id)) || is_named(number);
-        if found || number.is_none() && by_partner(id) {
-            projects.pm.insert(id.clone());
+    let unlinked: Listed = erp.iter().filter(|(id, _)| !partners.contains_key(id)).cloned().collect();
+    let (mut own, mut alone, mut unclear) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    match named {
+        None => {
+            own.extend(pm.iter().map(|(id, _)| id.clone()));
+            alone.extend(unlinked.iter().map(|(id, _)| id.clone()));
+        }
+        Some(named) => {
+            // A project without a number in PM is named by the ERP's.
+            let numbers: BTreeMap<&String, &Option<String>> = erp.iter().map(|(id, number)| (id, number)).collect();
+            let in_erp = |id: &String| {
+                let mut of = jobs.get(id).into_iter().flatten().filter_map(|erp_id| numbers.get(erp_id).copied());
+                of.find_map(Clone::clone)
+            };
+            let called: Listed =
+                pm.iter().map(|(id, number)| (id.clone(), number.clone().or_else(|| in_erp(id)))).collect();
+            for name in named {
+                let is_one = |ids: &[&String]| {
+                    let jobs: BTreeSet<_> = ids.iter().map(|id| jobs.get(id).and_then(|jobs| jobs.first())).collect();
+                    jobs.len() == 1 && !jobs.contains(&None)
+                };
+                let of_pm = meant(&projects, Side::Pm, &called, name, is_one);
+                let of_erp = meant(&projects, Side::Erp, &unlinked, name, |_| false);
+                unclear.extend((of_pm.is_none() || of_erp.is_none()).then(|| name.clone()));
+                own.extend(of_pm.unwrap_or_default());
+                alone.extend(of_erp.unwrap_or_default());
+            }
         }
     }
-    projects.results.clone_from(&projects.pm);
-    let every: BTreeSet<&String> = pm.iter().filter_map(|(id, _)| id.as_ref()).collect();
-    for (id, number) in &erp {
-        let Some(id) = id else { continue };
-        match partners.get(id) {
-            Some(partners) if partners.iter().any(|partner| projects.pm.contains(*partner)) => {
-                projects.erp.insert(id.clone());
-            }
-            None if is_named(&Some(id.clone())) || is_named(number) => {
-                projects.erp.insert(id.clone());
-                // The same text is another project's id in PM: of a result it cannot be told which one is meant.
-                if !every.contains(id) {
-                    projects.results.insert(id.clone());
-                }
-            }
-            Some(_) | None => {}
-        }
-    }
+    let every: BTreeSet<&String> = pm.iter().map(|(id, _)| id).collect();
+    projects.results.clone_from(&own);
+    // The same text is another project's id in PM: of a result it cannot be told which one is meant.
+    projects.results.extend(alone.iter().filter(|id| !every.contains(id)).cloned());
+    let linked = partners.iter().filter(|(_, partners)| partners.iter().any(|partner| own.contains(*partner)));
+    let known: BTreeSet<&String> = erp.iter().map(|(id, _)| id).collect();
+    projects.erp.extend(linked.map(|(id, _)| (*id).clone()).filter(|id| known.contains(id)));
+    projects.erp.extend(alone);
+    projects.pm = own;
     // Without the view of a side its ids are the only names that there are.
     let named = named.into_iter().flatten();
     if !has_pm {
@@ -170,7 +208,44 @@ fn chosen(
     if !has_erp {
         projects.erp.extend(named.cloned());
     }
-    projects
+    (projects, unclear)
+}
+
+/// Ids and numbers.
+type Listed = Vec<(String, Option<String>)>;
+
+fn listed(pairs: Option<Vec<Pair>>) -> Listed {
+    pairs.unwrap_or_default().into_iter().filter_map(|(id, number)| Some((id?, number))).collect()
+}
+
+/// The projects of a side that a name means; none at all where those of several connections go by it and are not one.
+fn meant(
+    projects: &Projects,
+    side: Side,
+    listed: &[(String, Option<String>)],
+    name: &str,
+    is_one: impl Fn(&[&String]) -> bool,
+) -> Option<Vec<String>> {
+    let (mut by_key, mut by_number) = (Vec::new(), Vec::new());
+    for (id, number) in listed {
+        let whose = projects.whose(side, id);
+        let rest = whose.and_then(|(source, _)| name.strip_prefix(source)?.strip_prefix(':'));
+        let is_qualified =
+            rest.is_some_and(|rest| number.as_deref() == Some(rest) || whose.is_some_and(|(_, own_id)| own_id == rest));
+        if id == name || is_qualified {
+            by_key.push(id);
+        } else if number.as_deref() == Some(name) {
+            by_number.push(id);
+        }
+    }
+    let source = |id: &String| projects.whose(side, id).map(|(source, _)| source.to_owned());
+    let mut found: Vec<&String> = by_key.iter().chain(&by_number).copied().collect();
+    let sources: BTreeSet<_> = found.iter().map(|id| source(id)).collect();
+    if sources.len() > 1 && !is_one(&found) {
+        let first = source(by_key.first()?);
+        found.retain(|id| source(id) == first);
+    }
+    Some(found.into_iter().cloned().collect())
 }
 
 #[cfg(test)]
@@ -191,7 +266,7 @@ mod tests {
         let pm = || Some(pairs(&[("1", "24-001"), ("2", "24-002"), ("3", "")]));
         let erp = || Some(pairs(&[("24-001", "24-001"), ("1", "1"), ("J9", "J9"), ("2", "Two")]));
         let links = || Some(pairs(&[("1", "24-001"), ("2", "1"), ("3", "J9")]));
-        let named = |names: &[&str]| chosen(Some(&set(names)), pm(), erp(), links());
+        let named = |names: &[&str]| chosen(Some(&set(names)), pm(), erp(), links(), Projects::default()).0;
         // The ERP's project 1 is PM's 2, whatever it is called.
         assert_eq!(
             named(&["1"]),
@@ -212,15 +287,59 @@ mod tests {
             Projects { pm: set(&[]), erp: set(&["2"]), results: set(&[]), ..Projects::default() }
         );
         assert_eq!(named(&["99"]), Projects::default());
-        let all = chosen(None, pm(), erp(), links());
+        let all = chosen(None, pm(), erp(), links(), Projects::default()).0;
         assert_eq!((all.pm.len(), all.erp.len()), (3, 4));
     }
 
     #[test]
     fn without_a_model_a_project_is_its_id() {
-        let found = chosen(Some(&set(&["7"])), None, None, None);
+        let (found, _) = chosen(Some(&set(&["7"])), None, None, None, Projects::default());
         assert_eq!(found, Projects { pm: set(&["7"]), erp: set(&["7"]), results: set(&["7"]), ..Projects::default() });
-        let found = chosen(Some(&set(&["7"])), Some(pairs(&[("1", "x")])), None, None);
+        let (found, _) = chosen(Some(&set(&["7"])), Some(pairs(&[("1", "x")])), None, None, Projects::default());
         assert_eq!(found, Projects { pm: set(&[]), erp: set(&["7"]), results: set(&[]), ..Projects::default() });
+    }
+
+    #[test]
+    fn a_number_that_two_connections_have_names_neither() {
+        let pm = || {
+            let all = [
+                ("1", "24-001"),
+                ("2", "24-002"),
+                ("3", "24-003"),
+                ("sight:1", "24-001"),
+                ("sight:3", "24-003"),
+                ("sight:4", "2"),
+            ];
+            Some(pairs(&all))
+        };
+        let erp = || Some(pairs(&[("J3", "24-003"), ("J8", "24-008"), ("intacct:J8", "24-008")]));
+        let links = || Some(pairs(&[("3", "J3"), ("sight:3", "J3")]));
+        let sides = [("procore", Side::Pm), ("sight", Side::Pm), ("erp", Side::Erp), ("intacct", Side::Erp)];
+        let none = || Projects {
+            prefixes: ["sight", "intacct"].map(|source| (source.to_owned(), format!("{source}:"))).into(),
+            sources: sides.map(|(source, side)| (source.to_owned(), side)).into(),
+            ..Projects::default()
+        };
+        let named = |name: &str| {
+            let (found, unclear) = chosen(Some(&set(&[name])), pm(), erp(), links(), none());
+            (found.pm.into_iter().collect::<Vec<_>>(), found.erp.into_iter().collect::<Vec<_>>(), unclear.len())
+        };
+        let found = |pm: &[&str], erp: &[&str], unclear: usize| {
+            let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            (texts(pm), texts(erp), unclear)
+        };
+        assert_eq!(named("24-001"), found(&[], &[], 1));
+        assert_eq!(named("procore:24-001"), found(&["1"], &[], 0));
+        assert_eq!(named("procore:1"), found(&["1"], &[], 0));
+        assert_eq!(named("sight:24-001"), found(&["sight:1"], &[], 0));
+        assert_eq!(named("sight:1"), found(&["sight:1"], &[], 0));
+        assert_eq!(named("24-002"), found(&["2"], &[], 0));
+        // A key of the one, a number of the other.
+        assert_eq!(named("2"), found(&["2"], &[], 0));
+        // One job of both.
+        assert_eq!(named("24-003"), found(&["3", "sight:3"], &["J3"], 0));
+        assert_eq!(named("24-008"), found(&[], &[], 1));
+        assert_eq!(named("intacct:24-008"), found(&[], &["intacct:J8"], 0));
+        assert_eq!(named("erp:J8"), found(&[], &["J8"], 0));
     }
 }

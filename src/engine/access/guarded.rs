@@ -4,6 +4,7 @@
 //! neither an error nor the time that a predicate takes tells of others; plans and their measurements end here, because
 //! they count and name what is hidden; an error from below is told without what it quotes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,7 +32,6 @@ use crate::engine::access::rules::{self, ByColumn, Ids, Parent, Rows};
 use crate::engine::access::{Access, Guard};
 use crate::engine::editions::Edition;
 use crate::engine::folded::announced;
-use crate::engine::header::Side;
 use crate::engine::{Error, damage};
 use crate::warehouse::Error as WarehouseError;
 
@@ -191,20 +191,27 @@ fn of_projects(
     let firms = if is_plain { column.clone().is_null() } else { column.clone().is_null().or(text().eq(lit(""))) };
     let theirs = match projects {
         Some(projects) => {
-            let ids = match by.ids {
-                Ids::Of(Side::Pm) | Ids::Raw(Side::Pm) => &projects.pm,
-                Ids::Of(Side::Erp) | Ids::Raw(Side::Erp) => &projects.erp,
-                Ids::Results => &projects.results,
+            let listed = |ids: &BTreeSet<String>, source: Option<&str>| {
+                let ids = ids.iter().filter_map(|id| projects.own_id(source, id)).map(lit).collect::<Vec<_>>();
+                // No list at all is no predicate.
+                match (ids.is_empty(), is_plain) {
+                    (true, _) => lit(false),
+                    (false, true) => column.clone().in_list(ids, false),
+                    (false, false) => text().in_list(ids, false),
+                }
             };
-            let ids = ids.iter().filter_map(|id| projects.own_id(by.source.as_deref(), id)).map(lit);
-            let ids = ids.collect::<Vec<_>>();
-            // No list at all is no predicate.
-            if ids.is_empty() {
-                lit(false)
-            } else if is_plain {
-                column.in_list(ids, false)
-            } else {
-                text().in_list(ids, false)
+            match by.ids {
+                Ids::Of(side) | Ids::Raw(side) => listed(projects.of(side), by.source.as_deref()),
+                Ids::Results => listed(&projects.results, None),
+                // One connection's project 7 is not another's.
+                Ids::OfItsSource => {
+                    let is_its = |source: &str| named(relation, rules::SOURCE_COLUMN).eq(lit(source));
+                    let of_each = projects
+                        .sources
+                        .iter()
+                        .map(|(source, side)| is_its(source).and(listed(projects.of(*side), Some(source))));
+                    of_each.reduce(Expr::or).unwrap_or_else(|| lit(false))
+                }
             }
         }
         // Every project, but what belongs to none.

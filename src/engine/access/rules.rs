@@ -24,8 +24,9 @@ const EVERYBODYS: [(&str, &str); 8] = [
     ("trend", "months"),
     ("trend", "days"),
 ];
-/// Of system tables the column that holds PM's id of a project under another name.
+/// Of system tables the columns that hold a connection's own id of a project, and the connection.
 const SYSTEM_COLUMN: &str = "project";
+pub(super) const SOURCE_COLUMN: &str = "source";
 /// Columns that hold a project, of a table as extracted, the first that is there.
 const RAW_COLUMNS: [&str; 2] = ["project_id", "project"];
 /// Columns of results that hold the project which a row is shown under, and, where there is only that, the ERP's.
@@ -45,6 +46,8 @@ pub(super) enum Ids {
     Raw(Side),
     /// PM's, else the ERP's: the project that results are shown under.
     Results,
+    /// Those of the connection that another column names, as its tables are extracted.
+    OfItsSource,
 }
 
 /// Which rows a role may see, before its own projects are known.
@@ -113,7 +116,10 @@ fn own(blueprint: &Blueprint, schema: &str, table: &str, columns: &Schema) -> Op
     }
     match (schema, table) {
         ("link", PROJECTS) => by("pm_id", Ids::Of(Side::Pm)),
-        ("system" | "meta" | "history", _) => by(RESULT, Ids::Results).or_else(|| by(SYSTEM_COLUMN, Ids::Of(Side::Pm))),
+        ("system" | "meta" | "history", _) => {
+            let has_source = has(SOURCE_COLUMN);
+            by(RESULT, Ids::Results).or_else(|| by(SYSTEM_COLUMN, Ids::OfItsSource).filter(|_| has_source))
+        }
         _ => by(RESULT, Ids::Results).or_else(|| by(ERP_RESULT, Ids::Of(Side::Erp))),
     }
 }
@@ -165,5 +171,5 @@ async fn by_parent(
 
 /// Whether a column holds plain text that needs no trimming.
 pub(super) fn is_plain(ids: Ids, of: &DataType) -> bool {
-    !matches!(ids, Ids::Raw(_)) && *of == DataType::Utf8
+    !matches!(ids, Ids::Raw(_) | Ids::OfItsSource) && *of == DataType::Utf8
 }
