@@ -1,0 +1,10 @@
+-- title: Cost codes of the company
+-- grain: one code
+select
+    _key as record_id,
+    updated_at,
+    code,
+    normalize_number(code) as code_key,
+    description as title,
+    true as is_active
+from source.pm_cost_codes
