@@ -4,8 +4,9 @@ Each has a server or a worker of its own, so that its processor time and memory 
 values of it: from tieout and PostgreSQL into libpq's buffers over the loopback, from DuckDB, which has no server, into Arrow.
 """
 import contextlib
-import json
 import hashlib
+import io
+import json
 import multiprocessing
 import os
 import pathlib
@@ -67,13 +68,17 @@ def free_port():
         return found.getsockname()[1]
 
 
-def process_seconds(process):
-    """Processor time of a process; of one that is gone, none."""
+def process_fields(process):
+    """What the system tells of a process, from its state on; of one that is gone, zeros."""
     try:
-        fields = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) / TICKS
+        return ["0"] * 50
+
+
+def process_seconds(process, and_ended=False):
+    """Processor time of a process, on request with that of its children that have ended."""
+    return sum(map(int, process_fields(process)[11:15 if and_ended else 13])) / TICKS
 
 
 def peak_megabytes(process):
@@ -109,6 +114,13 @@ class Wire:
     def rows(self, statement):
         self.cursor.execute(statement)
         return self.cursor.fetchall()
+
+    def copied(self, statement):
+        """An answer as CSV, by the session's own settings."""
+        out = io.BytesIO()
+        self.cursor.copy_expert(f"copy ({statement}) to stdout (format csv)", out)
+        out.seek(0)
+        return out
 
     def copy(self, statement, form, output):
         """Copies an answer to a file, by psql."""
@@ -174,6 +186,13 @@ class Postgres(Wire):
                      f"where ({row[0]}) is distinct from ({row[1]})")
             self.run("drop table arrived")
 
+    def keep(self, table, columns, rows):
+        """Keeps an answer, given as CSV, as a table of the schema `kept`."""
+        self.run(f"create schema if not exists kept; drop table if exists kept.{table}")
+        self.run(f"create table kept.{table} ({', '.join(f'{name} {kind}' for name, kind in columns)})")
+        self.cursor.copy_expert(f"copy kept.{table} from stdin (format csv)", rows)
+        self.run(f"vacuum analyze kept.{table}")
+
     def look(self, day):
         """Lets statements mean the tables of a day; of the newest without one."""
         self.path = schema_of(day) if day else "head"
@@ -188,7 +207,8 @@ class Postgres(Wire):
         return [row[0] for row in self.rows("select pid from pg_stat_activity")]
 
     def seconds(self):
-        return sum(process_seconds(process) for process in self._backends())
+        postmaster = process_fields(self.connection.get_backend_pid())[1]
+        return process_seconds(postmaster, and_ended=True) + sum(process_seconds(process) for process in self._backends())
 
     def forget_peak(self):
         forget_peak(self.connection.get_backend_pid())
@@ -303,7 +323,7 @@ class Tieout(Wire):
     """tieout: each day a bundle that is extracted to a commit, days before it read as of them."""
 
     name = "tieout"
-    path = "benchpm, bencherp"
+    path = "benchpm,bencherp"
 
     def __init__(self, data, folder, binary):
         self.data, self.folder, self.binary = data, folder, binary

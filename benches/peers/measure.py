@@ -143,6 +143,8 @@ class Comparison:
         self.report.write("storage: the newest day", "DuckDB", bytes=(self.scratch / "firm.duckdb").stat().st_size)
         self.report.write(f"storage: {days}", "tieout", bytes=engines.folder_bytes(self.tieout.warehouse))
         self.tieout.serve()
+        for engine in self.all:
+            engine.look(None)
 
     def interleaved(self, work, do, who=None, repetitions=None, warm=True):
         """Does something with each engine so many times, and reports what it took."""
@@ -185,6 +187,24 @@ class Comparison:
             if looked is None:
                 for name in statements.CHECKS:
                     self.interleaved(f"{work}: {name}", lambda engine, name=name: engine.run(statements.check(name, HEAD)))
+
+    def stored(self):
+        """What was computed before anybody asked: tieout's checks of its own, and in PostgreSQL the same rows as a table."""
+        oids = {}
+        for work, (statement, day) in statements.STORED.items():
+            self.tieout.look(day)
+            try:
+                rows = self.tieout.rows(statement)
+            except Exception as error:
+                self.report.write(work, "tieout", not_measured=str(error)[:300])
+                continue
+            columns = [(column.name, oids.setdefault(column.type_code, self.postgres.rows(f"select format_type({column.type_code}, null)")[0][0]))
+                       for column in self.tieout.cursor.description]
+            self.postgres.keep("kept", columns, self.tieout.copied(statement))
+            self.report.compare(work, {"tieout": answer(rows), "PostgreSQL": answer(self.postgres.rows("select * from kept.kept"))}, statement)
+            ask = {"tieout": statement, "PostgreSQL": "select * from kept.kept"}
+            self.interleaved(work, lambda engine, ask=ask: engine.run(ask[engine.name]), [self.postgres, self.tieout])
+        self.tieout.look(None)
 
     def trend(self):
         found = {engine.name: [] for engine in self.all}
@@ -308,7 +328,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="how long each run of small statements takes (default 5)")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("target/peers"), help="where everything is made")
     parser.add_argument("--keep", action="store_true", help="keep the loaded engines' files")
-    parser.add_argument("--works", default="checks,trend,matching,job_cost,export,clients,night", help="what is asked, in this order")
+    parser.add_argument("--works", default="checks,stored,trend,matching,job_cost,export,clients,night", help="what is asked, in this order")
     options = parser.parse_args()
     options.folder, options.binary = options.folder.resolve(), os.environ["TIEOUT_BINARY"]
     comparison = Comparison(options)

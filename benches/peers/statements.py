@@ -117,3 +117,12 @@ def check(name, day):
 def measure(name, day):
     """How many rows a check has as of a day, and their amount: a point of the trend."""
     return f"select count(*) as n, coalesce(sum(amount), 0) as amount from ({check(name, day)}) as found"
+
+# What tieout has worked out when a day was committed: each statement, and the day that it is asked of.
+STORED = {
+    "W1 stored: summary of the checks": ("select check_id, title, verdict, open_count, amount_at_risk from recon.summary", None),
+    "W1 stored: all exceptions": ("select check_id, exception_key, label, amount_at_risk from recon.exceptions", None),
+    "W2 stored: summary as of 2024-06-30": ("select check_id, title, verdict, open_count, amount_at_risk from recon.summary", PAST),
+    "W2 stored: all exceptions as of 2024-06-30": ("select check_id, exception_key, label, amount_at_risk from recon.exceptions", PAST),
+    "W3 stored: trend": ("select * from trend.exceptions_by_month", None),
+}
