@@ -295,13 +295,14 @@ class Firm:
         of, part = np.concatenate([np.arange(count), in_two]), np.concatenate([part, np.full(len(in_two), 2)])
         amount = decimals(np.select([part == 0, part == 1], [net[of], net[of] // 2], net[of] - net[of] // 2))
         method = chosen(["CHK", "ACH", "WIRE"], draw.integers(0, 3, len(of)))
+        reference = numbered("", draw.permutation(len(of)) + 10_000_000, 8)
         key, take = pa.array(np.arange(len(of)) + 1), pa.array(of)
         self._table("erp_payments", "payment_id", paid[of], {
             "payment_id": key, "invoice_number": number.take(take), "vendor_code": codes.take(take), "amount": amount,
-            "payment_date": dates(paid[of]), "method": method, "reference": numbered("", draw.integers(0, 10**8, len(of)), 8)})
+            "payment_date": dates(paid[of]), "method": method, "reference": reference})
         self._table("pm_payments", "payment_id", told[of], {
             "payment_id": key, "invoice_id": pa.array(of + 1), "project_id": pa.array(project[of] + 1), "amount": amount,
-            "paid_on": dates(told[of]), "method": method})
+            "paid_on": dates(told[of]), "method": method, "reference": reference})
 
     def _owner_invoices(self):
         draw, count = self.random, self._count(10000)

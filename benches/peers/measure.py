@@ -190,6 +190,10 @@ class Comparison:
 
     def stored(self):
         """What was computed before anybody asked: tieout's checks of its own, and in PostgreSQL the same rows as a table."""
+        for check, of in statements.FOUND.items():
+            expected = self.postgres.rows(f"select count(*) {of}")
+            found = self.tieout.rows(f"select open_count + in_flight_count from recon.summary where check_id = '{check}'")
+            self.report.compare(f"check {check}", {"PostgreSQL, raw rows": answer(expected), "tieout": answer(found)}, of)
         oids = {}
         for work, (statement, day) in statements.STORED.items():
             self.tieout.look(day)
@@ -285,9 +289,10 @@ class Comparison:
                             continue
                         lines = (line.split() for log in pathlib.Path(logs).iterdir() for line in log.read_text().splitlines())
                         times = sorted(int(fields[2]) / 1000 for fields in lines)
+                    rate = float(run.stdout.split("tps = ")[1].split()[0])
                     place = lambda share: round(times[min(len(times) - 1, int(len(times) * share))], 2)
                     self.report.write(f"small: {work}", engine.name, clients=clients, p50_ms=place(0.5), p99_ms=place(0.99),
-                                      statements_a_second=round(len(times) / self.options.seconds))
+                                      statements_a_second=round(rate))
 
     def night(self):
         """The next days, each with its own changes, into each engine; then all of them must hold the same."""

@@ -126,3 +126,13 @@ STORED = {
     "W2 stored: all exceptions as of 2024-06-30": ("select check_id, exception_key, label, amount_at_risk from recon.exceptions", PAST),
     "W3 stored: trend": ("select * from trend.exceptions_by_month", None),
 }
+
+# How many rows a check of tieout's own must find, asked of the raw rows: missing and differing documents are what both define alike.
+FOUND = {
+    "I1": "from pm_owner_invoices p left join erp_ar_invoices e on e.invoice_number = p.number where e.invoice_number is null",
+    "I2": "from pm_sub_invoices p left join erp_ap_invoices e on e.invoice_number = p.number "
+          "where e.invoice_number is null and p.status <> 'draft'",
+    "I4": "from pm_sub_invoices p join erp_ap_invoices e on e.invoice_number = p.number where p.net_amount <> e.amount",
+    "O1": "from pm_change_orders p left join erp_change_orders e on e.number = p.number where e.number is null and p.status = 'approved'",
+    "C4": "from erp_job_cost where cost_code = '00-0000'",
+}
