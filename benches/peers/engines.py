@@ -351,7 +351,7 @@ class Tieout(Wire):
         return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
     def night(self, day):
-        self.load(day)
+        return self.load(day)
 
     def serve(self):
         port = free_port()

@@ -289,27 +289,41 @@ class Comparison:
                             continue
                         lines = (line.split() for log in pathlib.Path(logs).iterdir() for line in log.read_text().splitlines())
                         times = sorted(int(fields[2]) / 1000 for fields in lines)
-                    rate = float(run.stdout.split("tps = ")[1].split()[0])
+                    told = run.stdout.partition("tps = ")[2].split()
+                    rate = float(told[0]) if told else len(times) / self.options.seconds
                     place = lambda share: round(times[min(len(times) - 1, int(len(times) * share))], 2)
                     self.report.write(f"small: {work}", engine.name, clients=clients, p50_ms=place(0.5), p99_ms=place(0.99),
                                       statements_a_second=round(rate))
 
     def night(self):
         """The next days, each with its own changes, into each engine; then all of them must hold the same."""
-        seconds = {engine.name: [] for engine in self.all}
+        seconds, processor, again = ({engine.name: [] for engine in self.all} for _ in range(3))
+        peaks = {}
+        for engine in self.all:
+            engine.look(None)
+            engine.forget_peak()
+        self.postgres.run("; ".join(f"create materialized view head.found_{name} as {statements.check(name, HEAD)}" for name in statements.CHECKS))
         for number, day in enumerate(self.nights):
             turn = number % 3
             before = engines.folder_bytes(self.tieout.warehouse)
             for engine in self.all[turn:] + self.all[:turn]:
-                engine.look(None)
-                began = time.perf_counter()
-                engine.night(day)
+                used, began = engine.seconds(), time.perf_counter()
+                own = engine.night(day)
                 seconds[engine.name].append(time.perf_counter() - began)
+                processor[engine.name].append(own[0] if own else engine.seconds() - used)
+                peaks[engine.name] = own[1] if own else engine.peak()
             grown = engines.folder_bytes(self.tieout.warehouse) - before
             self.report.write(f"storage: the night to {day}", "tieout", bytes=grown)
             self.report.write(f"storage: the night to {day} as a full copy", "files", bytes=engines.folder_bytes(self.data / str(day)))
+            for engine, text in ((self.postgres, "; ".join(f"refresh materialized view head.found_{name}" for name in statements.CHECKS)),
+                                 (self.tieout, "select * from recon.summary")):
+                began = time.perf_counter()
+                engine.run(text)
+                again[engine.name].append(time.perf_counter() - began)
         for engine in self.all:
-            self.report.times("W8 a night's rows", engine.name, seconds[engine.name], [0])
+            self.report.times("W8 a night's rows", engine.name, seconds[engine.name], processor[engine.name], peaks[engine.name])
+        for name, of in (("PostgreSQL", "five views refreshed"), ("tieout", "first summary read, worked out by the commit")):
+            self.report.times("W1 stored: after a night", name, again[name], [0], of=of)
         for table in self.tables:
             columns = ", ".join(name for name, _ in engines.columns_of(engines.parquet(self.data, HEAD, table)) if name != "updated_at")
             if self.options.size <= 0.1 or table != "erp_job_cost":
