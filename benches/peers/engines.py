@@ -57,9 +57,10 @@ def columns_of(path):
     return [(field.name, sql_type(field.type)) for field in pq.read_schema(path)]
 
 
-def folder_bytes(folder):
-    """Bytes of the files below a folder."""
-    return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
+def folder_bytes(folder, part=""):
+    """Bytes of the files below a folder; on request of those in folders of a name alone."""
+    found = (path for path in pathlib.Path(folder).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in found if not part or part in path.parts)
 
 
 def free_port():
@@ -352,6 +353,11 @@ class Tieout(Wire):
 
     def night(self, day):
         return self.load(day)
+
+    def vacuum(self):
+        """Drops whole tables of commits that are no month's last: what is left is the least that keeps every day."""
+        command = [self.binary, "vacuum", "--keep-days", "0", "--safety-hours", "0"]
+        subprocess.run(command, cwd=self.folder, env=self._environment(), check=True, capture_output=True)
 
     def serve(self):
         port = free_port()
