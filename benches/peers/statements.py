@@ -128,11 +128,16 @@ STORED = {
 }
 
 # How many rows a check of tieout's own must find, asked of the raw rows: missing and differing documents are what both define alike.
+# An invoice whose vendor is not on both sides has no counterpart for the check, whatever its number: those are left out.
+LINKED = "invoice_id in (select i.invoice_id from pm_sub_invoices i join pm_vendors v on v.vendor_id = i.vendor_id " \
+         "join erp_vendors w on w.vendor_code = v.erp_code)"
 FOUND = {
-    "I1": "from pm_owner_invoices p left join erp_ar_invoices e on e.invoice_number = p.number where e.invoice_number is null",
-    "I2": "from pm_sub_invoices p left join erp_ap_invoices e on e.invoice_number = p.number "
-          "where e.invoice_number is null and p.status <> 'draft'",
-    "I4": "from pm_sub_invoices p join erp_ap_invoices e on e.invoice_number = p.number where p.net_amount <> e.amount",
-    "O1": "from pm_change_orders p left join erp_change_orders e on e.number = p.number where e.number is null and p.status = 'approved'",
-    "C4": "from erp_job_cost where cost_code = '00-0000'",
+    "I1": ("from pm_owner_invoices p left join erp_ar_invoices e on e.invoice_number = p.number where e.invoice_number is null", None),
+    "I2": ("from pm_sub_invoices p left join erp_ap_invoices e on e.invoice_number = p.number "
+           f"where e.invoice_number is null and p.status <> 'draft' and p.{LINKED}", "pm_sub_invoices"),
+    "I4": ("from pm_sub_invoices p join erp_ap_invoices e on e.invoice_number = p.number "
+           f"where p.net_amount <> e.amount and p.{LINKED}", "pm_sub_invoices"),
+    "O1": ("from pm_change_orders p left join erp_change_orders e on e.number = p.number "
+           "where e.number is null and p.status = 'approved'", None),
+    "C4": ("from erp_job_cost where cost_code = '00-0000'", None),
 }
