@@ -352,7 +352,7 @@ class Comparison:
 def main():
     parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=1, help="1 is 1.7 million rows on the last day (default)")
-    parser.add_argument("--months", type=int, default=36, help="month-ends of the trend (default 36)")
+    parser.add_argument("--months", type=int, default=2, help="month-ends of the trend, each a commit (default 2)")
     parser.add_argument("--nights", type=int, default=firm.NIGHTS, help="nights that are loaded (default 3)")
     parser.add_argument("--repetitions", type=int, default=5, help="interleaved repetitions (default 5)")
     parser.add_argument("--seconds", type=int, default=5, help="how long each run of small statements takes (default 5)")
