@@ -17,6 +17,7 @@ pub(crate) use workbook::workbook;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use datafusion::prelude::SessionContext;
 
@@ -25,7 +26,7 @@ use values::{day, moment, rows};
 /// What a report is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
-    /// The firm's name.
+    /// The firm's name; empty where the settings have none.
     pub(crate) firm: String,
     /// The firm's zone: days and moments are shown in it.
     pub(crate) zone: Tz,
@@ -177,25 +178,35 @@ pub(crate) struct Latency {
 const MONTHS: usize = 25;
 
 impl Report {
-    /// Asks a session's views. `None` if nothing was committed yet.
+    /// Asks a session's views. `month` is a first day; none is the month that the session's commit closes, else the one that
+    /// runs. `None` if nothing was committed yet.
     ///
     /// # Errors
     /// A view that does not plan or run.
-    pub(crate) async fn gather(session: &SessionContext, subject: Subject) -> Result<Option<Self>> {
+    pub(crate) async fn gather(
+        session: &SessionContext,
+        subject: Subject,
+        month: Option<NaiveDate>,
+    ) -> Result<Option<Self>> {
         let zone = subject.zone;
         let clock =
             "select commit_number, date_trunc('second', observed_at) from meta.clock where commit_number is not null";
         let Some([commit, observed_at]) = rows::<2>(session, clock).await?.pop() else { return Ok(None) };
-        let newest =
-            "select month, commit_number, previous_commit, is_closed from trend.months order by month desc limit 1";
-        let Some([month, last, previous, is_closed]) = rows::<4>(session, newest).await?.pop() else { return Ok(None) };
-        // Of a session that reads the newest commit the month's own may lie before it, where a pin or a waiver came after.
-        let last = if last.is_empty() { commit.clone() } else { last };
+        let wanted = month.map(|month| format!("where month = '{month}'")).unwrap_or_default();
+        let months = format!(
+            "select month, commit_number, previous_commit, is_closed from trend.months {wanted} \
+             order by commit_number = {commit} and is_closed desc, month desc limit 1"
+        );
+        let Some([month, last, previous, is_closed]) = rows::<4>(session, &months).await?.pop() else {
+            return Ok(None);
+        };
+        // The commit of a month that runs may lie before the one that is read, where a pin or a waiver came after it.
+        let is_closed = is_closed == "true";
+        let last = if is_closed && !last.is_empty() { last } else { commit.clone() };
         let previous = if previous.is_empty() { "0".to_owned() } else { previous };
         let within = |column: &str| format!("{column} > {previous} and {column} <= {last}");
         Ok(Some(Self {
-            month,
-            is_closed: is_closed == "true",
+            is_closed,
             observed_at: moment(&observed_at, zone),
             commit,
             sources: sources(session, zone).await?,
@@ -204,9 +215,10 @@ impl Report {
             waived: waived(session).await?,
             opened: moves(session, zone, "opened_at", &within("opened_commit")).await?,
             closed: moves(session, zone, "closed_at", &within("closed_commit")).await?,
-            months: months(session).await?,
-            ages: ages(session).await?,
-            latencies: latencies(session).await?,
+            months: months_until(session, &month).await?,
+            ages: ages(session, &month).await?,
+            latencies: latencies(session, &month).await?,
+            month,
             subject,
         }))
     }
@@ -227,6 +239,18 @@ impl Report {
         }
         groups.sort_by_key(|group| (std::cmp::Reverse(group.cents), std::cmp::Reverse(group.count), group.name));
         groups
+    }
+
+    /// Whether all amounts are in one currency, and so have a sum.
+    pub(crate) fn is_one_currency(&self) -> bool {
+        let mut currencies = self.open.iter().map(|exception| &exception.currency);
+        currencies.next().is_none_or(|first| currencies.all(|other| other == first))
+    }
+
+    /// Whose report it is, and of when.
+    pub(crate) fn heading(&self) -> String {
+        let firm = if self.subject.firm.is_empty() { String::new() } else { format!("{}: ", self.subject.firm) };
+        format!("{firm}reconciliation, {}", self.title())
     }
 
     /// Checks that could not look everywhere.
@@ -302,7 +326,7 @@ async fn sources(session: &SessionContext, zone: Tz) -> Result<Vec<Source>> {
 
 async fn checks(session: &SessionContext) -> Result<Vec<Check>> {
     let sql = "select summary.check_id, summary.view_name, summary.title, checks.question, checks.fix, summary.verdict, runs.reason, \
-               summary.open_count, summary.in_flight_count, summary.waived_count, summary.amount_at_risk, summary.currency, \
+               summary.open_count, summary.in_flight_count, summary.waived_count, summary.amount_at_risk, coalesce(summary.currency, setting_text('currency')), \
                summary.oldest_age_days, summary.change_since_last_month from recon.summary as summary \
                left join recon.check_runs as runs on runs.check_id = summary.check_id and runs.is_latest and runs.project_id is null \
                left join meta.checks as checks on checks.check_id = summary.check_id order by 1";
@@ -346,7 +370,7 @@ async fn checks(session: &SessionContext) -> Result<Vec<Check>> {
 async fn open(session: &SessionContext, zone: Tz) -> Result<Vec<Exception>> {
     let sql = "with people as (select check_id, exception_key, max(moved_by) as moved_by from recon.exception_attribution \
                group by check_id, exception_key) \
-               select e.check_id, e.exception_key, e.severity, e.amount_at_risk, e.currency, e.age_days, e.fix_side, \
+               select e.check_id, e.exception_key, e.severity, e.amount_at_risk, coalesce(e.currency, setting_text('currency')), e.age_days, e.fix_side, \
                coalesce(e.project_number, e.project_id), e.label, e.detail, e.pm_value, e.erp_value, e.cause, e.explained_by, \
                date_trunc('second', e.first_seen_at), people.moved_by \
                from recon.exceptions as e left join people on people.check_id = e.check_id and people.exception_key = e.exception_key \
@@ -394,7 +418,7 @@ async fn open(session: &SessionContext, zone: Tz) -> Result<Vec<Exception>> {
 }
 
 async fn waived(session: &SessionContext) -> Result<Vec<Waived>> {
-    let sql = "select w.check_id, w.label, w.amount_at_risk, w.currency, w.reason, w.waived_by, w.until_date \
+    let sql = "select w.check_id, w.label, w.amount_at_risk, coalesce(w.currency, setting_text('currency')), w.reason, w.waived_by, w.until_date \
                from recon.waivers as w inner join recon.exceptions as e on e.check_id = w.check_id and e.exception_key = w.exception_key \
                where e.state = 'waived' and w.ended_at is null order by w.until_date nulls last, w.check_id, w.exception_key";
     let one = |[check, label, amount, currency, reason, by, until]: [String; 7]| Waived {
@@ -412,7 +436,7 @@ async fn waived(session: &SessionContext) -> Result<Vec<Waived>> {
 async fn moves(session: &SessionContext, zone: Tz, at: &str, within: &str) -> Result<Vec<Move>> {
     let days = if at == "closed_at" { "days_open" } else { "null" };
     let sql = format!(
-        "select check_id, label, project_number, fix_side, last_amount, currency, date_trunc('second', {at}), {days}, is_reopened \
+        "select check_id, label, project_number, fix_side, last_amount, coalesce(currency, setting_text('currency')), date_trunc('second', {at}), {days}, is_reopened \
          from recon.exception_history where {within} order by last_amount desc nulls last, check_id, exception_key"
     );
     let one = |row: [String; 9]| {
@@ -423,11 +447,14 @@ async fn moves(session: &SessionContext, zone: Tz, at: &str, within: &str) -> Re
     Ok(rows::<9>(session, &sql).await?.into_iter().map(one).collect())
 }
 
-async fn months(session: &SessionContext) -> Result<Vec<Month>> {
-    let sql = "select month, cast(sum(open_count) as bigint), sum(amount_at_risk), cast(sum(opened_count + reopened_count) as bigint), \
-               cast(sum(closed_count) as bigint), cast(count(*) filter (where verdict in ('partial', 'not_evaluated')) as bigint) \
-               from trend.exceptions_by_month group by month order by month";
-    let mut found: Vec<Month> = rows::<6>(session, sql)
+async fn months_until(session: &SessionContext, month: &str) -> Result<Vec<Month>> {
+    let sql = format!(
+        "select month, cast(sum(open_count) as bigint), case when min(currency) = max(currency) then sum(amount_at_risk) end, \
+         cast(sum(opened_count + reopened_count) as bigint), cast(sum(closed_count) as bigint), \
+         cast(count(*) filter (where verdict in ('partial', 'not_evaluated')) as bigint) \
+         from trend.exceptions_by_month where month <= '{month}' group by month order by month"
+    );
+    let mut found: Vec<Month> = rows::<6>(session, &sql)
         .await?
         .into_iter()
         .map(|[month, open, amount, opened, closed, silent]| Month {
@@ -443,16 +470,20 @@ async fn months(session: &SessionContext) -> Result<Vec<Month>> {
     Ok(found)
 }
 
-async fn ages(session: &SessionContext) -> Result<Vec<Age>> {
-    let sql = "select bucket, cast(sum(open_count) as bigint), sum(amount_at_risk) from trend.exception_ages \
-               where month = (select max(month) from trend.exception_ages) group by bucket, position order by position";
+async fn ages(session: &SessionContext, month: &str) -> Result<Vec<Age>> {
+    let sql = format!(
+        "select bucket, cast(sum(open_count) as bigint), sum(amount_at_risk) from trend.exception_ages \
+         where month = '{month}' group by bucket, position order by position"
+    );
     let age = |[bucket, open, amount]: [String; 3]| Age { bucket, open: open.parse().ok(), amount };
-    Ok(rows::<3>(session, sql).await?.into_iter().map(age).collect())
+    Ok(rows::<3>(session, &sql).await?.into_iter().map(age).collect())
 }
 
-async fn latencies(session: &SessionContext) -> Result<Vec<Latency>> {
-    let sql = "select month, entity, arrived_count, p50_hours, p90_hours from trend.sync_latency \
-               where month > (select max(month) from trend.sync_latency) - interval '13 months' order by month, entity";
+async fn latencies(session: &SessionContext, month: &str) -> Result<Vec<Latency>> {
+    let sql = format!(
+        "select month, entity, arrived_count, p50_hours, p90_hours from trend.sync_latency \
+         where month <= '{month}' and month > date '{month}' - interval '13 months' order by month, entity"
+    );
     let one = |[month, entity, arrived, median, p90]: [String; 5]| Latency {
         month,
         entity,
@@ -460,7 +491,7 @@ async fn latencies(session: &SessionContext) -> Result<Vec<Latency>> {
         median_hours: median.parse().ok(),
         p90_hours: p90.parse().ok(),
     };
-    let mut found: Vec<Latency> = rows::<5>(session, sql).await?.into_iter().map(one).collect();
+    let mut found: Vec<Latency> = rows::<5>(session, &sql).await?.into_iter().map(one).collect();
     // Entities of which none ever crossed over have nothing to show.
     let crossed: BTreeSet<String> =
         found.iter().filter(|one| one.median_hours.is_some()).map(|one| one.entity.clone()).collect();

@@ -58,14 +58,17 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
     let firm = &workspace.setup.config.firm;
     let zone: Tz = firm.timezone.parse().map_err(|error| Failure::usage(anyhow!("{error}")))?;
     let engine = workspace.engine().await?;
-    let as_of = match &arguments.month {
-        Some(month) => Some(commit_of(&engine, month).await?),
-        None => arguments.as_of.clone(),
+    let (month, as_of) = match &arguments.month {
+        Some(words) => {
+            let month = month(words)?;
+            (Some(month), Some(commit_of(&engine, month, words).await?))
+        }
+        None => (None, arguments.as_of.clone()),
     };
     let request = SessionRequest { as_of: as_of.clone(), ..SessionRequest::default() };
     let session = engine.session(&request).await.map_err(engine_failure)?;
     let subject = Subject { firm: firm.name.clone(), zone };
-    let Some(report) = Report::gather(&session, subject).await.map_err(Failure::warehouse)? else {
+    let Some(report) = Report::gather(&session, subject, month).await.map_err(Failure::warehouse)? else {
         let location = workspace.warehouse.location();
         return Err(Failure::usage(anyhow!(
             "report: the warehouse {location} holds no snapshot{}\nhint: `tieout extract` makes the first one, `tieout log` lists them",
@@ -104,11 +107,15 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
     Ok(0)
 }
 
-/// The commit that stands for a month, for `as_of`.
-async fn commit_of(engine: &Engine, words: &str) -> Result<String, Failure> {
-    let month = NaiveDate::parse_from_str(&format!("{}-01", words.trim()), "%Y-%m-%d")
+/// The first day of a month as people write it.
+fn month(words: &str) -> Result<NaiveDate, Failure> {
+    NaiveDate::parse_from_str(&format!("{}-01", words.trim()), "%Y-%m-%d")
         .with_context(|| format!("report --month {words}: not a month\nhint: for example 2026-10"))
-        .map_err(Failure::usage)?;
+        .map_err(Failure::usage)
+}
+
+/// The commit that stands for a month, for `as_of`.
+async fn commit_of(engine: &Engine, month: NaiveDate, words: &str) -> Result<String, Failure> {
     let session = engine.session(&SessionRequest::default()).await.map_err(engine_failure)?;
     let sql = "select month, commit_number from trend.months order by month";
     let months = rows::<2>(&session, sql).await.map_err(Failure::warehouse)?;

@@ -190,8 +190,7 @@ impl ScalarUDFImpl for Function {
             Kind::OwnKey => keyed(first, rest, arguments.number_rows, |source, key| own_key(source, key).to_owned()),
             Kind::KeyOf => {
                 let prefixes = &options()?.settings().prefixes;
-                let whole =
-                    |source: &str, key: &str| prefixes.get(source).cloned().unwrap_or_default() + key;
+                let whole = |source: &str, key: &str| prefixes.get(source).cloned().unwrap_or_default() + key;
                 keyed(first, rest, arguments.number_rows, whole)
             }
             Kind::SettingListContains => contains(first, rest, arguments.number_rows, options()?),

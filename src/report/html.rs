@@ -23,7 +23,6 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// # Errors
 /// A chart that cannot be drawn.
 pub(crate) fn page(report: &Report) -> Result<String> {
-    let title = format!("{}: reconciliation, {}", report.subject.firm, report.title());
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,12 +30,12 @@ pub(crate) fn page(report: &Report) -> Result<String> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { (title) }
+                title { (report.heading()) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { (report.subject.firm) }
+                    h1 { @if report.subject.firm.is_empty() { "Reconciliation" } @else { (report.subject.firm) } }
                     p.period { "Reconciliation of " (report.title()) }
                     p.faint { "Read " (report.observed_at) ", commit " (report.commit) }
                 }
@@ -243,7 +242,7 @@ fn trends(report: &Report) -> Result<Markup> {
                 (figure("Money at risk at each month's end", &charts::bars(&labels, &of(|one| one.amount))?, &["month", "amount", "checks that could not look"], months(|one| one.amount)))
                 (figure("Opened, and resolved (thin)", &charts::lines(&labels, &opened, &closed)?, &["month", "opened", "resolved"], flow))
                 (figure("Open exceptions by age", &charts::bars(&ages, &aging)?, &["age", "open", "money at risk"],
-                    report.ages.iter().map(|age| vec![format!("{} days", age.bucket), number(age.open), money(&age.amount, "")]).collect()))
+                    report.ages.iter().map(|age| vec![format!("{} days", age.bucket), number(age.open), if report.is_one_currency() { money(&age.amount, "") } else { "–".to_owned() }]).collect()))
                 @for chart in latencies { (chart) }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) fn message(report: &Report) -> String {
 }
 
 fn write_message(out: &mut String, report: &Report, amount: &str) -> std::fmt::Result {
-    writeln!(out, "# {}: reconciliation, {}\n", plain(&report.subject.firm), report.title())?;
+    writeln!(out, "# {}\n", plain(&report.heading()))?;
     let silent: Vec<_> = report.silent().collect();
     if !silent.is_empty() {
         writeln!(

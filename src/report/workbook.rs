@@ -30,7 +30,7 @@ pub(crate) fn workbook(report: &Report) -> Result<Vec<u8>> {
 fn write(report: &Report) -> Result<Vec<u8>, XlsxError> {
     let formats = Formats::new();
     let mut book = Workbook::new();
-    let title = format!("{}: reconciliation, {}", report.subject.firm, report.title());
+    let title = report.heading();
     let made = ExcelDateTime::parse_from_str(report.observed_at.get(..10).unwrap_or("1900-01-01"))?;
     book.set_properties(&DocProperties::new().set_title(&title).set_author("tieout").set_creation_datetime(&made));
     summary(book.add_worksheet(), report, &title, &formats)?;
