@@ -35,7 +35,12 @@ impl Opened {
                 ))
             })?;
             // A folder's entry is no file.
-            opened.paths.extend(archive.file_names().filter(|name| !name.ends_with('/')).map(str::to_owned));
+            for name in archive.file_names() {
+                let name = name.map_err(|error| failed(error.into()))?;
+                if !name.ends_with('/') {
+                    opened.paths.insert(name.into_owned());
+                }
+            }
             opened.archive = Some(archive);
         }
         Ok(opened)
