@@ -234,7 +234,7 @@ fn shortened(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use calamine::{Data, Reader as _};
+    use calamine::{Data, DataType as _, Reader as _};
 
     use super::*;
 
@@ -283,8 +283,9 @@ mod tests {
             rows[1][..3],
             [Data::Float(-1234.5), Data::Float(562_949_953_421_312.0), Data::String("=1+1".into())]
         );
-        assert_eq!(rows[1][3].to_string(), "2025-12-31 00:00:00");
-        assert_eq!(rows[1][4].to_string(), "2025-12-31 17:00:00.123");
+        let moment = |cell: &Data| cell.as_datetime().unwrap().to_string();
+        assert_eq!(moment(&rows[1][3]), "2025-12-31 00:00:00");
+        assert_eq!(moment(&rows[1][4]), "2025-12-31 17:00:00.123");
         assert_eq!(rows[1][5], Data::Bool(true));
         assert_eq!(rows[2][..2], [Data::Float(1_234_567_890_123.45), Data::String("5629499534213129".into())]);
         assert_eq!((&rows[2][2], &rows[2][3]), (&Data::Empty, &Data::String("0001-01-01".into())));

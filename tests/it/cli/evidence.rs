@@ -49,8 +49,8 @@ fn is_same(cell: &Data, value: &str) -> bool {
         Data::Float(number) => value.parse::<f64>().unwrap().to_string() == number.to_string(),
         Data::Int(number) => value.parse::<f64>().unwrap().to_string() == number.to_string(),
         Data::Bool(truth) => value == truth.to_string(),
-        Data::DateTime(_) => {
-            let shown = cell.to_string();
+        Data::DateTime(at) => {
+            let shown = at.as_datetime().unwrap().to_string();
             let value = value.trim_end_matches('Z').replace('T', " ");
             shown == value || shown.trim_end_matches(" 00:00:00") == value || value.starts_with(&shown)
         }
