@@ -88,6 +88,9 @@ fn amount_column<'a>(columns: &'a [Column], name: &str) -> Result<(usize, &'a Co
     })
 }
 
+/// Currencies that a refusal names.
+const CURRENCIES_MAX: usize = 9;
+
 type Records = csv::Reader<Box<dyn Read>>;
 
 fn records(population: &Population<'_>) -> Result<Records, Error> {
@@ -192,9 +195,9 @@ impl Sums {
                 Ok(units) => {
                     sums.count += 1;
                     sums.total = sums.total.checked_add(units).ok_or_else(too_large)?;
-                    if let Some(currency) =
-                        currency.and_then(|place| record.get(place)).filter(|_| currencies.len() < 9)
-                    {
+                    // A source that has one currency does not name it.
+                    let named = currency.and_then(|place| record.get(place)).filter(|name| !name.is_empty());
+                    if let Some(currency) = named.filter(|_| currencies.len() < CURRENCIES_MAX) {
                         currencies.insert(currency.to_owned());
                     }
                 }
