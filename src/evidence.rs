@@ -330,8 +330,10 @@ impl Package {
         index.files = self.target.files()?;
         let text = serde_json::to_string_pretty(&index).map_err(|error| self.target.failed(INDEX, error.into()))?;
         self.target.put(INDEX, format!("{text}\n").as_bytes())?;
-        let sums: String =
-            self.target.files()?.iter().map(|file| format!("{}  {}\n", file.sha256, file.path)).collect();
+        let mut sums = String::new();
+        for file in self.target.files()? {
+            sums.extend([file.sha256.as_str(), "  ", file.path.as_str(), "\n"]);
+        }
         self.target.put(SUMS, sums.as_bytes())?;
         self.target.publish()?;
         let silent = index.items.iter().filter(|item| item.verdict.is_silent()).map(|item| {

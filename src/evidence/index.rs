@@ -120,6 +120,7 @@ pub struct Column {
 
 /// The sum of a decimal column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the word of the index, where the struct has no name")]
 pub struct Total {
     /// The column.
     pub column: String,
@@ -131,6 +132,7 @@ pub struct Total {
 
 /// What can be said of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the word of the index, where the struct has no name")]
 pub struct Verdict {
     /// `clean`, `exceptions`, `complete`, `partial`, `not_evaluated`, `not_applicable`, `failed`, or `not_stated`.
     pub verdict: String,

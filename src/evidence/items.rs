@@ -1,6 +1,6 @@
 //! Which results a package holds: every schedule of `audit`, every check, and what they stand on.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::index::Logic;
 use super::{Error, Wanted};
@@ -195,9 +195,8 @@ fn mappings(definitions: &Definitions, side: &str, entity: &str) -> Vec<String> 
     let settings = settings(definitions);
     let sources = settings.get("sources").and_then(serde_json::Value::as_object);
     let systems = sources.into_iter().flat_map(|sources| sources.values()).filter_map(serde_json::Value::as_str);
-    let paths: BTreeMap<String, ()> =
-        systems.map(|system| (format!("extractors/{system}/canonical/{entity}.sql"), ())).collect();
-    paths.into_keys().filter(|path| definitions.files.contains_key(path)).collect()
+    let paths: BTreeSet<String> = systems.map(|system| format!("extractors/{system}/canonical/{entity}.sql")).collect();
+    paths.into_iter().filter(|path| definitions.files.contains_key(path)).collect()
 }
 
 /// The settings that are part of the definitions.

@@ -37,7 +37,7 @@ fn money_draws_in_proportion_and_says_what_it_leaves_out() {
     assert_eq!((c[0].as_str(), c[1].as_str(), c[2].as_str(), c[4].as_str()), ("3", "500.00", "510.00", "true"));
     let hits: u64 = rows.iter().map(|row| row[3].parse::<u64>().unwrap()).sum();
     assert_eq!(hits, 6);
-    assert_eq!(sample.drawn_count as usize, rows.len());
+    assert_eq!(sample.drawn_count, rows.len() as u64);
 
     let (sample, _) = drawn(BOOK, &by_money(6, Amounts::Absolute), 7).unwrap();
     assert_eq!((sample.population_count, sample.population_total.as_deref()), (4, Some("604.00")));
@@ -54,7 +54,8 @@ fn what_is_drawn_is_as_written_down() {
 
 #[test]
 fn a_random_sample_has_its_size_and_no_row_twice() {
-    let lines: String = (1..=40).map(|id| format!("{id},{id}.00,USD\n")).collect();
+    let lines: Vec<String> = (1..=40).map(|id| format!("{id},{id}.00,USD")).collect();
+    let lines = lines.join("\n");
     let csv = format!("id,amount,currency\n{lines}");
     let mut times = [0_u32; 41];
     for seed in 0..400 {
@@ -62,7 +63,9 @@ fn a_random_sample_has_its_size_and_no_row_twice() {
         assert_eq!((sample.drawn_count, rows.len(), sample.row_count), (10, 10, 40));
         let mut ids: Vec<usize> = rows.iter().map(|row| row[1].parse().unwrap()).collect();
         assert!(rows.iter().all(|row| row[0] == row[1]) && ids.is_sorted());
-        ids.iter().for_each(|id| times[*id] += 1);
+        for id in &ids {
+            times[*id] += 1;
+        }
         ids.dedup();
         assert_eq!(ids.len(), 10);
     }

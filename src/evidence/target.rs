@@ -237,9 +237,9 @@ mod tests {
             let refused = Target::begin(&place).unwrap_err().to_string();
             assert!(refused.contains("there is something already") && refused.contains("hint:"), "{refused}");
             if place.is_dir() {
-                std::fs::remove_dir_all(&place).unwrap()
+                std::fs::remove_dir_all(&place).unwrap();
             } else {
-                std::fs::remove_file(&place).unwrap()
+                std::fs::remove_file(&place).unwrap();
             }
         }
     }
