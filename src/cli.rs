@@ -15,6 +15,7 @@ mod chain;
 mod check;
 mod demo;
 mod diff;
+mod evidence;
 mod export;
 mod extract;
 mod gaps;
@@ -144,6 +145,8 @@ enum Command {
     Recheck(recheck::RecheckArguments),
     /// Recompute the chain of commits and every file: is anything not as it was?
     Verify(verify::VerifyArguments),
+    /// Write results with what proves them: SQL, parameters, rows, control totals, the chain of commits
+    Evidence(evidence::EvidenceArguments),
     /// Publish tables for other programs, without copying them
     Export(export::ExportArguments),
     /// Drop superseded states and remove files that nobody reads any more
@@ -235,6 +238,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Unwaive(command) => Box::pin(waive::unwaive(&global, &command)).await,
         Command::Recheck(command) => Box::pin(recheck::run(&global, &command)).await,
         Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
+        Command::Evidence(command) => Box::pin(evidence::run(&global, &command)).await,
         Command::Export(command) => Box::pin(export::run(&global, &command)).await,
         Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,

@@ -20,10 +20,11 @@
 //! | [`engine`] | DataFusion over a warehouse; as-of; the checks |
 //! | `report` | a month's report: a page with charts, a message |
 //! | [`server`] | the Postgres wire |
+//! | [`evidence`] | packages of files that prove a figure without tieout |
 //! | [`simulator`] | a firm that lives day by day behind the interfaces of both systems, for the demo and the tests |
 //! | [`clock`] | the run's clock: the machine's, or a given one |
 //!
-//! An arrow goes only downwards: `cli → server, report → engine → warehouse`, `extract → warehouse`. `cli::extract` is where they
+//! An arrow goes only downwards: `cli → evidence → server → engine → warehouse`, `report → engine`, `extract → warehouse`. `cli::extract` is where they
 //! meet: extract, prepare, check, publish. The simulator knows none of them. Nothing but `warehouse::store` touches
 //! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod config;
 pub mod definitions;
 pub mod engine;
+pub mod evidence;
 pub mod extract;
 mod report;
 pub mod server;

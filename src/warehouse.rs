@@ -177,6 +177,21 @@ impl Warehouse {
         String::from_utf8(bytes.into()).map_err(|error| Error::corrupt(path, error.to_string()))
     }
 
+    /// The bytes of a commit's manifest, as they are stored, with their place below the warehouse's root.
+    pub async fn manifest(&self, number: u64) -> Result<(String, Bytes), Error> {
+        self.stored(chain::path(number)).await
+    }
+
+    /// The bytes of the file that says which warehouse this is, with their place.
+    pub async fn identity(&self) -> Result<(String, Bytes), Error> {
+        self.stored(IDENTITY.to_owned()).await
+    }
+
+    async fn stored(&self, path: String) -> Result<(String, Bytes), Error> {
+        let bytes = self.store.get(&path).await?.ok_or_else(|| Error::NotFound { path: path.clone() })?;
+        Ok((path, bytes))
+    }
+
     /// The same warehouse with other limits on memory and files.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {

@@ -19,8 +19,9 @@ use parquet::arrow::ArrowWriter;
 
 use super::paint::printable;
 use super::workspace::{Workspace, engine_failure};
-use super::{Failure, Global, serve};
+use super::{Failure, Global, evidence, serve};
 use crate::engine::SessionRequest;
+use crate::evidence::Wanted;
 use crate::server::{LocalQuery, QueryError};
 
 /// Arguments of `sql`.
@@ -29,7 +30,8 @@ use crate::server::{LocalQuery, QueryError};
   tieout sql \"select check_id, title, open_count, amount_at_risk from recon.summary\"
   tieout sql \"select * from recon.exceptions\" --format csv -o exceptions.csv
   tieout sql --as-of 2025-12-31 \"select * from recon.summary\"      what we knew at the end of that day
-  tieout sql --as-of FY2025 --definitions pinned \"select * from recon.summary\"   by the rules of that day, too")]
+  tieout sql --as-of FY2025 --definitions pinned \"select * from recon.summary\"   by the rules of that day, too
+  tieout sql --as-of FY2025 --evidence ap.zip \"select * from pm.vendors\"        with what proves it")]
 pub(super) struct SqlArguments {
     /// The query; `-` reads it from standard input
     #[arg(required_unless_present = "file")]
@@ -52,6 +54,11 @@ pub(super) struct SqlArguments {
     /// Write to a file instead of stdout; one that is there is replaced
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write the rows with what proves them to a folder that is not there yet, or to a .zip file (`tieout evidence --help`)
+    #[arg(long, value_name = "DIR|ZIP", conflicts_with_all = ["output", "format"])]
+    evidence: Option<PathBuf>,
+    #[command(flatten)]
+    samples: evidence::SampleArguments,
 }
 
 /// How rows are written.
@@ -69,6 +76,13 @@ enum Format {
 
 pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8, Failure> {
     let text = query_text(arguments).map_err(Failure::usage)?;
+    if let Some(target) = &arguments.evidence {
+        return to_evidence(global, arguments, text, target).await;
+    }
+    if !arguments.samples.is_empty() {
+        let hint = "hint: --evidence DIR keeps the rows, the sample and how it was drawn";
+        return Err(Failure::usage(anyhow!("a sample is drawn from rows that are kept with it\n{hint}")));
+    }
     let workspace = Workspace::open_existing(global).await?;
     let engine = workspace.engine().await?;
     workspace.warn_if_empty().await?;
@@ -90,6 +104,19 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
         None => to_stdout(query, arguments.format).await,
     }?;
     Ok(0)
+}
+
+/// The query's rows as a package of evidence. Unlike a query's, its definitions are those of its moment unless today's are asked for.
+async fn to_evidence(global: &Global, arguments: &SqlArguments, text: String, target: &Path) -> Result<u8, Failure> {
+    let order = evidence::Order {
+        as_of: arguments.as_of.as_deref().unwrap_or("latest"),
+        accounting_date: arguments.accounting_date.clone(),
+        definitions: arguments.definitions.as_deref().unwrap_or("pinned"),
+        wanted: Wanted::Query(text),
+        samples: &arguments.samples,
+        target: target.to_owned(),
+    };
+    evidence::write(global, order).await
 }
 
 /// A mistake in the query is the user's; snapshots that cannot be read are the warehouse's.

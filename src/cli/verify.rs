@@ -1,6 +1,7 @@
 //! `tieout verify`: is every commit and every file what it was? Findings are data (stdout); the exit code says yes or no.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use anyhow::anyhow;
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, Global, workspace};
+use super::{Failure, Global, evidence, workspace};
 use crate::config::Config;
+use crate::evidence::Kept;
 use crate::warehouse::{KeptDigest, Verification, VerifyOptions, VerifyProgress, Warehouse};
 
 /// How often a line says how far it is, where no terminal shows a bar.
@@ -24,12 +26,22 @@ pub(super) struct VerifyArguments {
     /// A head that `tieout verify` printed earlier: must still be in the chain
     #[arg(long, value_name = "DIGEST")]
     head: Option<KeptDigest>,
+    /// A package that `tieout evidence` wrote, instead of the warehouse: needs neither settings nor warehouse
+    #[arg(long, value_name = "DIR|ZIP", conflicts_with = "deep")]
+    evidence: Option<PathBuf>,
+    /// The digest that was printed when the package was made
+    #[arg(long, value_name = "SHA256", requires = "evidence")]
+    digest: Option<String>,
     /// One JSON object instead of lines
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(global: &Global, arguments: &VerifyArguments) -> Result<u8, Failure> {
+    if let Some(package) = &arguments.evidence {
+        let kept = Kept { digest: arguments.digest.clone(), head: arguments.head.clone() };
+        return evidence::verify(package, &kept, arguments.json);
+    }
     // An auditor has the warehouse, and no settings.
     let url = match &global.warehouse {
         Some(url) => url.clone(),

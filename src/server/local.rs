@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{Expr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Statement, Value};
 use futures::{Stream, StreamExt as _};
 
 use super::databases::CONFIGURATION;
@@ -73,24 +74,35 @@ impl LocalQuery {
         text: &str,
         descriptions: Option<Descriptions>,
     ) -> Result<Self, QueryError> {
-        let mut commands = statement::parse(text)?;
-        let query = match (commands.pop(), commands.is_empty()) {
-            (None, _) => return Err(Failure::new("42601", "there is no query in the text").into()),
-            (Some(Command::Query(statement)), true) => *statement,
-            (Some(_), true) => {
-                let failure = Failure::new("42601", "only a query can be run here");
-                return Err(failure
-                    .hint("a SELECT, WITH, VALUES or EXPLAIN; `tieout serve` takes SET and SHOW")
-                    .into());
-            }
-            (Some(_), false) => {
-                let failure = Failure::new("42601", "there is more than one statement in the text");
-                return Err(failure.hint("one query at a time; a semicolon may end it").into());
-            }
-        };
+        let query = one_query(text)?;
+        Self::of(made, user, query, descriptions, false).await
+    }
+
+    /// As [`Self::plan`], its rows in an order that leaves nothing open: what the query does not order, all columns do, from
+    /// left to right. Rows that are still equal are the same rows.
+    pub async fn plan_in_order(made: &SessionContext, user: &str, text: &str) -> Result<Self, QueryError> {
+        let query = one_query(text)?;
+        if !matches!(query, Statement::Query(_)) {
+            let failure = Failure::new("42601", "an explanation has no rows of its own to be kept");
+            return Err(failure.hint("a SELECT, WITH or VALUES").into());
+        }
+        Self::of(made, user, query, None, true).await
+    }
+
+    async fn of(
+        made: &SessionContext,
+        user: &str,
+        mut query: Statement,
+        descriptions: Option<Descriptions>,
+        in_order: bool,
+    ) -> Result<Self, QueryError> {
         let schema = made.state().config_options().catalog.default_schema.clone();
         let settings = Arc::new(Mutex::new(Settings::new(user, &schema, None)?));
         let (context, catalog) = catalog::attach(made, user, DATABASE, settings, (descriptions, None), &|inner| inner);
+        if in_order {
+            let logical = session::plan(&context, catalog.as_deref(), query.clone(), &[]).await?;
+            order(&mut query, logical.schema().fields().len());
+        }
         let logical = session::plan(&context, catalog.as_deref(), query, &[]).await?;
         let schema = named_once(logical.schema().inner());
         let (state, abandoned): (_, Abandoned) = (context.state(), Arc::new(|| false));
@@ -118,6 +130,41 @@ impl LocalQuery {
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Failure::from(error).into())
         }))
+    }
+}
+
+/// The one query that `text` holds.
+fn one_query(text: &str) -> Result<Statement, QueryError> {
+    let mut commands = statement::parse(text)?;
+    match (commands.pop(), commands.is_empty()) {
+        (None, _) => Err(Failure::new("42601", "there is no query in the text").into()),
+        (Some(Command::Query(statement)), true) => Ok(*statement),
+        (Some(_), true) => {
+            let failure = Failure::new("42601", "only a query can be run here");
+            Err(failure.hint("a SELECT, WITH, VALUES or EXPLAIN; `tieout serve` takes SET and SHOW").into())
+        }
+        (Some(_), false) => {
+            let failure = Failure::new("42601", "there is more than one statement in the text");
+            Err(failure.hint("one query at a time; a semicolon may end it").into())
+        }
+    }
+}
+
+/// Lets all columns decide, after what the query says of its order.
+fn order(query: &mut Statement, columns: usize) {
+    let Statement::Query(query) = query else { return };
+    let by_place = (1..=columns).map(|place| OrderByExpr {
+        expr: Expr::value(Value::Number(place.to_string(), false)),
+        options: OrderByOptions::default(),
+        with_fill: None,
+    });
+    match &mut query.order_by {
+        Some(OrderBy { kind: OrderByKind::Expressions(given), .. }) => given.extend(by_place),
+        // All columns already.
+        Some(OrderBy { kind: OrderByKind::All(_), .. }) => {}
+        None => {
+            query.order_by = Some(OrderBy { kind: OrderByKind::Expressions(by_place.collect()), interpolate: None });
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole runs of the program on temporary folders: what it says and what it exits with, with good luck and bad.
 
 mod add_a_system;
+mod evidence;
 mod export;
 mod lives;
 mod luck;
@@ -122,10 +123,12 @@ async fn a_taken_port_is_told_with_the_option_that_changes_it() {
 async fn help_names_every_command_and_every_exit_code() {
     let ended = run(Path::new("."), &["--help"]).await;
     assert_eq!(ended.code, 0);
-    for word in ["init", "check", "extract", "serve", "sql", "report", "export", "demo", "simulate", "Exit codes:"] {
+    for word in
+        ["init", "check", "extract", "serve", "sql", "report", "evidence", "export", "demo", "simulate", "Exit codes:"]
+    {
         assert!(ended.out.contains(word), "{}", ended.out);
     }
-    for command in ["init", "check", "extract", "serve", "sql", "report", "export", "demo", "simulate"] {
+    for command in ["init", "check", "extract", "serve", "sql", "report", "evidence", "export", "demo", "simulate"] {
         let ended = run(Path::new("."), &[command, "--help"]).await;
         assert!(ended.code == 0 && ended.out.contains("Global options:"), "{}", ended.out);
     }

@@ -136,6 +136,20 @@ impl FromStr for KeptDigest {
     }
 }
 
+impl KeptDigest {
+    /// Whether it is that commit's.
+    pub fn is(&self, number: u64, sha256: &str) -> bool {
+        self.sha256 == sha256 && self.number.is_none_or(|kept| kept == number)
+    }
+}
+
+impl fmt::Display for KeptDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number.map_or(Ok(()), |number| write!(f, "{number}:"))?;
+        f.write_str(&self.sha256)
+    }
+}
+
 /// The outcome of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verification {
