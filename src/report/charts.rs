@@ -76,7 +76,7 @@ fn draw(
             .margin(8)
             .x_label_area_size(28)
             .y_label_area_size(84)
-            .build_cartesian_2d((0..labels.len().max(1)).into_segmented(), 0..top + (top / 20).max(1))?;
+            .build_cartesian_2d((0..labels.len().saturating_sub(1)).into_segmented(), 0..top + (top / 20).max(1))?;
         let label = |place: &SegmentValue<usize>| match place {
             SegmentValue::CenterOf(place) | SegmentValue::Exact(place) => {
                 labels.get(*place).cloned().unwrap_or_default()

@@ -165,7 +165,7 @@ impl Wishes {
         let mut wishes = Self::default();
         let as_of = databases::moment(database(parameters))?;
         wishes.request.as_of = as_of.map(str::to_owned);
-        let options = parameters.get("options").map(|text| startup_options(text)).unwrap_or_default();
+        let options = parameters.get("options").map(|text| startup_options(text)).transpose()?.unwrap_or_default();
         let direct = parameters.iter().filter(|(name, _)| {
             !matches!(name.as_str(), "user" | "database" | "options" | "replication") && !name.starts_with("_pq_.")
         });

@@ -275,8 +275,9 @@ fn duration(value: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).filter(|all| *all <= i32::MAX.unsigned_abs().into()).map(Duration::from_millis)
 }
 
-/// The settings inside a startup packet's `options`: `-c name=value` and `--name=value`, backslash escaping a space.
-pub(crate) fn startup_options(text: &str) -> Vec<(String, String)> {
+/// The settings inside a startup packet's `options`: `-c name=value` and `--name=value`, backslash escaping a space. Whatever else
+/// stands there is an error: a moment that is passed over would show another one.
+pub(crate) fn startup_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
     let mut words = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -294,11 +295,14 @@ pub(crate) fn startup_options(text: &str) -> Vec<(String, String)> {
         } else {
             word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).map(str::to_owned)
         };
-        if let Some((name, value)) = assignment.as_deref().and_then(|assignment| assignment.split_once('=')) {
-            found.push((name.replace('-', "_"), value.to_owned()));
-        }
+        let Some((name, value)) = assignment.as_deref().and_then(|assignment| assignment.split_once('=')) else {
+            let text = format!("invalid command-line argument for server process: {}", assignment.unwrap_or(word));
+            return Err(Failure::new("42601", text)
+                .hint("options are written -c name=value; a blank within a value has a backslash before it"));
+        };
+        found.push((name.replace('-', "_"), value.to_owned()));
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -323,9 +327,13 @@ mod tests {
 
     #[test]
     fn options_of_the_startup_packet() {
-        let found = startup_options(r"-c statement_timeout=77 --tieout.as-of=2025-12-31 -capplication_name=a\ b");
+        let found =
+            startup_options(r"-c statement_timeout=77 --tieout.as-of=2025-12-31 -capplication_name=a\ b").unwrap();
         let expected = [("statement_timeout", "77"), ("tieout.as_of", "2025-12-31"), ("application_name", "a b")];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        for wrong in ["-c search_path=recon, pm", "-c tieout.as_of 2025-12-31", "tieout.as_of=2025-12-31", "-c"] {
+            assert_eq!(startup_options(wrong).unwrap_err().code, "42601", "{wrong}");
+        }
     }
 
     #[test]
