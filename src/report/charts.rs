@@ -106,7 +106,9 @@ fn draw(
 fn within_page(svg: &str) -> String {
     let (width, height) = SIZE;
     let sized = format!("<svg width=\"{width}\" height=\"{height}\" ");
-    svg.replacen(&sized, "<svg aria-hidden=\"true\" focusable=\"false\" ", 1)
+    let placed = svg.replacen(&sized, "<svg aria-hidden=\"true\" focusable=\"false\" ", 1);
+    // A page knows what an SVG is; without the name of it nothing in the page looks like an address.
+    placed.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)
 }
 
 #[cfg(test)]

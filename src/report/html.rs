@@ -206,7 +206,7 @@ fn move_table(caption: &str, moves: &[Move], is_closed: bool) -> Markup {
 }
 
 fn trends(report: &Report) -> Result<Markup> {
-    let labels: Vec<String> = report.months.iter().map(|one| short(&one.month)).collect();
+    let labels: Vec<String> = report.months.iter().map(|one| short(&one.first_day)).collect();
     let of = |value: fn(&super::Month) -> Option<i64>| report.months.iter().map(value).collect::<Vec<_>>();
     let ages: Vec<String> = report.ages.iter().map(|age| format!("{} days", age.bucket)).collect();
     let aging: Vec<Option<i64>> = report.ages.iter().map(|age| age.open).collect();
@@ -228,11 +228,15 @@ fn trends(report: &Report) -> Result<Markup> {
         latencies.push(figure(&caption, &chart, &["month", "arrived", "median", "nine in ten"], rows.collect()));
     }
     let months = |value: fn(&super::Month) -> Option<i64>| {
-        report.months.iter().map(|one| vec![short(&one.month), number(value(one)), one.silent.to_string()]).collect()
+        report
+            .months
+            .iter()
+            .map(|one| vec![short(&one.first_day), number(value(one)), one.silent.to_string()])
+            .collect()
     };
     let (opened, closed) = (of(|one| one.opened), of(|one| one.closed));
     let flow =
-        report.months.iter().map(|one| vec![short(&one.month), number(one.opened), number(one.closed)]).collect();
+        report.months.iter().map(|one| vec![short(&one.first_day), number(one.opened), number(one.closed)]).collect();
     Ok(html! {
         section aria-labelledby="trends" {
             h2 id="trends" { "How it moves" }

@@ -266,7 +266,7 @@ fn trend(sheet: &mut Worksheet, months: &[Month], formats: &Formats) -> Result<(
     for (row, month) in (1..).zip(months) {
         let text = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
         let numbers = [month.open, month.amount, month.opened, month.closed, Some(month.silent)].map(text);
-        put(sheet, row, 0, &Cell::Day(&month.month), formats)?;
+        put(sheet, row, 0, &Cell::Day(&month.first_day), formats)?;
         for (place, number) in (1_u16..).zip(&numbers) {
             put(sheet, row, place, &Cell::Count(number), formats)?;
         }

@@ -59,11 +59,11 @@ async fn a_workbook_has_what_the_check_has() {
     let sheet = book.worksheet_range("X1").unwrap();
     let rows: Vec<&[Data]> = sheet.rows().collect();
     let heading = rows.iter().position(|row| row[0] == Data::String("project".to_owned())).unwrap();
-    let place = |name: &str| rows[heading].iter().position(|cell| cell.to_string() == name).unwrap();
+    let place = |name: &str| rows[heading].iter().position(|cell| *cell == name).unwrap();
     let found: Vec<(String, Data)> =
         rows[heading + 1..].iter().map(|row| (row[place("key")].to_string(), row[place("amount")].clone())).collect();
     assert_eq!(found, [("X1:2".to_owned(), Data::Float(20000.00)), ("X1:4".to_owned(), Data::Float(1234.56))]);
-    let total = rows.iter().find(|row| row.iter().any(|cell| cell.to_string() == "total of the rows shown")).unwrap();
+    let total = rows.iter().find(|row| row.iter().any(|cell| *cell == "total of the rows shown")).unwrap();
     assert_eq!(total[place("amount")].to_string(), "21234.56");
     let formulas = book.worksheet_formula("X1").unwrap();
     assert!(formulas.used_cells().any(|(_, _, formula)| formula.starts_with("SUBTOTAL(109,E8:E9")), "{formulas:?}");
