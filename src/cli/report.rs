@@ -21,14 +21,14 @@ use crate::report::{Report, Subject, message, page, workbook};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   tieout report                                   the newest snapshot, as report-2026-11.html
-  tieout report --month 2026-10                   as of that month's last snapshot
+  tieout report --month 2026-10                   as of the snapshot that closes the month
   tieout report --as-of FY2025 -o year-end.html   as of a pin, a day, a moment or commit:N
   tieout report --format xlsx                     a workbook with a sheet for each check
   tieout report --format md                       a message for a chat, on stdout
 
 Exit codes: 5 a check could not look everywhere, and the report says which; else 0.")]
 pub(super) struct ReportArguments {
-    /// The month, as 2026-10: as of the last snapshot in it
+    /// The month, as 2026-10: as of the snapshot that closes it
     #[arg(long, value_name = "MONTH", conflicts_with = "as_of")]
     month: Option<String>,
     /// What we knew then: a moment, a day, commit:N, or a pin
