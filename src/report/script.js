@@ -41,7 +41,7 @@
         check.hidden = !some;
         check.open = some && (words.length > 0 || side.value !== "");
       }
-      shown.textContent = words.length || side.value ? ` ${count} rows` : "";
+      shown.textContent = words.length || side.value ? ` ${count} ${count === 1 ? "row" : "rows"}` : "";
     };
     filter.addEventListener("input", apply);
     side.addEventListener("change", apply);
