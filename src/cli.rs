@@ -41,6 +41,7 @@ mod trouble;
 mod vacuum;
 mod verify;
 mod waive;
+mod whole;
 mod words;
 mod workspace;
 

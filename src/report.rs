@@ -116,6 +116,13 @@ pub(crate) struct Exception {
     pub(crate) moved_by: String,
 }
 
+impl Exception {
+    /// What is wrong, in words; else what the record is called.
+    pub(crate) fn told(&self) -> &str {
+        if self.detail.is_empty() { &self.label } else { &self.detail }
+    }
+}
+
 /// A waived exception.
 #[derive(Debug)]
 pub(crate) struct Waived {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use clap::ValueEnum;
 
@@ -15,6 +15,13 @@ use crate::config::Config;
 use crate::warehouse::commit::{Commit, Head, SourceRun, WaiverAction};
 use crate::warehouse::rows::SYSTEM_SOURCE;
 use crate::warehouse::{AsOf, Error as WarehouseError, Warehouse};
+
+/// The first day of a month that a person wrote; `doing` is what an error begins with.
+pub(super) fn first_of_month(words: &str, doing: &str) -> Result<NaiveDate, Failure> {
+    NaiveDate::parse_from_str(&format!("{}-01", words.trim()), "%Y-%m-%d")
+        .with_context(|| format!("{doing}: not a month\nhint: for example 2026-10"))
+        .map_err(Failure::usage)
+}
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

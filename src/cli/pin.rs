@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 
-use super::chain::{Chain, cells, moment_failure};
+use super::chain::{Chain, cells, first_of_month, moment_failure};
 use super::workspace::Workspace;
 use super::{Failure, Global};
 use crate::clock::Clock;
@@ -73,9 +73,7 @@ pub(super) async fn signoff(global: &Global, arguments: &SignoffArguments) -> Re
     if by.is_empty() {
         return Err(Failure::usage(anyhow!("sign off {}: nobody signs\nhint: --by NAME", arguments.month)));
     }
-    let month = NaiveDate::parse_from_str(&format!("{}-01", arguments.month.trim()), "%Y-%m-%d")
-        .with_context(|| format!("sign off `{}`: not a month\nhint: for example 2026-10", arguments.month))
-        .map_err(Failure::usage)?;
+    let month = first_of_month(&arguments.month, &format!("sign off `{}`", arguments.month))?;
     let clock = arguments.now.map_or(Clock::Machine, Clock::given);
     let signing = Signing { month, by, now: clock.now(), zone: chain.zone };
     let commit = signing.commit(&chain.head).map_err(mark_failure)?;

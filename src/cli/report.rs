@@ -2,20 +2,21 @@
 //!
 //! Exit codes: 5 where a check could not look everywhere; else 0. A file appears whole or not at all.
 
-use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
+use super::chain::first_of_month;
+use super::whole::Whole;
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, INCOMPLETE};
-use crate::engine::{Engine, SessionRequest};
-use crate::report::values::rows;
+use crate::engine::SessionRequest;
 use crate::report::{Report, Subject, message, page, workbook};
+use crate::warehouse::commit::Head;
 
 /// Arguments of `report`.
 #[derive(Args, Debug)]
@@ -60,8 +61,9 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
     let engine = workspace.engine().await?;
     let (month, as_of) = match &arguments.month {
         Some(words) => {
-            let month = month(words)?;
-            (Some(month), Some(commit_of(&engine, month, words).await?))
+            let month = first_of_month(words, &format!("report --month {words}"))?;
+            let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
+            (Some(month), Some(format!("commit:{}", commit_of(&head, month, zone)?)))
         }
         None => (None, arguments.as_of.clone()),
     };
@@ -107,47 +109,34 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
     Ok(0)
 }
 
-/// The first day of a month as people write it.
-fn month(words: &str) -> Result<NaiveDate, Failure> {
-    NaiveDate::parse_from_str(&format!("{}-01", words.trim()), "%Y-%m-%d")
-        .with_context(|| format!("report --month {words}: not a month\nhint: for example 2026-10"))
-        .map_err(Failure::usage)
-}
-
-/// The commit that stands for a month, for `as_of`.
-async fn commit_of(engine: &Engine, month: NaiveDate, words: &str) -> Result<String, Failure> {
-    let session = engine.session(&SessionRequest::default()).await.map_err(engine_failure)?;
-    let sql = "select month, commit_number from trend.months order by month";
-    let months = rows::<2>(&session, sql).await.map_err(Failure::warehouse)?;
-    if let Some([_, commit]) = months.iter().find(|[first, commit]| *first == month.to_string() && !commit.is_empty()) {
-        return Ok(format!("commit:{commit}"));
+/// The commit that stands for a month.
+fn commit_of(head: &Head, month: NaiveDate, zone: Tz) -> Result<u64, Failure> {
+    let months = head.months(head.number(), zone);
+    let read = || months.iter().filter_map(|one| Some((one.month, one.commit?)));
+    if let Some((_, commit)) = read().find(|(first, _)| *first == month) {
+        return Ok(commit);
     }
-    let known: Vec<&str> =
-        months.iter().filter(|[_, commit]| !commit.is_empty()).filter_map(|[first, _]| first.get(..7)).collect();
-    let hint = match (known.first(), known.last()) {
-        (Some(first), Some(last)) => format!("snapshots are of {first} to {last}: `tieout log` lists them"),
+    let named = |month: NaiveDate| month.format("%Y-%m").to_string();
+    let hint = match (read().next(), read().next_back()) {
+        (Some((first, _)), Some((last, _))) => {
+            format!("snapshots are of {} to {}: `tieout log` lists them", named(first), named(last))
+        }
         _ => "`tieout extract` makes the first snapshot".to_owned(),
     };
-    Err(Failure::usage(anyhow!("report --month {words}: no snapshot is of that month\nhint: {hint}")))
+    Err(Failure::usage(anyhow!("report --month {}: no snapshot is of that month\nhint: {hint}", named(month))))
 }
 
-/// Writes beside the file and renames: what a reader finds is the old one or the new one.
+/// Writes a file, whole or not at all, and tells where it is.
 fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
+    let write = || -> Result<(), Failure> {
+        let (whole, mut file) = Whole::create(path)?;
+        file.write_all(bytes).map_err(Failure::usage)?;
+        whole.finish(&file).map_err(Failure::usage)
     };
-    write()
-        .inspect_err(|_| {
-            // Half a report would be taken for the whole.
-            let _ = std::fs::remove_file(&part);
-        })
-        .with_context(|| format!("write {}", path.display()))
-        .map_err(Failure::usage)?;
+    write().map_err(|failure| Failure {
+        code: failure.code,
+        error: failure.error.context(format!("write {}", path.display())),
+    })?;
     let _ = writeln!(std::io::stderr(), "{}", path.display());
     Ok(())
 }

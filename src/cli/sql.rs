@@ -3,7 +3,6 @@
 //! The query is read as the server reads it. Rows are written as they come, except in a table, whose columns are as wide
 //! as their widest value. A file appears whole or not at all.
 
-use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use futures::StreamExt as _;
 use parquet::arrow::ArrowWriter;
 
 use super::paint::printable;
+use super::whole::Whole;
 use super::workspace::{Workspace, engine_failure};
 use super::{Failure, Global, evidence, serve};
 use crate::engine::SessionRequest;
@@ -170,21 +170,16 @@ impl Pipe {
     }
 }
 
-/// Writes beside the file and renames: what a reader finds is the old one or the new one.
+/// Writes a file, whole or not at all.
 async fn to_file(query: LocalQuery, format: Format, path: &Path) -> Result<(), Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    let file = File::create(&part).with_context(|| format!("create {}", part.display())).map_err(Failure::usage)?;
+    let (whole, file) = Whole::create(path)?;
     let written = write(query, format, BufWriter::new(file)).await.and_then(|writer| {
         let file = writer.into_inner().map_err(|error| Failure::usage(anyhow::Error::from(error.into_error())))?;
-        file.sync_all().map_err(Failure::usage)?;
-        std::fs::rename(&part, path).map_err(Failure::usage)
+        whole.finish(&file).map_err(Failure::usage)
     });
-    written.map_err(|failure| {
-        // Half a file would be taken for the whole.
-        let _ = std::fs::remove_file(&part);
-        Failure { code: failure.code, error: failure.error.context(format!("write {}", path.display())) }
+    written.map_err(|failure| Failure {
+        code: failure.code,
+        error: failure.error.context(format!("write {}", path.display())),
     })
 }
 

@@ -106,7 +106,7 @@ fn first(report: &Report) -> Markup {
                     @for exception in report.first(FIRST) {
                         li {
                             p { b { (money(&exception.amount, &exception.currency)) } " " (side(&exception.fix_side)) " " (severity(exception)) }
-                            p { (told(exception)) }
+                            p { (exception.told()) }
                             p.faint {
                                 (exception.check) " " (report.check(&exception.check).map_or("", |check| check.title.as_str()))
                                 @if !exception.project.is_empty() { " · project " (exception.project) }
@@ -222,7 +222,7 @@ fn trends(report: &Report) -> Result<Markup> {
         let chart = charts::lines(&labels, &median, &p90)?;
         let rows = of_entity
             .iter()
-            .map(|one| vec![short(&one.month), count(&one.arrived), hours(one.median_hours), hours(one.p90_hours)]);
+            .map(|one| vec![short(&one.month), count(&one.arrived), number(one.median_hours), number(one.p90_hours)]);
         let caption =
             format!("Hours until {} reach the other system: median, and nine in ten (thin)", entity.replace('_', " "));
         latencies.push(figure(&caption, &chart, &["month", "arrived", "median", "nine in ten"], rows.collect()));
@@ -339,7 +339,7 @@ fn all(report: &Report) -> Markup {
                             tbody {
                                 @for exception in exceptions.iter().take(shown) {
                                     tr data-side=(exception.fix_side) {
-                                        td { (told(exception)) br; code { (exception.key) } }
+                                        td { (exception.told()) br; code { (exception.key) } }
                                         td { (exception.project) }
                                         td { (exception.pm_value) }
                                         td { (exception.erp_value) }
@@ -400,10 +400,6 @@ fn heading(name: &str) -> Markup {
     html! { th scope="col" { (name) } }
 }
 
-fn told(exception: &Exception) -> &str {
-    if exception.detail.is_empty() { &exception.label } else { &exception.detail }
-}
-
 fn side(fix_side: &str) -> Markup {
     html! { span.side { "fix in " (side_name(fix_side)) } }
 }
@@ -428,10 +424,6 @@ fn days(age: &str) -> String {
 
 fn number(value: Option<i64>) -> String {
     count(&value.map(|value| value.to_string()).unwrap_or_default())
-}
-
-fn hours(value: Option<i64>) -> String {
-    number(value)
 }
 
 fn change(text: &str) -> String {

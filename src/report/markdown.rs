@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::values::{count, money, plural};
-use super::{Exception, Group, Report};
+use super::{Group, Report};
 
 /// What is to be fixed first.
 const FIRST: usize = 10;
@@ -54,7 +54,7 @@ fn write_message(out: &mut String, report: &Report, amount: &str) -> std::fmt::R
                 side(&exception.fix_side),
                 plain(&exception.project),
                 exception.check,
-                plain(told(exception)),
+                plain(exception.told()),
                 count(&exception.age_days),
             )?;
         }
@@ -76,10 +76,6 @@ fn write_message(out: &mut String, report: &Report, amount: &str) -> std::fmt::R
 
 fn more(out: &mut String, all: usize, most: usize) -> std::fmt::Result {
     if all > most { writeln!(out, "- … {} more", all - most) } else { Ok(()) }
-}
-
-fn told(exception: &Exception) -> &str {
-    if exception.detail.is_empty() { &exception.label } else { &exception.detail }
 }
 
 fn side(fix_side: &str) -> &str {

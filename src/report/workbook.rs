@@ -228,10 +228,9 @@ fn exceptions(sheet: &mut Worksheet, check: &Check, all: &[&Exception], formats:
         )?;
     }
     for (row, exception) in (HEADINGS + 1..).zip(shown) {
-        let told = if exception.detail.is_empty() { &exception.label } else { &exception.detail };
         let cells = [
             Cell::Text(&exception.project),
-            Cell::Text(told),
+            Cell::Text(exception.told()),
             Cell::Text(&exception.pm_value),
             Cell::Text(&exception.erp_value),
             Cell::Money(&exception.amount),
