@@ -86,15 +86,6 @@ taxed as (
 
 ),
 
-alike as (
-
-    select
-        grouped.* except (pm_gross, pm_net), pm_gross + coalesce(taxed.tax, 0) as pm_gross, pm_net + coalesce(taxed.tax, 0) as pm_net
-    from grouped
-    left join taxed on taxed.group_id = grouped.group_id
-
-),
-
 -- Where the ERP retains of every other document or more, a PM that has no word for it lacks the word, not the money.
 retaining as (
 
@@ -108,19 +99,20 @@ retaining as (
 compared as (
 
     select
-        alike.*, component, mapped.gross as gross_comparable, mapped.retainage as retainage_comparable, retainage_cause,
-        coalesce(pm_gross, 0) - coalesce(erp_gross, 0) as gross_gap,
+        grouped.*, component, mapped.gross as gross_comparable, mapped.retainage as retainage_comparable, retainage_cause,
+        coalesce(pm_gross, 0) + coalesce(taxed.tax, 0) - coalesce(erp_gross, 0) as gross_gap,
         coalesce(pm_retainage, 0) - coalesce(erp_retainage, 0) as retainage_gap,
-        (array[pm_gross, pm_retainage, pm_tax, pm_net])[place] as pm_amount,
+        (array[pm_gross + coalesce(taxed.tax, 0), pm_retainage, pm_tax, pm_net + coalesce(taxed.tax, 0)])[place] as pm_amount,
         (array[erp_gross, erp_retainage, erp_tax, erp_net])[place] as erp_amount
-    from alike
+    from grouped
     cross join (values ('currency', 0), ('gross', 1), ('retainage', 2), ('tax', 3), ('net', 4)) as components (component, place)
-    inner join mapped on mapped.pm_source = alike.pm_source and mapped.erp_source = alike.erp_source
-    inner join retaining on retaining.pm_source = alike.pm_source and retaining.erp_source = alike.erp_source
+    inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
+    inner join retaining on retaining.pm_source = grouped.pm_source and retaining.erp_source = grouped.erp_source
+    left join taxed on taxed.group_id = grouped.group_id
     where
         component = 'currency' or
         (array[
-            mapped.gross, mapped.retainage, mapped.tax and alike.has_tax,
+            mapped.gross, mapped.retainage, mapped.tax and grouped.has_tax,
             mapped.net and (net_is_alike or not is_usual or coalesce(erp_retainage, 0) = 0)
         ])[place]
 
