@@ -165,7 +165,7 @@ impl Connection {
     }
 
     async fn statements(&mut self, text: &str) -> Result<(), Failure> {
-        if let Some(statement) = self.session.recalled(text, &[])? {
+        if let Some(statement) = self.session.recalled(text, &[]).await? {
             let sql = Arc::clone(&statement.text);
             let begun = self.begin(Arc::clone(&sql))?;
             let before =
@@ -285,7 +285,7 @@ impl Connection {
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
         let name = parse.name.unwrap_or_default();
-        if let Some(known) = self.session.recalled(&parse.query, &parse.type_oids)? {
+        if let Some(known) = self.session.recalled(&parse.query, &parse.type_oids).await? {
             known.command.as_ref().map(|command| self.allowed(command)).transpose()?;
             return self.prepared(name, known).await;
         }

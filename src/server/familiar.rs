@@ -66,18 +66,22 @@ impl Familiar {
 
 impl Session {
     /// The statement that the client sent by the same text before, if it would be read and planned in the same way now.
-    pub(crate) fn recalled(&mut self, sql: &str, oids: &[u32]) -> Result<Option<Arc<Prepared>>, Failure> {
+    pub(crate) async fn recalled(&mut self, sql: &str, oids: &[u32]) -> Result<Option<Arc<Prepared>>, Failure> {
         match self.familiar.find(sql, oids) {
-            Some(known) if self.is_current(&known)? => Ok(Some(known)),
+            Some(known) if self.is_current(&known).await? => Ok(Some(known)),
             _ => Ok(None),
         }
     }
 
     /// Whether a statement's names and clock mean what they did when it was planned.
-    pub(crate) fn is_current(&self, prepared: &Prepared) -> Result<bool, Failure> {
-        let is_pinned = self.get("tieout.definitions").is_ok_and(|value| value == "pinned");
+    pub(crate) async fn is_current(&self, prepared: &Prepared) -> Result<bool, Failure> {
+        if self.get("tieout.definitions").is_ok_and(|value| value == "pinned") {
+            return Ok(false);
+        }
+        // They may have been others until now.
+        engine::follow(&self.context).await?;
         let is_same = prepared.edition == engine::followed(&self.context);
-        Ok(!is_pinned && is_same && prepared.surroundings == self.surroundings()?)
+        Ok(is_same && prepared.surroundings == self.surroundings()?)
     }
 
     /// The plan of a query that is all of the text `whole`, which is remembered if it may be.

@@ -176,7 +176,7 @@ impl Session {
     /// A prepared statement as it is to be run now: planned anew where its names may mean other definitions by now.
     pub(crate) async fn renewed(&self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Failure> {
         let Some(before) = &prepared.plan else { return Ok(prepared) };
-        if self.is_current(&prepared)? {
+        if self.is_current(&prepared).await? {
             return Ok(prepared);
         }
         let oids: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();

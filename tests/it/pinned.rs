@@ -139,6 +139,14 @@ async fn an_old_commit_is_read_by_its_own_rules_when_asked_to() {
     client.batch_execute("reset tieout.definitions").await.unwrap();
     assert_eq!(ask(&client, "show tieout.definitions").await, "current");
     assert_eq!(ask(&client, NAMED).await, "Acme new 0.50 -");
+    // A prepared statement too, whichever was read last.
+    let rule = client.prepare("select rule from recon.named").await.unwrap();
+    for (definitions, rules) in [("pinned", "old"), ("current", "new"), ("pinned", "old"), ("current", "new")] {
+        client.batch_execute(&format!("set tieout.definitions = {definitions}")).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(client.query_one(&rule, &[]).await.unwrap().get::<_, &str>(0), rules);
+        }
+    }
     // At the start, with a database's name, and back to it.
     let named = firm.connect("tieout@1", PINNED).await;
     assert_eq!(ask(&named, NAMED).await, "Acme old 0.01");
