@@ -66,7 +66,7 @@ mod state;
 mod statuses;
 mod suggestions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time_functions;
 #[cfg(test)]
 mod time_tests;
@@ -103,6 +103,7 @@ pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
 pub(crate) use deferred::DeferredPlan;
 pub use editions::{Reopen, commit_read_since, follow, followed};
+pub(crate) use kept::has_kept_rows;
 pub use keys::{Keys, Reference, TableKeys};
 pub use memory::MemoryShare;
 pub use pinned::PinnedCatalog;

@@ -26,6 +26,7 @@ mod encoding;
 mod execute;
 mod explain;
 mod failure;
+mod familiar;
 mod format;
 mod frames;
 mod giveway;
@@ -90,6 +91,7 @@ use attempts::Attempts;
 use audit::AuditLog;
 use connection::Connection;
 use failure::Failure;
+use plans::Answers;
 use query::QueryThreads;
 use sessions::{Live, Sessions};
 use users::Users;
@@ -175,6 +177,7 @@ pub(crate) struct Shared {
     pub(crate) users: Arc<Users>,
     pub(crate) factory: SessionFactory,
     pub(crate) threads: Arc<QueryThreads>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) cancels: Arc<ConnectionManager>,
     pub(crate) keys: Arc<RandomPidSecretKeyGenerator>,
     pub(crate) statement_timeout: Option<Duration>,
@@ -197,6 +200,7 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         users: Arc::new(Users::new(&options.users)),
         factory: options.sessions,
         threads: Arc::new(QueryThreads::start().context("start the query threads")?),
+        answers: Arc::default(),
         cancels: Arc::new(ConnectionManager::new()),
         keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         statement_timeout: options.statement_timeout,

@@ -65,10 +65,24 @@ mapped as (
         pm_told.retainage and erp_told.retainage as retainage,
         pm_told.charges_tax and erp_told.tax and setting_text('connector_profile') <> 'procore-acumatica-edge' as tax,
         pm_told.net and erp_told.net as net,
+        not erp_told.tax as tax_is_within,
         pm_told.retainage or not erp_told.retainage or not (pm_told.gross and erp_told.gross) as net_is_alike,
         case when erp_told.retains then 'unknown' else 'retainage not synced by this connector' end as retainage_cause
     from told as pm_told
     inner join told as erp_told on pm_told.side = 'pm' and erp_told.side = 'erp'
+
+),
+
+-- An ERP that tells no tax of any document has it within its amounts, if it has any: PM's are taken with their tax where that makes them equal.
+--   PM gross 1,000.00 and tax 72.50; ERP gross 1,072.50 and no word of tax → nothing differs. ERP gross 1,000.00 → nothing either.
+taxed as (
+
+    select grouped.group_id, grouped.pm_tax as tax
+    from grouped
+    inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
+    where
+        mapped.tax_is_within and
+        abs(coalesce(pm_gross, pm_net) + pm_tax - coalesce(erp_gross, erp_net)) <= setting_decimal('amount_tolerance')
 
 ),
 
@@ -86,14 +100,15 @@ compared as (
 
     select
         grouped.*, component, mapped.gross as gross_comparable, mapped.retainage as retainage_comparable, retainage_cause,
-        coalesce(pm_gross, 0) - coalesce(erp_gross, 0) as gross_gap,
+        coalesce(pm_gross, 0) + coalesce(taxed.tax, 0) - coalesce(erp_gross, 0) as gross_gap,
         coalesce(pm_retainage, 0) - coalesce(erp_retainage, 0) as retainage_gap,
-        (array[pm_gross, pm_retainage, pm_tax, pm_net])[place] as pm_amount,
+        (array[pm_gross + coalesce(taxed.tax, 0), pm_retainage, pm_tax, pm_net + coalesce(taxed.tax, 0)])[place] as pm_amount,
         (array[erp_gross, erp_retainage, erp_tax, erp_net])[place] as erp_amount
     from grouped
     cross join (values ('currency', 0), ('gross', 1), ('retainage', 2), ('tax', 3), ('net', 4)) as components (component, place)
     inner join mapped on mapped.pm_source = grouped.pm_source and mapped.erp_source = grouped.erp_source
     inner join retaining on retaining.pm_source = grouped.pm_source and retaining.erp_source = grouped.erp_source
+    left join taxed on taxed.group_id = grouped.group_id
     where
         component = 'currency' or
         (array[

@@ -77,6 +77,11 @@ impl Access {
     }
 }
 
+/// The table of which a role sees a part; a table that is seen whole is itself.
+pub(crate) fn behind_guard(table: &dyn TableProvider) -> &dyn TableProvider {
+    table.downcast_ref::<GuardedTable>().map_or(table, |guarded| guarded.inner.as_ref())
+}
+
 /// What a session's role may not do.
 fn denied(reason: String, hint: String) -> DataFusionError {
     DataFusionError::External(Box::new(Error::Denied { reason, hint }))

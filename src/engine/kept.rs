@@ -22,6 +22,7 @@ use futures::StreamExt as _;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::engine::access;
 use crate::engine::folded::announced;
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::Name;
@@ -108,6 +109,11 @@ impl KeptView {
         // One batch of its own: batches may be slices of what is larger than they are.
         Ok(Found::Rows(concat_batches(&self.schema, &batches)?))
     }
+}
+
+/// Whether a table's rows depend on nothing but the moment, and what a role may see of them: those of a kept view.
+pub(crate) fn has_kept_rows(table: &dyn TableProvider) -> bool {
+    access::behind_guard(table).is::<KeptView>()
 }
 
 #[async_trait]

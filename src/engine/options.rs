@@ -254,10 +254,7 @@ impl TieoutOptions {
         let moment = Arc::new(options.resolve().await?);
         options.check_moment(&moment)?;
         if let Some(started) = started {
-            if moments.len() >= MOMENTS_MAX {
-                moments.remove(0);
-            }
-            moments.push((started, Arc::clone(&moment)));
+            remember(&mut moments, (started, Arc::clone(&moment)));
         }
         Ok(moment)
     }
@@ -272,20 +269,45 @@ impl TieoutOptions {
     /// Everything that the rows of a view depend on, in the session's next query.
     pub(crate) async fn key(session: &dyn Session) -> Result<MomentKey> {
         let moment = Self::moment(session).await?;
-        let options = session.config_options().extensions.get::<Self>();
-        let limits = options.map(|options| options.limits.clone()).unwrap_or_default();
-        let generation = match options.map(|options| options.heads.as_ref()) {
-            Some(Heads::Prepared { generation, .. }) => *generation,
-            _ => 0,
+        match session.config_options().extensions.get::<Self>() {
+            Some(options) => Ok(options.key_of(&moment)),
+            None => config_err!("this session was not opened by the engine"),
+        }
+    }
+
+    /// The same; none under definitions that follow the moment.
+    pub(crate) async fn lasting_key(session: &dyn Session) -> Result<Option<MomentKey>> {
+        match session.config_options().extensions.get::<Self>() {
+            Some(options) if !options.is_pinned => Self::key(session).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same of what is answered now without a query, which [`Self::commit_read_since`] then knows of.
+    pub(crate) async fn key_now(&self) -> Result<Option<MomentKey>> {
+        if self.is_pinned {
+            return Ok(None);
+        }
+        let moment = Arc::new(self.resolve().await?);
+        self.check_moment(&moment)?;
+        let key = self.key_of(&moment);
+        remember(&mut *self.moments.lock().await, (Utc::now(), moment));
+        Ok(Some(key))
+    }
+
+    fn key_of(&self, moment: &Moment) -> MomentKey {
+        let generation = match self.heads.as_ref() {
+            Heads::Prepared { generation, .. } => *generation,
+            Heads::Newest { .. } => 0,
         };
-        Ok(MomentKey {
+        MomentKey {
             generation,
             commit: moment.commit.as_ref().map_or(0, |commit| commit.number),
             newest: moment.head.number(),
             accounting_date: moment.accounting_date,
             pin: moment.pin.clone(),
-            limits,
-        })
+            limits: self.limits.clone(),
+        }
     }
 
     /// The moment that the options name now; the warehouse is asked anew before something is called unknown.
@@ -358,6 +380,14 @@ impl TieoutOptions {
             .or_else(|| commit.as_ref().map(day));
         Ok(Moment { head: Arc::clone(head), commit, accounting_date, pin: pin.map(|pin| pin.name.clone()) })
     }
+}
+
+/// Keeps the moment of a query, and lets go of the oldest.
+fn remember(moments: &mut Vec<Started>, started: Started) {
+    if moments.len() >= MOMENTS_MAX {
+        moments.remove(0);
+    }
+    moments.push(started);
 }
 
 fn stale() -> DataFusionError {

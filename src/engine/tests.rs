@@ -17,7 +17,7 @@ use crate::warehouse::rows::{
 };
 use crate::warehouse::{CommitHeader, Limits};
 
-pub(super) const PM: &str = r#"
+pub(crate) const PM: &str = r#"
 [system]
 name = "pmx"
 side = "pm"
@@ -49,7 +49,7 @@ name = "orders"
 id = "text"
 amount = "decimal(24,6)"
 "#;
-pub(super) const CANONICAL: &str = r#"
+pub(crate) const CANONICAL: &str = r#"
 [common]
 columns = { source = "text", record_id = "text" }
 [projects]
@@ -87,7 +87,7 @@ from pm.change_orders as pm_orders
 inner join erp.change_orders as erp_orders on erp_orders.record_id = pm_orders.record_id
 ";
 
-pub(super) fn definitions(more: &[(&str, &str)]) -> Definitions {
+pub(crate) fn definitions(more: &[(&str, &str)]) -> Definitions {
     let files = [
         ("extractors/pmx/manifest.toml", PM),
         ("extractors/erpx/manifest.toml", ERP),
@@ -107,7 +107,7 @@ pub(super) fn definitions(more: &[(&str, &str)]) -> Definitions {
     }
 }
 
-pub(super) fn settings() -> EngineSettings {
+pub(crate) fn settings() -> EngineSettings {
     let binding = |name: &str, system: &str| SourceBinding { name: name.to_owned(), system: system.to_owned() };
     EngineSettings { sources: vec![binding("pm1", "pmx"), binding("erp1", "erpx")], ..EngineSettings::default() }
 }
@@ -117,37 +117,37 @@ fn start() -> DateTime<Utc> {
 }
 
 /// A warehouse that is extracted once a day.
-pub(super) struct Firm {
+pub(crate) struct Firm {
     _folder: tempfile::TempDir,
-    pub(super) engine: Arc<Engine>,
-    pub(super) clock: SharedClock,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: SharedClock,
     at: DateTime<Utc>,
     /// Another source and its projects, none of which has an order.
     other: Option<(&'static str, &'static [&'static str])>,
     /// Whether the lines of orders are not read, as in an incremental run.
-    pub(super) lines_rest: bool,
+    pub(crate) lines_rest: bool,
 }
 
-pub(super) type Scoped<'a> = (&'a str, CoverageStatus);
+pub(crate) type Scoped<'a> = (&'a str, CoverageStatus);
 
 impl Firm {
-    pub(super) async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
+    pub(crate) async fn new(definitions: Definitions, settings: EngineSettings) -> Self {
         Self::with_limits(definitions, settings, Limits::default()).await
     }
 
-    pub(super) async fn with_limits(definitions: Definitions, settings: EngineSettings, limits: Limits) -> Self {
+    pub(crate) async fn with_limits(definitions: Definitions, settings: EngineSettings, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let warehouse = Warehouse::open_or_create(folder.path().to_str().unwrap()).await.unwrap().with_limits(limits);
         let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
         Self { _folder: folder, engine, clock: SharedClock::new(start()), at: start(), other: None, lines_rest: false }
     }
 
-    pub(super) fn also(&mut self, source: &'static str, projects: &'static [&'static str]) {
+    pub(crate) fn also(&mut self, source: &'static str, projects: &'static [&'static str]) {
         self.other = Some((source, projects));
     }
 
     /// One day: PM orders as (id, project, cents, status), ERP orders by id, how the orders of each project were read.
-    pub(super) async fn day(
+    pub(crate) async fn day(
         &mut self,
         orders: &[(&str, &str, i128, &str)],
         erp: &[&str],
@@ -192,7 +192,7 @@ impl Firm {
     }
 
     /// A run that reads the orders of project 1 under another key for hashed fields.
-    pub(super) async fn rekeyed_day(&mut self, orders: &[(&str, i128)]) {
+    pub(crate) async fn rekeyed_day(&mut self, orders: &[(&str, i128)]) {
         self.at += TimeDelta::hours(24);
         self.clock.advance_to(self.at);
         let clock = Clock::Shared(self.clock.clone());
@@ -271,19 +271,19 @@ impl Firm {
         }
     }
 
-    pub(super) async fn session(&self) -> SessionContext {
+    pub(crate) async fn session(&self) -> SessionContext {
         self.engine.session(&SessionRequest::default()).await.unwrap()
     }
 }
 
-pub(super) async fn ask(session: &SessionContext, sql: &str) -> String {
+pub(crate) async fn ask(session: &SessionContext, sql: &str) -> String {
     let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
     let table = pretty_format_batches(&batches).unwrap().to_string();
     let rows = table.lines().skip(3).filter(|line| !line.starts_with('+'));
     rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) const OK: CoverageStatus = CoverageStatus::Ok;
+pub(crate) const OK: CoverageStatus = CoverageStatus::Ok;
 const FORBIDDEN: CoverageStatus = CoverageStatus::Forbidden;
 
 #[tokio::test]

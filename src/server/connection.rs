@@ -1,8 +1,9 @@
 //! A connection after its login: messages in, answers out, in simple and extended protocol.
 //!
 //! Invariants: one statement at a time; after an error in the extended protocol everything up to Sync is skipped; a
-//! client that goes away is noticed while its query runs, because a task of its own reads the socket.
+//! client that goes away is noticed while its query runs, because the socket is read meanwhile.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -23,7 +24,7 @@ use super::encoding;
 use super::failure::{Failure, PROTOCOL};
 use super::frames::{MESSAGE_MAX, Received};
 use super::query::{Formats, Interrupt, describe};
-use super::session::{Body, Portal, Session, no_cursor, no_statement};
+use super::session::{Body, Portal, Prepared, Session, no_cursor, no_statement};
 use super::sessions::Live;
 use super::statement::{self, Command};
 use super::wire::{Talk, Wire};
@@ -51,9 +52,20 @@ impl Connection {
     /// Answers messages until the client leaves or the server stops.
     pub(crate) async fn run(mut self, source: SplitStream<Talk>, stop: CancellationToken) -> Result<(), Failure> {
         let (sender, mut inbox) = mpsc::channel(AHEAD_MAX);
-        let reader = tokio::spawn(read(source, sender, self.gone.clone()));
-        let end = Box::pin(self.answer(&mut inbox, &stop)).await;
-        reader.abort();
+        let mut reader = pin!(read(source, sender, self.gone.clone()));
+        let mut answer = Box::pin(self.answer(&mut inbox, &stop));
+        // In one task: what is read is answered without waking another thread.
+        let end = tokio::select! {
+            biased;
+            () = &mut reader => None,
+            end = &mut answer => Some(end),
+        };
+        let end = match end {
+            Some(end) => end,
+            // Nothing more comes; what came is answered.
+            None => answer.as_mut().await,
+        };
+        drop(answer);
         self.session.tell(Event::Logout);
         match end {
             Err(failure) if failure.code == "57P01" && !stop.is_cancelled() && !self.ended.is_cancelled() => Ok(()),
@@ -113,7 +125,7 @@ impl Connection {
     /// Waits as long as a client may say nothing; without end unless it set a limit.
     async fn patience(&self) -> Failure {
         let in_transaction = self.session.status != TransactionStatus::Idle;
-        match self.session.settings().patience(in_transaction) {
+        match self.session.with_settings(|settings| settings.patience(in_transaction)) {
             Some(limit) => tokio::time::sleep(limit).await,
             None => std::future::pending().await,
         }
@@ -153,6 +165,15 @@ impl Connection {
     }
 
     async fn statements(&mut self, text: &str) -> Result<(), Failure> {
+        if let Some(statement) = self.session.recalled(text, &[])? {
+            let sql = Arc::clone(&statement.text);
+            let begun = self.begin(Arc::clone(&sql))?;
+            let before =
+                text.find(&*sql).and_then(|start| text.get(..start)).map_or(0, |before| before.chars().count());
+            let end = Box::pin(self.again(statement)).await.map_err(|failure| failure.placed_after(before, &sql));
+            self.end(begun, &end).await;
+            return end;
+        }
         let begun = self.begin(Arc::<str>::from(text))?;
         let commands = self.parsed(text).await;
         self.end_if_failed(begun, &commands).await;
@@ -160,13 +181,14 @@ impl Connection {
         if commands.is_empty() {
             return self.wire.feed(Answer::EmptyQueryResponse(EmptyQueryResponse::new())).await;
         }
+        let is_all = commands.len() == 1;
         let mut after = 0;
         for (piece, command) in pieces(text, commands.len()).into_iter().zip(commands) {
             let rest = text.get(after..).unwrap_or_default();
             let start = rest.find(&*piece).map_or(0, |found| after + found);
             after = start + piece.len();
             let begun = self.begin(Arc::clone(&piece))?;
-            let end = Box::pin(self.statement(command)).await;
+            let end = Box::pin(self.statement(command, &piece, is_all.then_some(text))).await;
             let before = text.get(..start).unwrap_or_default().chars().count();
             let end = end.map_err(|failure| failure.placed_after(before, &piece));
             self.end(begun, &end).await;
@@ -175,17 +197,30 @@ impl Connection {
         Ok(())
     }
 
-    async fn statement(&mut self, command: Command) -> Result<(), Failure> {
+    /// Carries out a statement; `whole` is the client's text, if it is all there is in it.
+    async fn statement(&mut self, command: Command, piece: &Arc<str>, whole: Option<&str>) -> Result<(), Failure> {
         let mut interrupt = self.interrupt().await;
         self.allowed(&command)?;
         let body = match command {
-            Command::Query(statement) => {
-                let plan = Box::pin(interrupt.guard(self.session.plan(*statement))).await??;
+            Command::Query(query) => {
+                let plan = match whole {
+                    Some(whole) => Box::pin(interrupt.guard(self.session.noted(*query, whole, piece))).await??,
+                    None => Box::pin(interrupt.guard(self.session.plan(*query))).await??,
+                };
                 Body::Planned(Box::new(plan), "SELECT")
             }
             other => Body::Command(other),
         };
         let portal = Portal { body, formats: Formats::default(), held: false };
+        self.execute(portal, None, true, &mut interrupt).await?;
+        Ok(())
+    }
+
+    /// Carries out a statement that came before.
+    async fn again(&mut self, statement: Arc<Prepared>) -> Result<(), Failure> {
+        let mut interrupt = self.interrupt().await;
+        statement.command.as_ref().map(|command| self.allowed(command)).transpose()?;
+        let portal = Portal { body: planned(&statement), formats: Formats::default(), held: false };
         self.execute(portal, None, true, &mut interrupt).await?;
         Ok(())
     }
@@ -213,7 +248,8 @@ impl Connection {
             Some(handle) => Some(handle.start_query().await),
             None => None,
         };
-        let deadline = self.session.settings().timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+        let timeout = self.session.with_settings(|settings| settings.timeout());
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Interrupt { canceled, deadline, gone: self.gone.clone() }
     }
 
@@ -248,6 +284,11 @@ impl Connection {
     }
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
+        let name = parse.name.unwrap_or_default();
+        if let Some(known) = self.session.recalled(&parse.query, &parse.type_oids)? {
+            known.command.as_ref().map(|command| self.allowed(command)).transpose()?;
+            return self.prepared(name, known).await;
+        }
         let mut interrupt = self.interrupt().await;
         let mut commands = interrupt.guard(self.parsed(&parse.query)).await??;
         if commands.len() > 1 {
@@ -255,14 +296,21 @@ impl Connection {
         }
         let command = commands.pop();
         command.as_ref().map(|command| self.allowed(command)).transpose()?;
-        let name = parse.name.unwrap_or_default();
-        if !name.is_empty() && self.session.prepared.contains_key(&name) {
-            return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
-        }
         let text = Arc::from(parse.query.as_str());
         let prepared = Box::pin(interrupt.guard(self.session.prepare(command, &parse.type_oids, &text))).await?;
         let prepared = prepared.map_err(|failure| failure.placed(&text))?;
-        self.session.prepared.insert(name, Arc::new(prepared));
+        let prepared = Arc::new(prepared);
+        self.session.familiar.keep(&text, &parse.type_oids, &prepared);
+        self.prepared(name, prepared).await
+    }
+
+    /// Keeps a prepared statement by its name.
+    async fn prepared(&mut self, name: String, statement: Arc<Prepared>) -> Result<(), Failure> {
+        if !name.is_empty() && self.session.prepared.contains_key(&name) {
+            return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
+        }
+        self.session.has_room()?;
+        self.session.prepared.insert(name, statement);
         self.wire.feed(Answer::ParseComplete(ParseComplete::new())).await
     }
 
@@ -338,6 +386,11 @@ impl Connection {
         }
         self.wire.feed(Answer::CloseComplete(CloseComplete::new())).await
     }
+}
+
+/// What a query is to its portal.
+fn planned(query: &Prepared) -> Body {
+    query.plan.as_ref().map_or(Body::Empty, |plan| Body::Planned(Box::new(plan.clone()), "SELECT"))
 }
 
 /// Reads ahead, so that a client that leaves is noticed at once.

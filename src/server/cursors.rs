@@ -154,7 +154,7 @@ impl Connection {
         // A binary cursor decides itself; else the format is that of the FETCH.
         let formats = if portal.formats.0.is_empty() { formats.clone() } else { portal.formats.clone() };
         if let State::Planned(plan) = cursor.state {
-            let rows = self.session.start(*plan)?;
+            let rows = self.session.start(*plan).await?;
             cursor.state =
                 if cursor.scrolls { State::Kept(kept(rows, interrupt).await?) } else { State::Running(rows) };
         }
@@ -176,7 +176,7 @@ impl Connection {
         formats: &Formats,
         interrupt: &mut Interrupt,
     ) -> Result<u64, Failure> {
-        let zone = self.session.settings().zone();
+        let zone = self.session.with_settings(|settings| settings.zone());
         if let State::Kept(all) = &cursor.state {
             let total = u64::try_from(all.num_rows()).unwrap_or(u64::MAX);
             let (first, count, backward, at) = direction.reach(cursor.at, total);

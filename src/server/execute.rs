@@ -49,7 +49,7 @@ impl Connection {
                 // A cursor is read by its name.
                 return Ok(Some(Portal { body: Body::Cursor(cursor), formats, held }));
             }
-            Body::Planned(plan, tag) => (self.session.start(*plan)?, tag),
+            Body::Planned(plan, tag) => (self.session.start(*plan).await?, tag),
             Body::Running(rows, tag) => (rows, tag),
         };
         // The first row, or its error, before the description: a failing query then answers with the error alone.
@@ -57,7 +57,7 @@ impl Connection {
         if described {
             self.wire.description(describe(rows.schema(), &formats)).await?;
         }
-        let zone = self.session.settings().zone();
+        let zone = self.session.with_settings(|settings| settings.zone());
         let (sent, last) = self.wire.rows(&mut rows, max, &formats, zone, interrupt).await?;
         let body = if last {
             self.wire.complete(format!("{tag} {sent}")).await?;
@@ -105,6 +105,7 @@ impl Connection {
                 if self.session.prepared.contains_key(&name) {
                     return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")));
                 }
+                self.session.has_room()?;
                 let text = match command.as_ref() {
                     Command::Query(query) | Command::CopyOut { query, .. } => query.to_string().into(),
                     _ => Arc::default(),
@@ -168,8 +169,8 @@ impl Connection {
         options: &CopyOptions,
         interrupt: &mut Interrupt,
     ) -> Result<(), Failure> {
-        let mut rows = self.session.start(plan)?;
-        let zone = self.session.settings().zone();
+        let mut rows = self.session.start(plan).await?;
+        let zone = self.session.with_settings(|settings| settings.zone());
         let sent = self.wire.copy(&mut rows, options, zone, interrupt).await?;
         self.wire.complete(format!("COPY {sent}")).await
     }

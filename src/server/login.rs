@@ -23,6 +23,8 @@ use pgwire::messages::startup::Startup;
 use super::audit::{Event, Line, Who, with_statements};
 use super::encoding::ClientEncoding;
 use super::failure::{Failure, INVALID_VALUE, PROTOCOL};
+use super::familiar::Familiar;
+use super::plans::Plans;
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
 use super::teller::Teller;
@@ -241,8 +243,9 @@ async fn session(
         encoding: ClientEncoding::default(),
         threads: Arc::clone(&shared.threads),
         prepared: HashMap::new(),
+        familiar: Familiar::default(),
         portals: HashMap::new(),
-        plans: Arc::default(),
+        plans: Arc::new(Plans::beside(&shared.answers)),
         status: TransactionStatus::Idle,
         changes: Vec::new(),
         savepoints: Vec::new(),

@@ -32,9 +32,10 @@ use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
 use super::giveway::giving_way;
 use super::in_turn;
-use super::plans::{Carried, Plans};
+use super::plans::{Answers, Carried, Gathered, Plans, Ran};
 use super::postgres::sizes;
 use super::rewrite::shown;
+use crate::engine::options::MomentKey;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 64 << 20;
@@ -193,6 +194,14 @@ impl Rows {
         let mut rows = Self { finished: true, ..Self::over(batch.schema(), mpsc::channel(1).1) };
         rows.take(batch)?;
         Ok(rows)
+    }
+
+    /// The rows of a plan that are known.
+    pub(crate) fn answered(plan: &LogicalPlan, rows: &RecordBatch, most: Option<u64>) -> Result<Self, Failure> {
+        let schema = Arc::clone(plan.schema().inner());
+        let mut known = Self { finished: true, most, ..Self::over(schema, mpsc::channel(1).1) };
+        known.take(rows)?;
+        Ok(known)
     }
 
     /// Why a query ended without its last word.
@@ -358,11 +367,11 @@ async fn pump(
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
     let (mut sent, began) = (false, Instant::now());
-    match Box::pin(run(context.state(), plan.clone(), plans, planning, sender, &mut sent)).await {
-        Ok(is_known) => {
-            if !is_known {
-                plans.note(&context.state(), &plan, began.elapsed());
-            }
+    let state = context.state();
+    let zone = state.config_options().execution.time_zone.clone();
+    match Box::pin(run(state, plan.clone(), plans, planning, sender, &mut sent)).await {
+        Ok(answer) => {
+            plans.note(zone.as_deref(), &plan, Ran { took: began.elapsed(), answer });
             Ok(())
         }
         // A hash join holds one side in memory; rows that went out already cannot be taken back.
@@ -373,14 +382,14 @@ async fn pump(
             // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.
             let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
             *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
-            let unkept = Arc::new(Plans::default());
-            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await.map(|_| ())
+            let unkept = Arc::new(Plans::beside(&Arc::new(Answers::default())));
+            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await.map(drop)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Runs a plan once; whether the statement was remembered before.
+/// Runs a plan once; its answer, if it may be kept.
 async fn run(
     state: SessionState,
     plan: LogicalPlan,
@@ -388,7 +397,7 @@ async fn run(
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
     sent: &mut bool,
-) -> Result<bool, DataFusionError> {
+) -> Result<Option<(MomentKey, RecordBatch)>, DataFusionError> {
     let tasks = state.task_ctx();
     let reader = sender.clone();
     let abandoned: Abandoned = Arc::new(move || reader.is_closed());
@@ -400,17 +409,19 @@ async fn run(
     });
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
-    let Carried { plan, is_known, held: _held } = (&mut planned.0).await.map_err(ended)??;
+    let Carried { plan, moment, held: _held } = (&mut planned.0).await.map_err(ended)??;
     sizes::separators(&plan)?;
     let mut stream = in_turn::rows(plan, tasks)?;
+    let mut answer = moment.map(Gathered::at);
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         *sent |= batch.num_rows() > 0;
+        answer = answer.and_then(|answer| answer.with(&batch));
         if sender.send(Ok(Some(batch))).await.is_err() {
-            break;
+            return Ok(None);
         }
     }
-    Ok(is_known)
+    Ok(answer.and_then(|answer| answer.answer(&stream.schema())))
 }
 
 /// Which result columns go in binary: none given is text, one is for all.

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::config::ConfigExtension as _;
+use datafusion::common::config::{ConfigExtension as _, ExtensionOptions};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -24,6 +24,7 @@ use super::copy::CopyOptions;
 use super::cursors::Cursor;
 use super::encoding::ClientEncoding;
 use super::failure::{Failure, READ_ONLY, UNDEFINED_OBJECT, UNSUPPORTED};
+use super::familiar::Familiar;
 use super::plans::Plans;
 use super::query::{Formats, QueryThreads, Rows};
 use super::settings::{self, Settings};
@@ -49,6 +50,7 @@ pub(crate) struct Session {
     pub(crate) encoding: ClientEncoding,
     pub(crate) threads: Arc<QueryThreads>,
     pub(crate) prepared: HashMap<String, Arc<Prepared>>,
+    pub(crate) familiar: Familiar,
     pub(crate) portals: HashMap<String, Portal>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) status: TransactionStatus,
@@ -76,9 +78,9 @@ pub(crate) struct Prepared {
     /// As the client wrote it.
     pub(crate) text: Arc<str>,
     /// The definitions that the plan's names were looked up in.
-    edition: Option<Arc<str>>,
+    pub(super) edition: Option<Arc<str>>,
     /// Where names were looked for, and the clock that times were read by.
-    surroundings: [String; 2],
+    pub(super) surroundings: [String; 2],
 }
 
 /// What a placeholder takes.
@@ -113,7 +115,7 @@ impl Session {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn with_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
+    pub(crate) fn with_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
         change(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -136,9 +138,6 @@ impl Session {
         oids: &[u32],
         text: &Arc<str>,
     ) -> Result<Prepared, Failure> {
-        if self.prepared.len() >= PREPARED_MAX {
-            return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
-        }
         let plan = match command.clone() {
             Some(Command::Query(statement) | Command::CopyOut { query: statement, .. }) => {
                 Some(Box::pin(self.planned(*statement, oids.to_vec())).await?)
@@ -146,21 +145,38 @@ impl Session {
             _ => None,
         };
         let parameters = plan.as_ref().map(|plan| parameters_of(plan, oids)).transpose()?.unwrap_or_default();
+        self.as_prepared(command, plan, parameters, text)
+    }
+
+    /// A command with its plan, as it was planned just now.
+    pub(crate) fn as_prepared(
+        &self,
+        command: Option<Command>,
+        plan: Option<LogicalPlan>,
+        parameters: Vec<Parameter>,
+        text: &Arc<str>,
+    ) -> Result<Prepared, Failure> {
         let edition = plan.as_ref().and_then(|_| engine::followed(&self.context));
         let surroundings = self.surroundings()?;
         Ok(Prepared { command, plan, parameters, text: Arc::clone(text), edition, surroundings })
     }
 
-    fn surroundings(&self) -> Result<[String; 2], Failure> {
+    /// Refuses one more prepared statement than a session may have.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
+        if self.prepared.len() >= PREPARED_MAX {
+            return Err(Failure::new("53400", format!("more than {PREPARED_MAX} prepared statements")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn surroundings(&self) -> Result<[String; 2], Failure> {
         Ok([self.get("search_path")?, self.get("TimeZone")?])
     }
 
     /// A prepared statement as it is to be run now: planned anew where its names may mean other definitions by now.
     pub(crate) async fn renewed(&self, prepared: Arc<Prepared>) -> Result<Arc<Prepared>, Failure> {
         let Some(before) = &prepared.plan else { return Ok(prepared) };
-        let is_pinned = self.get("tieout.definitions").is_ok_and(|value| value == "pinned");
-        let is_same = prepared.edition == engine::followed(&self.context);
-        if !is_pinned && is_same && prepared.surroundings == self.surroundings()? {
+        if self.is_current(&prepared)? {
             return Ok(prepared);
         }
         let oids: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.of.oid()).collect();
@@ -219,8 +235,11 @@ impl Session {
         Ok(())
     }
 
-    /// Starts a plan.
-    pub(crate) fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
+    /// Starts a plan, or finds its answer.
+    pub(crate) async fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
+        if let Some(answer) = self.plans.answer(&self.context, &plan).await {
+            return Rows::answered(&plan, &answer, self.rows_max);
+        }
         Rows::start(&self.threads, self.context.clone(), plan, &self.plans, self.rows_max)
     }
 
@@ -282,7 +301,9 @@ impl Session {
         if lower.starts_with("tieout.") {
             let state = self.context.state_ref();
             let state = state.read();
-            let entry = state.config_options().entries().into_iter().find(|entry| entry.key == lower);
+            // Not the entries of all options: this is asked for with each statement.
+            let entries = state.config_options().extensions.get::<TieoutOptions>().map(ExtensionOptions::entries);
+            let entry = entries.into_iter().flatten().find(|entry| entry.key == lower);
             return entry.map(|entry| entry.value.unwrap_or_default()).ok_or_else(|| settings::unknown(name));
         }
         self.with_settings(|settings| settings.get(name).map(str::to_owned)).ok_or_else(|| settings::unknown(name))
@@ -329,6 +350,7 @@ impl Session {
     /// `DISCARD ALL`: as if the session were new.
     pub(crate) fn discard(&mut self) -> Result<(), Failure> {
         self.prepared.clear();
+        self.familiar.clear();
         self.portals.clear();
         self.reset_all()
     }

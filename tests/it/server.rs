@@ -4,6 +4,7 @@ mod audit;
 mod firm;
 mod hostile;
 mod limits;
+mod repeated;
 mod roles;
 mod views;
 

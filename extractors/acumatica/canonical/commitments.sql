@@ -85,6 +85,7 @@ select
         when 'cancelled' then 'void'
         else 'pending'
     end) as approval_status,
+    orders.date as executed_on,
     orders.revised_amount - coalesce(released_changes.amount, 0) as original_amount,
     coalesce(released_changes.amount, cast(0 as decimal(24, 6))) as approved_change_amount,
     orders.revised_amount,

@@ -327,6 +327,12 @@ pub(crate) fn age(later: NaiveDateTime, earlier: NaiveDateTime) -> Span {
     Span { months, days, microseconds }
 }
 
+/// Whether the clock decides what a text is read as.
+pub(crate) fn is_of_today(text: &str) -> bool {
+    let (one, other) = (NaiveDateTime::default(), NaiveDateTime::default() + Duration::days(1));
+    parse(text, one).map(|read| read.local) != parse(text, other).map(|read| read.local)
+}
+
 /// The moment now, in UTC.
 pub(crate) fn now() -> NaiveDateTime {
     Utc::now().naive_utc()

@@ -182,7 +182,7 @@ pub(super) struct Firm {
 }
 
 /// A table's rows by their key, the first column; the scope is the second where a table has a parent.
-type Rows<'a> = &'a [&'a [&'a str]];
+pub(super) type Rows<'a> = &'a [&'a [&'a str]];
 
 impl Firm {
     /// Day 1: project 1 has the orders o1, which the ERP never got, and o2, which it has under project B-2; project 2
@@ -250,7 +250,7 @@ impl Firm {
         connect(&self.config(user, "tieout")).await.unwrap()
     }
 
-    async fn day(&mut self, vendor: &str, orders: Rows<'_>) {
+    pub(super) async fn day(&mut self, vendor: &str, orders: Rows<'_>) {
         self.clock.advance(Duration::from_hours(24));
         let clock = Clock::Shared(self.clock.clone());
         let now = self.clock.now();
