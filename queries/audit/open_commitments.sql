@@ -16,9 +16,9 @@
 --   pm_revised_amount  agreed by the date in PM
 --   pm_invoiced_amount gross of approved requisitions by the date
 --   pm_open_amount     revised less invoiced; where closed, what was billed after the date: more will not come
---   erp_revised_amount the same three in the ERP
---   erp_invoiced_amount
---   erp_open_amount
+--   erp_revised_amount agreed by the date in the ERP
+--   erp_invoiced_amount gross of released bills by the date
+--   erp_open_amount    as pm_open_amount
 --   open_amount        what is to be disclosed: PM's, who owns commitments, else the ERP's; nothing is owed below zero
 --   difference         PM's open amount less the ERP's; null on one side alone or in two currencies
 --   overbilled_amount  billed beyond what was agreed, on the side where it is more

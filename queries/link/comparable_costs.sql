@@ -4,7 +4,22 @@
 -- columns:
 --   gap                PM minus ERP
 --   verdict            null where it can be compared; else not_applicable (PM is never sent it) or not_evaluated
---   project_id         this and the others as in link.cost_items
+--   project_id         PM's record id of the project; of several that are one ERP project the first
+--   code_key           normalised code; (none) where there is none
+--   cost_type          the ERP's cost type; null on codes of which not every line names a linked one
+--   place              code and cost type
+--   label              the same as people write it
+--   item_id            as in link.cost_lines
+--   stream             requisition, bill (outside commitments) or other
+--   pm_count           PM lines
+--   erp_count          project transactions of the ERP
+--   mirrored_count     PM lines that a connector made, or that the ERP is sent
+--   pm_amount          cost in PM
+--   erp_amount         cost in the ERP
+--   pm_currency        currency in PM
+--   erp_currency       currency in the ERP
+--   moved_at           when the item last came to be or changed, UTC
+--   explained_by       the exception that a difference follows from
 
 -- PM can be held against the ERP where it shows cost of that type in the project, or where a connector brings that type to any
 -- project. Bills outside commitments are the ERP's own: they are compared if PM is sent bills at all.

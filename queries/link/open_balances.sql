@@ -18,6 +18,9 @@
 --   pm_retainage       retained in PM
 --   erp_retainage      retained in the ERP
 --   payable_gap        PM minus ERP; so are the other gaps
+--   gross_gap          of gross amounts
+--   retainage_gap      of what is retained
+--   tax_gap            of tax
 --   pm_moved_at        when PM approved the last of them, UTC
 --   erp_moved_at       when the ERP got the last of them, UTC
 --   pm_paid_at         PM's last payment, UTC

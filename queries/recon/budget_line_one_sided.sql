@@ -17,6 +17,7 @@
 --   side               pm or erp: the side that has it
 --   amount             its revised budget
 --   verdict            null; not_applicable where the budget is not locked: then of the whole project (verdict_scope = project)
+--   verdict_scope      project where the verdict is the whole project's, else null
 
 -- A side without any line of that budget type in a project keeps none there: Procore knows no revenue budget, and a project without
 -- a budget in the ERP has not been set up.

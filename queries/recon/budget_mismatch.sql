@@ -19,6 +19,7 @@
 --   erp_amount         revised budget in the ERP
 --   difference         PM minus ERP; null where currencies differ
 --   verdict            null; not_applicable where the budget is not locked: then of the whole project (verdict_scope = project)
+--   verdict_scope      project where the verdict is the whole project's, else null
 
 -- Lines of change orders that never reached the ERP: what they add to a code is theirs.
 with pm_jobs as (

@@ -14,10 +14,10 @@
 --   oldest_age_days         age of the oldest open one
 --   change_since_last_month open now less open at the previous month's commit; null if either could not speak
 --   projects_clean          projects by verdict
---   projects_with_exceptions
---   projects_partial
---   projects_not_evaluated
---   projects_not_applicable
+--   projects_with_exceptions likewise
+--   projects_partial        likewise
+--   projects_not_evaluated  likewise
+--   projects_not_applicable likewise
 
 with runs as (
 
