@@ -52,6 +52,7 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
         descriptions: None,
         keys: None,
         audit: None,
+        http: None,
     };
     options(&mut wanted);
     let stop = CancellationToken::new();

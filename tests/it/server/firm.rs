@@ -224,6 +224,7 @@ impl Firm {
             descriptions: None,
             keys: None,
             audit: Some(AuditOptions { path: self.log(), bytes_max: 1 << 20, files: 1 }),
+            http: None,
         };
         self.server = Some(serve(options, self.stop.clone()).await.unwrap());
     }
