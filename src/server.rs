@@ -53,6 +53,7 @@ mod settings;
 mod siblings;
 mod spelling;
 mod statement;
+mod tally;
 mod teller;
 mod template;
 mod tls;

@@ -12,6 +12,7 @@ mod answers;
 mod asking;
 mod door;
 mod health;
+mod metrics;
 mod routes;
 
 use std::net::SocketAddr;
@@ -33,11 +34,10 @@ use super::{SHUTDOWN_LIMIT, Shared, bind, tls};
 pub(crate) use asking::{Asking, Table};
 use door::Door;
 use health::Health;
+use metrics::Metrics;
 
 /// Connections at once; browsers hold several.
 const CONNECTIONS_MAX: usize = 256;
-/// How long a head may take, and a connection say nothing.
-const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// A head is no longer.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 const HEADERS_MAX: usize = 64;
@@ -69,6 +69,8 @@ pub struct HttpOptions {
     pub longest: Duration,
     /// Requests that are answered at once; others wait a little.
     pub requests: usize,
+    /// How long a request's head may take, and a connection say nothing.
+    pub head_timeout: Duration,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// Whether programs on this machine read `/metrics` without a role, and then without amounts.
@@ -88,6 +90,7 @@ impl HttpOptions {
             idle: Duration::from_mins(30),
             longest: Duration::from_hours(12),
             requests: 16,
+            head_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_mins(2),
             open_metrics: true,
         }
@@ -100,6 +103,7 @@ pub(crate) struct Site {
     pub(crate) options: HttpOptions,
     pub(crate) door: Door,
     pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
     /// Requests at once.
     pub(crate) room: Semaphore,
     /// Log-ins at once, apart: a failed one waits long, and nobody who is logged in waits for it.
@@ -136,7 +140,8 @@ impl BoundPage {
         let (room, porch) = (Semaphore::new(self.options.requests), Semaphore::new(self.options.requests));
         let door = Door::new(self.options.idle, self.options.longest);
         let gone = shutdown.clone();
-        let site = Site { shared, options: self.options, door, health: Health::default(), room, porch, gone };
+        let (health, metrics) = (Health::default(), Metrics::default());
+        let site = Site { shared, options: self.options, door, health, metrics, room, porch, gone };
         let site = Arc::new(site);
         let acceptor = site.shared.tls.as_ref().map(tls::Tls::browsers);
         let router = routes::router(&site);
@@ -163,9 +168,9 @@ impl BoundPage {
             // One too many is closed without a word: there is nothing to answer it with.
             let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
             let (router, acceptor) = (router.clone(), acceptor.clone());
-            let shutdown = shutdown.clone();
+            let (shutdown, limits) = (shutdown.clone(), (site.options.head_timeout, permit));
             connections.spawn(async move {
-                if let Err(error) = converse(socket, peer, router, acceptor, shutdown, permit).await {
+                if let Err(error) = converse(socket, peer, router, acceptor, shutdown, limits).await {
                     tracing::debug!(%peer, "a connection to the page ended: {error:#}");
                 }
             });
@@ -186,15 +191,15 @@ async fn converse(
     router: axum::Router,
     acceptor: Option<pgwire::tokio::TlsAcceptor>,
     shutdown: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    (head_limit, _permit): (Duration, OwnedSemaphorePermit),
 ) -> anyhow::Result<()> {
     let router = router.layer(Extension(Peer(peer)));
     match acceptor {
         Some(acceptor) => {
             let socket = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(socket)).await??;
-            answer(socket, router, shutdown).await
+            answer(socket, router, shutdown, head_limit).await
         }
-        None => answer(socket, router, shutdown).await,
+        None => answer(socket, router, shutdown, head_limit).await,
     }
 }
 
@@ -202,10 +207,11 @@ async fn answer(
     socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: axum::Router,
     shutdown: CancellationToken,
+    head_limit: Duration,
 ) -> anyhow::Result<()> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(head_limit)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .half_close(false);

@@ -72,6 +72,12 @@ impl Asking {
         Ok(Self { session: Box::pin(opened).await?, access, gone })
     }
 
+    /// The same, unless the role reads one moment anyway.
+    pub(crate) fn stay_at_unless_forced(&self, commit: &str) -> Result<(), Failure> {
+        let is_forced = self.access.as_ref().is_some_and(|access| access.as_of.is_some());
+        if is_forced { Ok(()) } else { self.stay_at(commit) }
+    }
+
     /// What the role may read; everything if nothing is said.
     pub(crate) fn access(&self) -> Option<&Access> {
         self.access.as_deref()

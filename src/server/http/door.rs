@@ -131,7 +131,7 @@ impl Door {
 }
 
 /// A line that tells of a login or its end.
-fn line(event: Event, who: &Arc<Who>) -> Line {
+pub(super) fn line(event: Event, who: &Arc<Who>) -> Line {
     Line { application_name: APPLICATION.to_owned(), ..Line::of(event, who) }
 }
 

@@ -16,7 +16,7 @@ use axum::routing::get;
 use super::answers::{self, allowing, html, later, plain, see};
 use super::asking::Asking;
 use super::door::{self, Door};
-use super::{Peer, Site, health};
+use super::{Peer, Site, health, metrics};
 
 use crate::server::failure::{CANCELED, Failure};
 use crate::server::login::WRONG_PASSWORD;
@@ -37,6 +37,7 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { plain(StatusCode::OK, "alive\n") }).fallback(only_get))
         .route("/readyz", get(ready).fallback(only_get))
+        .route("/metrics", get(measured).fallback(only_get))
         .route("/style.css", get(|| async { answers::of(StatusCode::OK, "text/css; charset=utf-8", page::STYLE) }))
         .route(
             "/script.js",
@@ -117,6 +118,10 @@ async fn only_post() -> Answer {
 
 async fn ready(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extension<Peer>) -> Answer {
     Box::pin(health::ready(&site, peer.ip())).await
+}
+
+async fn measured(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extension<Peer>, headers: HeaderMap) -> Answer {
+    Box::pin(metrics::answer(&site, &headers, peer.ip())).await
 }
 
 /// The form that asks for name and password.

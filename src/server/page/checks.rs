@@ -156,7 +156,7 @@ impl Checks {
                         @for check in &self.all {
                             tr {
                                 th scope="row" { a href=(visit.wish.to("/exceptions", &[("check", &check.id)])) { (check.id) } }
-                                td { (check.title) @if check.is_silent() && !check.reason.is_empty() { br; span.faint { (check.reason) } } }
+                                td { (check.title) }
                                 td { (verdict(&check.verdict)) }
                                 td.number { (count(&check.open)) }
                                 td.number { (count(&check.in_flight)) }

@@ -8,7 +8,7 @@ use super::checks::Checks;
 use super::pieces::{Piece, choice, text};
 use super::{Visit, allowed};
 use crate::report::html::{heading, severity, side_name};
-use crate::report::values::{count, money};
+use crate::report::values::{count, money, plural};
 
 /// Words that a row has to hold.
 const WORDS_MAX: usize = 8;
@@ -161,7 +161,7 @@ fn unseen(visit: &Visit<'_>, checks: &Checks) -> Markup {
         }
         @if !silent.is_empty() {
             details.warning open[!wanted.is_empty()] {
-                summary { b { @if wanted.is_empty() { (silent.len()) " checks could not look everywhere" } @else { (wanted) " could not look everywhere" } } ": what they would have found is not listed" }
+                summary { b { @if wanted.is_empty() { (plural(silent.len(), "check", "checks")) " could not look everywhere" } @else { (wanted) " could not look everywhere" } } ": what they would have found is not listed" }
                 ul.reasons {
                     @for check in &silent {
                         li { a href=(visit.wish.to("/exceptions", &[("check", &check.id)])) { (check.id) } " " (check.title) " " (super::checks::verdict(&check.verdict)) @if !check.reason.is_empty() { ": " (check.reason) } }

@@ -138,7 +138,7 @@ fn life(visit: &Visit<'_>, history: &[[String; 13]], intervals: &[[String; 10]])
                 div.wide tabindex="0" role="region" aria-labelledby="episodes" {
                     table {
                         caption id="episodes" { "Opened and closed" }
-                        thead { tr { @for name in ["time", "opened", "commit", "closed", "commit", "days open", "largest amount", "last amount", "waived"] { (heading(name)) } } }
+                        thead { tr { @for name in ["no.", "opened", "commit", "closed", "commit", "days open", "largest amount", "last amount", "waived"] { (heading(name)) } } }
                         tbody {
                             @for [episode, opened, opened_commit, closed, closed_commit, days, largest, last, currency, is_waived, ..] in history {
                                 tr {
@@ -264,7 +264,7 @@ fn sql(visit: &Visit<'_>, key: &str) -> Markup {
     html! {
         section aria-labelledby="same" {
             h2 id="same" { "The same in SQL" }
-            (copied("sql-command", &format!("tieout sql {as_of}{}", quoted(&text))))
+            (copied("sql-command", &format!("tieout sql {as_of}\"{}\"", within(&text))))
         }
     }
 }
@@ -285,6 +285,18 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// A text within the double quotes of a shell.
+fn within(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '"' | '$' | '`' | '\\' | '!') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +304,7 @@ mod tests {
     #[test]
     fn a_key_is_one_word_to_a_shell() {
         assert_eq!(quoted("O1:a b"), "'O1:a b'");
+        assert_eq!(within("a$(b)`c`\"d\\"), "a\\$(b)\\`c\\`\\\"d\\\\");
         assert_eq!(quoted("x'; rm -rf ~; '"), "'x'\\''; rm -rf ~; '\\'''");
     }
 }
