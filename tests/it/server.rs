@@ -4,8 +4,10 @@ mod audit;
 mod firm;
 mod hostile;
 mod limits;
+mod page;
 mod roles;
 mod views;
+mod watching;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -25,6 +25,21 @@ def case(name):
     print(f"ok {name}")
 
 
+class Patient:
+    """A browser whose pages wait for a busy machine."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def new_context(self, **options):
+        context = self.browser.new_context(**options)
+        context.set_default_timeout(120_000)
+        return context
+
+    def close(self):
+        self.browser.close()
+
+
 def watched(page):
     """Notes what the browser complains of."""
     page.complaints = []
@@ -244,7 +259,7 @@ def main():
     with sync_playwright() as playwright:
         own = shutil.which("chromium")
         arguments = ["--no-sandbox"] if os.getuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=own, args=arguments)
+        browser = Patient(playwright.chromium.launch(executable_path=own, args=arguments))
         for part in (by_keyboard, without_scripts, seen, report):
             part(browser)
         browser.close()
