@@ -124,7 +124,7 @@ impl Checks {
                         @for check in silent {
                             li {
                                 a href=(visit.wish.to("/exceptions", &[("check", &check.id)])) { (check.id) } " " (check.title) " " (verdict(&check.verdict))
-                                @if !check.silent_projects.is_empty() && check.silent_projects != "0" { " in " (count(&check.silent_projects)) " projects" }
+                                @if !check.silent_projects.is_empty() && check.silent_projects != "0" { " in " (count(&check.silent_projects)) @if check.silent_projects == "1" { " project" } @else { " projects" } }
                                 @if !check.reason.is_empty() { ": " (check.reason) }
                             }
                         }

@@ -289,7 +289,7 @@ fn quoted(text: &str) -> String {
 fn within(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if matches!(letter, '"' | '$' | '`' | '\\' | '!') {
+        if matches!(letter, '"' | '$' | '`' | '\\') {
             out.push('\\');
         }
         out.push(letter);

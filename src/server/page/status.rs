@@ -87,7 +87,9 @@ fn runs_sql() -> String {
 async fn sources(asking: &mut Asking, visit: &Visit<'_>) -> Result<Vec<Source>, Failure> {
     let until = until(&visit.moment, Utc::now());
     let source = |[name, scopes, complete, never, read_at, oldest_at]: [String; 6]| {
-        let age = DateTime::parse_from_rfc3339(&read_at).ok().and_then(|at| (until - at.to_utc()).to_std().ok());
+        // The last list of a run is read a little after the moment that its commit tells.
+        let since = |at: DateTime<chrono::FixedOffset>| (until - at.to_utc()).to_std().unwrap_or_default();
+        let age = DateTime::parse_from_rfc3339(&read_at).ok().map(since);
         Source { name, scopes, complete, never, read_at, oldest_at, age }
     };
     Ok(asking.rows::<6>(SOURCES, &[]).await?.into_iter().map(source).collect())
