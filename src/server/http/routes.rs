@@ -1,6 +1,7 @@
 //! Which address is answered by what, and the rules that hold for all of them.
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ type Answer = Response<Body>;
 pub(super) fn router(site: &Arc<Site>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { plain(StatusCode::OK, "alive\n") }).fallback(only_get))
-        .route("/readyz", get(ready).fallback(only_get))
+        .route("/readyz", get(readiness).fallback(only_get))
         .route("/metrics", get(measured).fallback(only_get))
         .route("/style.css", get(|| async { answers::of(StatusCode::OK, "text/css; charset=utf-8", page::STYLE) }))
         .route(
@@ -107,16 +108,17 @@ fn is_own(headers: &HeaderMap) -> bool {
     is_same && of(FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"))
 }
 
-async fn only_get() -> Answer {
+fn only_get() -> Ready<Answer> {
     let text = "this page changes nothing: GET and HEAD are answered\n";
-    allowing(plain(StatusCode::METHOD_NOT_ALLOWED, text), "GET, HEAD")
+    ready(allowing(plain(StatusCode::METHOD_NOT_ALLOWED, text), "GET, HEAD"))
 }
 
-async fn only_post() -> Answer {
-    allowing(plain(StatusCode::METHOD_NOT_ALLOWED, "a form is sent here by POST\n"), "GET, HEAD, POST")
+fn only_post() -> Ready<Answer> {
+    let text = "a form is sent here by POST\n";
+    ready(allowing(plain(StatusCode::METHOD_NOT_ALLOWED, text), "GET, HEAD, POST"))
 }
 
-async fn ready(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extension<Peer>) -> Answer {
+async fn readiness(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extension<Peer>) -> Answer {
     Box::pin(health::ready(&site, peer.ip())).await
 }
 
@@ -125,9 +127,9 @@ async fn measured(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extensio
 }
 
 /// The form that asks for name and password.
-async fn ask_in(State(site): State<Arc<Site>>, uri: Uri) -> Answer {
+fn ask_in(State(site): State<Arc<Site>>, uri: Uri) -> Ready<Answer> {
     let wish = Wish::read(uri.path(), uri.query().unwrap_or_default());
-    html(StatusCode::OK, page::log_in(&site.options, place(wish.get("next")), "", None))
+    ready(html(StatusCode::OK, page::log_in(&site.options, place(wish.get("next")), "", None)))
 }
 
 async fn log_in(
@@ -167,11 +169,11 @@ async fn log_in(
     }
 }
 
-async fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
+fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap) -> Ready<Answer> {
     if let Some(token) = door::token(&headers, site.is_secure()) {
         site.door.leave(&token, &site.shared.audit);
     }
-    with_cookie(see("/log-in"), None, &site)
+    ready(with_cookie(see("/log-in"), None, &site))
 }
 
 fn with_cookie(mut answer: Answer, token: Option<&str>, site: &Site) -> Answer {
@@ -219,8 +221,10 @@ async fn view(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers: 
         Ok(Some(text)) => html(StatusCode::OK, text),
         Ok(None) => html(StatusCode::NOT_FOUND, page::nothing(&site.options, frame)),
         Err(failure) => {
-            tracing::warn!(role = %who.role, path = uri.path(), code = failure.code, "a page failed: {}", failure.message);
             let status = answers::status(&failure);
+            if status.is_server_error() {
+                tracing::warn!(role = %who.role, path = uri.path(), code = failure.code, "a page failed: {}", failure.message);
+            }
             let text = page::refusal(&site.options, frame, status.as_u16(), &failure);
             let answer = html(status, text);
             if status == StatusCode::SERVICE_UNAVAILABLE { later(answer) } else { answer }
