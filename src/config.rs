@@ -14,12 +14,14 @@ use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
 use crate::extract::manifest::Sensitive;
 
+pub use http::{HttpConfig, MetricsAccess};
 pub use limits::{Share, Window};
 pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig, YearEndConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 pub use statuses::StatusConfig;
 
+mod http;
 mod limits;
 mod privacy;
 mod rules;
@@ -85,6 +87,9 @@ pub struct Config {
     /// Who may log in to the SQL server.
     #[serde(default)]
     pub roles: Vec<RoleConfig>,
+    /// The page beside the SQL server.
+    #[serde(default)]
+    pub http: HttpConfig,
     /// The SQL server.
     #[serde(default)]
     pub server: ServerConfig,
@@ -325,6 +330,7 @@ impl Config {
             bail!("[firm] fiscal_year_start = {}: a month, 1 to 12", config.firm.fiscal_year_start);
         }
         server::check(&config.roles, &config.server)?;
+        http::check(&config.http)?;
         Ok(config)
     }
 

@@ -19,12 +19,12 @@
 //! | [`warehouse`] | commits, changes, states: from rows to Parquet and back |
 //! | [`engine`] | DataFusion over a warehouse; as-of; the checks |
 //! | `report` | a month's report: a page with charts, a message |
-//! | [`server`] | the Postgres wire |
+//! | [`server`] | the Postgres wire, and the page beside it |
 //! | [`evidence`] | packages of files that prove a figure without tieout |
 //! | [`simulator`] | a firm that lives day by day behind the interfaces of both systems, for the demo and the tests |
 //! | [`clock`] | the run's clock: the machine's, or a given one |
 //!
-//! An arrow goes only downwards: `cli → evidence → server → engine → warehouse`, `report → engine`, `extract → warehouse`. `cli::extract` is where they
+//! An arrow goes only downwards: `cli → evidence → server → engine → warehouse`, `server → report → engine`, `extract → warehouse`. `cli::extract` is where they
 //! meet: extract, prepare, check, publish. The simulator knows none of them. Nothing but `warehouse::store` touches
 //! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 

@@ -5,8 +5,8 @@
 //! query beside it; what a page leaves out is counted on it.
 
 mod asked;
-mod charts;
-mod html;
+pub(crate) mod charts;
+pub(crate) mod html;
 mod markdown;
 pub(crate) mod values;
 mod workbook;
@@ -322,7 +322,7 @@ fn decimal(cents: i128) -> String {
 }
 
 /// A whole number of an amount, for a chart.
-fn whole(amount: &str) -> Option<i64> {
+pub(crate) fn whole(amount: &str) -> Option<i64> {
     cents(amount).and_then(|cents| i64::try_from(cents / 100).ok())
 }
 

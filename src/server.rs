@@ -6,7 +6,7 @@
 //! plain; whoever comes from another machine speaks TLS. What it leaves out: what a table is and as of when it is read,
 //! which the session's factory decides.
 //!
-//! `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
+//! `http` is the page beside it, over the same sessions. `login` makes a session of a socket, `connection` answers its messages, `statement` says what is carried out,
 //! `execute` does, `query` runs plans, `encode` and `format` write values, `catalog` plays `pg_catalog`.
 
 mod arrays;
@@ -31,6 +31,7 @@ mod format;
 mod frames;
 mod giveway;
 mod grammar;
+mod http;
 mod in_turn;
 mod lateral;
 mod local;
@@ -38,6 +39,7 @@ mod login;
 mod meaning;
 mod naming;
 mod nesting;
+mod page;
 mod parameters;
 mod place;
 mod plans;
@@ -52,6 +54,7 @@ mod settings;
 mod siblings;
 mod spelling;
 mod statement;
+mod tally;
 mod teller;
 mod template;
 mod tls;
@@ -83,14 +86,16 @@ use tokio_util::task::TaskTracker;
 
 pub use audit::AuditOptions;
 pub use catalog::{Descriptions, TableKeysOf};
+pub use http::HttpOptions;
 pub use local::{LocalQuery, QueryError};
 pub use tls::Tls;
 pub use users::{Password, RoleLimits, User, Verifier};
 
 use attempts::Attempts;
-use audit::AuditLog;
+use audit::{AuditLog, Who};
 use connection::Connection;
-use failure::Failure;
+use failure::{DENIED, Failure};
+use http::BoundPage;
 use plans::Answers;
 use query::QueryThreads;
 use sessions::{Live, Sessions};
@@ -139,6 +144,8 @@ pub struct ServerOptions {
     pub keys: Option<TableKeysOf>,
     /// Where each session and statement is told of; without a file only the newest are, in `meta.statements`.
     pub audit: Option<AuditOptions>,
+    /// The page beside it; none without.
+    pub http: Option<HttpOptions>,
 }
 
 impl fmt::Debug for ServerOptions {
@@ -156,6 +163,7 @@ impl fmt::Debug for ServerOptions {
 #[derive(Debug)]
 pub struct BoundServer {
     address: SocketAddr,
+    page: Option<SocketAddr>,
     accepting: JoinHandle<()>,
 }
 
@@ -163,6 +171,11 @@ impl BoundServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the page is.
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page
     }
 
     /// Waits until it was told to stop and its connections have ended.
@@ -193,8 +206,13 @@ pub(crate) struct Shared {
 pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyhow::Result<BoundServer> {
     tls::is_safe(options.listen, options.tls.as_ref())?;
     users::are_safe(&options.users)?;
-    let listener = bind(options.listen, options.next_free_port).await?;
+    let listener = bind(options.listen, options.next_free_port, "--listen HOST:PORT or [server] listen").await?;
     let address = listener.local_addr().context("read the address listened on")?;
+    let page = match options.http {
+        Some(http) => Some(BoundPage::bind(http, options.tls.as_ref()).await?),
+        None => None,
+    };
+    let page_address = page.as_ref().map(|page| page.address);
     let audit = Arc::new(AuditLog::open(options.audit.as_ref())?);
     let shared = Arc::new(Shared {
         users: Arc::new(Users::new(&options.users)),
@@ -212,11 +230,21 @@ pub async fn serve(options: ServerOptions, shutdown: CancellationToken) -> anyho
         sessions: Arc::default(),
     });
     let permits = Arc::new(Semaphore::new(options.max_connections));
-    let accepting = tokio::spawn(accept(listener, shared, permits, shutdown));
-    Ok(BoundServer { address, accepting })
+    let accepting = tokio::spawn(async move {
+        let audit = Arc::clone(&shared.audit);
+        let page = page.map(|page| page.serve(Arc::clone(&shared), shutdown.clone()));
+        let page = async {
+            if let Some(page) = page {
+                page.await;
+            }
+        };
+        tokio::join!(accept(listener, shared, permits, shutdown.clone()), page);
+        audit.close().await;
+    });
+    Ok(BoundServer { address, page: page_address, accepting })
 }
 
-async fn bind(listen: SocketAddr, next_free_port: bool) -> anyhow::Result<TcpListener> {
+async fn bind(listen: SocketAddr, next_free_port: bool, settings: &str) -> anyhow::Result<TcpListener> {
     let last = if next_free_port && listen.port() != 0 { PORTS_TRIED } else { 0 };
     let mut failure = None;
     for port in listen.port()..=listen.port().saturating_add(last) {
@@ -226,14 +254,13 @@ async fn bind(listen: SocketAddr, next_free_port: bool) -> anyhow::Result<TcpLis
             Err(error) => return Err(error).with_context(|| format!("listen on {}:{port}", listen.ip())),
         }
     }
-    let hint = "hint: another program has the port: choose another with --listen HOST:PORT or [server] listen";
+    let hint = format!("hint: another program has the port: choose another with {settings}");
     Err(failure.map_or_else(|| anyhow::anyhow!("no port was tried"), anyhow::Error::from))
         .with_context(|| format!("listen on {listen}\n{hint}"))
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
-    let audit = Arc::clone(&shared.audit);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -258,7 +285,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semapho
     }
     connections.close();
     let _ = tokio::time::timeout(SHUTDOWN_LIMIT, connections.wait()).await;
-    audit.close().await;
 }
 
 /// The refusal of a connection that others could read along with.

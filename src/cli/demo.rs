@@ -15,7 +15,7 @@ use super::{Failure, Global, Stop, serve, summary};
 use crate::clock::{Clock, SharedClock};
 use crate::engine::SessionRequest;
 use crate::extract;
-use crate::server::{ServerOptions, User};
+use crate::server::{HttpOptions, ServerOptions, User};
 use crate::simulator::{DecoyRates, Simulator, SimulatorOptions};
 use crate::warehouse::rows::ReadMode;
 
@@ -98,6 +98,7 @@ pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8
 }
 
 async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u8, Failure> {
+    let zone = engine.time_zone();
     let options = ServerOptions {
         listen: serve::address("127.0.0.1:5433").map_err(Failure::usage)?,
         next_free_port: true,
@@ -110,11 +111,19 @@ async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u
         sessions: serve::sessions(engine),
         // Whoever runs a demo is alone with it.
         audit: None,
+        http: Some(HttpOptions {
+            next_free_port: true,
+            firm: "Demo Builders".to_owned(),
+            zone,
+            ..HttpOptions::at(serve::address("127.0.0.1:5480").map_err(Failure::usage)?)
+        }),
     };
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
     let url = format!("postgres://demo:demo@{}/tieout", server.address());
+    let page = server.page_address().map(|page| format!("Page on http://{page}/ (log in as demo, demo)\n\n"));
+    let page = page.unwrap_or_default();
     let text = format!(
-        "SQL on {url}\n\n    \
+        "{page}SQL on {url}\n\n    \
          psql {url}\n    \
          select * from recon.exceptions order by amount_at_risk desc;\n    \
          \\dv    the views of recon; \\dn+ the other schemas; \\d+ recon.exceptions what a column means\n\n\

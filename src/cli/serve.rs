@@ -12,9 +12,11 @@ use futures::FutureExt;
 
 use super::workspace::Workspace;
 use super::{Failure, Global, Stop};
-use crate::config::Config;
+use crate::config::{Config, MetricsAccess};
 use crate::engine::{Engine, SessionRequest};
-use crate::server::{AuditOptions, DATABASE, Descriptions, ServerOptions, SessionFactory, TableKeysOf, Tls};
+use crate::server::{
+    AuditOptions, DATABASE, Descriptions, HttpOptions, ServerOptions, SessionFactory, TableKeysOf, Tls,
+};
 
 mod roles;
 
@@ -37,6 +39,9 @@ pub(super) struct ServeArguments {
     /// Address and port; default from [server] listen
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Show status, exceptions and trends in the browser too, at this address; default from [http] listen, else no page
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
@@ -58,6 +63,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         keys: Some(keys(&engine)),
         sessions: sessions(engine),
         audit: Some(audit(config)),
+        http: page(config, arguments.http.as_deref()).map_err(Failure::usage)?,
     };
     let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
@@ -69,8 +75,28 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         reachable(address),
         address.port()
     );
+    if let Some(page) = server.page_address() {
+        let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+        let place = SocketAddr::new(reachable(page), page.port());
+        let _ = writeln!(std::io::stderr(), "the page is at {scheme}://{place}/\n");
+    }
     server.stopped().await;
     Ok(0)
+}
+
+/// Where and how the page is served; none if neither the command nor the settings say where.
+fn page(config: &Config, listen: Option<&str>) -> anyhow::Result<Option<HttpOptions>> {
+    let Some(listen) = listen.or(config.http.listen.as_deref()) else { return Ok(None) };
+    Ok(Some(HttpOptions {
+        firm: config.firm.name.clone(),
+        zone: config.firm.timezone.parse().map_err(|error| anyhow::anyhow!("read [firm] timezone: {error}"))?,
+        stale: Duration::from_hours(u64::try_from(config.checks.freshness_hours).unwrap_or(0)),
+        sources: config.sources.keys().cloned().collect(),
+        idle: config.http.idle(),
+        longest: config.http.longest(),
+        open_metrics: config.http.metrics == MetricsAccess::Local,
+        ..HttpOptions::at(address(listen).context("[http] listen")?)
+    }))
 }
 
 /// The certificate that the settings name, its paths relative to theirs.

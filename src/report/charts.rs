@@ -21,7 +21,7 @@ const UNKNOWN: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 ///
 /// # Errors
 /// What the drawing says.
-pub(super) fn bars(labels: &[String], values: &[Option<i64>]) -> Result<String> {
+pub(crate) fn bars(labels: &[String], values: &[Option<i64>]) -> Result<String> {
     draw(labels, &[values], |chart, top| {
         for (place, value) in values.iter().enumerate() {
             let (height, colour) = value.map_or((top, UNKNOWN), |value| (value, BAR));
@@ -38,7 +38,7 @@ pub(super) fn bars(labels: &[String], values: &[Option<i64>]) -> Result<String> 
 ///
 /// # Errors
 /// What the drawing says.
-pub(super) fn lines(labels: &[String], first: &[Option<i64>], second: &[Option<i64>]) -> Result<String> {
+pub(crate) fn lines(labels: &[String], first: &[Option<i64>], second: &[Option<i64>]) -> Result<String> {
     draw(labels, &[first, second], |chart, _| {
         for (values, style) in [(first, BAR.stroke_width(3)), (second, OTHER.stroke_width(1))] {
             // Where a value is missing the line ends, and another one begins.

@@ -105,7 +105,7 @@ fn first(report: &Report) -> Markup {
                 ol.first {
                     @for exception in report.first(FIRST) {
                         li {
-                            p { b { (money(&exception.amount, &exception.currency)) } " " (side(&exception.fix_side)) " " (severity(exception)) }
+                            p { b { (money(&exception.amount, &exception.currency)) } " " (side(&exception.fix_side)) " " (severity(&exception.severity)) }
                             p { (exception.told()) }
                             p.faint {
                                 (exception.check) " " (report.check(&exception.check).map_or("", |check| check.title.as_str()))
@@ -254,7 +254,7 @@ fn trends(report: &Report) -> Result<Markup> {
 }
 
 /// A chart, and its figures as a table for who cannot see it.
-fn figure(caption: &str, chart: &str, headings: &[&str], rows: Vec<Vec<String>>) -> Markup {
+pub(crate) fn figure(caption: &str, chart: &str, headings: &[&str], rows: Vec<Vec<String>>) -> Markup {
     html! {
         figure {
             figcaption { (caption) }
@@ -344,7 +344,7 @@ fn all(report: &Report) -> Markup {
                                         td { (exception.pm_value) }
                                         td { (exception.erp_value) }
                                         td.number { (money(&exception.amount, &exception.currency)) @if !exception.explained_by.is_empty() { br; span.faint { "counts in " (exception.explained_by) } } }
-                                        td { (severity(exception)) }
+                                        td { (severity(&exception.severity)) }
                                         td.number { (exception.age_days) }
                                         td { (exception.first_seen) }
                                         td { (side_name(&exception.fix_side)) }
@@ -396,7 +396,7 @@ fn colophon(report: &Report) -> Markup {
     }
 }
 
-fn heading(name: &str) -> Markup {
+pub(crate) fn heading(name: &str) -> Markup {
     html! { th scope="col" { (name) } }
 }
 
@@ -405,7 +405,7 @@ fn side(fix_side: &str) -> Markup {
 }
 
 /// Which system is to be changed.
-fn side_name(fix_side: &str) -> String {
+pub(crate) fn side_name(fix_side: &str) -> String {
     match fix_side {
         "pm" => "project management".to_owned(),
         "erp" => "the ERP".to_owned(),
@@ -414,19 +414,20 @@ fn side_name(fix_side: &str) -> String {
     }
 }
 
-fn severity(exception: &Exception) -> Markup {
-    html! { span class={ "severity " (exception.severity) } { (exception.severity) } }
+/// A severity, as a mark.
+pub(crate) fn severity(severity: &str) -> Markup {
+    html! { span class={ "severity " (severity) } { (severity) } }
 }
 
 fn days(age: &str) -> String {
     if age == "1" { "1 day".to_owned() } else { format!("{age} days") }
 }
 
-fn number(value: Option<i64>) -> String {
+pub(crate) fn number(value: Option<i64>) -> String {
     count(&value.map(|value| value.to_string()).unwrap_or_default())
 }
 
-fn change(text: &str) -> String {
+pub(crate) fn change(text: &str) -> String {
     match text {
         "" => "–".to_owned(),
         "0" => "0".to_owned(),
@@ -436,7 +437,7 @@ fn change(text: &str) -> String {
 }
 
 /// `2026-10-01` → `2026-10`.
-fn short(month: &str) -> String {
+pub(crate) fn short(month: &str) -> String {
     month.get(..7).unwrap_or(month).to_owned()
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn grouped(amount: &str) -> String {
 }
 
 /// An amount with its currency, a dash where nothing could be said.
-pub(super) fn money(amount: &str, currency: &str) -> String {
+pub(crate) fn money(amount: &str, currency: &str) -> String {
     match (amount, currency) {
         ("", _) => "–".to_owned(),
         (amount, "") => grouped(amount),
@@ -71,12 +71,12 @@ pub(super) fn money(amount: &str, currency: &str) -> String {
 }
 
 /// A count, a dash where nothing could be said: never a zero.
-pub(super) fn count(text: &str) -> String {
+pub(crate) fn count(text: &str) -> String {
     if text.is_empty() { "–".to_owned() } else { grouped(text) }
 }
 
 /// A moment in UTC, as the firm's clocks show it.
-pub(super) fn moment(text: &str, zone: Tz) -> String {
+pub(crate) fn moment(text: &str, zone: Tz) -> String {
     match DateTime::parse_from_rfc3339(text) {
         Ok(at) => at.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z").to_string(),
         Err(_) => text.to_owned(),
@@ -84,7 +84,7 @@ pub(super) fn moment(text: &str, zone: Tz) -> String {
 }
 
 /// The day of a moment in UTC, by the firm's clocks.
-pub(super) fn day(text: &str, zone: Tz) -> String {
+pub(crate) fn day(text: &str, zone: Tz) -> String {
     match DateTime::parse_from_rfc3339(text) {
         Ok(at) => at.with_timezone(&zone).date_naive().to_string(),
         Err(_) => text.to_owned(),
@@ -92,12 +92,12 @@ pub(super) fn day(text: &str, zone: Tz) -> String {
 }
 
 /// `2026-10-01` → `October 2026`.
-pub(super) fn month(text: &str) -> String {
+pub(crate) fn month(text: &str) -> String {
     text.parse::<NaiveDate>().map_or_else(|_| text.to_owned(), |day| day.format("%B %Y").to_string())
 }
 
 /// `1 exception`, `2 exceptions`.
-pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
+pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(&count.to_string()), if count == 1 { one } else { many })
 }
 

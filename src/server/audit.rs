@@ -24,6 +24,7 @@ pub(crate) use pieces::pieces;
 pub(crate) use recent::{Recent, with_statements};
 
 use super::failure::{Failure, STORE};
+use super::tally::Tally;
 use writer::{Message, Writer};
 
 /// So many lines may wait for a disk that is full or slow.
@@ -136,6 +137,7 @@ pub(crate) struct AuditLog {
     waiting: Arc<AtomicUsize>,
     sessions: AtomicU64,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) tally: Tally,
 }
 
 impl AuditLog {
@@ -143,7 +145,7 @@ impl AuditLog {
     pub(crate) fn open(options: Option<&AuditOptions>) -> anyhow::Result<Self> {
         let waiting = Arc::new(AtomicUsize::new(0));
         let sender = options.map(|options| Writer::start(options.clone(), Arc::clone(&waiting))).transpose()?;
-        Ok(Self { sender, waiting, sessions: AtomicU64::new(0), recent: Arc::default() })
+        Ok(Self { sender, waiting, sessions: AtomicU64::new(0), recent: Arc::default(), tally: Tally::default() })
     }
 
     /// A number for a session.
@@ -163,6 +165,7 @@ impl AuditLog {
     /// Hands a line on; the disk is somebody else's.
     pub(crate) fn put(&self, line: Line) {
         let line = Arc::new(line);
+        self.tally.note(&line);
         self.recent.put(&line);
         let Some(sender) = &self.sender else { return };
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -28,11 +28,12 @@ use super::plans::Plans;
 use super::session::Session;
 use super::settings::{REPORTED, Settings, startup_options};
 use super::teller::Teller;
+use super::users::Role;
 use super::wire::Socket;
 use super::{DATABASE, SessionRequest, Shared, catalog, databases};
 
 /// The SQLSTATE of a password that is not the role's.
-const WRONG_PASSWORD: &str = "28P01";
+pub(super) const WRONG_PASSWORD: &str = "28P01";
 
 /// What a session starts with is only known after the password was right.
 #[derive(Default)]
@@ -107,7 +108,12 @@ async fn open(
             }
         }
     };
-    let session = session(startup, socket.metadata(), shared, who).await.map_err(Failure::fatal)?;
+    let opened = async {
+        // Nobody proves the password of a role that there is not.
+        let role = shared.users.role(&who.role).ok_or_else(|| Failure::new(WRONG_PASSWORD, "there is no such role"))?;
+        Box::pin(session(shared, Some(&role), who, Wishes::read(&startup.parameters)?)).await
+    };
+    let session = opened.await.map_err(Failure::fatal)?;
     let settings = session.settings();
     let values = REPORTED.iter().filter_map(|name| Some(((*name).to_owned(), settings.get(name)?.to_owned())));
     // Set once, just here.
@@ -155,11 +161,11 @@ async fn next(socket: &mut Socket) -> Result<Message, Failure> {
     }
 }
 
-/// What the startup packet asks of a session.
+/// What a client asks of its session.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Wishes {
-    request: SessionRequest,
-    settings: Vec<(String, String)>,
+pub(super) struct Wishes {
+    pub(super) request: SessionRequest,
+    pub(super) settings: Vec<(String, String)>,
 }
 
 impl Wishes {
@@ -200,30 +206,30 @@ fn database(parameters: &BTreeMap<String, String>) -> &str {
     databases::unquoted(parameters.get(METADATA_DATABASE).map_or(DATABASE, String::as_str))
 }
 
-async fn session(
-    startup: &Startup,
-    metadata: &HashMap<String, String>,
+/// The session of a role that has proved who it is, with its rights and limits; without a role that of the server itself.
+pub(super) async fn session(
     shared: &Arc<Shared>,
+    role: Option<&Role>,
     who: &Arc<Who>,
+    wishes: Wishes,
 ) -> Result<Session, Failure> {
-    let user = metadata.get(METADATA_USER).map(String::as_str).unwrap_or_default();
-    // Nobody proves the password of a role that there is not.
-    let role = shared.users.role(user).ok_or_else(|| Failure::new(WRONG_PASSWORD, "there is no such role"))?;
-    let connection = role.connect(user)?;
-    let wishes = Wishes::read(&startup.parameters)?;
+    let user = who.role.as_str();
+    let connection = role.map(|role| role.connect(user)).transpose()?.flatten();
+    let access = role.and_then(|role| role.access.as_ref().map(Arc::clone));
+    let limits = role.map(|role| role.limits).unwrap_or_default();
     let factory = Arc::clone(&shared.factory);
-    let request = SessionRequest { access: role.access.as_ref().map(Arc::clone), ..wishes.request.clone() };
-    let database = database(&startup.parameters).to_owned();
+    let request = SessionRequest { access: access.as_ref().map(Arc::clone), ..wishes.request.clone() };
+    let database = who.database.clone();
     let connected = database.clone();
     let made: SessionContext = shared
         .threads
         .run(async move { factory(request).await.map_err(|error| databases::refusal(&error, &connected)) })
         .await?;
-    let made = role.memory.as_ref().map_or_else(|| made.clone(), |share| share.limit(&made));
+    let share = role.and_then(|role| role.memory.as_ref());
+    let made = share.map_or_else(|| made.clone(), |share| share.limit(&made));
     let schema = made.state().config_options().catalog.default_schema.clone();
-    let settings = Settings::new(user, &schema, shared.statement_timeout)?.bounded(role.limits.statement_timeout)?;
+    let settings = Settings::new(user, &schema, shared.statement_timeout)?.bounded(limits.statement_timeout)?;
     let settings = Arc::new(Mutex::new(settings));
-    let access = role.access.as_ref().map(Arc::clone);
     let recent = Arc::clone(&shared.audit.recent);
     let (context, asked) = catalog::attach(
         &made,
@@ -252,7 +258,7 @@ async fn session(
         options,
         texts: HashMap::new(),
         teller: Teller { log: Arc::clone(&shared.audit), who: Arc::clone(who) },
-        rows_max: role.limits.rows,
+        rows_max: limits.rows,
         _connection: connection,
     };
     session.follow("timezone")?;

@@ -143,6 +143,8 @@ pub(crate) struct Rows {
     next: usize,
     count: usize,
     finished: bool,
+    /// All rows, where they were known before and nobody has asked for them yet.
+    known: Option<RecordBatch>,
     given: u64,
     /// The rows that the columns are of, and how their texts are written.
     batch: Option<RecordBatch>,
@@ -182,6 +184,7 @@ impl Rows {
             next: 0,
             count: 0,
             finished: false,
+            known: None,
             given: 0,
             batch: None,
             code: None,
@@ -197,11 +200,9 @@ impl Rows {
     }
 
     /// The rows of a plan that are known.
-    pub(crate) fn answered(plan: &LogicalPlan, rows: &RecordBatch, most: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn answered(plan: &LogicalPlan, rows: RecordBatch, most: Option<u64>) -> Self {
         let schema = Arc::clone(plan.schema().inner());
-        let mut known = Self { finished: true, most, ..Self::over(schema, mpsc::channel(1).1) };
-        known.take(rows)?;
-        Ok(known)
+        Self { known: Some(rows), finished: true, most, ..Self::over(schema, mpsc::channel(1).1) }
     }
 
     /// Why a query ended without its last word.
@@ -240,10 +241,12 @@ impl Rows {
 
     /// The next rows as they are announced; none at the end.
     pub(crate) async fn batch(&mut self, interrupt: &mut Interrupt) -> Result<Option<RecordBatch>, Failure> {
-        if self.finished {
-            return Ok(None);
-        }
-        match interrupt.guard(self.receiver.recv()).await? {
+        let message = match self.known.take() {
+            Some(batch) => Some(Ok(Some(batch))),
+            None if self.finished => return Ok(None),
+            None => interrupt.guard(self.receiver.recv()).await?,
+        };
+        match message {
             None => Err(self.died().await),
             Some(Err(error)) => Err(error.into()),
             Some(Ok(None)) => {
@@ -267,6 +270,10 @@ impl Rows {
     /// Whether there is a row to write; waits for it.
     pub(crate) async fn ready(&mut self, interrupt: &mut Interrupt) -> Result<bool, Failure> {
         while self.next >= self.count {
+            if let Some(batch) = self.known.take() {
+                self.take(&batch)?;
+                continue;
+            }
             if self.finished {
                 return Ok(false);
             }

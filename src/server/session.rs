@@ -238,7 +238,7 @@ impl Session {
     /// Starts a plan, or finds its answer.
     pub(crate) async fn start(&self, plan: LogicalPlan) -> Result<Rows, Failure> {
         if let Some(answer) = self.plans.answer(&self.context, &plan).await {
-            return Rows::answered(&plan, &answer, self.rows_max);
+            return Ok(Rows::answered(&plan, answer, self.rows_max));
         }
         Rows::start(&self.threads, self.context.clone(), plan, &self.plans, self.rows_max)
     }

@@ -63,6 +63,11 @@ impl Sessions {
         Registered { sessions: Arc::clone(self), live }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// A role's sessions, in the order of their numbers.
     pub(crate) fn of_role(&self, role: &str) -> Vec<Arc<Live>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,34 +59,51 @@ impl Session {
     pub(crate) fn tell(&self, event: Event) {
         self.teller.log.put(self.line(event));
     }
-}
 
-impl Connection {
     /// Begins a statement, which is refused if it cannot be told of.
-    pub(crate) fn begin(&mut self, text: impl Into<Text>) -> Result<Begun, Failure> {
-        self.session.teller.log.ready()?;
-        self.wire.take_sent();
-        let text = text.into();
-        self.live.begins(&text.sql);
-        Ok(Begun { text, line: self.session.line(Event::Statement), started: Instant::now() })
+    pub(crate) fn begin(&self, text: impl Into<Text>) -> Result<Begun, Failure> {
+        self.teller.log.ready()?;
+        Ok(Begun { text: text.into(), line: self.line(Event::Statement), started: Instant::now() })
     }
 
     /// Ends it: one line, however it ended.
-    pub(crate) async fn end<T>(&mut self, begun: Begun, end: &Result<T, Failure>) {
-        let Sent { rows, bytes } = self.wire.take_sent();
-        let Begun { text, line, started } = begun;
+    pub(crate) async fn end<T>(&mut self, begun: Begun, sent: Sent, end: &Result<T, Failure>) {
+        let commit = engine::commit_read_since(&self.context, begun.line.at).await;
+        self.teller.log.put(Line { commit, ..begun.line(sent, end.as_ref().err()) });
+    }
+}
+
+impl Begun {
+    /// What is told of it, once it has ended.
+    pub(crate) fn line(self, Sent { rows, bytes }: Sent, failure: Option<&Failure>) -> Line {
+        let Self { text, line, started } = self;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let sql = match without_passwords(&text.sql) {
             std::borrow::Cow::Borrowed(_) => text.sql,
             std::borrow::Cow::Owned(shown) => shown.into(),
         };
-        let commit = engine::commit_read_since(&self.session.context, line.at).await;
         let parameters = text.parameters.to_vec();
-        let line = Line { commit, sql: Some(sql), parameters, rows, bytes, milliseconds, ..line };
-        self.session.teller.log.put(match end {
-            Ok(_) => line,
-            Err(failure) => line.ended_by(failure),
-        });
+        let line = Line { sql: Some(sql), parameters, rows, bytes, milliseconds, ..line };
+        match failure {
+            None => line,
+            Some(failure) => line.ended_by(failure),
+        }
+    }
+}
+
+impl Connection {
+    /// Begins a statement, which is refused if it cannot be told of.
+    pub(crate) fn begin(&mut self, text: impl Into<Text>) -> Result<Begun, Failure> {
+        let begun = self.session.begin(text)?;
+        self.wire.take_sent();
+        self.live.begins(&begun.text.sql);
+        Ok(begun)
+    }
+
+    /// Ends it: one line, however it ended.
+    pub(crate) async fn end<T>(&mut self, begun: Begun, end: &Result<T, Failure>) {
+        let sent = self.wire.take_sent();
+        self.session.end(begun, sent, end).await;
     }
 
     /// Tells of what failed before it could be carried out.

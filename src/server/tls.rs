@@ -54,6 +54,13 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 
+    /// The same certificate for browsers.
+    pub(crate) fn browsers(&self) -> TlsAcceptor {
+        let mut config = self.config.as_ref().clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// Whether a client needs a certificate of its own.
     pub(crate) fn needs_certificate(&self) -> bool {
         self.needs_certificate

@@ -154,6 +154,19 @@ impl Verifier {
         Self { iterations: SCRAM_ITERATIONS, salt, stored_key: stored.to_vec(), server_key: server.to_vec() }
     }
 
+    /// Whether it is the verifier of this password.
+    fn is_of(&self, password: &str) -> bool {
+        let salted = gen_salted_password(password, &self.salt, self.iterations);
+        match ScramSecret::verifier_from_salted_password(self.salt.clone(), salted, self.iterations) {
+            // All bytes are looked at, whichever differs first.
+            ScramSecret::Verifier { stored_key, .. } => {
+                stored_key.len() == self.stored_key.len()
+                    && stored_key.iter().zip(&self.stored_key).fold(0, |unlike, (a, b)| unlike | (a ^ b)) == 0
+            }
+            ScramSecret::SaltedPassword { .. } => false,
+        }
+    }
+
     fn secret(&self) -> ScramSecret {
         ScramSecret::Verifier {
             salt: self.salt.clone(),
@@ -165,7 +178,7 @@ impl Verifier {
 }
 
 /// The bytes of a base64 text with its padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let digit = |letter: u8| match letter {
         b'A'..=b'Z' => Some(letter - b'A'),
         b'a'..=b'z' => Some(letter - b'a' + 26),
@@ -260,6 +273,18 @@ impl Users {
         self.roles.get(name).map(Arc::clone)
     }
 
+    /// Whether a password is the role's. A name that nobody has takes as long.
+    pub(crate) fn proves(&self, name: &str, password: &str) -> bool {
+        match self.roles.get(name) {
+            Some(role) => role.verifier.is_of(password),
+            None => {
+                let nobody = Verifier::unknown_with(self.salt_of_nobody(name));
+                nobody.is_of(password);
+                false
+            }
+        }
+    }
+
     fn salt_of_nobody(&self, name: &str) -> Vec<u8> {
         use sha2::Digest as _;
         let mut hash = sha2::Sha256::new();
@@ -319,6 +344,23 @@ mod tests {
         assert_eq!(users.salt_of_nobody("eve"), users.salt_of_nobody("eve"));
         assert_ne!(users.salt_of_nobody("eve"), users.salt_of_nobody("mallory"));
         assert_ne!(users.salt_of_nobody("eve"), Users::new(&[]).salt_of_nobody("eve"));
+    }
+
+    #[test]
+    fn a_password_is_proved_as_scram_proves_it() {
+        let plain = User::new("ada", "secret");
+        let stored = Password::Verifier(Verifier::of("stored"));
+        let users = Users::new(&[plain, User { password: stored, ..User::new("bob", "") }]);
+        for (name, password, is_right) in [
+            ("ada", "secret", true),
+            ("ada", "Secret", false),
+            ("ada", "", false),
+            ("bob", "stored", true),
+            ("bob", "secret", false),
+            ("eve", "secret", false),
+        ] {
+            assert_eq!(users.proves(name, password), is_right, "{name} {password}");
+        }
     }
 
     #[tokio::test]

@@ -90,6 +90,7 @@ impl Firm {
             descriptions: None,
             keys: None,
             audit: None,
+            http: None,
         };
         let stop = CancellationToken::new();
         let server = serve(options, stop.clone()).await.unwrap();

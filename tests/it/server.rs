@@ -4,9 +4,11 @@ mod audit;
 mod firm;
 mod hostile;
 mod limits;
+mod page;
 mod repeated;
 mod roles;
 mod views;
+mod watching;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +55,7 @@ async fn start(options: impl FnOnce(&mut ServerOptions)) -> (BoundServer, Cancel
         descriptions: None,
         keys: None,
         audit: None,
+        http: None,
     };
     options(&mut wanted);
     let stop = CancellationToken::new();

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tieout::clock::{Clock, SharedClock};
 use tieout::definitions::Definitions;
 use tieout::engine::{Access, Engine, EngineSettings, Reopen, SourceBinding};
-use tieout::server::{AuditOptions, BoundServer, ServerOptions, SessionFactory, User, serve};
+use tieout::server::{AuditOptions, BoundServer, HttpOptions, ServerOptions, SessionFactory, User, serve};
 use tieout::warehouse::commit::CommitKind;
 use tieout::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, ReadMode, TableInput, input_schema, timestamp_type,
@@ -133,6 +133,63 @@ select 'V3:' || record_id || ':email' as exception_key, cast(null as varchar) as
 from pm.vendors
 ";
 
+/// What is approved and not in the ERP, with amounts, ages and texts to filter by.
+const JUDGED: &str = "\
+-- title:    Approved, not in the ERP
+-- question: Which orders has the ERP never received?
+-- check:    O1
+-- entity:   change_orders
+-- fix_side: pm
+-- version:  1
+-- scope:    project
+-- missing_on: erp
+-- fix:      Send it again.
+
+select
+    'O1:' || pm_orders.record_id as exception_key,
+    pm_orders.project_id,
+    projects.number as project_number,
+    pm_orders.record_id as pm_id,
+    'Order ' || pm_orders.record_id as label,
+    'order ' || pm_orders.record_id || ' with note ' || pm_orders.note || ' never arrived' as detail,
+    pm_orders.note as pm_value,
+    cast(case when pm_orders.note = '8' then 250000.10 when pm_orders.record_id like 'o1%' then 3000 else 1 end as decimal(18,2)) as amount_at_risk
+from pm.change_orders as pm_orders
+left join pm.projects as projects on projects.record_id = pm_orders.project_id
+left anti join link.change_orders on change_orders.pm_id = pm_orders.record_id
+";
+/// Of the firm as a whole, about a field that is sensitive.
+const MASKED: &str = "\
+-- title:    Fields that differ
+-- check:    V3
+-- entity:   vendors
+-- fix_side: erp
+-- version:  1
+-- scope:    firm
+
+select 'V3:' || record_id || ':email' as exception_key, cast(null as varchar) as project_id, record_id as pm_id, email as pm_value,
+    'email ' || email as detail, name as label, cast(0.50 as decimal(18,2)) as amount_at_risk
+from pm.vendors
+";
+/// Reads lists of which one was refused.
+const UNSEEN: &str = "\
+-- title:    Lines that are not there
+-- check:    O2
+-- entity:   change_orders
+-- fix_side: pm
+-- version:  1
+-- scope:    project
+
+select 'O2:' || lines.record_id as exception_key, orders.project_id, orders.record_id as pm_id, cast(1 as decimal(18,2)) as amount_at_risk
+from pm.change_order_lines as lines
+inner join pm.change_orders as orders on orders.record_id = lines.change_order_id
+where lines.record_id = 'none'
+";
+/// What people who write names should not be able to do to a page.
+pub(super) const HOSTILE: &str = "o<script>alert(1)</script>'\"&$(id)`id`";
+/// Orders of project 2 that the ERP never got, beside the small firm's own.
+pub(super) const MANY: usize = 137;
+
 fn definitions() -> Definitions {
     let files = [
         ("extractors/pmx/manifest.toml", PM),
@@ -171,6 +228,34 @@ fn settings() -> EngineSettings {
     EngineSettings { sources: vec![binding("office", "pmx"), binding("books", "erpx")], ..EngineSettings::default() }
 }
 
+/// The small firm's, with three checks and the views that show what they found.
+fn judged() -> Definitions {
+    let mut definitions = definitions();
+    let shipped = Definitions::shipped();
+    let shown = |path: &String| {
+        let recon = ["exceptions", "check_runs", "summary", "exception_history", "exception_intervals"];
+        let others = ["exception_attribution", "waivers"];
+        let trend =
+            ["days", "months", "exceptions_by_month", "exceptions_by_project", "exception_ages", "time_to_heal"];
+        let is_in =
+            |folder: &str, names: &[&str]| names.iter().any(|name| *path == format!("queries/{folder}/{name}.sql"));
+        is_in("recon", &recon)
+            || is_in("recon", &others)
+            || is_in("trend", &trend)
+            || is_in("trend", &["open_by_month", "moves_by_month"])
+            || is_in("shared", &["exceptions_by_month"])
+    };
+    definitions.files.extend(shipped.files.into_iter().filter(|(path, _)| shown(path)));
+    for (path, text) in [
+        ("queries/recon/change_order_stuck.sql", JUDGED),
+        ("queries/recon/vendor_field_mismatch.sql", MASKED),
+        ("queries/recon/change_order_pending.sql", UNSEEN),
+    ] {
+        definitions.files.insert(path.to_owned(), text.to_owned());
+    }
+    definitions
+}
+
 /// The firm, and its server.
 pub(super) struct Firm {
     pub(super) folder: tempfile::TempDir,
@@ -179,6 +264,8 @@ pub(super) struct Firm {
     clock: SharedClock,
     server: Option<BoundServer>,
     stop: CancellationToken,
+    /// Whether its checks find much, and one of them cannot look everywhere.
+    is_judged: bool,
 }
 
 /// A table's rows by their key, the first column; the scope is the second where a table has a parent.
@@ -188,26 +275,60 @@ impl Firm {
     /// Day 1: project 1 (A-1) has the orders o1, which the ERP never got, and o2, which it has under project B-2; project 2
     /// (B-2) has o3, which the ERP never got. Day 2: another order of project 1, another name of the vendor. A pin, `DAY1`.
     pub(super) async fn new(users: Vec<User>) -> Self {
+        let mut firm = Self::empty(definitions(), false).await;
+        firm.live().await;
+        firm.serve(users, None).await;
+        firm
+    }
+
+    /// The same with many exceptions, one of a hostile name, one about a sensitive field, and a check that cannot look
+    /// everywhere; and with a page.
+    pub(super) async fn judged(users: Vec<User>, http: HttpOptions) -> Self {
+        let mut firm = Self::empty(judged(), true).await;
+        firm.live().await;
+        firm.serve(users, Some(http)).await;
+        firm
+    }
+
+    /// A firm of which nothing was committed, with a page.
+    pub(super) async fn unread(users: Vec<User>, http: HttpOptions) -> Self {
+        let mut firm = Self::empty(judged(), true).await;
+        firm.serve(users, Some(http)).await;
+        firm
+    }
+
+    async fn empty(definitions: Definitions, is_judged: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("warehouse");
         let warehouse = Warehouse::open_or_create(path.to_str().unwrap()).await.unwrap();
-        let definitions = definitions();
         warehouse.put_definitions(&definitions.to_json()).await.unwrap();
         let reopen: Reopen = Arc::new(|_| Ok((settings(), Projections::default())));
         let engine = Engine::open_with_past(warehouse.clone(), definitions, settings(), reopen).await.unwrap();
         let clock = SharedClock::new(start());
         let stop = CancellationToken::new();
-        let mut firm = Self { folder, warehouse, engine, clock, server: None, stop };
+        Self { folder, warehouse, engine, clock, server: None, stop, is_judged }
+    }
+
+    /// Its two days.
+    async fn live(&mut self) {
+        let firm = self;
         firm.day("Acme", &[&["o1", "1", "7"], &["o2", "1", "7"], &["o3", "2", "secret-17"]]).await;
         let pin = NewPin { name: "DAY1".to_owned(), as_of: AsOf::Commit(1), period_end: None };
         firm.warehouse.pin(&pin, &Clock::Shared(firm.clock.clone())).await.unwrap();
         let second: Rows<'_> = &[&["o1", "1", "7"], &["o2", "1", "7"], &["o3", "2", "secret-17"], &["o4", "1", "8"]];
-        firm.day("Acme Inc", second).await;
-        firm.serve(users).await;
-        firm
+        let many: Vec<String> = (0..MANY).map(|number| format!("o{}", 100 + number)).collect();
+        let mut all: Vec<[&str; 3]> = many.iter().map(|id| [id.as_str(), "2", "9"]).collect();
+        all.push([HOSTILE, "1", "9"]);
+        let mut rows = second.to_vec();
+        if firm.is_judged {
+            rows.extend(all.iter().map(<[&str; 3]>::as_slice));
+            // A scope's rows come together.
+            rows.sort_by_key(|row| row.get(1).copied());
+        }
+        firm.day("Acme Inc", &rows).await;
     }
 
-    async fn serve(&mut self, users: Vec<User>) {
+    async fn serve(&mut self, users: Vec<User>, http: Option<HttpOptions>) {
         let engine = Arc::clone(&self.engine);
         let sessions: SessionFactory = Arc::new(move |request| {
             let engine = Arc::clone(&engine);
@@ -224,6 +345,7 @@ impl Firm {
             descriptions: None,
             keys: None,
             audit: Some(AuditOptions { path: self.log(), bytes_max: 1 << 20, files: 1 }),
+            http,
         };
         self.server = Some(serve(options, self.stop.clone()).await.unwrap());
     }
@@ -237,6 +359,11 @@ impl Firm {
     pub(super) async fn stop(&mut self) {
         self.stop.cancel();
         self.server.take().unwrap().stopped().await;
+    }
+
+    /// Where the page is.
+    pub(super) fn page(&self) -> String {
+        format!("http://{}", self.server.as_ref().unwrap().page_address().unwrap())
     }
 
     pub(super) fn config(&self, user: &str, database: &str) -> Config {
@@ -307,7 +434,11 @@ impl Firm {
         let coverage = scopes.iter().map(|own| Coverage {
             scope: own.clone(),
             project: own.split('/').next().filter(|project| !project.is_empty()).map(str::to_owned),
-            status: CoverageStatus::Ok,
+            status: if self.is_judged && own.starts_with("2/") {
+                CoverageStatus::Forbidden
+            } else {
+                CoverageStatus::Ok
+            },
             rows: rows.iter().filter(|row| scope(row) == *own).count() as u64,
             expected_rows: None,
             observed_at: self.clock.now(),

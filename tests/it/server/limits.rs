@@ -118,6 +118,7 @@ async fn a_role_without_a_password_does_not_start() {
         descriptions: None,
         keys: None,
         audit: None,
+        http: None,
     };
     let refused = tieout::server::serve(options, stop).await.unwrap_err().to_string();
     assert!(refused.contains("role ada has an empty password"), "{refused}");

@@ -1,5 +1,6 @@
 //! A statement that a session sends again and again: however it is answered, as a new session would be.
 
+use futures::TryStreamExt as _;
 use tieout::server::RoleLimits;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -40,6 +41,16 @@ async fn told(client: &Client, sql: &str) -> [String; 2] {
             Err(error) => refusal(&error),
         };
     [simple, prepared]
+}
+
+/// The first value of each row that a text of several statements answers with.
+async fn fetched(client: &Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).await.unwrap();
+    let first = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    first.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,6 +119,23 @@ async fn names_and_limits_hold_for_what_is_asked_again() {
         assert_eq!(told(&client, "select count(*) from counts").await[0], "1");
         client.batch_execute("set search_path = meta").await.unwrap();
         assert!(told(&client, "select count(*) from counts").await[0].contains("42P01"));
+    }
+    // By cursors and copies too.
+    let stuck = "select exception_key from recon.change_order_stuck order by 1";
+    let rows = told(&client, stuck).await[0].clone();
+    assert!(rows.lines().count() > 1, "{rows}");
+    for _ in 0..4 {
+        let scrolled =
+            format!("begin; declare c scroll cursor for {stuck}; move forward all from c; fetch backward all from c");
+        let backward: Vec<String> = fetched(&client, &scrolled).await.into_iter().rev().collect();
+        assert_eq!(backward.join("\n"), rows);
+        client.batch_execute("commit").await.unwrap();
+        let fetches = format!("begin; declare c cursor for {stuck}; fetch 1 from c; fetch all from c; commit");
+        assert_eq!(fetched(&client, &fetches).await.join("\n"), rows);
+        let copied = client.copy_out(&format!("copy ({stuck}) to stdout")).await.unwrap();
+        let copied: Vec<bytes::Bytes> = copied.try_collect().await.unwrap();
+        assert_eq!(String::from_utf8(copied.concat()).unwrap().trim_end(), rows);
+        assert_eq!(told(&client, stuck).await[0], rows);
     }
     // More rows than the role may fetch, each time.
     let limited = firm.connect("few").await;
