@@ -240,9 +240,7 @@ impl TieoutOptions {
 
     /// The moment that the session's next query would read.
     pub async fn moment(session: &dyn Session) -> Result<Arc<Moment>> {
-        let Some(options) = session.config_options().extensions.get::<Self>() else {
-            return config_err!("this session was not opened by the engine");
-        };
+        let Some(options) = session.config_options().extensions.get::<Self>() else { return Err(unopened()) };
         if let Some(moment) = &options.fixed {
             return Ok(Arc::clone(moment));
         }
@@ -269,10 +267,8 @@ impl TieoutOptions {
     /// Everything that the rows of a view depend on, in the session's next query.
     pub(crate) async fn key(session: &dyn Session) -> Result<MomentKey> {
         let moment = Self::moment(session).await?;
-        match session.config_options().extensions.get::<Self>() {
-            Some(options) => Ok(options.key_of(&moment)),
-            None => config_err!("this session was not opened by the engine"),
-        }
+        let Some(options) = session.config_options().extensions.get::<Self>() else { return Err(unopened()) };
+        Ok(options.key_of(&moment))
     }
 
     /// The same; none under definitions that follow the moment.
@@ -388,6 +384,10 @@ fn remember(moments: &mut Vec<Started>, started: Started) {
         moments.remove(0);
     }
     moments.push(started);
+}
+
+fn unopened() -> DataFusionError {
+    DataFusionError::Configuration("this session was not opened by the engine".to_owned())
 }
 
 fn stale() -> DataFusionError {

@@ -275,14 +275,11 @@ impl Users {
 
     /// Whether a password is the role's. A name that nobody has takes as long.
     pub(crate) fn proves(&self, name: &str, password: &str) -> bool {
-        match self.roles.get(name) {
-            Some(role) => role.verifier.is_of(password),
-            None => {
-                let nobody = Verifier::unknown_with(self.salt_of_nobody(name));
-                nobody.is_of(password);
-                false
-            }
+        if let Some(role) = self.roles.get(name) {
+            return role.verifier.is_of(password);
         }
+        Verifier::unknown_with(self.salt_of_nobody(name)).is_of(password);
+        false
     }
 
     fn salt_of_nobody(&self, name: &str) -> Vec<u8> {

@@ -58,14 +58,14 @@ async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) ->
     let is_secure = site.is_secure();
     let mut answer = match refused(&request, is_secure) {
         Some(refused) => refused,
-        None => match tokio::time::timeout(site.options.request_timeout, next.run(request)).await {
-            Ok(answer) => answer,
-            Err(_) => {
+        None => {
+            let answered = tokio::time::timeout(site.options.request_timeout, next.run(request)).await;
+            answered.unwrap_or_else(|_| {
                 let failure = Failure::new(CANCELED, "the page took too long")
                     .hint("choose fewer rows or another moment; [[roles]] statement_timeout_seconds bounds a query");
                 html(StatusCode::GATEWAY_TIMEOUT, page::refusal(&site.options, None, 504, &failure))
-            }
-        },
+            })
+        }
     };
     answers::guard(answer.headers_mut(), is_secure);
     answer
@@ -127,6 +127,7 @@ async fn measured(State(site): State<Arc<Site>>, Extension(Peer(peer)): Extensio
 }
 
 /// The form that asks for name and password.
+#[expect(clippy::needless_pass_by_value, reason = "a handler is given what it takes")]
 fn ask_in(State(site): State<Arc<Site>>, uri: Uri) -> Ready<Answer> {
     let wish = Wish::read(uri.path(), uri.query().unwrap_or_default());
     ready(html(StatusCode::OK, page::log_in(&site.options, place(wish.get("next")), "", None)))
@@ -169,6 +170,7 @@ async fn log_in(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a handler is given what it takes")]
 fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap) -> Ready<Answer> {
     if let Some(token) = door::token(&headers, site.is_secure()) {
         site.door.leave(&token, &site.shared.audit);
