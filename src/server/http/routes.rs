@@ -56,16 +56,15 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
 /// The rules that hold for every request.
 async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Answer {
     let is_secure = site.is_secure();
-    let mut answer = match refused(&request, is_secure) {
-        Some(refused) => refused,
-        None => {
-            let answered = tokio::time::timeout(site.options.request_timeout, next.run(request)).await;
-            answered.unwrap_or_else(|_| {
-                let failure = Failure::new(CANCELED, "the page took too long")
-                    .hint("choose fewer rows or another moment; [[roles]] statement_timeout_seconds bounds a query");
-                html(StatusCode::GATEWAY_TIMEOUT, page::refusal(&site.options, None, 504, &failure))
-            })
-        }
+    let mut answer = if let Some(refused) = refused(&request, is_secure) {
+        refused
+    } else {
+        let answered = tokio::time::timeout(site.options.request_timeout, next.run(request)).await;
+        answered.unwrap_or_else(|_| {
+            let failure = Failure::new(CANCELED, "the page took too long")
+                .hint("choose fewer rows or another moment; [[roles]] statement_timeout_seconds bounds a query");
+            html(StatusCode::GATEWAY_TIMEOUT, page::refusal(&site.options, None, 504, &failure))
+        })
     };
     answers::guard(answer.headers_mut(), is_secure);
     answer
