@@ -37,8 +37,8 @@ pub(super) fn browser() -> Client {
 
 async fn log_in(firm: &Firm, name: &str, password: &str) -> (Client, Response) {
     let client = browser();
-    let form = [("name", name), ("password", password), ("next", "/exceptions")];
-    let answer = client.post(format!("{}/log-in", firm.page())).form(&form).send().await.unwrap();
+    let fields = [("name", name), ("password", password), ("next", "/exceptions")];
+    let answer = client.post(format!("{}/log-in", firm.page())).form(&fields).send().await.unwrap();
     (client, answer)
 }
 
@@ -398,8 +398,8 @@ async fn requests_are_bounded() {
     assert!([414, 431].contains(&answer.status().as_u16()), "{}", answer.status());
     let answer = boss.get(firm.page()).header("x-long", &long).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    let form = [("name", long.as_str())];
-    let answer = browser().post(format!("{}/log-in", firm.page())).form(&form).send().await.unwrap();
+    let fields = [("name", long.as_str())];
+    let answer = browser().post(format!("{}/log-in", firm.page())).form(&fields).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     // Who sends half a head is hung up on.
     let mut socket = tokio::net::TcpStream::connect(firm.page().trim_start_matches("http://")).await.unwrap();

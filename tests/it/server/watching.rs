@@ -180,8 +180,8 @@ async fn other_machines_are_spoken_to_in_tls_alone() {
         .build()
         .unwrap();
     let url = format!("https://localhost:{port}");
-    let form = [("name", "boss"), ("password", "secret")];
-    let answer = client.post(format!("{url}/log-in")).form(&form).send().await.unwrap();
+    let fields = [("name", "boss"), ("password", "secret")];
+    let answer = client.post(format!("{url}/log-in")).form(&fields).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.starts_with("__Host-tieout=") && cookie.contains("; Secure"), "{cookie}");
     assert!(answer.headers().contains_key("strict-transport-security"));
