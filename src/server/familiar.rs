@@ -11,9 +11,8 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Statement, ValueWithSpan, Visit as _, Visitor};
-
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{Statement, ValueWithSpan, Visit as _, Visitor};
 
 use super::failure::Failure;
 use super::plans;
@@ -51,8 +50,7 @@ impl Familiar {
     pub(crate) fn keep(&mut self, sql: &str, oids: &[u32], statement: &Arc<Prepared>) {
         let (Some(Command::Query(query)), Some(plan)) = (&statement.command, &statement.plan) else { return };
         self.0.retain(|text| *text.sql != *sql || text.oids != oids);
-        if sql.len() > TEXT_BYTES_MAX || !plans::reads_kept_rows(plan) || !plans::is_steady(plan) || is_of_today(query)
-        {
+        if sql.len() > TEXT_BYTES_MAX || !is_lasting(query, plan) {
             return;
         }
         self.0.push_front(Text { sql: sql.into(), oids: oids.to_vec(), statement: Arc::clone(statement) });

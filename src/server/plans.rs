@@ -174,7 +174,11 @@ impl Plans {
                 let entry = Entry { number, plan: plan.clone(), sources, zone, is_short, kept: None, is_tried: false };
                 let mut all = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
                 all.push_front(entry);
-                all.truncate(KEPT_MAX);
+                // Nobody asks for the answer of a statement that is forgotten.
+                let kept = KEPT_MAX.min(all.len());
+                for forgotten in all.drain(kept..) {
+                    self.answers.rows.remove(&forgotten.number);
+                }
                 number
             }
             None => return,
