@@ -36,6 +36,7 @@ mod functions;
 pub mod header;
 #[cfg(test)]
 mod history_tests;
+mod held;
 mod kept;
 mod keys;
 pub mod layout;

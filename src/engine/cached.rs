@@ -5,8 +5,8 @@
 //! everything that the rows depend on: the commit, the accounting date, the session's limits.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -17,11 +17,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use crate::engine::held::{Held, Room};
 use crate::engine::links;
 use crate::engine::options::{MomentKey, TieoutOptions};
-use crate::engine::queries::QueryFile;
+use crate::engine::queries::{Name, QueryFile};
 use crate::engine::repeated::Repeated;
-use crate::engine::snapshot::memory;
 use crate::engine::suggestions;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
@@ -30,11 +30,13 @@ const MOMENTS_MAX: usize = 4;
 /// A view that is executed once per moment.
 #[derive(Debug)]
 pub(crate) struct CachedView {
+    name: Name,
     records: Repeated,
     making: Making,
     sql: Option<String>,
     schema: SchemaRef,
-    rows: Mutex<Vec<(MomentKey, Arc<Vec<RecordBatch>>)>>,
+    room: Arc<Room>,
+    rows: Mutex<Vec<(MomentKey, Arc<Held>)>>,
 }
 
 /// What the rows of the plan are to the rows of the view.
@@ -49,34 +51,39 @@ enum Making {
 }
 
 impl CachedView {
-    pub(crate) fn new(records: Repeated, sql: Option<String>) -> Self {
+    pub(crate) fn new(name: &Name, records: Repeated, sql: Option<String>, room: &Arc<Room>) -> Self {
         let schema = Arc::clone(records.plan().schema().inner());
-        Self { records, making: Making::Rows, sql, schema, rows: Mutex::new(Vec::new()) }
+        let name = name.clone();
+        Self { name, records, making: Making::Rows, sql, schema, room: Arc::clone(room), rows: Mutex::default() }
     }
 
     /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
-    pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated) -> Self {
+    pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated, room: &Arc<Room>) -> Self {
         let making = Making::Links { crosswalk: Box::new(crosswalk), splits: query.header.splits };
-        let sql = Some(query.sql.clone());
-        Self { records, making, sql, schema: links::schema(), rows: Mutex::new(Vec::new()) }
+        let (name, sql) = (query.name.clone(), Some(query.sql.clone()));
+        Self { name, records, making, sql, schema: links::schema(), room: Arc::clone(room), rows: Mutex::default() }
     }
 
     /// A view of suggestions: `records` lists companies of both sides.
-    pub(crate) fn suggestions(records: Repeated, query: &QueryFile) -> Self {
-        let sql = Some(query.sql.clone());
+    pub(crate) fn suggestions(records: Repeated, query: &QueryFile, room: &Arc<Room>) -> Self {
+        let (name, sql) = (query.name.clone(), Some(query.sql.clone()));
         let (making, schema) = (Making::Suggestions, suggestions::schema());
-        Self { records, making, sql, schema, rows: Mutex::new(Vec::new()) }
+        Self { name, records, making, sql, schema, room: Arc::clone(room), rows: Mutex::default() }
     }
 
     /// The view's rows at the session's moment.
-    pub(crate) async fn rows(&self, session: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
+    pub(crate) async fn rows(&self, session: &dyn Session) -> Result<Arc<Held>> {
         let key = TieoutOptions::key(session).await?;
         // Held while the view runs: a second reader waits for the same rows instead of computing them too.
         let mut rows = self.rows.lock().await;
         if let Some((_, found)) = rows.iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(found));
         }
+        let started = Instant::now();
         let found = Arc::new(self.make(session).await?);
+        let (schema, view) = &self.name;
+        let (count, bytes, in_file) = (found.rows(), found.bytes(), found.is_file());
+        tracing::debug!(schema, view, rows = count, bytes, in_file, took = ?started.elapsed(), "rows are held");
         if rows.len() >= MOMENTS_MAX {
             rows.remove(0);
         }
@@ -89,20 +96,22 @@ impl CachedView {
         self.rows.lock().await.retain(|(key, _)| is_kept(key));
     }
 
-    async fn make(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-        let records = self.records.execute(session).await?;
-        match &self.making {
-            Making::Rows => Ok(records),
+    async fn make(&self, session: &dyn Session) -> Result<Held> {
+        let records = match &self.making {
+            Making::Rows => return self.records.hold(session, &self.schema, &self.room).await,
+            _ => self.records.execute(session).await?,
+        };
+        let made = match &self.making {
             Making::Links { crosswalk, splits } => {
-                let crosswalk = crosswalk.execute(session).await?;
-                Ok(vec![links::linked(&records, &crosswalk, *splits)?])
+                links::linked(&records, &crosswalk.execute(session).await?, *splits)?
             }
             // Seconds for a directory of tens of thousands: not on a thread that others wait for.
-            Making::Suggestions => {
+            _ => {
                 let suggested = spawn_blocking(move || suggestions::suggested(&records)).await;
-                Ok(vec![suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??])
+                suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??
             }
-        }
+        };
+        Held::of(&made, &self.schema, (&self.room, session.runtime_env()))
     }
 }
 
@@ -127,6 +136,6 @@ impl TableProvider for CachedView {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        memory(&self.schema, &self.rows(session).await?, projection, limit)
+        self.rows(session).await?.scan(projection, limit)
     }
 }

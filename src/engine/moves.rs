@@ -87,7 +87,7 @@ pub(crate) async fn found(engine: &Engine, prepared: &Prepared, now: &SessionCon
     let before = engine.replayed_session_of(&engine.judge, prepared.base(), &last, generation);
     let owners = owners(now).await;
     let mut moved: Vec<(Watched<'_>, Vec<Side>)> = Vec::new();
-    for watched in engine.blueprint.entities.iter().filter_map(|entity| watched(entity, &owners)) {
+    for watched in linked(engine).filter_map(|entity| watched(entity, &owners)) {
         let is_changed = |side: &Side| is_changed(engine, prepared.commit(), watched.entity, *side);
         let changed: Vec<Side> = Side::BOTH.into_iter().filter(is_changed).collect();
         if !changed.is_empty() {
@@ -113,8 +113,18 @@ pub(crate) async fn found(engine: &Engine, prepared: &Prepared, now: &SessionCon
 
 /// The views of which the next commit reads the rows of this one.
 pub(crate) fn views(engine: &Engine) -> BTreeSet<Name> {
-    let entities = engine.blueprint.entities.iter();
-    entities.flat_map(|entity| Side::BOTH.map(|side| (side.schema().to_owned(), entity.name.clone()))).collect()
+    linked(engine).flat_map(|entity| Side::BOTH.map(|side| (side.schema().to_owned(), entity.name.clone()))).collect()
+}
+
+/// Entities whose records are linked one by one: of the others, lines and postings, nobody can say which of them moved.
+fn linked(engine: &Engine) -> impl Iterator<Item = &Entity> {
+    let is_linked = |entity: &&Entity| engine.blueprint.queries.contains_key(&link(entity));
+    engine.blueprint.entities.iter().filter(is_linked)
+}
+
+/// The view of an entity's links.
+fn link(entity: &Entity) -> Name {
+    ("link".to_owned(), entity.name.clone())
 }
 
 /// Owner by entity and field, as `recon.ownership` says.
@@ -177,9 +187,9 @@ async fn moves(
     changed: &[Side],
     number: u64,
 ) -> Result<Moves, String> {
-    let link = ("link".to_owned(), watched.entity.name.clone());
-    let Some(view) = engine.judge.cached(&link).await else { return Ok(Moves::default()) };
-    let batches = view.rows(&now.state()).await.map_err(|error| error.strip_backtrace())?;
+    let Some(view) = engine.judge.cached(&link(watched.entity)).await else { return Ok(Moves::default()) };
+    let links = view.rows(&now.state()).await.map_err(|error| error.strip_backtrace())?;
+    let batches = links.read(&["pm_id", "erp_id"]).await.map_err(|error| error.strip_backtrace())?;
     let pairs = pairs(&batches, &engine.blueprint.settings.prefixes);
     let mut sheets: BTreeMap<&str, Sheet> = BTreeMap::new();
     let mut found: Vec<(Side, String, String)> = Vec::new();
@@ -356,8 +366,14 @@ fn pairs(batches: &[RecordBatch], prefixes: &BTreeMap<String, String>) -> Vec<(S
 async fn sheet(engine: &Engine, session: &SessionContext, watched: &Watched<'_>, side: Side) -> Result<Sheet, String> {
     let wanted = watched.columns();
     let view = engine.judge.cached(&watched.view(side)).await.ok_or("it cannot be read")?;
-    let batches = view.rows(&session.state()).await.map_err(|error: DataFusionError| error.strip_backtrace())?;
-    let schema = batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
+    let failed = |error: DataFusionError| error.strip_backtrace();
+    let held = view.rows(&session.state()).await.map_err(failed)?;
+    let schema = view.schema();
+    let read: BTreeSet<&str> = wanted.iter().copied().chain(["record_id", "updated_at"]).collect();
+    let read: Vec<&str> = read.into_iter().filter(|column| schema.index_of(column).is_ok()).collect();
+    let schema = schema.project(&read.iter().flat_map(|column| schema.index_of(column)).collect::<Vec<_>>());
+    let schema = Arc::new(schema.map_err(|error| error.to_string())?);
+    let batches = held.read(&read).await.map_err(failed)?;
     let rows = concat_batches(&schema, batches.iter()).map_err(|error| error.to_string())?;
     let column = |name: &str, kind: &DataType| -> Result<ArrayRef, String> {
         let found = rows.column_by_name(name).ok_or_else(|| format!("it has no column {name}"))?;

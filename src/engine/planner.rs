@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cached::CachedView;
 use crate::engine::canonical;
+use crate::engine::held::Room;
 use crate::engine::kept::{KeptView, Shelf};
 use crate::engine::queries::{Name, Problem, QueryFile};
 use crate::engine::readings::ReadingsTable;
@@ -84,6 +85,8 @@ pub(crate) struct Planner {
     keep: Keep,
     schemas: BTreeMap<String, Arc<LazySchema>>,
     cached: RwLock<BTreeMap<Name, Arc<CachedView>>>,
+    /// The memory of views that keep their rows.
+    room: Arc<Room>,
     /// What is asked at every commit, by view and columns.
     questions: RwLock<BTreeMap<Question, Arc<Repeated>>>,
     /// Rows of results, for people's sessions.
@@ -109,6 +112,7 @@ impl Planner {
             keep,
             schemas,
             cached: RwLock::default(),
+            room: Arc::default(),
             questions: RwLock::default(),
             shelf: Arc::default(),
         });
@@ -192,7 +196,7 @@ impl Planner {
             }
             Recipe::Query => {
                 let query = self.blueprint.queries.get(name).ok_or("its file is gone")?;
-                Ok(match view(&self.state, query, self.keep).await? {
+                Ok(match view(&self.state, query, self.keep, &self.room).await? {
                     View::Plain(plan) if self.keep == Keep::Links && KEPT_SCHEMAS.contains(&name.0.as_str()) => {
                         match KeptView::new(name, &plan, &query.sql, &self.shelf) {
                             Some(kept) => Arc::new(kept),
@@ -215,7 +219,7 @@ impl Planner {
                 let mappings = self.blueprint.mappings.get(name).map(Vec::as_slice).unwrap_or_default();
                 let plan = canonical::plan(&self.state, entity, mappings).await?;
                 if self.keep == Keep::Model {
-                    return Ok(self.kept(name, Arc::new(CachedView::new(self.keep.repeated(plan), None))));
+                    return Ok(self.kept(name, Arc::new(CachedView::new(name, self.keep.repeated(plan), None, &self.room))));
                 }
                 Ok(Arc::new(ViewTable::new(plan, None)))
             }
@@ -272,21 +276,26 @@ pub(crate) enum View {
 }
 
 /// Plans a view of `queries/`: those of `link` keep their rows.
-pub(crate) async fn view(state: &SessionState, query: &QueryFile, keep: Keep) -> Result<View, String> {
+pub(crate) async fn view(
+    state: &SessionState,
+    query: &QueryFile,
+    keep: Keep,
+    room: &Arc<Room>,
+) -> Result<View, String> {
     let reason = |error: DataFusionError| at_line(&error);
     let plan = using::planned(state, query.statement.clone()).await.map_err(reason)?;
     if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");
         let crosswalk = state.create_logical_plan(&crosswalk).await.map_err(reason)?;
-        return Ok(View::Cached(Arc::new(CachedView::links(keep.repeated(plan), query, keep.repeated(crosswalk)))));
+        return Ok(View::Cached(Arc::new(CachedView::links(keep.repeated(plan), query, keep.repeated(crosswalk), room))));
     }
     let sql = Some(query.sql.clone());
     if query.header.is_suggestions() {
-        return Ok(View::Cached(Arc::new(CachedView::suggestions(keep.repeated(plan), query))));
+        return Ok(View::Cached(Arc::new(CachedView::suggestions(keep.repeated(plan), query, room))));
     }
     if query.name.0 == "link" {
-        return Ok(View::Cached(Arc::new(CachedView::new(keep.repeated(plan), sql))));
+        return Ok(View::Cached(Arc::new(CachedView::new(&query.name, keep.repeated(plan), sql, room))));
     }
     Ok(View::Plain(plan))
 }

@@ -4,17 +4,21 @@
 //! an optimised plan is kept only if nothing in it was folded from the moment at which it was optimised, such as `now()`. A
 //! physical plan is kept too where one core is enough; where it is not, the sizes of the tables must be known to plan well.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
-use datafusion::physical_plan::collect;
-use tokio::sync::{Mutex, OnceCell};
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::engine::deferred::DeferredPlan;
 use crate::engine::functions;
+use crate::engine::held::{Held, Room};
 
 /// A plan and, once it ran, its optimised form.
 #[derive(Debug)]
@@ -44,21 +48,33 @@ impl Repeated {
         &self.plan
     }
 
+    /// The rows at the session's commit.
     pub(crate) async fn execute(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let (physical, _running) = self.physical(session).await?;
+        collect(physical, session.task_ctx()).await
+    }
+
+    /// The rows at the session's commit, under a schema that they fit, to be read again.
+    pub(crate) async fn hold(&self, session: &dyn Session, schema: &SchemaRef, room: &Arc<Room>) -> Result<Held> {
+        let (physical, _running) = self.physical(session).await?;
+        let rows = execute_stream(physical, session.task_ctx())?;
+        Held::hold(rows, schema, (room, session.runtime_env())).await
+    }
+
+    /// A plan to be executed once, while what comes with it is held.
+    async fn physical(&self, session: &dyn Session) -> Result<(Arc<dyn ExecutionPlan>, Option<MutexGuard<'_, ()>>)> {
         let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| self.is_timeless) else {
-            let physical = session.create_physical_plan(&self.plan).await?;
-            return collect(physical, session.task_ctx()).await;
+            return Ok((session.create_physical_plan(&self.plan).await?, None));
         };
         let optimized = self.optimized.get_or_try_init(|| async { state.optimize(&self.plan) }).await?;
         if state.config().target_partitions() == 1 {
             let deferred = self.physical.get_or_try_init(|| DeferredPlan::new(optimized, state)).await?;
             if let Some(deferred) = deferred {
-                let _running = self.running.lock().await;
-                return collect(deferred.at(session).await?, session.task_ctx()).await;
+                let running = self.running.lock().await;
+                return Ok((deferred.at(session).await?, Some(running)));
             }
         }
-        let physical = state.query_planner().create_physical_plan(optimized, state).await?;
-        collect(physical, session.task_ctx()).await
+        Ok((state.query_planner().create_physical_plan(optimized, state).await?, None))
     }
 }
 

@@ -21,6 +21,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
+use crate::engine::held::Room;
 use crate::engine::planner::{self, Keep, View};
 use crate::engine::precedence;
 use crate::engine::queries::{self, Name};
@@ -31,6 +32,7 @@ use crate::engine::{CATALOG, Engine, Error, SessionRequest};
 pub struct Workbench<'a> {
     engine: &'a Engine,
     session: SessionContext,
+    room: Arc<Room>,
     /// Every view after what it reads.
     order: Vec<Name>,
     /// Views that hold no row older than the last insert.
@@ -47,7 +49,7 @@ impl<'a> Workbench<'a> {
             SessionStateBuilder::new_from_existing(session.state()).with_catalog_list(Arc::new(catalogs)).build();
         let reads = engine.blueprint.queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).collect();
         let (order, _) = queries::ordered(&reads);
-        let bench = Self { engine, session: SessionContext::new_with_state(state), order, planned: BTreeSet::new() };
+        let bench = Self { engine, session: SessionContext::new_with_state(state), room: Arc::default(), order, planned: BTreeSet::new() };
         bench.plan_meta().await?;
         Ok(bench)
     }
@@ -82,7 +84,7 @@ impl<'a> Workbench<'a> {
             .collect();
         for name in self.order.iter().filter(|name| needed.contains(*name)) {
             let Some(query) = blueprint.queries.get(name).filter(|_| !self.planned.contains(name)) else { continue };
-            let view = planner::view(&self.session.state(), query, Keep::Links).await;
+            let view = planner::view(&self.session.state(), query, Keep::Links, &self.room).await;
             let view = match view.map_err(|reason| plan_datafusion_err!("{reason}"))? {
                 View::Plain(plan) => planner::plain(plan, query),
                 View::Cached(view) => view,
