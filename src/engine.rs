@@ -34,9 +34,9 @@ mod footing;
 mod footing_tests;
 mod functions;
 pub mod header;
+mod held;
 #[cfg(test)]
 mod history_tests;
-mod held;
 mod kept;
 mod keys;
 pub mod layout;

@@ -56,8 +56,8 @@ grouped as (
         max(coalesce(pm_side.approved_at, pm_side.updated_at, pm_side.created_at)) as occurred_at,
         max(coalesce(erp_side.updated_at, erp_side.created_at)) as erp_updated_at
     from pairs
-    left join pm.commitments as pm_side on pm_side.record_id = pairs.pm_id and pairs.pm_turn = 1
-    left join erp.commitments as erp_side on erp_side.record_id = pairs.erp_id and pairs.erp_turn = 1
+    left join pm.commitments as pm_side on pm_side.record_id = pairs.pm_id and pairs.is_first_of_pm
+    left join erp.commitments as erp_side on erp_side.record_id = pairs.erp_id and pairs.is_first_of_erp
     group by pairs.group_id
 
 )

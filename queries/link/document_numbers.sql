@@ -65,23 +65,27 @@ placed as (
 
 ),
 
-counted as (
+-- Series of which a number was given more than once.
+repeating as (
 
-    select placed.*, row_number() over (partition by side, source, series, prefix, place order by scope_id) as turn
-    from placed
+    select distinct side, source, series
+    from (
+        select side, source, series from placed group by side, source, series, prefix, place having count(*) > 1
+    ) as repeated
 
 )
 
 select
-    side,
-    source,
-    series,
-    case
-        when series in ('bills', 'owner_invoices') then case when max(turn) over (partition by side, source, series) > 1 then scope_id end
-        else scope_id
-    end as scope_id,
-    prefix,
-    place,
-    number,
-    dated
-from counted
+    placed.side,
+    placed.source,
+    placed.series,
+    case when placed.series not in ('bills', 'owner_invoices') or repeating.series is not null then placed.scope_id end as scope_id,
+    placed.prefix,
+    placed.place,
+    placed.number,
+    placed.dated
+from placed
+left join repeating on
+    (repeating.side is not distinct from placed.side) and
+    (repeating.source is not distinct from placed.source) and
+    (repeating.series is not distinct from placed.series)

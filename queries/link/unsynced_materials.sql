@@ -29,11 +29,11 @@ grouped as (
     from pairs
     left join pm.vendor_invoices as invoices on
         invoices.record_id = pairs.pm_id and
-        pairs.pm_turn = 1 and
+        pairs.is_first_of_pm and
         coalesce(invoices.approval_status, 'pending') not in ('void', 'rejected')
     left join erp.vendor_invoices as bills on
         bills.record_id = pairs.erp_id and
-        pairs.erp_turn = 1 and
+        pairs.is_first_of_erp and
         coalesce(bills.approval_status, 'pending') not in ('void', 'rejected')
     group by pairs.group_id
 
@@ -46,7 +46,7 @@ select
     cast(coalesce(invoices.stored_materials_retainage_amount, 0) as decimal(18,2)) as retainage_amount,
     cast(invoices.stored_materials_amount - coalesce(invoices.stored_materials_retainage_amount, 0) as decimal(18,2)) as net_amount
 from grouped
-inner join pairs on pairs.group_id = grouped.group_id and pairs.pm_turn = 1
+inner join pairs on pairs.group_id = grouped.group_id and pairs.is_first_of_pm
 inner join pm.vendor_invoices as invoices on invoices.record_id = pairs.pm_id
 where
     setting_text('connector_profile') = 'procore-acumatica-edge' and

@@ -50,8 +50,8 @@ pairs as (
 
     select
         turns.erp_id,
-        sum(case when turns.pm_turn = 1 then pm_side.net_amount end) over (partition by turns.group_id) as pm_net,
-        sum(case when turns.erp_turn = 1 then erp_side.net_amount end) over (partition by turns.group_id) as erp_net
+        sum(case when turns.is_first_of_pm then pm_side.net_amount end) over (partition by turns.group_id) as pm_net,
+        sum(case when turns.is_first_of_erp then erp_side.net_amount end) over (partition by turns.group_id) as erp_net
     from shared.group_turns as turns
     left join pm.vendor_invoices as pm_side on pm_side.record_id = turns.pm_id
     left join erp.vendor_invoices as erp_side on erp_side.record_id = turns.erp_id
@@ -64,17 +64,40 @@ whole as (
 
 ),
 
--- Entered once with its contract and once without, it is the same document.
-contracted as (
+living as (
 
-    select *, coalesce(contract_id, min(contract_id) over same, '') as contract
+    select *, coalesce(gross_amount, net_amount) as amount
     from documents
     where
         number_key is not null and
         party_id is not null and
         net_amount <> 0 and
         coalesce(approval_status, 'pending') not in ('void', 'rejected')
-    window same as (partition by side, document, party_id, number_key, kind, coalesce(gross_amount, net_amount))
+
+),
+
+-- What stands once repeats nothing.
+repeated as (
+
+    select side, document, party_id, number_key, kind, amount, min(contract_id) as contract_id
+    from living
+    group by side, document, party_id, number_key, kind, amount
+    having count(*) > 1
+
+),
+
+-- Entered once with its contract and once without, it is the same document.
+contracted as (
+
+    select living.*, coalesce(living.contract_id, repeated.contract_id, '') as contract
+    from living
+    inner join repeated on
+        (repeated.side is not distinct from living.side) and
+        (repeated.document is not distinct from living.document) and
+        (repeated.party_id is not distinct from living.party_id) and
+        (repeated.number_key is not distinct from living.number_key) and
+        (repeated.kind is not distinct from living.kind) and
+        (repeated.amount is not distinct from living.amount)
 
 ),
 
@@ -92,7 +115,7 @@ grouped as (
     left join whole on contracted.side = 'erp' and contracted.document = 'vendor_invoice' and whole.erp_id = contracted.record_id
     window same as (
         partition by contracted.side, contracted.document, contracted.party_id, contracted.contract, contracted.number_key, contracted.kind,
-            coalesce(contracted.gross_amount, contracted.net_amount)
+            contracted.amount
         order by case when whole.erp_id is null then 1 else 0 end, contracted.created_at, length(contracted.record_id), contracted.record_id
     )
 

@@ -11,9 +11,13 @@
 
 with pairs as (
 
-    select group_id, pm_id, erp_id, row_number() over (partition by pm_id order by erp_id) as pm_turn,
-        row_number() over (partition by erp_id order by pm_id) as erp_turn
-    from link.entity
+    select
+        linked.group_id, linked.pm_id, linked.erp_id,
+        linked.erp_id = pm_firsts.erp_id as is_first_of_pm,
+        linked.pm_id = erp_firsts.pm_id as is_first_of_erp
+    from link.entity as linked
+    left join (select pm_id, min(erp_id) as erp_id from link.entity group by pm_id) as pm_firsts on pm_firsts.pm_id = linked.pm_id
+    left join (select erp_id, min(pm_id) as pm_id from link.entity group by erp_id) as erp_firsts on erp_firsts.erp_id = linked.erp_id
 
 ),
 
@@ -34,9 +38,9 @@ grouped as (
         sum(pm_side.tax_amount) as pm_tax, sum(erp_side.tax_amount) as erp_tax,
         sum(pm_side.net_amount) as pm_net, sum(erp_side.net_amount) as erp_net
     from pairs
-    left join pm.entity as pm_side on pm_side.record_id = pairs.pm_id and pairs.pm_turn = 1 and
+    left join pm.entity as pm_side on pm_side.record_id = pairs.pm_id and pairs.is_first_of_pm and
         coalesce(pm_side.approval_status, 'pending') not in ('void', 'rejected')
-    left join erp.entity as erp_side on erp_side.record_id = pairs.erp_id and pairs.erp_turn = 1 and
+    left join erp.entity as erp_side on erp_side.record_id = pairs.erp_id and pairs.is_first_of_erp and
         coalesce(erp_side.approval_status, 'pending') not in ('void', 'rejected')
     group by pairs.group_id
     having count(pm_side.record_id) > 0 and count(erp_side.record_id) > 0

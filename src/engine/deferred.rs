@@ -3,7 +3,9 @@
 //! A plan is made once, over leaves that name a table and what is wanted from it, not its files. Each execution puts scans
 //! of the session's own commit in their place. Invariants:
 //! - What is kept holds no file, no row and no commit: every leaf is a [`DeferredScan`] or a constant, or nothing is kept.
-//! - A leaf promises nothing about its rows but their schema, so that the scans of every commit fit.
+//! - A leaf promises nothing about its rows but their schema, so that the scans of every commit fit. How many there were when
+//!   the plan was made is an estimate, by which joins are ordered: without any, a table of millions is crossed with a clock of
+//!   one row in as many batches as it has rows.
 //! - A kept plan is never executed itself, only copies without the state of an earlier execution.
 
 use std::fmt;
@@ -13,7 +15,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::execution::session_state::SessionState;
@@ -24,6 +26,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 /// A physical plan without its tables' files.
@@ -105,11 +108,13 @@ impl TableProvider for DeferredTable {
 
     async fn scan(
         &self,
-        _: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let now = self.0.scan(session, projection, filters, limit).await?;
+        let now = StatisticsContext::new().compute(now.as_ref(), &StatisticsArgs::new())?;
         let schema = match projection {
             Some(indices) => Arc::new(self.schema().project(indices)?),
             None => self.schema(),
@@ -126,6 +131,7 @@ impl TableProvider for DeferredTable {
             filters: filters.to_vec(),
             limit,
             properties: Arc::new(properties),
+            statistics: Arc::new(now.as_ref().clone().to_inexact()),
             scan: None,
         }))
     }
@@ -139,6 +145,8 @@ struct DeferredScan {
     filters: Vec<Expr>,
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
+    /// Of the commit at which the plan was made.
+    statistics: Arc<Statistics>,
     scan: Option<Arc<dyn ExecutionPlan>>,
 }
 
@@ -187,6 +195,10 @@ impl ExecutionPlan for DeferredScan {
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        Ok(Arc::clone(&self.statistics))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
@@ -143,7 +145,7 @@ pub(crate) async fn judge(
         asking.iter().filter(|(_, standing)| may_speak(standing)).map(|(query, _)| query.name.clone()).collect();
     let mut answers = Vec::new();
     for name in &asked {
-        answers.push(answer(session.clone(), engine.judge.question(name, &[]).await));
+        answers.push(answer(name.clone(), session.clone(), engine.judge.question(name, &[]).await));
     }
     evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
     evaluator.note_keys();
@@ -217,10 +219,16 @@ pub(crate) async fn compute_views(engine: &Engine, session: &SessionContext, nam
     .await;
 }
 
-async fn answer(session: SessionContext, question: Result<Arc<Repeated>, String>) -> Result<Answer, String> {
-    let question = question?;
+async fn answer(
+    (schema, view): Name,
+    session: SessionContext,
+    question: Result<Arc<Repeated>, String>,
+) -> Result<Answer, String> {
+    let (question, started) = (question?, Instant::now());
     let has_key = question.plan().schema().has_column_with_unqualified_name("exception_key");
     let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    tracing::debug!(schema, view, rows, took = ?started.elapsed(), "asked");
     Ok(Answer { has_key, batches })
 }
 

@@ -314,3 +314,72 @@ impl DataSource for HeldFile {
         Ok(TreeNodeRecursion::Continue)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::physical_plan::collect;
+
+    fn batch(schema: &SchemaRef, numbers: std::ops::Range<i64>) -> RecordBatch {
+        let names: StringArray = numbers.clone().map(|number| Some(format!("vendor {number}"))).collect();
+        let numbers = Int64Array::from_iter_values(numbers);
+        RecordBatch::try_new(Arc::clone(schema), vec![Arc::new(numbers), Arc::new(names)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_rows_come_back_from_a_file_as_they_were() {
+        let runtime = RuntimeEnvBuilder::new().build_arc().unwrap();
+        let fields = vec![Field::new("number", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let room = Arc::new(Room::default());
+        let few = Held::of(&batch(&schema, 0..1000), &schema, (&room, &runtime)).unwrap();
+        assert!(!few.is_file());
+        let taken = room.0.load(Ordering::Relaxed);
+        assert_eq!(taken, few.bytes());
+        // Half of each batch is of its own: a slice takes no more than its rows do.
+        let parts: Vec<RecordBatch> =
+            (0..5).map(|part| batch(&schema, part * 2000..part * 2000 + 2000).slice(500, 1000)).collect();
+        let mut holding = Holding::new(&schema, &room, &runtime);
+        for part in &parts {
+            holding.push(part).unwrap();
+        }
+        holding.push(&batch(&schema, 0..0)).unwrap();
+        holding.push(&batch(&schema, 0..10)).unwrap();
+        let many = holding.finish().unwrap();
+        assert!(many.is_file() && many.rows() == 5010);
+        assert_eq!(room.0.load(Ordering::Relaxed), taken, "rows in a file take none of the room");
+        let wanted = concat_batches(&schema, parts.iter().chain([&batch(&schema, 0..10)])).unwrap();
+        let context = Arc::new(TaskContext::default());
+        let scan = |projection: Option<&Vec<usize>>, limit| {
+            let scan = many.scan(projection, limit).unwrap();
+            let context = Arc::clone(&context);
+            async move { (scan.schema(), collect(scan, context).await.unwrap()) }
+        };
+        let (_, rows) = scan(None, None).await;
+        assert_eq!(concat_batches(&schema, &rows).unwrap(), wanted);
+        let (turned, rows) = scan(Some(&vec![1, 0]), None).await;
+        assert_eq!(concat_batches(&turned, &rows).unwrap(), wanted.project(&[1, 0]).unwrap());
+        let (_, rows) = scan(None, Some(1500)).await;
+        assert_eq!(concat_batches(&schema, &rows).unwrap(), wanted.slice(0, 1500));
+        let (counted, rows) = scan(Some(&Vec::new()), None).await;
+        assert_eq!((counted.fields().len(), rows.iter().map(RecordBatch::num_rows).sum::<usize>()), (0, 5010));
+        for held in [&many, &few] {
+            let names = held.read(&["name"]).await.unwrap();
+            assert_eq!(names.iter().map(RecordBatch::num_rows).sum::<usize>(), held.rows());
+            assert!(names.iter().all(|batch| batch.schema().field(0).name() == "name"));
+        }
+        // The file is there while somebody reads it, and no longer.
+        let Place::File(file) = &many.place else { panic!("no file") };
+        let path = file.0.path().unwrap().to_owned();
+        let reader = many.scan(None, None).unwrap();
+        drop(many);
+        assert!(path.exists());
+        drop((reader, few));
+        assert!(!path.exists());
+        assert_eq!(room.0.load(Ordering::Relaxed), 0);
+    }
+}

@@ -219,7 +219,9 @@ impl Planner {
                 let mappings = self.blueprint.mappings.get(name).map(Vec::as_slice).unwrap_or_default();
                 let plan = canonical::plan(&self.state, entity, mappings).await?;
                 if self.keep == Keep::Model {
-                    return Ok(self.kept(name, Arc::new(CachedView::new(name, self.keep.repeated(plan), None, &self.room))));
+                    return Ok(
+                        self.kept(name, Arc::new(CachedView::new(name, self.keep.repeated(plan), None, &self.room)))
+                    );
                 }
                 Ok(Arc::new(ViewTable::new(plan, None)))
             }
@@ -288,7 +290,12 @@ pub(crate) async fn view(
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");
         let crosswalk = state.create_logical_plan(&crosswalk).await.map_err(reason)?;
-        return Ok(View::Cached(Arc::new(CachedView::links(keep.repeated(plan), query, keep.repeated(crosswalk), room))));
+        return Ok(View::Cached(Arc::new(CachedView::links(
+            keep.repeated(plan),
+            query,
+            keep.repeated(crosswalk),
+            room,
+        ))));
     }
     let sql = Some(query.sql.clone());
     if query.header.is_suggestions() {

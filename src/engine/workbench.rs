@@ -49,7 +49,13 @@ impl<'a> Workbench<'a> {
             SessionStateBuilder::new_from_existing(session.state()).with_catalog_list(Arc::new(catalogs)).build();
         let reads = engine.blueprint.queries.iter().map(|(name, query)| (name.clone(), query.reads.clone())).collect();
         let (order, _) = queries::ordered(&reads);
-        let bench = Self { engine, session: SessionContext::new_with_state(state), room: Arc::default(), order, planned: BTreeSet::new() };
+        let bench = Self {
+            engine,
+            session: SessionContext::new_with_state(state),
+            room: Arc::default(),
+            order,
+            planned: BTreeSet::new(),
+        };
         bench.plan_meta().await?;
         Ok(bench)
     }
