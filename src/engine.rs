@@ -37,6 +37,7 @@ pub mod header;
 mod held;
 #[cfg(test)]
 mod history_tests;
+mod hot;
 mod kept;
 mod keys;
 pub mod layout;
@@ -301,7 +302,8 @@ impl Engine {
         let runtime = runtime(&warehouse, &blueprint.settings)?;
         let planner = |keep| {
             let state = state::base(&blueprint, &heads, &runtime)?;
-            catalog::register(state, &warehouse, &blueprint, (&head, head.number()), keep)
+            let hot = (keep == Keep::Links).then(Arc::default);
+            catalog::register(state, &warehouse, &blueprint, (&head, head.number()), keep, hot)
         };
         let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
         let editions = Editions::new(Edition::new(&blueprint, &reader), &warehouse, &heads, &runtime, reopen);

@@ -14,6 +14,7 @@ use datafusion::execution::session_state::SessionState;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::header::{Scope, Side};
+use crate::engine::hot::HotColumns;
 use crate::engine::layout::{column_type, system_tables};
 use crate::engine::marks::MarkTable;
 use crate::engine::moments::MomentTable;
@@ -35,22 +36,30 @@ const CHANGES: &str = "changes";
 struct Registrar<'a> {
     warehouse: &'a Warehouse,
     blueprint: &'a Arc<Blueprint>,
+    hot: Option<Arc<HotColumns>>,
     tables: BTreeMap<String, BTreeMap<String, Arc<dyn TableProvider>>>,
     views: BTreeMap<String, BTreeMap<String, Recipe>>,
     changes: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
 /// Puts everything that the blueprint and the chain up to a commit name into a catalog of `state`, and gives what plans its
-/// views. Nothing is planned yet.
+/// views. Nothing is planned yet. Whoever reads a commit once needs no columns in memory.
 pub(crate) fn register(
     state: SessionState,
     warehouse: &Warehouse,
     blueprint: &Arc<Blueprint>,
     (head, newest): (&Head, u64),
     keep: Keep,
+    hot: Option<Arc<HotColumns>>,
 ) -> Result<Arc<Planner>, Error> {
-    let mut registrar =
-        Registrar { warehouse, blueprint, tables: BTreeMap::new(), views: BTreeMap::new(), changes: BTreeMap::new() };
+    let mut registrar = Registrar {
+        warehouse,
+        blueprint,
+        hot,
+        tables: BTreeMap::new(),
+        views: BTreeMap::new(),
+        changes: BTreeMap::new(),
+    };
     registrar.meta();
     registrar.system();
     registrar.raw(head, newest);
@@ -101,7 +110,8 @@ impl Registrar<'_> {
     }
 
     fn snapshot(&self, source: &str, table: &str, columns: &[(String, ColumnType)]) -> Arc<dyn TableProvider> {
-        Arc::new(SnapshotTable::new(self.warehouse.clone(), &self.blueprint.hash, (source, table), columns))
+        let (warehouse, edition) = (self.warehouse.clone(), &self.blueprint.hash);
+        Arc::new(SnapshotTable::new(warehouse, edition, (source, table), columns, self.hot.as_ref()))
     }
 
     fn change(&mut self, source: &str, table: &str, name: &str, columns: &[(String, ColumnType)]) {

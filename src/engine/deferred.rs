@@ -208,3 +208,65 @@ impl ExecutionPlan for DeferredScan {
         scan.execute(partition, context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray as _, Int64Array, RecordBatch};
+    use arrow::datatypes::Int64Type;
+    use datafusion::datasource::MemTable;
+    use datafusion::physical_plan::collect;
+    use datafusion::physical_plan::joins::CrossJoinExec;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    async fn session(sizes: [i64; 2]) -> SessionContext {
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        for (name, size) in ["items", "clock"].into_iter().zip(sizes) {
+            let numbers: arrow::array::ArrayRef = Arc::new(Int64Array::from_iter_values(0..size));
+            let rows = RecordBatch::try_from_iter([(name, numbers)]).unwrap();
+            session
+                .register_table(name, Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap()))
+                .unwrap();
+        }
+        session
+    }
+
+    async fn deferred(session: &SessionContext, sql: &str) -> DeferredPlan {
+        let plan = session.state().create_logical_plan(sql).await.unwrap();
+        let optimized = session.state().optimize(&plan).unwrap();
+        DeferredPlan::new(&optimized, &session.state()).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn joins_are_ordered_by_the_rows_that_there_were() {
+        for (sizes, smaller) in [([1000, 1], "clock"), ([1, 1000], "items")] {
+            let plan = deferred(&session(sizes).await, "select items, clock from items cross join clock").await;
+            let mut first = None;
+            plan.plan
+                .apply(|node| {
+                    let join = node.downcast_ref::<CrossJoinExec>();
+                    first = join.map(|join| join.left().schema().field(0).name().clone()).or_else(|| first.take());
+                    Ok(TreeNodeRecursion::Continue)
+                })
+                .unwrap();
+            assert_eq!(first.as_deref(), Some(smaller));
+        }
+    }
+
+    /// How many rows there were is no answer.
+    #[tokio::test]
+    async fn what_is_kept_counts_the_rows_of_its_moment() {
+        let session = session([1000, 1]).await;
+        let plan = deferred(&session, "select count(*) from items").await;
+        let rows = collect(plan.at(&session.state()).await.unwrap(), session.task_ctx()).await.unwrap();
+        assert_eq!(rows.first().unwrap().column(0).as_primitive::<Int64Type>().value(0), 1000);
+        let mut leaves = 0;
+        plan.plan
+            .apply(|node| {
+                leaves += usize::from(node.is::<DeferredScan>());
+                Ok(TreeNodeRecursion::Continue)
+            })
+            .unwrap();
+        assert_eq!(leaves, 1, "the count was folded into the plan");
+    }
+}

@@ -130,7 +130,7 @@ impl Editions {
         let newest = head.commits.iter().rev().find(|other| other.definitions == commit.definitions);
         let newest = newest.map_or(commit.number, |newest| newest.number);
         let warehouse = self.warehouse.clone().with_projections(projections);
-        let planner = catalog::register(state, &warehouse, &blueprint, (head, newest), Keep::Links)?;
+        let planner = catalog::register(state, &warehouse, &blueprint, (head, newest), Keep::Links, None)?;
         Ok(Edition::new(&blueprint, &planner))
     }
 }

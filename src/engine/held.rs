@@ -37,8 +37,24 @@ use crate::engine::snapshot::memory;
 const MEMORY_MAX: usize = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 
 /// The memory that views share.
-#[derive(Debug, Default)]
-pub(crate) struct Room(AtomicUsize);
+#[derive(Debug)]
+pub(crate) struct Room {
+    most: usize,
+    taken: AtomicUsize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { most: MEMORY_MAX, taken: AtomicUsize::new(0) }
+    }
+}
+
+impl Room {
+    /// No memory at all: every row goes to a file.
+    pub(crate) fn none() -> Self {
+        Self { most: 0, taken: AtomicUsize::new(0) }
+    }
+}
 
 /// Bytes of a room, until dropped.
 #[derive(Debug)]
@@ -50,8 +66,8 @@ struct Taken {
 impl Taken {
     /// Takes more, if there is as much.
     fn grow(&mut self, bytes: usize) -> bool {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= MEMORY_MAX);
-        let is_taken = self.room.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.room.most);
+        let is_taken = self.room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         self.bytes += if is_taken { bytes } else { 0 };
         is_taken
     }
@@ -59,7 +75,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -164,7 +180,7 @@ impl Held {
 }
 
 /// Rows on their way into memory, and from there into a file once they are too many.
-struct Holding {
+pub(crate) struct Holding {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     taken: Taken,
@@ -175,7 +191,7 @@ struct Holding {
 }
 
 impl Holding {
-    fn new(schema: &SchemaRef, room: &Arc<Room>, runtime: &Arc<RuntimeEnv>) -> Self {
+    pub(crate) fn new(schema: &SchemaRef, room: &Arc<Room>, runtime: &Arc<RuntimeEnv>) -> Self {
         Self {
             schema: Arc::clone(schema),
             batches: Vec::new(),
@@ -187,7 +203,7 @@ impl Holding {
         }
     }
 
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = adapt(&self.schema, batch)?;
         let bytes = bytes(&batch)?;
         self.rows += batch.num_rows();
@@ -209,7 +225,12 @@ impl Holding {
         Ok(())
     }
 
-    fn finish(self) -> Result<Held> {
+    /// How many bytes the rows so far take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn finish(self) -> Result<Held> {
         let place = match self.file {
             None => Place::Memory { batches: self.batches, _taken: self.taken },
             Some((file, writer)) => {
@@ -338,7 +359,7 @@ mod tests {
         let room = Arc::new(Room::default());
         let few = Held::of(&batch(&schema, 0..1000), &schema, (&room, &runtime)).unwrap();
         assert!(!few.is_file());
-        let taken = room.0.load(Ordering::Relaxed);
+        let taken = room.taken.load(Ordering::Relaxed);
         assert_eq!(taken, few.bytes());
         // Half of each batch is of its own: a slice takes no more than its rows do.
         let parts: Vec<RecordBatch> =
@@ -351,7 +372,7 @@ mod tests {
         holding.push(&batch(&schema, 0..10)).unwrap();
         let many = holding.finish().unwrap();
         assert!(many.is_file() && many.rows() == 5010);
-        assert_eq!(room.0.load(Ordering::Relaxed), taken, "rows in a file take none of the room");
+        assert_eq!(room.taken.load(Ordering::Relaxed), taken, "rows in a file take none of the room");
         let wanted = concat_batches(&schema, parts.iter().chain([&batch(&schema, 0..10)])).unwrap();
         let context = Arc::new(TaskContext::default());
         let scan = |projection: Option<&Vec<usize>>, limit| {
@@ -380,6 +401,6 @@ mod tests {
         assert!(path.exists());
         drop((reader, few));
         assert!(!path.exists());
-        assert_eq!(room.0.load(Ordering::Relaxed), 0);
+        assert_eq!(room.taken.load(Ordering::Relaxed), 0);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! What people ask of `recon`, `trend` and `audit` is a handful of views again and again, sorted and filtered in other ways, and a
 //! commit never changes: planning and reading a view anew costs a thousand times what its rows do. Invariants: the key is
-//! everything that the rows depend on, and a plan that depends on anything else is not kept; a view with many rows is read
-//! as any other; the bytes of all rows have a limit.
+//! everything that the rows depend on, and a plan that depends on anything else is not kept; many rows wait in a file of the
+//! temporary folder, and a view with more than that is read as any other; the bytes of all rows have a limit.
 //!
 //! Leaves out `link.*`, which other views read and which are always kept (`cached`).
 
@@ -24,6 +24,7 @@ use quick_cache::sync::Cache;
 
 use crate::engine::access;
 use crate::engine::folded::announced;
+use crate::engine::held::{Held, Holding, Room};
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::Name;
 use crate::engine::repeated;
@@ -32,8 +33,14 @@ use crate::engine::snapshot::memory;
 /// Bytes of the rows of all views, of the few moments that people look at.
 const BYTES_MAX: usize = 128 << 20;
 
-/// Bytes of the rows of one view: more are read anew, a part at a time. In tests of this crate both happen.
+/// Bytes of the rows of one view in memory: more go to a file. In tests of this crate all of it happens.
 const VIEW_BYTES_MAX: usize = if cfg!(test) { 4 << 10 } else { 16 << 20 };
+
+/// Bytes of the rows of one view in a file: more are read anew, a part at a time.
+const FILE_BYTES_MAX: usize = if cfg!(test) { 16 << 10 } else { 128 << 20 };
+
+/// So many bytes of a file count as one in memory.
+const FILE_WEIGHT: usize = 16;
 
 /// How many views at how many moments are expected, to begin with.
 const ENTRIES: usize = 500;
@@ -42,6 +49,7 @@ const ENTRIES: usize = 500;
 #[derive(Clone, Debug)]
 enum Found {
     Rows(RecordBatch),
+    File(Arc<Held>),
     /// More bytes than are kept.
     Many,
 }
@@ -54,6 +62,7 @@ impl Weighter<(Name, MomentKey), Found> for Bytes {
     fn weight(&self, _: &(Name, MomentKey), found: &Found) -> u64 {
         match found {
             Found::Rows(rows) => rows.get_array_memory_size() as u64,
+            Found::File(held) => (held.bytes() / FILE_WEIGHT) as u64,
             Found::Many => 1,
         }
     }
@@ -98,16 +107,31 @@ impl KeptView {
         let physical = session.create_physical_plan(&self.plan).await?;
         let mut stream = execute_stream(physical, session.task_ctx())?;
         let (mut batches, mut bytes) = (Vec::new(), 0);
+        let mut many: Option<Holding> = None;
         while let Some(batch) = stream.next().await {
-            let batch = batch?;
+            let batch = announced(&self.schema, &batch?)?;
             bytes += batch.get_array_memory_size();
-            if bytes > VIEW_BYTES_MAX {
-                return Ok(Found::Many);
+            if let Some(many) = &mut many {
+                // A temporary folder that takes no more is no reason to fail: the rows can be read anew.
+                if many.push(&batch).is_err() || many.bytes() > FILE_BYTES_MAX {
+                    return Ok(Found::Many);
+                }
+                continue;
             }
-            batches.push(announced(&self.schema, &batch)?);
+            batches.push(batch);
+            if bytes > VIEW_BYTES_MAX {
+                let mut holding = Holding::new(&self.schema, &Arc::new(Room::none()), session.runtime_env());
+                if batches.drain(..).any(|batch| holding.push(&batch).is_err()) {
+                    return Ok(Found::Many);
+                }
+                many = Some(holding);
+            }
         }
-        // One batch of its own: batches may be slices of what is larger than they are.
-        Ok(Found::Rows(concat_batches(&self.schema, &batches)?))
+        match many {
+            Some(many) => Ok(many.finish().map_or(Found::Many, |held| Found::File(Arc::new(held)))),
+            // One batch of its own: batches may be slices of what is larger than they are.
+            None => Ok(Found::Rows(concat_batches(&self.schema, &batches)?)),
+        }
     }
 }
 
@@ -141,8 +165,10 @@ impl TableProvider for KeptView {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if let Found::Rows(rows) = self.found(session).await? {
-            return memory(&self.schema, &[rows], projection, limit);
+        match self.found(session).await? {
+            Found::Rows(rows) => return memory(&self.schema, &[rows], projection, limit),
+            Found::File(held) => return held.scan(projection, limit),
+            Found::Many => {}
         }
         let mut plan = LogicalPlanBuilder::from(self.plan.clone());
         if let Some(wanted) = filters.iter().cloned().reduce(Expr::and) {

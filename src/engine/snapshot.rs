@@ -28,6 +28,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 
 use crate::engine::folded::{FilledChanges, Folded, KeptChanges, SinceKey, adapt, without};
+use crate::engine::hot::HotColumns;
 use crate::engine::options::TieoutOptions;
 use crate::warehouse::commit::{DataFile, Head, Snapshot};
 use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
@@ -50,6 +51,8 @@ pub(crate) struct SnapshotTable {
     columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
     kept: KeptChanges,
+    /// For sessions that come back.
+    hot: Option<Arc<HotColumns>>,
 }
 
 impl SnapshotTable {
@@ -58,10 +61,12 @@ impl SnapshotTable {
         edition: &Arc<str>,
         (source, table): (&str, &str),
         columns: &[(String, ColumnType)],
+        hot: Option<&Arc<HotColumns>>,
     ) -> Self {
         let schema = nullable(&state_schema(columns));
         let (source, table, columns) = (source.to_owned(), table.to_owned(), columns.to_vec());
-        Self { warehouse, edition: Arc::clone(edition), source, table, columns, schema, kept: KeptChanges::default() }
+        let (edition, kept, hot) = (Arc::clone(edition), KeptChanges::default(), hot.map(Arc::clone));
+        Self { warehouse, edition, source, table, columns, schema, kept, hot }
     }
 
     /// Whether files written under those columns hold every column of the table as it is declared now.
@@ -74,6 +79,34 @@ impl SnapshotTable {
 }
 
 impl SnapshotTable {
+    /// The files of a state as a scan: from memory, if their columns are kept there.
+    fn state(
+        &self,
+        session: &dyn Session,
+        files: &[DataFile],
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(hot) = &self.hot {
+            let schema = projected(&self.schema, projection)?;
+            if let Some(rows) = hot.rows(&schema, files) {
+                return memory(&schema, &rows, None, limit);
+            }
+            hot.note(
+                &schema,
+                files,
+                || session.task_ctx(),
+                |file, columns| {
+                    let places =
+                        columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<_>>()?;
+                    parquet(session, &self.schema, std::slice::from_ref(file), Some(&places), &[], None)
+                },
+            );
+        }
+        parquet(session, &self.schema, files, projection, filters, limit)
+    }
+
     /// The state's files as a scan, without the rows that changed since, and these beside it.
     async fn overlaid(
         &self,
@@ -92,7 +125,7 @@ impl SnapshotTable {
             with_key.push(key);
         }
         // No limit below the filter: it would count rows that do not stand.
-        let state = parquet(session, &self.schema, &snapshot.state, Some(&with_key), filters, None)?;
+        let state = self.state(session, &snapshot.state, Some(&with_key), filters, None)?;
         let state = without(state, Arc::clone(&since), schema.fields().len(), session.config().options())?;
         let changed = memory(&schema, &since.rows, None, None)?;
         UnionExec::try_new(vec![state, changed])
@@ -171,7 +204,7 @@ impl TableProvider for SnapshotTable {
             return empty(&self.schema, projection);
         };
         if snapshot.changes.is_empty() && self.is_held_by(&snapshot.columns) {
-            return parquet(session, &self.schema, &snapshot.state, projection, filters, limit);
+            return self.state(session, &snapshot.state, projection, filters, limit);
         }
         let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
         if !snapshot.state.is_empty() && changed <= CHANGES_MAX && self.is_held_by(&snapshot.columns) {

@@ -1,0 +1,140 @@
+//! Columns of tables that are asked for again and again, decoded and in memory.
+//!
+//! PostgreSQL has an index for a vendor's invoices; a Parquet file has to be decoded. A file of the warehouse never changes
+//! under its name, so what was decoded from it stays true, whoever asks. Invariants: all columns together have a limit, and
+//! those that nobody asked for longest go first; a scan is answered from memory only if all of its columns are there, cut
+//! into the same rows; rows come in the order of the file.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array as _, ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt as _;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::warehouse::commit::DataFile;
+
+/// Bytes of all columns.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// Rows of one scan: more are decoded each time, a part at a time.
+const ROWS_MAX: u64 = 2_000_000;
+
+/// Scans of a table before its columns are kept: whoever asks once leaves nothing behind.
+const SCANS_MIN: u32 = if cfg!(test) { 1 } else { 3 };
+
+/// How many columns are expected, to begin with, and of how many files scans are counted.
+const ENTRIES: usize = 1000;
+
+/// A column of a file.
+type Place = (String, String);
+
+/// By bytes.
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<Place, Arc<Vec<ArrayRef>>> for Bytes {
+    fn weight(&self, _: &Place, column: &Arc<Vec<ArrayRef>>) -> u64 {
+        column.iter().map(|part| part.get_array_memory_size() as u64).sum()
+    }
+}
+
+/// Decoded columns, by file and name.
+#[derive(Debug)]
+pub(crate) struct HotColumns {
+    columns: Cache<Place, Arc<Vec<ArrayRef>>, Bytes>,
+    scans: Cache<String, u32>,
+    /// Files that are being decoded.
+    decoding: Mutex<HashSet<String>>,
+}
+
+impl Default for HotColumns {
+    fn default() -> Self {
+        Self {
+            columns: Cache::with_weighter(ENTRIES, BYTES_MAX, Bytes),
+            scans: Cache::new(ENTRIES),
+            decoding: Mutex::default(),
+        }
+    }
+}
+
+impl HotColumns {
+    /// All rows of files in the columns of `schema`, if they are in memory.
+    pub(crate) fn rows(&self, schema: &SchemaRef, files: &[DataFile]) -> Option<Vec<RecordBatch>> {
+        // Who wants no column counts, and needs no rows.
+        if schema.fields().is_empty() || files.is_empty() {
+            return None;
+        }
+        let mut rows = Vec::new();
+        for file in files {
+            let column = |name: &String| self.columns.get(&(file.path.clone(), name.clone()));
+            let columns = schema.fields().iter().map(|field| column(field.name())).collect::<Option<Vec<_>>>()?;
+            let parts = columns.first()?.len();
+            for part in 0..parts {
+                let arrays =
+                    columns.iter().map(|column| column.get(part).map(Arc::clone)).collect::<Option<Vec<_>>>()?;
+                rows.push(RecordBatch::try_new(Arc::clone(schema), arrays).ok()?);
+            }
+            if columns.iter().any(|column| column.len() != parts) {
+                return None;
+            }
+        }
+        Some(rows)
+    }
+
+    /// Notes that files were scanned, and decodes them for the next time if they are scanned often. `scan` makes a scan of one
+    /// of them in some columns, all rows of it.
+    pub(crate) fn note(
+        self: &Arc<Self>,
+        schema: &SchemaRef,
+        files: &[DataFile],
+        context: impl Fn() -> Arc<TaskContext>,
+        scan: impl Fn(&DataFile, &[&str]) -> Result<Arc<dyn ExecutionPlan>>,
+    ) {
+        let rows: u64 = files.iter().map(|file| file.rows).sum();
+        if rows > ROWS_MAX || schema.fields().is_empty() {
+            return;
+        }
+        for file in files {
+            let scans = self.scans.get(&file.path).unwrap_or_default() + 1;
+            self.scans.insert(file.path.clone(), scans);
+            let is_kept = |name: &str| self.columns.peek(&(file.path.clone(), name.to_owned())).is_some();
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            let missing: Vec<&str> = names.filter(|name| !is_kept(name)).collect();
+            if scans < SCANS_MIN || missing.is_empty() {
+                continue;
+            }
+            let Ok(plan) = scan(file, &missing) else { continue };
+            if self.decoding.lock().unwrap_or_else(PoisonError::into_inner).insert(file.path.clone()) {
+                let (hot, path, context) = (Arc::clone(self), file.path.clone(), context());
+                tokio::spawn(async move {
+                    // What cannot be decoded fails where it is read.
+                    if let Err(error) = hot.decode(&path, plan, context).await {
+                        tracing::debug!(path, %error, "columns are not kept");
+                    }
+                    hot.decoding.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
+                });
+            }
+        }
+    }
+
+    async fn decode(&self, path: &str, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<()> {
+        let schema = plan.schema();
+        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); schema.fields().len()];
+        let mut rows = execute_stream(plan, context)?;
+        while let Some(batch) = rows.next().await {
+            for (column, part) in columns.iter_mut().zip(batch?.columns()) {
+                column.push(Arc::clone(part));
+            }
+        }
+        for (field, column) in schema.fields().iter().zip(columns) {
+            self.columns.insert((path.to_owned(), field.name().clone()), Arc::new(column));
+        }
+        Ok(())
+    }
+}
