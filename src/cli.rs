@@ -11,10 +11,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod alerts;
 mod chain;
 mod check;
 mod demo;
 mod diff;
+mod doctor;
 mod evidence;
 mod export;
 mod extract;
@@ -24,6 +26,7 @@ mod incremental_tests;
 mod init;
 mod log;
 mod manifest;
+mod month_end;
 mod paint;
 mod pin;
 mod plan;
@@ -31,7 +34,9 @@ mod previous;
 mod recheck;
 mod recon;
 mod report;
+mod schedule;
 mod serve;
+mod shell;
 mod show;
 mod simulate;
 mod sql;
@@ -45,6 +50,8 @@ mod whole;
 mod words;
 mod workspace;
 
+use crate::clock::Clock;
+use schedule::note::noted;
 use stop::Stop;
 
 /// Stack of every thread that plans or runs SQL: an unoptimised build of the planner recurses deeply.
@@ -120,6 +127,10 @@ enum Command {
     Extract(extract::ExtractArguments),
     /// Serve the warehouse over the Postgres protocol
     Serve(serve::ServeArguments),
+    /// What runs by itself, when next, and how it ended last
+    Schedule(schedule::ScheduleArguments),
+    /// Tell people what is new, or try whether messages arrive
+    Alerts(alerts::AlertsArguments),
     /// Run one query
     Sql(sql::SqlArguments),
     /// Say what is wrong with the files by which a system is read
@@ -138,6 +149,8 @@ enum Command {
     Recon(recon::ReconArguments),
     /// A month's report: what changed, what to fix first, on which side
     Report(report::ReportArguments),
+    /// Pin a month that has ended, and write its reports, once everything was read
+    MonthEnd(month_end::MonthEndArguments),
     /// Let an exception stand for a while, with a reason and a name
     Waive(waive::WaiveArguments),
     /// Take a waiver back
@@ -156,6 +169,12 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Serve the simulated systems alone
     Simulate(simulate::SimulateArguments),
+    /// Check an installation, and change nothing: settings, secrets, warehouse, disk, certificates, ports, schedule
+    Doctor(doctor::DoctorArguments),
+    /// Write what a shell needs to complete commands
+    Completions(shell::CompletionsArguments),
+    /// Write the manual pages
+    Man(shell::ManArguments),
 }
 
 /// What a command ends with when it does not simply succeed.
@@ -196,6 +215,7 @@ pub(crate) const INCOMPLETE: u8 = 5;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(&arguments.global);
+    stop::follow_server();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let runtime = match runtime {
@@ -224,8 +244,13 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Init(command) => init::run(&command),
         Command::Check(command) => Box::pin(check::run(&global, &command)).await,
+        Command::Extract(command) if command.reads() => {
+            Box::pin(noted(&global, "extract", command.clock(), extract::run(&global, &command))).await
+        }
         Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
+        Command::Schedule(command) => schedule::run(&global, &command),
+        Command::Alerts(command) => Box::pin(alerts::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
         Command::Manifest(command) => Box::pin(manifest::run(&global, &command)).await,
         Command::Log(command) => Box::pin(log::run(&global, &command)).await,
@@ -235,15 +260,22 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Signoff(command) => Box::pin(pin::signoff(&global, &command)).await,
         Command::Recon(command) => Box::pin(recon::run(&global, &command)).await,
         Command::Report(command) => Box::pin(report::run(&global, &command)).await,
+        Command::MonthEnd(command) => Box::pin(month_end::run(&global, &command)).await,
         Command::Waive(command) => Box::pin(waive::waive(&global, &command)).await,
         Command::Unwaive(command) => Box::pin(waive::unwaive(&global, &command)).await,
         Command::Recheck(command) => Box::pin(recheck::run(&global, &command)).await,
+        Command::Verify(command) if command.is_of_warehouse(&global) => {
+            Box::pin(noted(&global, "verify", Clock::Machine, verify::run(&global, &command))).await
+        }
         Command::Verify(command) => Box::pin(verify::run(&global, &command)).await,
         Command::Evidence(command) => Box::pin(evidence::run(&global, &command)).await,
         Command::Export(command) => Box::pin(export::run(&global, &command)).await,
         Command::Vacuum(command) => Box::pin(vacuum::run(&global, &command)).await,
         Command::Demo(command) => Box::pin(demo::run(&global, &command)).await,
         Command::Simulate(command) => Box::pin(simulate::run(&global, &command)).await,
+        Command::Doctor(command) => Box::pin(doctor::run(&global, &command)).await,
+        Command::Completions(command) => shell::completions(&command),
+        Command::Man(command) => shell::man(&command),
     }
 }
 

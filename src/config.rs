@@ -14,17 +14,22 @@ use crate::definitions::SETTINGS_FILE;
 use crate::extract::Secret;
 use crate::extract::manifest::Sensitive;
 
+pub use alerts::{AlertsConfig, Amounts, LeastSeverity, SmtpConfig, SmtpTls, WebhookConfig, WebhookFormat};
 pub use http::{HttpConfig, MetricsAccess};
 pub use limits::{Share, Window};
 pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig, YearEndConfig};
+pub(crate) use schedule::MONTH_END;
+pub use schedule::{CommandLine, EntryConfig, MonthEndConfig, ScheduleConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 pub use statuses::StatusConfig;
 
+mod alerts;
 mod http;
 mod limits;
 mod privacy;
 mod rules;
+mod schedule;
 mod server;
 mod statuses;
 
@@ -93,6 +98,12 @@ pub struct Config {
     /// The SQL server.
     #[serde(default)]
     pub server: ServerConfig,
+    /// What runs by itself.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Who is told of what.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
     /// The folder of the file: relative paths start here.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -331,6 +342,8 @@ impl Config {
         }
         server::check(&config.roles, &config.server)?;
         http::check(&config.http)?;
+        schedule::check(&config.schedule)?;
+        alerts::check(&config.alerts)?;
         Ok(config)
     }
 

@@ -75,6 +75,7 @@ use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{ReadMode, TableInput};
 
 pub use check::{Deletes, Size, TableCheck, check};
+pub(crate) use client::install_crypto;
 pub use failure::{Error, Failure, FailureKind};
 pub(crate) use files::SETTING as BUNDLE;
 pub use lint::did_you_mean;

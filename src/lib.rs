@@ -19,6 +19,8 @@
 //! | [`warehouse`] | commits, changes, states: from rows to Parquet and back |
 //! | [`engine`] | DataFusion over a warehouse; as-of; the checks |
 //! | `report` | a month's report: a page with charts, a message |
+//! | `alerts` | messages that wait until somebody received them |
+//! | `schedule` | when work is due in the firm's zone, and what became of it |
 //! | [`server`] | the Postgres wire, and the page beside it |
 //! | [`evidence`] | packages of files that prove a figure without tieout |
 //! | [`simulator`] | a firm that lives day by day behind the interfaces of both systems, for the demo and the tests |
@@ -28,6 +30,7 @@
 //! meet: extract, prepare, check, publish. The simulator knows none of them. Nothing but `warehouse::store` touches
 //! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 
+mod alerts;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -36,6 +39,7 @@ pub mod engine;
 pub mod evidence;
 pub mod extract;
 mod report;
+mod schedule;
 pub mod server;
 pub mod warehouse;
 pub use tieout_simulator as simulator;

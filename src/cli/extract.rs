@@ -74,6 +74,18 @@ pub(super) struct ExtractArguments {
     now: Option<DateTime<Utc>>,
 }
 
+impl ExtractArguments {
+    /// Whether it reads sources, and does not only say what that would cost.
+    pub(super) fn reads(&self) -> bool {
+        !self.plan
+    }
+
+    /// The clock that it goes by.
+    pub(super) fn clock(&self) -> Clock {
+        self.now.map_or(Clock::Machine, Clock::given)
+    }
+}
+
 /// One run over some sources.
 #[derive(Clone)]
 pub(super) struct RunRequest {
@@ -115,7 +127,7 @@ pub(super) async fn run(global: &Global, arguments: &ExtractArguments) -> Result
     let sources = workspace.setup.sources(&arguments.sources)?;
     check_names(&sources, &arguments.tables, "--table")?;
     check_names(&sources, &arguments.accept_deletes, "--accept-deletes")?;
-    let clock = arguments.now.map_or(Clock::Machine, Clock::given);
+    let clock = arguments.clock();
     if arguments.plan {
         return super::plan::run(&workspace, &sources, &arguments.tables, &clock).await;
     }

@@ -45,7 +45,7 @@ pub(super) struct ReportArguments {
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// One page, with charts, nothing else to load.
     Html,
     /// A workbook: a sheet for each check with something open.
@@ -54,41 +54,41 @@ enum Format {
     Md,
 }
 
+impl ReportArguments {
+    /// Whether it goes into a file, wherever it runs.
+    pub(super) fn is_to_file(&self) -> bool {
+        self.output.as_ref().is_some_and(|path| path.as_os_str() != "-")
+    }
+}
+
+/// Writes a month's report into a file, whole or not at all; gives how many checks could not look everywhere.
+pub(super) async fn write_month(
+    global: &Global,
+    month: NaiveDate,
+    format: Format,
+    path: &Path,
+) -> Result<usize, Failure> {
+    let arguments = ReportArguments {
+        month: Some(month.format("%Y-%m").to_string()),
+        as_of: None,
+        format,
+        output: Some(path.to_owned()),
+    };
+    let report = gather(global, &arguments).await?;
+    to_file(path, &bytes(&report, format)?)?;
+    Ok(report.silent().count())
+}
+
 pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<u8, Failure> {
-    let workspace = Workspace::open_existing(global).await?;
-    let firm = &workspace.setup.config.firm;
-    let zone: Tz = firm.timezone.parse().map_err(|error| Failure::usage(anyhow!("{error}")))?;
-    let engine = workspace.engine().await?;
-    let (month, as_of) = match &arguments.month {
-        Some(words) => {
-            let month = first_of_month(words, &format!("report --month {words}"))?;
-            let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
-            (Some(month), Some(format!("commit:{}", commit_of(&head, month, zone)?)))
-        }
-        None => (None, arguments.as_of.clone()),
-    };
-    let request = SessionRequest { as_of: as_of.clone(), ..SessionRequest::default() };
-    let session = engine.session(&request).await.map_err(engine_failure)?;
-    let subject = Subject { firm: firm.name.clone(), zone };
-    let Some(report) = Report::gather(&session, subject, month).await.map_err(Failure::warehouse)? else {
-        let location = workspace.warehouse.location();
-        return Err(Failure::usage(anyhow!(
-            "report: the warehouse {location} holds no snapshot{}\nhint: `tieout extract` makes the first one, `tieout log` lists them",
-            as_of.map(|moment| format!(" as of {moment}")).unwrap_or_default()
-        )));
-    };
-    let bytes = match arguments.format {
-        Format::Html => page(&report).map_err(Failure::usage)?.into_bytes(),
-        Format::Xlsx => workbook(&report).map_err(Failure::usage)?,
-        Format::Md => message(&report).into_bytes(),
-    };
+    let report = gather(global, arguments).await?;
+    let bytes = bytes(&report, arguments.format)?;
     let extension = match arguments.format {
         Format::Html => Some("html"),
         Format::Xlsx => Some("xlsx"),
         Format::Md => None,
     };
     match (&arguments.output, extension) {
-        (Some(path), _) if path.as_os_str() != "-" => to_file(path, &bytes)?,
+        (Some(path), _) if arguments.is_to_file() => to_file(path, &bytes)?,
         // What fills a screen, or is nothing for one, goes into a file.
         (None, Some(extension)) if std::io::stdout().is_terminal() => {
             let month = report.month.get(..7).unwrap_or("month");
@@ -107,6 +107,41 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
         return Ok(INCOMPLETE);
     }
     Ok(0)
+}
+
+/// What the report says, however it is written.
+async fn gather(global: &Global, arguments: &ReportArguments) -> Result<Report, Failure> {
+    let workspace = Workspace::open_existing(global).await?;
+    let firm = &workspace.setup.config.firm;
+    let zone: Tz = firm.timezone.parse().map_err(|error| Failure::usage(anyhow!("{error}")))?;
+    let engine = workspace.engine().await?;
+    let (month, as_of) = match &arguments.month {
+        Some(words) => {
+            let month = first_of_month(words, &format!("report --month {words}"))?;
+            let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
+            (Some(month), Some(format!("commit:{}", commit_of(&head, month, zone)?)))
+        }
+        None => (None, arguments.as_of.clone()),
+    };
+    let request = SessionRequest { as_of: as_of.clone(), ..SessionRequest::default() };
+    let session = engine.session(&request).await.map_err(engine_failure)?;
+    let subject = Subject { firm: firm.name.clone(), zone };
+    let report = Report::gather(&session, subject, month).await.map_err(Failure::warehouse)?;
+    report.ok_or_else(|| {
+        let location = workspace.warehouse.location();
+        Failure::usage(anyhow!(
+            "report: the warehouse {location} holds no snapshot{}\nhint: `tieout extract` makes the first one, `tieout log` lists them",
+            as_of.map(|moment| format!(" as of {moment}")).unwrap_or_default()
+        ))
+    })
+}
+
+fn bytes(report: &Report, format: Format) -> Result<Vec<u8>, Failure> {
+    match format {
+        Format::Html => page(report).map(String::into_bytes).map_err(Failure::usage),
+        Format::Xlsx => workbook(report).map_err(Failure::usage),
+        Format::Md => Ok(message(report).into_bytes()),
+    }
 }
 
 /// The commit that stands for a month.

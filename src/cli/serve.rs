@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use futures::FutureExt;
 
+use super::schedule::{self, Runner};
 use super::workspace::Workspace;
 use super::{Failure, Global, Stop};
+use crate::clock::Clock;
 use crate::config::{Config, MetricsAccess};
 use crate::engine::{Engine, SessionRequest};
 use crate::server::{
@@ -42,12 +45,20 @@ pub(super) struct ServeArguments {
     /// Show status, exceptions and trends in the browser too, at this address; default from [http] listen, else no page
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Carry [schedule] out: extracts, proofs, reports, month ends
+    #[arg(long)]
+    schedule: bool,
+    /// The schedule's clock, for simulations
+    #[arg(long, value_name = "T", requires = "schedule")]
+    now: Option<DateTime<Utc>>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
     let stop = Stop::listen()?;
     let workspace = Workspace::open(global).await?;
     let config = &workspace.setup.config;
+    let runner = arguments.schedule.then(|| schedule(global, config, arguments, &stop));
+    let runner = runner.transpose().map_err(Failure::usage)?;
     let users = roles::users(config, &global.config).map_err(Failure::usage)?;
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
@@ -80,8 +91,19 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         let place = SocketAddr::new(reachable(page), page.port());
         let _ = writeln!(std::io::stderr(), "the page is at {scheme}://{place}/\n");
     }
-    server.stopped().await;
+    match runner {
+        // What still runs when the server ends is ended with it.
+        Some(runner) => drop(tokio::join!(server.stopped(), runner.run())),
+        None => server.stopped().await,
+    }
     Ok(0)
+}
+
+/// What carries the schedule out beside the server.
+fn schedule(global: &Global, config: &Config, arguments: &ServeArguments, stop: &Stop) -> anyhow::Result<Arc<Runner>> {
+    schedule::refuse_empty(config, &global.config)?;
+    let clock = arguments.now.map_or(Clock::Machine, Clock::given);
+    Runner::new(global, config, clock, stop.token())
 }
 
 /// Where and how the page is served; none if neither the command nor the settings say where.
@@ -100,7 +122,7 @@ fn page(config: &Config, listen: Option<&str>) -> anyhow::Result<Option<HttpOpti
 }
 
 /// The certificate that the settings name, its paths relative to theirs.
-fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+pub(super) fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     let Some(tls) = &config.server.tls else { return Ok(None) };
     let path = |path: &PathBuf| config.directory.join(path);
     let client_ca = tls.client_ca.as_ref().map(path);

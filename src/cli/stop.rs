@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM: the first asks a command to end well, the second ends it.
+//!
+//! A command that a server started hangs by its stdin: its end is a SIGTERM too, whether the server closed it or died.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,28 @@ use super::Failure;
 pub(super) const INTERRUPTED: u8 = 130;
 /// 128 + SIGTERM.
 const TERMINATED: u8 = 143;
+
+/// Set where a server started the command: the server notes the run itself, and the command ends with it.
+pub(super) const UNDER_SCHEDULE: &str = "TIEOUT_UNDER_SCHEDULE";
+/// Cancelled when the server lets go.
+static LET_GO: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+/// Whether the command ends by itself when it is asked.
+static IS_LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Ends the process when the server that started it lets go of its stdin.
+pub(super) fn follow_server() {
+    if std::env::var_os(UNDER_SCHEDULE).is_none() {
+        return;
+    }
+    std::thread::spawn(|| {
+        // Nothing is ever written to it: it ends.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        LET_GO.cancel();
+        if !IS_LISTENING.load(Ordering::SeqCst) {
+            end(TERMINATED);
+        }
+    });
+}
 
 /// Whether somebody asked the command to end.
 #[derive(Clone, Debug)]
@@ -24,10 +48,14 @@ impl Stop {
     /// Takes over both signals for as long as the process lives.
     pub(super) fn listen() -> Result<Self, Failure> {
         let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
+        IS_LISTENING.store(true, Ordering::SeqCst);
         let mut signals = Signals::new().map_err(|error| Failure::usage(anyhow!("listen for signals: {error}")))?;
         let shared = stop.clone();
         tokio::spawn(async move {
-            let code = signals.next().await;
+            let code = tokio::select! {
+                code = signals.next() => code,
+                () = LET_GO.cancelled() => TERMINATED,
+            };
             shared.code.store(code, Ordering::Relaxed);
             shared.token.cancel();
             end(signals.next().await);

@@ -37,6 +37,13 @@ pub(super) struct VerifyArguments {
     json: bool,
 }
 
+impl VerifyArguments {
+    /// Whether it is about the warehouse of the settings, not about a package or somebody else's.
+    pub(super) fn is_of_warehouse(&self, global: &Global) -> bool {
+        self.evidence.is_none() && global.warehouse.is_none()
+    }
+}
+
 pub(super) async fn run(global: &Global, arguments: &VerifyArguments) -> Result<u8, Failure> {
     if let Some(package) = &arguments.evidence {
         let kept = Kept { digest: arguments.digest.clone(), head: arguments.head.clone() };

@@ -58,7 +58,8 @@ impl Workspace {
 
     /// DataFusion over the warehouse.
     pub(super) async fn engine(&self) -> Result<Arc<Engine>, Failure> {
-        let settings = engine_settings(&self.setup.config).map_err(Failure::usage)?;
+        let mut settings = engine_settings(&self.setup.config).map_err(Failure::usage)?;
+        settings.workspace = Some(self.setup.config.directory.clone());
         let (warehouse, definitions) = (self.warehouse.clone(), self.setup.definitions.clone());
         Engine::open_with_past(warehouse, definitions, settings, Arc::new(reopen)).await.map_err(engine_failure)
     }

@@ -20,6 +20,7 @@ use crate::engine::marks::MarkTable;
 use crate::engine::moments::MomentTable;
 use crate::engine::planner::{Keep, LazySchema, Planner, Recipe};
 use crate::engine::queries::{Name, QueryFile};
+use crate::engine::scheduled::ScheduledRuns;
 use crate::engine::snapshot::{ChangesTable, SnapshotTable};
 use crate::engine::{CATALOG, Error};
 use crate::warehouse::Warehouse;
@@ -82,6 +83,8 @@ impl Registrar<'_> {
         self.add("meta", "clock", Arc::new(MomentTable::Clock));
         self.add("meta", "commits", Arc::new(MomentTable::Commits));
         self.add("meta", "runs", Arc::new(MomentTable::Runs));
+        let workspace = self.blueprint.settings.workspace.clone();
+        self.add("meta", "scheduled_runs", Arc::new(ScheduledRuns { workspace }));
         for (name, table) in MarkTable::ALL {
             self.add("meta", name, Arc::new(table));
         }

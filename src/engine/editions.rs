@@ -124,6 +124,7 @@ impl Editions {
         let (mut settings, projections) = reopen(&definitions)?;
         // Whatever the set: which connection was read first is a matter of the chain.
         settings.read_before.clone_from(&self.current.settings.read_before);
+        settings.workspace.clone_from(&self.current.settings.workspace);
         let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
         let state = state::base(&blueprint, &self.heads, &self.runtime)?;
         // Tables that came with later definitions are not there yet.

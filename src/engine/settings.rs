@@ -70,6 +70,8 @@ pub struct EngineSettings {
     pub disabled: Vec<String>,
     /// Hours of grace by check id, where the firm wants others than the check's own.
     pub grace_hours: BTreeMap<String, i64>,
+    /// The folder of the workspace, whose ledger `meta.scheduled_runs` shows.
+    pub workspace: Option<std::path::PathBuf>,
     /// A table last read longer before the commit than this does not count as read.
     pub stale_hours: i64,
     /// Bytes that all queries together may hold before they spill.
@@ -130,6 +132,7 @@ impl Default for EngineSettings {
             currencies: BTreeMap::new(),
             disabled: Vec::new(),
             grace_hours: BTreeMap::new(),
+            workspace: None,
             stale_hours: 36,
             memory_limit_bytes: 1 << 30,
             spill_limit_bytes: 20 << 30,

@@ -429,7 +429,7 @@ fn http(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// The TLS back end, chosen in code: the same ring for every part of the program.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Somebody else may have installed it already: then it is there, which is all that is wanted.

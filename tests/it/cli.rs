@@ -1,6 +1,7 @@
 //! Whole runs of the program on temporary folders: what it says and what it exits with, with good luck and bad.
 
 mod add_a_system;
+mod alerts;
 mod evidence;
 mod export;
 mod lives;
@@ -9,6 +10,7 @@ mod pinned;
 mod privacy;
 mod report;
 mod resume;
+mod schedule;
 mod toy;
 mod verify;
 
