@@ -43,6 +43,8 @@ mod verify;
 mod waive;
 mod whole;
 mod words;
+#[cfg(feature = "workers")]
+mod worker;
 mod workspace;
 
 use stop::Stop;
@@ -120,6 +122,9 @@ enum Command {
     Extract(extract::ExtractArguments),
     /// Serve the warehouse over the Postgres protocol
     Serve(serve::ServeArguments),
+    /// Carry out parts of a server's queries
+    #[cfg(feature = "workers")]
+    Worker(worker::WorkerArguments),
     /// Run one query
     Sql(sql::SqlArguments),
     /// Say what is wrong with the files by which a system is read
@@ -226,6 +231,8 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Check(command) => Box::pin(check::run(&global, &command)).await,
         Command::Extract(command) => Box::pin(extract::run(&global, &command)).await,
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
+        #[cfg(feature = "workers")]
+        Command::Worker(command) => Box::pin(worker::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
         Command::Manifest(command) => Box::pin(manifest::run(&global, &command)).await,
         Command::Log(command) => Box::pin(log::run(&global, &command)).await,

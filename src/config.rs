@@ -20,6 +20,7 @@ pub use privacy::{DriftConfig, KeptFields, PersonalConfig, Project};
 pub use rules::{AccountsConfig, ChecksConfig, ToleranceConfig, YearEndConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 pub use statuses::StatusConfig;
+pub use workers::WorkersConfig;
 
 mod http;
 mod limits;
@@ -27,6 +28,7 @@ mod privacy;
 mod rules;
 mod server;
 mod statuses;
+mod workers;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -93,6 +95,9 @@ pub struct Config {
     /// The SQL server.
     #[serde(default)]
     pub server: ServerConfig,
+    /// The processes that carry out parts of its queries.
+    #[serde(default)]
+    pub workers: WorkersConfig,
     /// The folder of the file: relative paths start here.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -331,6 +336,7 @@ impl Config {
         }
         server::check(&config.roles, &config.server)?;
         http::check(&config.http)?;
+        workers::check(&config.workers)?;
         Ok(config)
     }
 

@@ -42,6 +42,10 @@ pub(super) struct ServeArguments {
     /// Show status, exceptions and trends in the browser too, at this address; default from [http] listen, else no page
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Let these workers carry out parts of large queries; default from [workers] urls
+    #[cfg(feature = "workers")]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    workers: Vec<String>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
@@ -52,6 +56,10 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
     roles::check(&users, &engine.schema_names(), engine.time_zone()).map_err(Failure::usage)?;
+    #[cfg(feature = "workers")]
+    super::worker::employ(&engine, config, &arguments.workers).await?;
+    #[cfg(not(feature = "workers"))]
+    without_workers(config).map_err(Failure::usage)?;
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
@@ -82,6 +90,16 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     }
     server.stopped().await;
     Ok(0)
+}
+
+/// Refuses settings that this program cannot follow.
+#[cfg(not(feature = "workers"))]
+fn without_workers(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.workers.urls.is_empty(),
+        "[workers] urls: this program was built without workers\nhint: cargo build --release --features workers"
+    );
+    Ok(())
 }
 
 /// Where and how the page is served; none if neither the command nor the settings say where.

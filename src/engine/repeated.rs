@@ -14,7 +14,7 @@ use datafusion::physical_plan::collect;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::engine::deferred::DeferredPlan;
-use crate::engine::functions;
+use crate::engine::{functions, workers};
 
 /// A plan and, once it ran, its optimised form.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Repeated {
     pub(crate) async fn execute(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| self.is_timeless) else {
             let physical = session.create_physical_plan(&self.plan).await?;
-            return collect(physical, session.task_ctx()).await;
+            return workers::collected(physical, session).await;
         };
         let optimized = self.optimized.get_or_try_init(|| async { state.optimize(&self.plan) }).await?;
         if state.config().target_partitions() == 1 {
