@@ -13,6 +13,7 @@
 mod codec;
 mod elsewhere;
 mod fit;
+mod gathered;
 mod leaves;
 mod lines;
 mod listen;

@@ -27,6 +27,7 @@ use tonic::codegen::http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::codec::Codec;
+use super::gathered::gathered;
 use super::lines::Shared;
 use super::{Workers, fit, leaves, standing};
 use crate::engine::options::{Carried, TieoutOptions};
@@ -68,7 +69,7 @@ pub(super) async fn cut(
     workers: &Arc<Workers>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let is_measured = plan.is::<AnalyzeExec>();
-    let plan = leaves::slimmed(standing::written_down(plan)?)?;
+    let plan = gathered(leaves::slimmed(standing::written_down(plan)?)?)?;
     let functions = workers.functions.get().ok_or_else(|| internal_datafusion_err!("workers of no engine"))?;
     fit::check(&plan, functions)?;
     let options = state.config_options().extensions.get::<TieoutOptions>();

@@ -27,6 +27,7 @@ use datafusion_distributed::{
     ScaleUpLeafNodeEventResponse,
 };
 
+use super::gathered::is_missing;
 use super::standing::Standing;
 use super::{Workers, of};
 use crate::engine::access::GuardedScan;
@@ -55,11 +56,11 @@ fn of_scan(leaf: &Arc<dyn ExecutionPlan>) -> u64 {
     })
 }
 
-/// In how many pieces a leaf is wanted.
+/// In how many pieces a leaf is wanted, and which other steps want one piece.
 pub(super) fn wanted(event: DesiredTaskCountEvent<'_>) -> Option<Result<DesiredTaskCountEventResponse>> {
     let plan = event.plan;
     if !plan.children().is_empty() {
-        return None;
+        return is_missing(plan).then(|| Ok(DesiredTaskCountEventResponse::maximum(1)));
     }
     let workers = of(event.session_config)?;
     let many = if rows(plan) >= workers.rows_min / Workers::SHARE { workers.up().len().max(1) } else { 1 };
