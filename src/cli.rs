@@ -48,6 +48,8 @@ mod verify;
 mod waive;
 mod whole;
 mod words;
+#[cfg(feature = "workers")]
+mod worker;
 mod workspace;
 
 use crate::clock::Clock;
@@ -131,6 +133,9 @@ enum Command {
     Schedule(schedule::ScheduleArguments),
     /// Tell people what is new, or try whether messages arrive
     Alerts(alerts::AlertsArguments),
+    /// Carry out parts of a server's queries
+    #[cfg(feature = "workers")]
+    Worker(worker::WorkerArguments),
     /// Run one query
     Sql(sql::SqlArguments),
     /// Say what is wrong with the files by which a system is read
@@ -251,6 +256,8 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Serve(command) => Box::pin(serve::run(&global, &command)).await,
         Command::Schedule(command) => schedule::run(&global, &command),
         Command::Alerts(command) => Box::pin(alerts::run(&global, &command)).await,
+        #[cfg(feature = "workers")]
+        Command::Worker(command) => Box::pin(worker::run(&global, &command)).await,
         Command::Sql(command) => Box::pin(sql::run(&global, &command)).await,
         Command::Manifest(command) => Box::pin(manifest::run(&global, &command)).await,
         Command::Log(command) => Box::pin(log::run(&global, &command)).await,

@@ -23,6 +23,7 @@ pub(crate) use schedule::MONTH_END;
 pub use schedule::{CommandLine, EntryConfig, MonthEndConfig, ScheduleConfig};
 pub use server::{PasswordReference, RoleConfig, ServerConfig, TlsConfig};
 pub use statuses::StatusConfig;
+pub use workers::WorkersConfig;
 
 mod alerts;
 mod http;
@@ -32,6 +33,7 @@ mod rules;
 mod schedule;
 mod server;
 mod statuses;
+mod workers;
 
 /// Schemas of our own: no source may be named like one.
 const RESERVED_SOURCE_NAMES: [&str; 15] = [
@@ -104,6 +106,9 @@ pub struct Config {
     /// Who is told of what.
     #[serde(default)]
     pub alerts: AlertsConfig,
+    /// The processes that carry out parts of its queries.
+    #[serde(default)]
+    pub workers: WorkersConfig,
     /// The folder of the file: relative paths start here.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -344,6 +349,7 @@ impl Config {
         http::check(&config.http)?;
         schedule::check(&config.schedule)?;
         alerts::check(&config.alerts)?;
+        workers::check(&config.workers)?;
         Ok(config)
     }
 

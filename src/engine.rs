@@ -67,6 +67,7 @@ pub(crate) mod similar;
 mod snapshot;
 mod state;
 mod statuses;
+mod streamed;
 mod suggestions;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -77,18 +78,19 @@ pub(crate) mod using;
 mod waive;
 mod waivers;
 pub mod workbench;
+#[cfg(feature = "workers")]
+pub mod workers;
+#[cfg(not(feature = "workers"))]
+#[path = "engine/alone.rs"]
+pub(crate) mod workers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use url::Url;
 
 use crate::definitions::Definitions;
 use crate::engine::blueprint::Blueprint;
@@ -192,6 +194,12 @@ pub enum Error {
     /// A statement was planned under other definitions than its moment's by now.
     #[error("the definitions changed since the statement was planned\nhint: send it again")]
     OtherDefinitions,
+    /// A worker was lost while rows of a statement were already with the client.
+    #[error("lost worker {reason}\nhint: send the statement again: it runs without that worker")]
+    WorkerLost {
+        /// Which, and what was seen of it.
+        reason: String,
+    },
     /// The warehouse failed.
     #[error(transparent)]
     Warehouse(#[from] crate::warehouse::Error),
@@ -268,6 +276,8 @@ pub struct Engine {
     preparations: AtomicU64,
     /// Whose rows `judge` keeps.
     judged: Mutex<Option<JudgedModel>>,
+    /// Who carries out parts of what people ask.
+    workers: OnceLock<Arc<workers::Workers>>,
 }
 
 impl Engine {
@@ -300,7 +310,7 @@ impl Engine {
         let head = heads.get(true).await?;
         settings.read_before = read_before(&head);
         let blueprint = Arc::new(Blueprint::load(definitions, settings)?);
-        let runtime = runtime(&warehouse, &blueprint.settings)?;
+        let runtime = state::runtime(&warehouse, &blueprint.settings)?;
         let planner = |keep| {
             let state = state::base(&blueprint, &heads, &runtime)?;
             let hot = (keep == Keep::Links).then(Arc::default);
@@ -309,8 +319,8 @@ impl Engine {
         let (reader, judge) = (planner(Keep::Links)?, planner(Keep::Model)?);
         let editions = Editions::new(Edition::new(&blueprint, &reader), &warehouse, &heads, &runtime, reopen);
         let preparations = AtomicU64::new(0);
-        let judged = Mutex::default();
-        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, editions, preparations, judged }))
+        let (judged, workers) = (Mutex::default(), OnceLock::new());
+        Ok(Arc::new(Self { warehouse, blueprint, heads, reader, judge, editions, preparations, judged, workers }))
     }
 
     /// A session of its own: what it sets, no other session sees.
@@ -324,6 +334,9 @@ impl Engine {
         let request = &SessionRequest { as_of: request.as_of.clone().or(forced), ..request.clone() };
         let session = session_over(&self.reader, options, Some(Arc::new(SessionCatalog(reading))), None);
         set(&session, request)?;
+        if let Some(workers) = self.workers.get() {
+            workers::attach(session.state_ref().write().config_mut(), workers);
+        }
         follow(&session).await.map_err(Error::of)?;
         Ok(session)
     }
@@ -470,20 +483,4 @@ fn session_over(
         .with_catalog_list(Arc::new(catalogs))
         .build();
     SessionContext::new_with_state(state)
-}
-/// Parquet footers kept in memory, over all queries.
-const FOOTERS_BYTES_MAX: usize = 64 << 20;
-
-fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<RuntimeEnv>, Error> {
-    let disk = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::OsTmpDirectory)
-        .with_max_temp_directory_size(settings.spill_limit_bytes);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_limit_bytes)))
-        .with_disk_manager_builder(disk)
-        .with_metadata_cache_limit(FOOTERS_BYTES_MAX)
-        .build_arc()?;
-    let url = Url::parse(snapshot::STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
-    runtime.register_object_store(&url, warehouse.object_store());
-    Ok(runtime)
 }

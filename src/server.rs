@@ -95,6 +95,8 @@ use attempts::Attempts;
 use audit::{AuditLog, Who};
 use connection::Connection;
 use failure::{DENIED, Failure};
+#[cfg(feature = "workers")]
+pub use giveway::giving_way;
 use http::BoundPage;
 use plans::Answers;
 use query::QueryThreads;
@@ -103,6 +105,17 @@ use users::Users;
 use wire::Wire;
 
 pub use crate::engine::SessionRequest;
+
+/// The functions that clients' statements have beside those of the engine, and some of its own otherwise.
+#[cfg(feature = "workers")]
+pub fn statement_functions() -> Vec<Arc<datafusion::logical_expr::ScalarUDF>> {
+    let mut context = SessionContext::new();
+    if let Err(error) = postgres::attach(&mut context) {
+        // Plans that call them then stay here.
+        tracing::error!(%error, "list the functions of statements");
+    }
+    context.state().scalar_functions().values().map(Arc::clone).collect()
+}
 
 /// The name of the database that clients connect to.
 pub const DATABASE: &str = "tieout";

@@ -51,6 +51,10 @@ pub(super) struct ServeArguments {
     /// The schedule's clock, for simulations
     #[arg(long, value_name = "T", requires = "schedule")]
     now: Option<DateTime<Utc>>,
+    /// Let these workers carry out parts of large queries; default from [workers] urls
+    #[cfg(feature = "workers")]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    workers: Vec<String>,
 }
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
@@ -63,6 +67,10 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
     let timeout = config.server.statement_timeout_seconds;
     let engine = workspace.engine().await?;
     roles::check(&users, &engine.schema_names(), engine.time_zone()).map_err(Failure::usage)?;
+    #[cfg(feature = "workers")]
+    super::worker::employ(&engine, config, &arguments.workers).await?;
+    #[cfg(not(feature = "workers"))]
+    without_workers(config).map_err(Failure::usage)?;
     let options = ServerOptions {
         listen: address(arguments.listen.as_deref().unwrap_or(&config.server.listen)).map_err(Failure::usage)?,
         next_free_port: false,
@@ -104,6 +112,16 @@ fn schedule(global: &Global, config: &Config, arguments: &ServeArguments, stop: 
     schedule::refuse_empty(config, &global.config)?;
     let clock = arguments.now.map_or(Clock::Machine, Clock::given);
     Runner::new(global, config, clock, stop.token())
+}
+
+/// Refuses settings that this program cannot follow.
+#[cfg(not(feature = "workers"))]
+fn without_workers(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.workers.urls.is_empty(),
+        "[workers] urls: this program was built without workers\nhint: cargo build --release --features workers"
+    );
+    Ok(())
 }
 
 /// Where and how the page is served; none if neither the command nor the settings say where.

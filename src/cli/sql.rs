@@ -57,6 +57,10 @@ pub(super) struct SqlArguments {
     /// Write the rows with what proves them to a folder that is not there yet, or to a .zip file (`tieout evidence --help`)
     #[arg(long, value_name = "DIR|ZIP", conflicts_with_all = ["output", "format"])]
     evidence: Option<PathBuf>,
+    /// Let these workers carry out parts of a large query
+    #[cfg(feature = "workers")]
+    #[arg(long, value_name = "URL", value_delimiter = ',', conflicts_with = "evidence")]
+    workers: Vec<String>,
     #[command(flatten)]
     samples: evidence::SampleArguments,
 }
@@ -85,6 +89,10 @@ pub(super) async fn run(global: &Global, arguments: &SqlArguments) -> Result<u8,
     }
     let workspace = Workspace::open_existing(global).await?;
     let engine = workspace.engine().await?;
+    #[cfg(feature = "workers")]
+    if !arguments.workers.is_empty() {
+        super::worker::employ(&engine, &workspace.setup.config, &arguments.workers).await?;
+    }
     workspace.warn_if_empty().await?;
     let request = SessionRequest {
         as_of: arguments.as_of.clone(),

@@ -28,6 +28,9 @@ use crate::engine::access::guarded::GuardedTable;
 use crate::engine::blueprint::Blueprint;
 use crate::engine::editions::Edition;
 
+#[cfg(feature = "workers")]
+pub(crate) use guarded::{GuardedScan, Veil, shown_record};
+
 /// What one role may read. The default reads nothing but what speaks of no project and no firm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {

@@ -1,10 +1,11 @@
 //! A table between two states: the earlier one without the rows that changed since, and the rows that stand instead.
 //!
 //! Two ways with the same rows. Few changes are held in memory while the state's files are scanned side by side; many, or a
-//! table without any state, are folded into it as one stream. Invariants: what is held in memory is bounded; only the columns
-//! that a plan asks for are read, and the key.
+//! table without any state, are folded into it as one stream (`streamed`). Invariants: what is held in memory is bounded; only
+//! the columns that a plan asks for are read, and the key.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
@@ -12,81 +13,14 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use futures::StreamExt;
 
-use crate::warehouse::commit::{DataFile, Head};
-use crate::warehouse::rows::{ColumnType, KEY};
-use crate::warehouse::{SinceState, Warehouse};
-
-/// One table as of one commit.
-#[derive(Debug)]
-pub(crate) struct Folded {
-    pub(crate) warehouse: Warehouse,
-    pub(crate) head: Arc<Head>,
-    pub(crate) commit: u64,
-    pub(crate) source: String,
-    pub(crate) table: String,
-    /// All its typed columns.
-    pub(crate) columns: Vec<(String, ColumnType)>,
-    /// The columns that come out.
-    pub(crate) schema: SchemaRef,
-}
-
-impl PartitionStream for Folded {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let names: HashSet<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let wanted = move |name: &str| names.contains(name);
-        let columns = self.columns.clone();
-        let rows = self.warehouse.stream_state(&self.head, self.commit, &self.source, &self.table, columns, wanted);
-        let schema = Arc::clone(&self.schema);
-        let rows =
-            rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
-    }
-}
-
-/// Changes that were written under other columns than today's.
-#[derive(Debug)]
-pub(crate) struct FilledChanges {
-    pub(crate) warehouse: Warehouse,
-    /// Source and table.
-    pub(crate) name: (String, String),
-    pub(crate) files: Vec<DataFile>,
-    /// All its typed columns.
-    pub(crate) columns: Vec<(String, ColumnType)>,
-    /// The columns that come out.
-    pub(crate) schema: SchemaRef,
-}
-
-impl PartitionStream for FilledChanges {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let names: HashSet<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let wanted = move |name: &str| names.contains(name);
-        let (name, files, columns) =
-            ((self.name.0.as_str(), self.name.1.as_str()), self.files.clone(), self.columns.clone());
-        let rows = self.warehouse.stream_changes(name, files, columns, wanted);
-        let schema = Arc::clone(&self.schema);
-        let rows =
-            rows.map(move |batch| adapt(&schema, &batch.map_err(|error| DataFusionError::External(Box::new(error)))?));
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
-    }
-}
+use crate::warehouse::SinceState;
+use crate::warehouse::rows::KEY;
 
 /// So many rows of changes are worth keeping for the next query.
 const KEPT_ROWS_MAX: u64 = 65_536;
@@ -130,19 +64,63 @@ pub(crate) fn without(
     options: &Arc<ConfigOptions>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let key = state.schema().index_of(KEY)?;
-    let stands = move |arguments: &[ColumnarValue]| {
-        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+    let predicate = stands(key, since, options);
+    let filter = FilterExecBuilder::new(predicate, state).apply_projection(Some((0..width).collect()))?;
+    Ok(Arc::new(filter.build()?))
+}
+
+/// Whether a row with its key at a place still stands.
+pub(crate) fn stands(key: usize, since: Arc<SinceState>, options: &Arc<ConfigOptions>) -> Arc<dyn PhysicalExpr> {
+    // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.
+    let signature = Signature::exact(vec![DataType::Utf8], Volatility::Volatile);
+    let function = ScalarUDF::from(Stands { since, signature });
+    let returned = Arc::new(Field::new(STANDS, DataType::Boolean, false));
+    let argument: Arc<dyn PhysicalExpr> = Arc::new(Column::new(KEY, key));
+    Arc::new(ScalarFunctionExpr::new(STANDS, Arc::new(function), vec![argument], returned, Arc::clone(options)))
+}
+
+const STANDS: &str = "stands";
+
+/// Whether a key is not among those that changed since a state.
+#[derive(Debug)]
+pub(crate) struct Stands {
+    pub(crate) since: Arc<SinceState>,
+    signature: Signature,
+}
+
+impl PartialEq for Stands {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.since, &other.since)
+    }
+}
+
+impl Eq for Stands {}
+
+impl Hash for Stands {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.since).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Stands {
+    fn name(&self) -> &'static str {
+        STANDS
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let keys = arrays.first().and_then(|keys| keys.as_string_opt::<i32>());
         let keys = keys.ok_or_else(|| DataFusionError::Internal(format!("{KEY} is no text")))?;
-        Ok(ColumnarValue::Array(Arc::new(standing(keys, &since.keys))))
-    };
-    // Volatile: what it answers depends on more than its argument, and it is to be asked once a row, here.
-    let stands = create_udf("stands", vec![DataType::Utf8], DataType::Boolean, Volatility::Volatile, Arc::new(stands));
-    let returned = Arc::new(Field::new("stands", DataType::Boolean, false));
-    let argument: Arc<dyn PhysicalExpr> = Arc::new(Column::new(KEY, key));
-    let predicate = ScalarFunctionExpr::new("stands", Arc::new(stands), vec![argument], returned, Arc::clone(options));
-    let filter = FilterExecBuilder::new(Arc::new(predicate), state).apply_projection(Some((0..width).collect()))?;
-    Ok(Arc::new(filter.build()?))
+        Ok(ColumnarValue::Array(Arc::new(standing(keys, &self.since.keys))))
+    }
 }
 
 /// Which of the keys are not among those that changed. Both ascend, so that a step from one key to the next is one or two

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt as _;
@@ -29,6 +30,7 @@ use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::Name;
 use crate::engine::repeated;
 use crate::engine::snapshot::memory;
+use crate::engine::workers;
 
 /// Bytes of the rows of all views, of the few moments that people look at.
 const BYTES_MAX: usize = 128 << 20;
@@ -105,7 +107,22 @@ impl KeptView {
 
     async fn read(&self, session: &dyn Session) -> Result<Found> {
         let physical = session.create_physical_plan(&self.plan).await?;
-        let mut stream = execute_stream(physical, session.task_ctx())?;
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
+            return self.gathered(physical, session).await;
+        };
+        let plan = workers::sent_out(state, Arc::clone(&physical)).await;
+        let is_sent_out = workers::is_sent_out(plan.as_ref());
+        match self.gathered(plan, session).await {
+            Err(error) if is_sent_out => {
+                workers::look_after(state, &error).await;
+                self.gathered(physical, session).await
+            }
+            found => found,
+        }
+    }
+
+    async fn gathered(&self, plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Found> {
+        let mut stream = execute_stream(plan, session.task_ctx())?;
         let (mut batches, mut bytes) = (Vec::new(), 0);
         let mut many: Option<Holding> = None;
         while let Some(batch) = stream.next().await {

@@ -3,6 +3,9 @@
 //! Owns how a session's options become a [`Moment`]: one head, one commit, one accounting date. Invariant: all scans of
 //! one query see the same moment, even if a commit is published between two of them. Leaves out what is read there.
 
+#[cfg(feature = "workers")]
+mod carried;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +25,9 @@ use crate::engine::editions::{Edition, Editions, Reading};
 use crate::engine::settings::{EngineSettings, Setting};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{AsOf, Warehouse};
+
+#[cfg(feature = "workers")]
+pub(crate) use carried::Carried;
 
 /// How long a head may be used without asking the warehouse for a newer one.
 const HEAD_AGE_MAX: Duration = Duration::from_secs(1);
@@ -485,16 +491,4 @@ pub(crate) fn end_of_day(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
     let first = |at| zone.from_local_datetime(&at).earliest();
     let next = first(midnight).or_else(|| first(midnight.checked_add_signed(TimeDelta::hours(1))?))?;
     next.with_timezone(&Utc).checked_sub_signed(TimeDelta::microseconds(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_ends_in_the_firms_zone() {
-        let day = NaiveDate::from_ymd_opt(2025, 12, 31).unwrap();
-        let end = end_of_day(day, chrono_tz::America::Chicago).unwrap();
-        assert_eq!(end.to_rfc3339(), "2026-01-01T05:59:59.999999+00:00");
-    }
 }

@@ -92,13 +92,13 @@ fn join_type(node: &dyn ExecutionPlan) -> Option<JoinType> {
 
 /// Passes its input on, without a word of which of its columns are constant, equal or in order.
 #[derive(Debug)]
-struct Unequal {
+pub(crate) struct Unequal {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
 impl Unequal {
-    fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    pub(crate) fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         let nothing = EquivalenceProperties::new(input.schema());
         let properties = PlanProperties::clone(input.properties()).with_eq_properties(nothing);
         Arc::new(Self { input, properties: Arc::new(properties) })

@@ -17,8 +17,8 @@ use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::engine::deferred::DeferredPlan;
-use crate::engine::functions;
 use crate::engine::held::{Held, Room};
+use crate::engine::{functions, workers};
 
 /// A plan and, once it ran, its optimised form.
 #[derive(Debug)]
@@ -51,14 +51,31 @@ impl Repeated {
     /// The rows at the session's commit.
     pub(crate) async fn execute(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let (physical, _running) = self.physical(session).await?;
-        collect(physical, session.task_ctx()).await
+        if self.is_timeless {
+            return collect(physical, session.task_ctx()).await;
+        }
+        workers::collected(physical, session).await
     }
 
     /// The rows at the session's commit, under a schema that they fit, to be read again.
     pub(crate) async fn hold(&self, session: &dyn Session, schema: &SchemaRef, room: &Arc<Room>) -> Result<Held> {
         let (physical, _running) = self.physical(session).await?;
-        let rows = execute_stream(physical, session.task_ctx())?;
-        Held::hold(rows, schema, (room, session.runtime_env())).await
+        let held = |plan| async {
+            let rows = execute_stream(plan, session.task_ctx())?;
+            Held::hold(rows, schema, (room, session.runtime_env())).await
+        };
+        let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| !self.is_timeless) else {
+            return held(physical).await;
+        };
+        let sent = workers::sent_out(state, Arc::clone(&physical)).await;
+        let is_sent_out = workers::is_sent_out(sent.as_ref());
+        match held(sent).await {
+            Err(error) if is_sent_out => {
+                workers::look_after(state, &error).await;
+                held(physical).await
+            }
+            rows => rows,
+        }
     }
 
     /// A plan to be executed once, while what comes with it is held.

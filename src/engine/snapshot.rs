@@ -24,12 +24,12 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 
-use crate::engine::folded::{FilledChanges, Folded, KeptChanges, SinceKey, adapt, without};
+use crate::engine::folded::{KeptChanges, SinceKey, adapt, without};
 use crate::engine::hot::HotColumns;
 use crate::engine::options::TieoutOptions;
+use crate::engine::streamed::{Read, Streamed};
 use crate::warehouse::commit::{DataFile, Head, Snapshot};
 use crate::warehouse::rows::{ColumnType, KEY, changes_schema, state_schema};
 use crate::warehouse::{SinceState, Warehouse};
@@ -161,18 +161,16 @@ impl SnapshotTable {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = projected(&self.schema, projection)?;
-        let folded = Folded {
+        let streamed = Streamed {
             warehouse: self.warehouse.clone(),
-            head: Arc::clone(head),
-            commit,
-            source: self.source.clone(),
-            table: self.table.clone(),
+            edition: Arc::clone(&self.edition),
+            name: (self.source.clone(), self.table.clone()),
+            read: Read::State { head: Arc::clone(head), commit },
             columns: self.columns.clone(),
-            schema: Arc::clone(&schema),
+            schema: projected(&self.schema, projection)?,
+            limit,
         };
-        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(folded)];
-        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
+        Ok(streamed.scan())
     }
 }
 
@@ -290,15 +288,16 @@ impl TableProvider for ChangesTable {
         if lacking.is_empty() {
             return Ok(scan);
         }
-        let filled = FilledChanges {
+        let filled = Streamed {
             warehouse: self.warehouse.clone(),
+            edition: Arc::clone(&self.edition),
             name: (self.source.clone(), self.table.clone()),
-            files: lacking,
+            read: Read::Changes(lacking),
             columns: self.columns.clone(),
-            schema: Arc::clone(&schema),
+            schema,
+            limit,
         };
-        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(filled)];
-        let filled = Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?);
+        let filled = filled.scan();
         if held.is_empty() { Ok(filled) } else { UnionExec::try_new(vec![filled, scan]) }
     }
 }

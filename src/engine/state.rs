@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
+use url::Url;
 
 use super::blueprint::Blueprint;
 use super::options::{Heads, TieoutOptions};
-use super::{CATALOG, Error, functions, outer, queries, time_functions, using};
+use super::settings::EngineSettings;
+use super::{CATALOG, Error, functions, outer, queries, snapshot, time_functions, using};
+use crate::warehouse::Warehouse;
 
 pub(super) fn base(
     blueprint: &Blueprint,
@@ -49,4 +55,22 @@ pub(super) fn base(
     functions::register(&mut state)?;
     time_functions::register(&mut state);
     Ok(state)
+}
+
+/// Parquet footers kept in memory, over all queries.
+const FOOTERS_BYTES_MAX: usize = 64 << 20;
+
+/// What all sessions share: memory, the disk for what does not fit, footers, the warehouse's files.
+pub(super) fn runtime(warehouse: &Warehouse, settings: &EngineSettings) -> Result<Arc<RuntimeEnv>, Error> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_temp_directory_size(settings.spill_limit_bytes);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_limit_bytes)))
+        .with_disk_manager_builder(disk)
+        .with_metadata_cache_limit(FOOTERS_BYTES_MAX)
+        .build_arc()?;
+    let url = Url::parse(snapshot::STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    runtime.register_object_store(&url, warehouse.object_store());
+    Ok(runtime)
 }

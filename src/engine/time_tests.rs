@@ -340,3 +340,10 @@ fn applied(before: &Rows, changes: &Rows) -> Rows {
     }
     after
 }
+
+#[test]
+fn a_day_ends_in_the_firms_zone() {
+    let day = chrono::NaiveDate::from_ymd_opt(2025, 12, 31).unwrap();
+    let end = crate::engine::options::end_of_day(day, chrono_tz::America::Chicago).unwrap();
+    assert_eq!(end.to_rfc3339(), "2026-01-01T05:59:59.999999+00:00");
+}

@@ -26,7 +26,7 @@ use crate::engine::planner::{self, Keep, View};
 use crate::engine::precedence;
 use crate::engine::queries::{self, Name};
 use crate::engine::using;
-use crate::engine::{CATALOG, Engine, Error, SessionRequest};
+use crate::engine::{CATALOG, Engine, Error, SessionRequest, workers};
 
 /// Tables in memory, and the views over them.
 pub struct Workbench<'a> {
@@ -75,9 +75,13 @@ impl<'a> Workbench<'a> {
             self.plan_views(&statement).await?;
         }
         let plan = using::planned(&self.session.state(), statement).await?;
-        let frame = self.session.execute_logical_plan(plan).await?;
-        let schema = Arc::clone(frame.schema().inner());
-        Ok((schema, frame.collect().await?))
+        if is_insert {
+            let frame = self.session.execute_logical_plan(plan).await?;
+            let schema = Arc::clone(frame.schema().inner());
+            return Ok((schema, frame.collect().await?));
+        }
+        let (state, schema) = (self.session.state(), Arc::clone(plan.schema().inner()));
+        Ok((schema, workers::collected(state.create_physical_plan(&plan).await?, &state).await?))
     }
 
     async fn plan_views(&mut self, statement: &Statement) -> Result<(), Error> {

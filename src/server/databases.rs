@@ -25,6 +25,8 @@ const LOCKED: &str = "55P03";
 /// Of a commit that another run made first: the same again may succeed.
 const CONFLICT: &str = "40001";
 
+/// A machine that took part was lost.
+const LOST: &str = "58000";
 /// What is asked cannot be answered as things stand.
 const UNREADY: &str = "55000";
 
@@ -91,6 +93,7 @@ fn of_engine(error: &EngineError) -> Option<Failure> {
         }
         EngineError::OtherDefinitions => Some(told(UNREADY, error)),
         EngineError::Denied { .. } => Some(told(DENIED, error)),
+        EngineError::WorkerLost { .. } => Some(told(LOST, error)),
         _ => None,
     }
 }

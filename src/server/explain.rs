@@ -25,6 +25,7 @@ use serde_json::{Value as Json, json};
 use super::each_row::{Abandoned, physical};
 use super::encode::{SHOWN_AS, field_type, type_size};
 use super::failure::{Failure, INVALID_VALUE};
+use crate::engine::workers;
 
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
@@ -188,7 +189,7 @@ async fn explained(
     abandoned: &Abandoned,
 ) -> Result<LogicalPlan, DataFusionError> {
     let began = Instant::now();
-    let physical = physical(state, plan, abandoned).await?;
+    let physical = workers::sent_out(state, physical(state, plan, abandoned).await?).await;
     let lines = match format {
         Format::Text => {
             let mut lines = Vec::new();

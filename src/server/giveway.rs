@@ -25,13 +25,23 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt as _};
 
+use crate::engine::workers;
+
 /// How long a query works before others have their turn.
 const TURN: Duration = Duration::from_millis(20);
 const PIECE_MIN: usize = 1;
 const PIECE_MAX: usize = 8_192;
 
 /// The plan with every join giving way.
-pub(super) fn giving_way(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+///
+/// # Errors
+/// A step that does not take the same input again.
+#[cfg_attr(not(feature = "workers"), expect(unreachable_pub, reason = "workers do it too"))]
+pub fn giving_way(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    // What travels is not ours to add to; workers do it themselves.
+    if workers::is_sent_out(plan.as_ref()) {
+        return Ok(plan);
+    }
     let wrapped = plan.transform_up(|node| {
         let children = node.children();
         if children.len() < 2 {

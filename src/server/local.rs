@@ -11,7 +11,8 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{Expr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Statement, Value};
-use futures::{Stream, StreamExt as _};
+use futures::stream::{iter, once};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 use super::databases::CONFIGURATION;
 use super::each_row::{self, Abandoned};
@@ -23,11 +24,14 @@ use super::rewrite::UNIQUE;
 use super::settings::Settings;
 use super::statement::{self, Command};
 use super::{DATABASE, Descriptions, catalog, explain, session};
+use crate::engine::workers;
 
 /// A planned query.
 pub struct LocalQuery {
     context: SessionContext,
     plan: Arc<dyn ExecutionPlan>,
+    /// The plan without workers, where some carry out parts of it.
+    alone: Option<Arc<dyn ExecutionPlan>>,
     schema: SchemaRef,
 }
 
@@ -107,9 +111,11 @@ impl LocalQuery {
         let schema = named_once(logical.schema().inner());
         let (state, abandoned): (_, Abandoned) = (context.state(), Arc::new(|| false));
         let logical = explain::carried_out(&state, logical, &abandoned).await?;
-        let plan = each_row::physical(&state, &logical, &abandoned).await?;
-        sizes::separators(&plan)?;
-        Ok(Self { context, plan, schema })
+        let here = each_row::physical(&state, &logical, &abandoned).await?;
+        sizes::separators(&here)?;
+        let plan = workers::sent_out(&state, Arc::clone(&here)).await;
+        let alone = workers::is_sent_out(plan.as_ref()).then_some(here);
+        Ok(Self { context, plan, alone, schema })
     }
 
     /// The columns of the rows.
@@ -119,9 +125,18 @@ impl LocalQuery {
 
     /// Runs it.
     pub fn rows(self) -> Result<impl Stream<Item = Result<RecordBatch, QueryError>> + Send, QueryError> {
-        let Self { context, plan, schema } = self;
-        let stream = in_turn::rows(plan, context.task_ctx())?;
-        Ok(stream.map(move |batch| {
+        let Self { context, plan, alone, schema } = self;
+        let mut stream = in_turn::rows(plan, context.task_ctx())?;
+        let started = async move {
+            let mut first = stream.next().await;
+            if let (Some(Err(error)), Some(alone)) = (&first, alone) {
+                workers::look_after(&context.state(), error).await;
+                stream = in_turn::rows(alone, context.task_ctx())?;
+                first = stream.next().await;
+            }
+            Ok::<_, DataFusionError>(iter(first).chain(stream))
+        };
+        Ok(once(started).try_flatten().map(move |batch| {
             let batch = batch?;
             let columns =
                 batch.columns().iter().zip(schema.fields()).map(|(column, field)| {

@@ -31,7 +31,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::each_row::{self, Abandoned};
 use crate::engine::options::{MomentKey, TieoutOptions};
-use crate::engine::{DeferredPlan, has_expression, has_kept_rows};
+use crate::engine::{DeferredPlan, has_expression, has_kept_rows, workers};
 
 /// Statements of a session that are remembered.
 const KEPT_MAX: usize = 16;
@@ -158,7 +158,8 @@ impl Plans {
         {
             return Ok(Carried { plan: kept.plan.at(state).await?, moment, held: Some(run) });
         }
-        Ok(Carried { plan: each_row::physical(state, plan, abandoned).await?, moment, held: None })
+        let physical = each_row::physical(state, plan, abandoned).await?;
+        Ok(Carried { plan: workers::sent_out(state, physical).await, moment, held: None })
     }
 
     /// Remembers a statement that ran, to keep its plan when it comes again, and its answer until the moment is another.

@@ -36,6 +36,7 @@ use super::plans::{Answers, Carried, Gathered, Plans, Ran};
 use super::postgres::sizes;
 use super::rewrite::shown;
 use crate::engine::options::MomentKey;
+use crate::engine::workers;
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 64 << 20;
@@ -365,7 +366,17 @@ fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Fai
 /// Rows of a batch where memory was short.
 const SPILLED_BATCH: usize = 1_024;
 
-/// Runs a plan; one that memory does not suffice for runs again, with joins that go to the disk.
+/// How far a plan has come.
+#[derive(Default)]
+struct Progress {
+    /// The reader has a row.
+    sent: bool,
+    /// Workers carry out parts of it.
+    is_sent_out: bool,
+}
+
+/// Runs a plan; one that fails on workers runs again here, and one that memory does not suffice for with joins that go to the
+/// disk.
 async fn pump(
     context: SessionContext,
     plan: LogicalPlan,
@@ -373,24 +384,37 @@ async fn pump(
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), DataFusionError> {
-    let (mut sent, began) = (false, Instant::now());
+    let (mut progress, began) = (Progress::default(), Instant::now());
     let state = context.state();
     let zone = state.config_options().execution.time_zone.clone();
-    match Box::pin(run(state, plan.clone(), plans, planning, sender, &mut sent)).await {
+    let mut ran = Box::pin(run(state, plan.clone(), plans, planning, sender, &mut progress)).await;
+    if let Err(error) = ran {
+        ran = match (progress.is_sent_out, progress.sent) {
+            // Whatever it was: if the statement itself is to blame, it fails here in the same way.
+            (true, false) => {
+                workers::look_after(&context.state(), &error).await;
+                let alone = workers::alone(context.state());
+                Box::pin(run(alone, plan.clone(), plans, planning, sender, &mut progress)).await
+            }
+            (true, true) => Err(workers::too_late(error)),
+            (false, _) => Err(error),
+        };
+    }
+    match ran {
         Ok(answer) => {
             plans.note(zone.as_deref(), &plan, Ran { took: began.elapsed(), answer });
             Ok(())
         }
         // A hash join holds one side in memory; rows that went out already cannot be taken back.
-        Err(error) if !sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
-            let mut state = context.state();
+        Err(error) if !progress.sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+            let mut state = workers::alone(context.state());
             let config = state.config_mut();
             config.options_mut().optimizer.prefer_hash_join = false;
             // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.
             let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
             *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
             let unkept = Arc::new(Plans::beside(&Arc::new(Answers::default())));
-            Box::pin(run(state, plan, &unkept, planning, sender, &mut sent)).await.map(drop)
+            Box::pin(run(state, plan, &unkept, planning, sender, &mut progress)).await.map(drop)
         }
         Err(error) => Err(error),
     }
@@ -403,7 +427,7 @@ async fn run(
     plans: &Arc<Plans>,
     planning: &Handle,
     sender: &mpsc::Sender<Message>,
-    sent: &mut bool,
+    progress: &mut Progress,
 ) -> Result<Option<(MomentKey, RecordBatch)>, DataFusionError> {
     let tasks = state.task_ctx();
     let reader = sender.clone();
@@ -417,12 +441,13 @@ async fn run(
     let mut planned = AbortOnDrop(planned);
     let ended = |error| DataFusionError::Execution(format!("planning ended: {error}"));
     let Carried { plan, moment, held: _held } = (&mut planned.0).await.map_err(ended)??;
+    progress.is_sent_out = workers::is_sent_out(plan.as_ref());
     sizes::separators(&plan)?;
     let mut stream = in_turn::rows(plan, tasks)?;
     let mut answer = moment.map(Gathered::at);
     while let Some(batch) = stream.next().await {
         let batch = batch?;
-        *sent |= batch.num_rows() > 0;
+        progress.sent |= batch.num_rows() > 0;
         answer = answer.and_then(|answer| answer.with(&batch));
         if sender.send(Ok(Some(batch))).await.is_err() {
             return Ok(None);

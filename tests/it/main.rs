@@ -20,3 +20,5 @@ mod truth;
 mod views;
 mod warehouse;
 mod watched;
+#[cfg(feature = "workers")]
+mod workers;

@@ -1,7 +1,7 @@
 //! The Postgres wire with a real client: logins, values, portals, cancel, and that nothing writes.
 
 mod audit;
-mod firm;
+pub(crate) mod firm;
 mod hostile;
 mod limits;
 mod page;

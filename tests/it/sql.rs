@@ -2,6 +2,7 @@
 //!
 //! Each file runs on a workbench of its own: empty tables of full width, the views that its queries read planned on top. Those below
 //! `profiles/<name>/` run under that connector profile, those below `unmapped/<name>/` where no source maps what is named.
+//! With `TIEOUT_WORKERS=3` and the feature `workers`, so many workers carry out parts of every query, and answer the same.
 //! `TIEOUT_SQL=recon/vendor` runs those whose path contains it; with `TIEOUT_SQL_UPDATE=1` they take what is answered, to be read.
 
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ fn every_file_of_tests_sql_passes() {
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
     assert!(failures.is_empty(), "{} of {} files failed:\n\n{}", failures.len(), files.len(), failures.join("\n\n"));
+    #[cfg(feature = "workers")]
+    crate::workers::assert_employed(files.len());
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -105,6 +108,8 @@ async fn engine(folder: &Path, profile: &str, unmapped: &str) -> Arc<Engine> {
     // The second connections of these tests: of the ERP, and of PM.
     settings.prefixes = ["intacct", "sight"].map(|source| (source.to_owned(), format!("{source}:"))).into();
     let engine = Engine::open(warehouse, definitions, settings).await.unwrap();
+    #[cfg(feature = "workers")]
+    crate::workers::employ_if_asked(&engine).await;
     if std::env::var("TIEOUT_SQL").is_ok() {
         return engine;
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{AsArray as _, StringArray};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
@@ -246,8 +246,13 @@ fn masked(mask: &Mask, column: Expr, null: &ScalarValue) -> Result<Expr> {
     }
 }
 
-/// What is shown of a record.
-fn shown_record() -> ScalarUDF {
+/// What is shown of a record: one function, so that two calls of it are known to be the same.
+pub(crate) fn shown_record() -> ScalarUDF {
+    static SHOWN: LazyLock<ScalarUDF> = LazyLock::new(make_shown_record);
+    SHOWN.clone()
+}
+
+fn make_shown_record() -> ScalarUDF {
     let shown = |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let records = arrays.first().and_then(|records| records.as_string_opt::<i32>());
@@ -260,9 +265,9 @@ fn shown_record() -> ScalarUDF {
 
 /// Keeps an error from quoting what a role may not see.
 #[derive(Clone, Debug)]
-struct Veil {
-    table: Arc<str>,
-    role: Arc<str>,
+pub(crate) struct Veil {
+    pub(crate) table: Arc<str>,
+    pub(crate) role: Arc<str>,
 }
 
 impl Veil {
@@ -290,15 +295,15 @@ impl Veil {
 
 /// The rows as the role sees them. What it is made of is nobody's business: plans show no more than this.
 #[derive(Debug)]
-struct GuardedScan {
-    inner: Arc<dyn ExecutionPlan>,
+pub(crate) struct GuardedScan {
+    pub(crate) inner: Arc<dyn ExecutionPlan>,
     schema: SchemaRef,
-    veil: Veil,
+    pub(crate) veil: Veil,
     properties: Arc<PlanProperties>,
 }
 
 impl GuardedScan {
-    fn new(inner: Arc<dyn ExecutionPlan>, schema: SchemaRef, veil: Veil) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ExecutionPlan>, schema: SchemaRef, veil: Veil) -> Self {
         let below = inner.properties();
         let partitions = below.output_partitioning().partition_count();
         let properties = PlanProperties::new(

@@ -186,9 +186,9 @@ inner join pm.change_orders as orders on orders.record_id = lines.change_order_i
 where lines.record_id = 'none'
 ";
 /// What people who write names should not be able to do to a page.
-pub(super) const HOSTILE: &str = "o<script>alert(1)</script>'\"&$(id)`id`";
+pub(crate) const HOSTILE: &str = "o<script>alert(1)</script>'\"&$(id)`id`";
 /// Orders of project 2 that the ERP never got, beside the small firm's own.
-pub(super) const MANY: usize = 137;
+pub(crate) const MANY: usize = 137;
 
 fn definitions() -> Definitions {
     let files = [
@@ -257,10 +257,10 @@ fn judged() -> Definitions {
 }
 
 /// The firm, and its server.
-pub(super) struct Firm {
-    pub(super) folder: tempfile::TempDir,
-    pub(super) warehouse: Warehouse,
-    pub(super) engine: Arc<Engine>,
+pub(crate) struct Firm {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) warehouse: Warehouse,
+    pub(crate) engine: Arc<Engine>,
     clock: SharedClock,
     server: Option<BoundServer>,
     stop: CancellationToken,
@@ -269,12 +269,12 @@ pub(super) struct Firm {
 }
 
 /// A table's rows by their key, the first column; the scope is the second where a table has a parent.
-pub(super) type Rows<'a> = &'a [&'a [&'a str]];
+pub(crate) type Rows<'a> = &'a [&'a [&'a str]];
 
 impl Firm {
     /// Day 1: project 1 (A-1) has the orders o1, which the ERP never got, and o2, which it has under project B-2; project 2
     /// (B-2) has o3, which the ERP never got. Day 2: another order of project 1, another name of the vendor. A pin, `DAY1`.
-    pub(super) async fn new(users: Vec<User>) -> Self {
+    pub(crate) async fn new(users: Vec<User>) -> Self {
         let mut firm = Self::empty(definitions(), false).await;
         firm.live().await;
         firm.serve(users, None).await;
@@ -283,7 +283,7 @@ impl Firm {
 
     /// The same with many exceptions, one of a hostile name, one about a sensitive field, and a check that cannot look
     /// everywhere; and with a page.
-    pub(super) async fn judged(users: Vec<User>, http: HttpOptions) -> Self {
+    pub(crate) async fn judged(users: Vec<User>, http: HttpOptions) -> Self {
         let mut firm = Self::empty(judged(), true).await;
         firm.live().await;
         firm.serve(users, Some(http)).await;
@@ -291,7 +291,7 @@ impl Firm {
     }
 
     /// A firm of which nothing was committed, with a page.
-    pub(super) async fn unread(users: Vec<User>, http: HttpOptions) -> Self {
+    pub(crate) async fn unread(users: Vec<User>, http: HttpOptions) -> Self {
         let mut firm = Self::empty(judged(), true).await;
         firm.serve(users, Some(http)).await;
         firm
@@ -304,6 +304,8 @@ impl Firm {
         warehouse.put_definitions(&definitions.to_json()).await.unwrap();
         let reopen: Reopen = Arc::new(|_| Ok((settings(), Projections::default())));
         let engine = Engine::open_with_past(warehouse.clone(), definitions, settings(), reopen).await.unwrap();
+        #[cfg(feature = "workers")]
+        crate::workers::employ_if_asked(&engine).await;
         let clock = SharedClock::new(start());
         let stop = CancellationToken::new();
         Self { folder, warehouse, engine, clock, server: None, stop, is_judged }
@@ -350,34 +352,42 @@ impl Firm {
         self.server = Some(serve(options, self.stop.clone()).await.unwrap());
     }
 
+    /// Another engine over its warehouse.
+    #[cfg(feature = "workers")]
+    pub(crate) async fn opened_again(&self) -> Arc<Engine> {
+        let reopen: Reopen = Arc::new(|_| Ok((settings(), Projections::default())));
+        let definitions = if self.is_judged { judged() } else { definitions() };
+        Engine::open_with_past(self.warehouse.clone(), definitions, settings(), reopen).await.unwrap()
+    }
+
     /// Where statements are told of.
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.path().join("logs/statements.jsonl")
     }
 
     /// Stops the server and waits for its last word.
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         self.server.take().unwrap().stopped().await;
     }
 
     /// Where the page is.
-    pub(super) fn page(&self) -> String {
+    pub(crate) fn page(&self) -> String {
         format!("http://{}", self.server.as_ref().unwrap().page_address().unwrap())
     }
 
-    pub(super) fn config(&self, user: &str, database: &str) -> Config {
+    pub(crate) fn config(&self, user: &str, database: &str) -> Config {
         let port = self.server.as_ref().unwrap().address().port();
         let mut config = Config::new();
         config.host("127.0.0.1").port(port).user(user).password("secret").dbname(database);
         config
     }
 
-    pub(super) async fn connect(&self, user: &str) -> Client {
+    pub(crate) async fn connect(&self, user: &str) -> Client {
         connect(&self.config(user, "tieout")).await.unwrap()
     }
 
-    pub(super) async fn day(&mut self, vendor: &str, orders: Rows<'_>) {
+    pub(crate) async fn day(&mut self, vendor: &str, orders: Rows<'_>) {
         self.clock.advance(Duration::from_hours(24));
         let clock = Clock::Shared(self.clock.clone());
         let now = self.clock.now();
@@ -463,7 +473,7 @@ impl Firm {
 }
 
 /// A role that may read these projects, or everything of the firm's if none are named.
-pub(super) fn role(name: &str, projects: Option<&[&str]>) -> (Access, User) {
+pub(crate) fn role(name: &str, projects: Option<&[&str]>) -> (Access, User) {
     let access = Access {
         role: name.to_owned(),
         projects: projects.map(|all| all.iter().map(|project| (*project).to_owned()).collect()),
@@ -474,7 +484,7 @@ pub(super) fn role(name: &str, projects: Option<&[&str]>) -> (Access, User) {
 }
 
 /// The user with its rights.
-pub(super) fn with((access, user): (Access, User), change: impl FnOnce(&mut Access, &mut User)) -> User {
+pub(crate) fn with((access, user): (Access, User), change: impl FnOnce(&mut Access, &mut User)) -> User {
     let (mut access, mut user) = (access, user);
     change(&mut access, &mut user);
     user.access = Some(Arc::new(access));

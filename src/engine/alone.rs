@@ -1,0 +1,42 @@
+//! A program that was built without workers: every plan is carried out where it was made.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::catalog::Session;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::SessionConfig;
+
+/// There are none.
+#[derive(Debug)]
+pub(crate) enum Workers {}
+
+pub(crate) fn attach(_: &mut SessionConfig, workers: &Arc<Workers>) {
+    match **workers {}
+}
+
+pub(crate) fn alone(state: SessionState) -> SessionState {
+    state
+}
+
+#[expect(clippy::unused_async, reason = "as where there are workers")]
+pub(crate) async fn sent_out(_: &SessionState, plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    plan
+}
+
+pub(crate) fn is_sent_out(_: &dyn ExecutionPlan) -> bool {
+    false
+}
+
+#[expect(clippy::unused_async, reason = "as where there are workers")]
+pub(crate) async fn look_after(_: &SessionState, _: &DataFusionError) {}
+
+pub(crate) fn too_late(error: DataFusionError) -> DataFusionError {
+    error
+}
+
+pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+    collect(plan, session.task_ctx()).await
+}
