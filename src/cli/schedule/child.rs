@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::schedule::{Ending, Outcome};
@@ -44,6 +44,8 @@ async fn run_with(
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn()?;
+    // Held here: whoever waits for a process closes what is still its stdin.
+    let hold = child.stdin.take();
     let tail = Tail::default();
     // What a command writes to stdout of what is wrong (verify) comes before the error that it ends with.
     let mut readers = tokio::task::JoinSet::new();
@@ -55,8 +57,8 @@ async fn run_with(
     }
     let (status, ended_by) = tokio::select! {
         status = child.wait() => (status?, None),
-        () = tokio::time::sleep(limit) => (end(&mut child, farewell).await?, Some(Outcome::TimedOut)),
-        () = stop.cancelled() => (end(&mut child, farewell).await?, Some(Outcome::Stopped)),
+        () = tokio::time::sleep(limit) => (end(&mut child, hold, farewell).await?, Some(Outcome::TimedOut)),
+        () = stop.cancelled() => (end(&mut child, hold, farewell).await?, Some(Outcome::Stopped)),
     };
     let _ = tokio::time::timeout(LAST_WORDS, async { while readers.join_next().await.is_some() {} }).await;
     let said = tail.lock().map(|lines| lines.iter().cloned().collect::<Vec<_>>().join("\n")).unwrap_or_default();
@@ -80,8 +82,12 @@ fn spoken(span: Duration) -> String {
 }
 
 /// Asks a process to end well, and ends it if it does not.
-async fn end(child: &mut Child, farewell: Duration) -> std::io::Result<std::process::ExitStatus> {
-    drop(child.stdin.take());
+async fn end(
+    child: &mut Child,
+    hold: Option<ChildStdin>,
+    farewell: Duration,
+) -> std::io::Result<std::process::ExitStatus> {
+    drop(hold);
     if let Ok(status) = tokio::time::timeout(farewell, child.wait()).await {
         return status;
     }

@@ -23,6 +23,8 @@ pub(super) async fn keep(runner: &Runner, months: &MonthEndPlan) {
     let since = told.known_since(MONTH_END).unwrap_or_else(|| runner.clock.now());
     let mut over: Option<DateTime<Utc>> = None;
     let mut is_fed = false;
+    // Also those that somebody stopped, so that none is begun again at once.
+    let mut tried: Option<DateTime<Utc>> = None;
     while !runner.stop.is_cancelled() {
         let now = runner.clock.now();
         let due = months.rule.newest(now).filter(|(_, due)| *due > since && over != Some(*due));
@@ -37,9 +39,11 @@ pub(super) async fn keep(runner: &Runner, months: &MonthEndPlan) {
                 over = Some(due);
                 continue;
             }
-            let is_first = state.last_try.is_none();
-            if is_first || is_fed || state.last_try.is_some_and(|last| now - last >= TRY_EVERY) {
+            let last_try = state.last_try.max(tried.filter(|tried| *tried >= due));
+            let is_first = last_try.is_none();
+            if is_first || is_fed || last_try.is_some_and(|last| now - last >= TRY_EVERY) {
                 is_fed = false;
+                tried = Some(now);
                 let words = words(months, month);
                 let is_missed = is_first && now - due > LATE;
                 let task = Task { entry: MONTH_END, words, due, is_missed, limit: months.limit, is_writer: true };

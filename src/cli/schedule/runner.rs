@@ -4,7 +4,7 @@
 //! never run at once, for they queue. What cannot be written down (a full disk) is told, and the work goes on.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,8 @@ impl Runner {
         stop: CancellationToken,
     ) -> Result<Arc<Self>> {
         let plan = Plan::read(config)?;
-        let folder = std::path::absolute(&config.directory).context("find the folder of tieout.toml")?;
+        let folder =
+            std::path::absolute(Path::new(".").join(&config.directory)).context("find the folder of tieout.toml")?;
         let Some(lock) = ServerLock::take(&folder)? else {
             bail!(
                 "serve --schedule: another server carries the schedule of {} out\nhint: one is enough; serve without --schedule",
@@ -188,7 +189,8 @@ impl Runner {
             if is_news || waits.is_some_and(|at| at <= now) || last.is_none_or(|last| last.elapsed() >= TELL_EVERY) {
                 let told = child::run(self.command(&words), TELL_LIMIT, &self.stop).await;
                 match told {
-                    Ok(Ending { outcome: Outcome::Succeeded | Outcome::Stopped, .. }) => {}
+                    Ok(Ending { outcome: Outcome::Succeeded, .. }) => {}
+                    Ok(_) if self.stop.is_cancelled() => {}
                     Ok(ending) => tracing::warn!("people are not told: {}", ending.error.unwrap_or_default()),
                     Err(error) => tracing::warn!(%error, "people are not told"),
                 }

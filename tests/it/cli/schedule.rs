@@ -174,7 +174,7 @@ async fn a_month_is_pinned_when_all_was_read_and_stays_where_it_is() {
     toy.answer(projects(&[(1, "250.00")])).await;
     toy.run(&["extract", "--now", "2026-11-03T07:00:00Z"]).await.says(0, &[]);
     toy.run(&["month-end", "2026-10", "--now", "2026-11-03T08:00:00Z"]).await.says(0, &["is pinned already"]);
-    assert_eq!(toy.value("select pinned_commit from meta.pins where name = 'M2026-10'").await, "3");
+    assert_eq!(toy.value("select commit_number from meta.pins where name = 'M2026-10'").await, "3");
     assert!(first == (report("html"), report("xlsx")), "a report that is there stays");
     std::fs::remove_file(toy.folder().join("reports/2026-10.html")).unwrap();
     toy.run(&["month-end", "2026-10", "--now", "2026-11-03T08:00:00Z"]).await.says(0, &[]);
