@@ -80,7 +80,7 @@ impl CachedView {
             return Ok(Arc::clone(found));
         }
         let started = Instant::now();
-        let found = Arc::new(self.make(session).await?);
+        let found = Arc::new(Box::pin(self.make(session)).await?);
         let (schema, view) = &self.name;
         let (count, bytes, in_file) = (found.rows(), found.bytes(), found.is_file());
         tracing::debug!(schema, view, rows = count, bytes, in_file, took = ?started.elapsed(), "rows are held");
@@ -98,8 +98,9 @@ impl CachedView {
 
     async fn make(&self, session: &dyn Session) -> Result<Held> {
         let records = match &self.making {
-            Making::Rows => return self.records.hold(session, &self.schema, &self.room).await,
-            _ => self.records.execute(session).await?,
+            // Views nest: what waits for the one below lies on the heap.
+            Making::Rows => return Box::pin(self.records.hold(session, &self.schema, &self.room)).await,
+            _ => Box::pin(self.records.execute(session)).await?,
         };
         let made = match &self.making {
             Making::Links { crosswalk, splits } => {

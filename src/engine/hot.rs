@@ -138,3 +138,69 @@ impl HotColumns {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use arrow::array::{Int64Array, StringArray};
+    use datafusion::datasource::memory::MemorySourceConfig;
+
+    fn file(path: &str, rows: u64) -> DataFile {
+        DataFile { path: path.to_owned(), rows, sha256: String::new(), bytes: 1 }
+    }
+
+    fn batch(numbers: std::ops::Range<i64>) -> RecordBatch {
+        let names: ArrayRef =
+            Arc::new(numbers.clone().map(|number| Some(format!("v{number}"))).collect::<StringArray>());
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));
+        RecordBatch::try_from_iter([("number", numbers), ("name", names)]).unwrap()
+    }
+
+    /// Notes a scan and waits until nothing is decoded any more.
+    async fn note(hot: &Arc<HotColumns>, schema: &SchemaRef, files: &[DataFile], parts: &[RecordBatch]) {
+        let scan = |_: &DataFile, columns: &[&str]| {
+            let whole = parts.first().unwrap().schema();
+            let places = columns.iter().map(|column| whole.index_of(column).unwrap()).collect();
+            Ok(MemorySourceConfig::try_new_exec(&[parts.to_vec()], whole, Some(places))? as Arc<dyn ExecutionPlan>)
+        };
+        hot.note(schema, files, || Arc::new(TaskContext::default()), scan);
+        for _ in 0..500 {
+            if hot.decoding.lock().unwrap().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it is still decoding");
+    }
+
+    #[tokio::test]
+    async fn what_was_scanned_is_answered_from_memory_as_it_was() {
+        let hot: Arc<HotColumns> = Arc::default();
+        let parts = [batch(0..3), batch(3..4)];
+        let schema = parts[0].schema();
+        let files = [file("a", 4)];
+        assert!(hot.rows(&schema, &files).is_none());
+        note(&hot, &schema, &files, &parts).await;
+        assert_eq!(hot.rows(&schema, &files).unwrap(), parts);
+        let names = Arc::new(schema.project(&[1]).unwrap());
+        assert_eq!(hot.rows(&names, &files).unwrap()[1], parts[1].project(&[1]).unwrap());
+        // One file of two is not all rows.
+        assert!(hot.rows(&schema, &[file("a", 4), file("b", 1)]).is_none());
+        // Who wants no column is told by the manifest.
+        assert!(hot.rows(&Arc::new(schema.project(&[]).unwrap()), &files).is_none());
+    }
+
+    #[tokio::test]
+    async fn columns_that_are_cut_otherwise_are_not_put_together() {
+        let hot: Arc<HotColumns> = Arc::default();
+        let schema = batch(0..4).schema();
+        let files = [file("a", 4)];
+        note(&hot, &Arc::new(schema.project(&[0]).unwrap()), &files, &[batch(0..3), batch(3..4)]).await;
+        note(&hot, &Arc::new(schema.project(&[1]).unwrap()), &files, &[batch(0..4)]).await;
+        assert!(hot.rows(&schema, &files).is_none());
+        note(&hot, &schema, &[file("large", ROWS_MAX + 1)], &[batch(0..4)]).await;
+        assert!(hot.rows(&schema, &[file("large", ROWS_MAX + 1)]).is_none());
+    }
+}

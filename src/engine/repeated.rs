@@ -50,7 +50,7 @@ impl Repeated {
 
     /// The rows at the session's commit.
     pub(crate) async fn execute(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-        let (physical, _running) = self.physical(session).await?;
+        let (physical, _running) = Box::pin(self.physical(session)).await?;
         if self.is_timeless {
             return collect(physical, session.task_ctx()).await;
         }
@@ -59,10 +59,12 @@ impl Repeated {
 
     /// The rows at the session's commit, under a schema that they fit, to be read again.
     pub(crate) async fn hold(&self, session: &dyn Session, schema: &SchemaRef, room: &Arc<Room>) -> Result<Held> {
-        let (physical, _running) = self.physical(session).await?;
-        let held = |plan| async {
-            let rows = execute_stream(plan, session.task_ctx())?;
-            Held::hold(rows, schema, (room, session.runtime_env())).await
+        let (physical, _running) = Box::pin(self.physical(session)).await?;
+        let held = |plan| {
+            Box::pin(async {
+                let rows = execute_stream(plan, session.task_ctx())?;
+                Held::hold(rows, schema, (room, session.runtime_env())).await
+            })
         };
         let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| !self.is_timeless) else {
             return held(physical).await;
