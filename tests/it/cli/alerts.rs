@@ -192,7 +192,7 @@ async fn an_exception_is_told_once_and_again_when_it_comes_again() {
     // The source fails, then nobody reads it: both are told, and what the check cannot look at any more.
     toy.answer(Page::Unavailable).await;
     toy.run(&["extract", "--now", "2026-11-05T06:00:00Z"]).await.says(3, &[]);
-    send(&toy, "2026-11-06T06:00:00Z", 0).await;
+    send(&toy, "2026-11-06T06:30:00Z", 0).await;
     let told = titles(&chat.taken());
     assert!(told[0].starts_with("`extract --now") && told[0].ends_with("failed (exit code 3)"), "{told:?}");
     assert_eq!(told[1..], ["toy was not read for 48 hours".to_owned()]);

@@ -90,7 +90,7 @@ async fn missed_nights_are_caught_up_once() {
     stopped(server).await;
     assert_eq!((toy.commits(), runs(&toy).len()), (1, 1));
     let shown = "select concat(entry, ' ', outcome, ' ', exit_code, ' ', date_trunc('minute', scheduled_for)) from meta.scheduled_runs";
-    assert_eq!(toy.value(shown).await, "nightly succeeded 0 2026-11-04T02:00:00Z");
+    assert_eq!(toy.value(shown).await, "nightly succeeded 0 2026-11-04 02:00:00+00");
     let listed = toy.run(&["schedule", "--now", "2026-11-04T10:00:00Z"]).await;
     for text in ["nightly: extract", "Thu 2026-11-05 02:00 UTC", "succeeded", "nobody carries it out now"] {
         assert!(listed.out.contains(text), "{text}: {}", listed.out);
