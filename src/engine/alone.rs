@@ -1,4 +1,5 @@
 //! A program that was built without workers: every plan is carried out where it was made.
+#![expect(clippy::unused_async, clippy::unnecessary_wraps, reason = "as where there are workers")]
 
 use std::sync::Arc;
 
@@ -21,7 +22,6 @@ pub(crate) fn alone(state: SessionState) -> SessionState {
     state
 }
 
-#[expect(clippy::unused_async, reason = "as where there are workers")]
 pub(crate) async fn sent_out(_: &SessionState, plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     plan
 }
@@ -30,11 +30,14 @@ pub(crate) fn is_sent_out(_: &dyn ExecutionPlan) -> bool {
     false
 }
 
-#[expect(clippy::unused_async, reason = "as where there are workers")]
 pub(crate) async fn look_after(_: &SessionState, _: &DataFusionError) {}
 
 pub(crate) fn too_late(error: DataFusionError) -> DataFusionError {
     error
+}
+
+pub(crate) fn anew(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    Ok(plan)
 }
 
 pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Vec<RecordBatch>> {

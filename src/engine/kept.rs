@@ -115,7 +115,7 @@ impl KeptView {
         match self.gathered(plan, session).await {
             Err(error) if is_sent_out => {
                 workers::look_after(state, &error).await;
-                self.gathered(physical, session).await
+                self.gathered(workers::anew(physical)?, session).await
             }
             found => found,
         }

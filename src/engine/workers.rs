@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
@@ -213,6 +214,11 @@ pub(crate) fn too_late(error: DataFusionError) -> DataFusionError {
     }
 }
 
+/// A plan as if it had never run. Steps that were cut share what they hold with those that they were made of, an error included.
+pub(crate) fn anew(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| node.reset_state().map(Transformed::yes)).map(|anew| anew.data)
+}
+
 /// All rows of a plan that nobody was given a row of: sent out, and carried out here if that fails.
 pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Vec<RecordBatch>> {
     let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
@@ -223,7 +229,7 @@ pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Sessio
     match collect(sent, state.task_ctx()).await {
         Err(error) if is_sent_out => {
             look_after(state, &error).await;
-            collect(plan, state.task_ctx()).await
+            collect(anew(plan)?, state.task_ctx()).await
         }
         rows => rows,
     }

@@ -131,7 +131,7 @@ impl LocalQuery {
             let mut first = stream.next().await;
             if let (Some(Err(error)), Some(alone)) = (&first, alone) {
                 workers::look_after(&context.state(), error).await;
-                stream = in_turn::rows(alone, context.task_ctx())?;
+                stream = in_turn::rows(workers::anew(alone)?, context.task_ctx())?;
                 first = stream.next().await;
             }
             Ok::<_, DataFusionError>(iter(first).chain(stream))

@@ -1,9 +1,10 @@
 //! A worker: carries out pieces of plans for servers that know the secret.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -77,23 +78,27 @@ pub struct BoundWorker {
 #[derive(Debug, Default)]
 struct Tasks {
     arrived: AtomicU64,
-    here: AtomicU64,
+    /// By their numbers in the order in which they arrived.
+    here: Mutex<BTreeSet<u64>>,
 }
 
 /// A piece as long as anything of it is here.
-struct Task(Arc<Tasks>);
+struct Task {
+    number: u64,
+    tasks: Arc<Tasks>,
+}
 
 impl Task {
     fn arrived(tasks: &Arc<Tasks>) -> Self {
-        tasks.arrived.fetch_add(1, Ordering::Relaxed);
-        tasks.here.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(tasks))
+        let number = tasks.arrived.fetch_add(1, Ordering::Relaxed);
+        tasks.here.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        Self { number, tasks: Arc::clone(tasks) }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.here.fetch_sub(1, Ordering::Relaxed);
+        self.tasks.here.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
     }
 }
 
@@ -108,9 +113,9 @@ impl BoundWorker {
         self.tasks.arrived.load(Ordering::Relaxed)
     }
 
-    /// Those that are still worked at, or waited for.
-    pub fn tasks_here(&self) -> u64 {
-        self.tasks.here.load(Ordering::Relaxed)
+    /// The first of them, counted from 0, that is still held: worked at, waited for, or not yet swept up behind others.
+    pub fn oldest_task(&self) -> Option<u64> {
+        self.tasks.here.lock().unwrap_or_else(PoisonError::into_inner).first().copied()
     }
 
     /// Waits until it was told to stop and its pieces have ended.
