@@ -74,7 +74,7 @@ impl Repeated {
         match held(sent).await {
             Err(error) if is_sent_out => {
                 workers::look_after(state, &error).await;
-                held(physical).await
+                held(workers::anew(physical)?).await
             }
             rows => rows,
         }
