@@ -207,7 +207,7 @@ mod tests {
                 DateTime::UNIX_EPOCH,
                 Kind::Exceptions,
                 "3 new <exceptions>",
-                vec![line.clone(); 9],
+                &vec![line.clone(); 9],
             )
         };
         (0..count).map(message).collect()

@@ -1,5 +1,6 @@
 //! Mail by SMTP.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use lettre::message::{Mailbox, header::ContentType};
@@ -87,7 +88,7 @@ fn text(messages: &[Message]) -> String {
             out.push_str(line);
             out.push('\n');
         }
-        out.push_str(&format!("  {}\n\n", message.at.format("%Y-%m-%d %H:%M UTC")));
+        let _ = write!(out, "  {}\n\n", message.at.format("%Y-%m-%d %H:%M UTC"));
     }
     out.push_str("-- \ntieout; [alerts] in tieout.toml says who is told of what\n");
     out
@@ -143,7 +144,7 @@ mod tests {
         };
         let mail = Mail { config, password: None };
         let title = "3 new\r\nBcc: eve@example.com";
-        let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, title, vec!["Überstunden".to_owned()]);
+        let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, title, &["Überstunden".to_owned()]);
         let bytes = mail.mail("Our firm", &[message]).unwrap().formatted();
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");

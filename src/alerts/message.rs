@@ -50,7 +50,7 @@ impl Message {
         at: DateTime<Utc>,
         kind: Kind,
         title: impl Into<String>,
-        lines: Vec<String>,
+        lines: &[String],
     ) -> Self {
         let more = lines.len().saturating_sub(LINES_MAX);
         let mut lines: Vec<String> = lines.iter().take(LINES_MAX).map(|line| cut(line)).collect();
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn long_messages_are_cut_and_say_so() {
         let lines = (0..100).map(|line| format!("line {line}\u{7}")).collect();
-        let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, "ü".repeat(900), lines);
+        let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, "ü".repeat(900), &lines);
         assert_eq!(message.lines.len(), LINES_MAX + 1);
         assert_eq!(message.lines.last().unwrap(), "… 40 more lines");
         assert_eq!(message.title.chars().count(), LINE_LETTERS_MAX + 1);

@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn message(id: &str, at: DateTime<Utc>) -> Message {
-        Message::new(id, at, Kind::Test, format!("title of {id}"), Vec::new())
+        Message::new(id, at, Kind::Test, format!("title of {id}"), &[])
     }
 
     fn ids(outbox: &Outbox, receiver: &str) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! `send` finds what is new, puts it in the outbox, and sends what may go out; `serve --schedule` calls it after each run, cron may.
 //! Exit codes: 3 where a receiver took nothing (the messages wait); else 0.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
@@ -134,7 +135,7 @@ fn with_note(waiting: &Waiting, due: &[Message], now: DateTime<Utc>) -> Vec<Mess
     let mut messages = due.to_vec();
     if waiting.dropped > 0 {
         let title = format!("{} older messages were dropped: too many waited, or for too long", waiting.dropped);
-        messages.insert(0, Message::new("dropped", now, Kind::Test, title, Vec::new()));
+        messages.insert(0, Message::new("dropped", now, Kind::Test, title, &[]));
     }
     messages
 }
@@ -143,7 +144,7 @@ async fn test(config: &Config) -> Result<u8, Failure> {
     let mut errors = Vec::new();
     for (name, receiver) in receivers(&config.alerts, &config.directory) {
         let title = "a test: messages of tieout arrive here";
-        let message = Message::new("test", Utc::now(), Kind::Test, title, Vec::new());
+        let message = Message::new("test", Utc::now(), Kind::Test, title, &[]);
         let sent = match &receiver {
             Ok(receiver) => receiver.once(&config.firm.name, &[message]).await.map_err(|refusal| refusal.told()),
             Err(error) => Err(trouble::text(error)),
@@ -168,12 +169,12 @@ fn waiting(config: &Config) -> Result<u8, Failure> {
     let mut out = String::new();
     for (name, _) in receivers(&config.alerts, &config.directory) {
         let waiting = outbox.waiting(&name);
-        out.push_str(&format!("{name}: {} wait\n", waiting.messages.len()));
+        let _ = writeln!(out, "{name}: {} wait", waiting.messages.len());
         if let Some((next, error)) = waiting.next.zip(waiting.error.as_ref()) {
-            out.push_str(&format!("  failed {} times, tried again {}: {error}\n", waiting.failures, moment(next)));
+            let _ = writeln!(out, "  failed {} times, tried again {}: {error}", waiting.failures, moment(next));
         }
         for message in &waiting.messages {
-            out.push_str(&format!("  {}  {}\n", moment(hours.release(message.at)), message.title));
+            let _ = writeln!(out, "  {}  {}", moment(hours.release(message.at)), message.title);
         }
     }
     std::io::stdout().lock().write_all(out.as_bytes()).map_err(Failure::usage)?;

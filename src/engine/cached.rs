@@ -102,15 +102,12 @@ impl CachedView {
             Making::Rows => return Box::pin(self.records.hold(session, &self.schema, &self.room)).await,
             _ => Box::pin(self.records.execute(session)).await?,
         };
-        let made = match &self.making {
-            Making::Links { crosswalk, splits } => {
-                links::linked(&records, &crosswalk.execute(session).await?, *splits)?
-            }
+        let made = if let Making::Links { crosswalk, splits } = &self.making {
+            links::linked(&records, &crosswalk.execute(session).await?, *splits)?
+        } else {
             // Seconds for a directory of tens of thousands: not on a thread that others wait for.
-            _ => {
-                let suggested = spawn_blocking(move || suggestions::suggested(&records)).await;
-                suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??
-            }
+            let suggested = spawn_blocking(move || suggestions::suggested(&records)).await;
+            suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??
         };
         Held::of(&made, &self.schema, (&self.room, session.runtime_env()))
     }

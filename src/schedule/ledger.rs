@@ -104,6 +104,7 @@ enum Line {
 
 /// A run as its lines tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "as the view's column")]
 pub(crate) struct Run {
     /// Tells it from every other.
     pub(crate) run: String,

@@ -76,10 +76,10 @@ pub(super) async fn find(
 
     let mut messages = Vec::new();
     if let Some((title, lines)) = silent(&verdicts, &checks, &mut memory.verdicts) {
-        messages.push(Message::new(format!("silent:{id}"), now, Kind::NotEvaluated, title, lines));
+        messages.push(Message::new(format!("silent:{id}"), now, Kind::NotEvaluated, title, &lines));
     }
     if let Some((title, lines)) = new(&open, &checks, config, &mut memory.exceptions) {
-        messages.push(Message::new(format!("exceptions:{id}"), now, Kind::Exceptions, title, lines));
+        messages.push(Message::new(format!("exceptions:{id}"), now, Kind::Exceptions, title, &lines));
     }
     Ok(messages)
 }

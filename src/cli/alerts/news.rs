@@ -117,7 +117,7 @@ fn message(run: &Run, month_ends: &mut BTreeSet<String>) -> Option<Message> {
         }
     };
     let lines = run.error.iter().flat_map(|error| error.lines()).take(LINES).map(str::to_owned).collect();
-    Some(Message::new(format!("run:{}", run.run), at, kind, title, lines))
+    Some(Message::new(format!("run:{}", run.run), at, kind, title, &lines))
 }
 
 /// Sources that were not read for too long. Told once, and again after somebody read them in between.
@@ -139,7 +139,7 @@ fn stale(config: &Config, head: &Head, memory: &mut Memory, now: DateTime<Utc>) 
                 None => format!("{source} was never read"),
             };
             let line = "its checks say nothing any more: run `tieout extract`, and look why nobody did".to_owned();
-            messages.push(Message::new(format!("stale:{source}:{since}"), now, Kind::StaleSource, title, vec![line]));
+            messages.push(Message::new(format!("stale:{source}:{since}"), now, Kind::StaleSource, title, &[line]));
         }
     }
     messages

@@ -71,7 +71,7 @@ fn space(about: &str, place: &Path, findings: &mut Findings) {
             }
         }
         Err(error) => {
-            findings.warn(about, format!("ask for the space at {}: {error}", place.display()), "look yourself")
+            findings.warn(about, format!("ask for the space at {}: {error}", place.display()), "look yourself");
         }
     }
 }

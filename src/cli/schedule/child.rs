@@ -108,7 +108,8 @@ async fn listen(stream: impl AsyncRead + Unpin, tail: Tail) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Instant;
 
@@ -165,7 +166,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(300)).await;
             stop.cancel();
         };
-        let (ended, ()) = tokio::join!(shell(script, Duration::from_secs(600), &stop), ending);
+        let (ended, ()) = tokio::join!(shell(script, Duration::from_mins(10), &stop), ending);
         assert_eq!(ended.outcome, Outcome::Stopped);
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::MonthEndPlan;
-use super::runner::{LATE, Runner, Task};
+use super::runner::{LATE, Runner, Task, note};
 use crate::config::MONTH_END;
 use crate::schedule::{Ending, Outcome, Told};
 
@@ -87,9 +87,9 @@ fn give_up(runner: &Runner, months: &MonthEndPlan, month: NaiveDate, due: DateTi
     );
     tracing::error!("{error}");
     let begun = runner.ledger.begin(Some(MONTH_END), &words(months, month).join(" "), Some((due, false)), now);
-    if let Some(run) = runner.note(begun) {
+    if let Some(run) = note(begun) {
         let ending = Ending { outcome: Outcome::GivenUp, exit_code: None, error: Some(error) };
-        runner.note(runner.ledger.end(&run, ending, now));
+        note(runner.ledger.end(&run, ending, now));
     }
 }
 

@@ -226,7 +226,7 @@ impl Runner {
         let (entry, command) = (task.entry, task.words.join(" "));
         let due = (task.due, task.is_missed);
         tracing::info!(entry, command, "scheduled run begins");
-        let run = self.note(self.ledger.begin(Some(entry), &command, Some(due), started));
+        let run = note(self.ledger.begin(Some(entry), &command, Some(due), started));
         let ending = child::run(self.command(&task.words), task.limit, &self.stop).await;
         let ending = ending.unwrap_or_else(|error| Ending {
             outcome: Outcome::Failed,
@@ -240,7 +240,7 @@ impl Runner {
             tracing::info!(entry, command, outcome, exit_code = ending.exit_code, "scheduled run ended");
         }
         if let Some(run) = run {
-            self.note(self.ledger.end(&run, ending.clone(), self.clock.now()));
+            note(self.ledger.end(&run, ending.clone(), self.clock.now()));
         }
         self.ended.notify_one();
         if task.words.first().is_some_and(|verb| verb == "extract")
@@ -255,14 +255,9 @@ impl Runner {
         let command = entry.words(due, self.plan.zone).join(" ");
         let now = self.clock.now();
         let error = Some("the run before had not ended".to_owned());
-        if let Some(run) = self.note(self.ledger.begin(Some(&entry.name), &command, Some((due, false)), now)) {
-            self.note(self.ledger.end(&run, Ending { outcome: Outcome::Skipped, exit_code: None, error }, now));
+        if let Some(run) = note(self.ledger.begin(Some(&entry.name), &command, Some((due, false)), now)) {
+            note(self.ledger.end(&run, Ending { outcome: Outcome::Skipped, exit_code: None, error }, now));
         }
-    }
-
-    /// A ledger that cannot be written (a full disk) holds no work up.
-    pub(super) fn note<T>(&self, written: Result<T>) -> Option<T> {
-        written.inspect_err(|error| tracing::error!("a scheduled run is not written down: {error:#}")).ok()
     }
 
     /// The own program with a command.
@@ -274,6 +269,11 @@ impl Runner {
         }
         command
     }
+}
+
+/// A ledger that cannot be written (a full disk) holds no work up.
+pub(super) fn note<T>(written: Result<T>) -> Option<T> {
+    written.inspect_err(|error| tracing::error!("a scheduled run is not written down: {error:#}")).ok()
 }
 
 /// The options that the server was started with, for its commands: paths mean the same wherever they run.
