@@ -95,8 +95,6 @@ use attempts::Attempts;
 use audit::{AuditLog, Who};
 use connection::Connection;
 use failure::{DENIED, Failure};
-#[cfg(feature = "workers")]
-pub use giveway::giving_way;
 use http::BoundPage;
 use plans::Answers;
 use query::QueryThreads;
@@ -105,6 +103,17 @@ use users::Users;
 use wire::Wire;
 
 pub use crate::engine::SessionRequest;
+
+/// A plan whose joins stop when they are told to.
+///
+/// # Errors
+/// A step that does not take the same input again.
+#[cfg(feature = "workers")]
+pub fn giving_way(
+    plan: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
+) -> datafusion::error::Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
+    giveway::giving_way(plan)
+}
 
 /// The functions that clients' statements have beside those of the engine, and some of its own otherwise.
 #[cfg(feature = "workers")]

@@ -93,10 +93,13 @@ pub(crate) struct StreamedScan {
 }
 
 impl DisplayAs for StreamedScan {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (source, table) = &self.streamed.name;
         let columns: Vec<&str> = self.streamed.schema.fields().iter().map(|field| field.name().as_str()).collect();
         write!(f, "StreamedScan: {source}.{table}, projection=[{}]", columns.join(", "))?;
+        if matches!(kind, DisplayFormatType::Verbose) {
+            write!(f, ", definitions={}", self.streamed.edition)?;
+        }
         self.streamed.limit.map_or(Ok(()), |limit| write!(f, ", fetch={limit}"))
     }
 }
