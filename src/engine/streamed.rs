@@ -38,7 +38,6 @@ pub(crate) enum Read {
 pub(crate) struct Streamed {
     pub(crate) warehouse: Warehouse,
     /// The definitions that the columns come from.
-    #[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "workers are told it"))]
     pub(crate) edition: Arc<str>,
     /// Source and table.
     pub(crate) name: (String, String),

@@ -116,7 +116,7 @@ fn message(run: &Run, month_ends: &mut BTreeSet<String>) -> Option<Message> {
             format!("`{}` {}{code}", run.command, run.outcome.as_str().replace('_', " "))
         }
     };
-    let lines = run.error.iter().flat_map(|error| error.lines()).take(LINES).map(str::to_owned).collect();
+    let lines: Vec<String> = run.error.iter().flat_map(|error| error.lines()).take(LINES).map(str::to_owned).collect();
     Some(Message::new(format!("run:{}", run.run), at, kind, title, &lines))
 }
 
