@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_and_say_so() {
-        let lines = (0..100).map(|line| format!("line {line}\u{7}")).collect();
+        let lines: Vec<String> = (0..100).map(|line| format!("line {line}\u{7}")).collect();
         let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, "ü".repeat(900), &lines);
         assert_eq!(message.lines.len(), LINES_MAX + 1);
         assert_eq!(message.lines.last().unwrap(), "… 40 more lines");
