@@ -219,7 +219,7 @@ mod tests {
     use datafusion::physical_plan::joins::CrossJoinExec;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
-    async fn session(sizes: [i64; 2]) -> SessionContext {
+    fn session(sizes: [i64; 2]) -> SessionContext {
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         for (name, size) in ["items", "clock"].into_iter().zip(sizes) {
             let numbers: arrow::array::ArrayRef = Arc::new(Int64Array::from_iter_values(0..size));
@@ -240,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn joins_are_ordered_by_the_rows_that_there_were() {
         for (sizes, smaller) in [([1000, 1], "clock"), ([1, 1000], "items")] {
-            let plan = deferred(&session(sizes).await, "select items, clock from items cross join clock").await;
+            let plan = deferred(&session(sizes), "select items, clock from items cross join clock").await;
             let mut first = None;
             plan.plan
                 .apply(|node| {
@@ -256,7 +256,7 @@ mod tests {
     /// How many rows there were is no answer.
     #[tokio::test]
     async fn what_is_kept_counts_the_rows_of_its_moment() {
-        let session = session([1000, 1]).await;
+        let session = session([1000, 1]);
         let plan = deferred(&session, "select count(*) from items").await;
         let rows = collect(plan.at(&session.state()).await.unwrap(), session.task_ctx()).await.unwrap();
         assert_eq!(rows.first().unwrap().column(0).as_primitive::<Int64Type>().value(0), 1000);

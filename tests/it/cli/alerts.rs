@@ -17,7 +17,7 @@ use super::lives::{CHECK, LARGE, projects};
 use super::toy::{PASSWORD, Page, Toy};
 
 /// How long something may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a chat answers next; 200 when nothing is left.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ impl Post {
     async fn start() -> (Arc<Self>, u16) {
         let post = Arc::new(Self::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let number = listener.local_addr().unwrap().port();
         let shared = Arc::clone(&post);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -90,7 +90,7 @@ impl Post {
                 tokio::spawn(async move { post.talk(stream).await });
             }
         });
-        (post, port)
+        (post, number)
     }
 
     async fn talk(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -289,8 +289,8 @@ async fn quiet_hours_end_with_one_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_its_own_way() {
-    let (post, port) = Post::start().await;
-    let (toy, chat) = firm(&(webhook("teams") + &smtp(port))).await;
+    let (post, number) = Post::start().await;
+    let (toy, chat) = firm(&(webhook("teams") + &smtp(number))).await;
     toy.run(&["extract", "--now", "2026-11-02T06:00:00Z"]).await.says(0, &[]);
     // The mail server does not know the receiver; the chat is told all the same.
     post.refusals.lock().unwrap().push_back("550 5.1.1 no such user");
@@ -312,8 +312,8 @@ async fn mail_goes_its_own_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_says_what_is_wrong() {
-    let (post, port) = Post::start().await;
-    let (toy, chat) = firm(&(webhook("slack") + &smtp(port))).await;
+    let (post, number) = Post::start().await;
+    let (toy, chat) = firm(&(webhook("slack") + &smtp(number))).await;
     let fine = toy.run(&["alerts", "test"]).await;
     assert_eq!(fine.code, 0, "{}", fine.err);
     assert!(fine.out.contains("webhook: 127.0.0.1:") && fine.out.contains("smtp: 127.0.0.1:"), "{}", fine.out);
@@ -333,7 +333,7 @@ async fn a_test_says_what_is_wrong() {
     assert!(!said.err.contains("the-secret-part"), "{}", said.err);
 
     // A server that does not know STARTTLS: nothing is sent in clear.
-    let settings = smtp(port).replace("\"none\"", "\"starttls\"");
+    let settings = smtp(number).replace("\"none\"", "\"starttls\"");
     toy.write("tieout.toml", &(toy.settings() + &settings));
     toy.run(&["alerts", "test"]).await.says(3, &["STARTTLS", "hint:"]);
     assert!(post.taken().is_empty());
