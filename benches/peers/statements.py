@@ -89,7 +89,7 @@ NAME = r"trim(regexp_replace(regexp_replace(lower(name), '[^a-z0-9 ]', '', 'g'),
 MATCH = f"""
     with p as (select vendor_id, {NAME} as name from pm_vendors), e as (select vendor_code, {NAME} as name from erp_vendors),
     scored as (
-        select p.vendor_id, e.vendor_code, {{function}}(p.name, e.name) as score
+        select p.vendor_id, e.vendor_code, jaro_winkler_similarity(p.name, e.name) as score
         from p join e on substr(p.name, 1, 4) = substr(e.name, 1, 4)),
     placed as (
         select vendor_id, vendor_code, row_number() over (partition by vendor_id order by score desc, vendor_code) as place

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 /// There are none.
@@ -40,6 +39,10 @@ pub(crate) fn anew(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
     Ok(plan)
 }
 
-pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-    collect(plan, session.task_ctx()).await
+pub(crate) async fn made_of<Made, Making: Future<Output = Result<Made>> + Send>(
+    plan: Arc<dyn ExecutionPlan>,
+    _: &dyn Session,
+    make: impl Fn(Arc<dyn ExecutionPlan>) -> Making,
+) -> Result<Made> {
+    make(plan).await
 }

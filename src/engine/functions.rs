@@ -1,9 +1,10 @@
-//! SQL functions of our own: settings, normalised keys, the firm's days, rounding.
+//! SQL functions of our own: settings, normalised keys, the firm's days, rounding, how alike texts are.
 //!
 //! Invariants: settings are read from the session at run time, so a view planned once answers each session by its own
 //! limits; an unknown setting is an error, never null. All normalising is pure.
 
 mod rounding;
+mod similarity;
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -40,7 +41,8 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         let signature = Signature::new(TypeSignature::Exact(arguments), kind.volatility());
         registry.register_udf(Arc::new(ScalarUDF::from(Function { kind, signature })))?;
     }
-    rounding::register(registry)
+    rounding::register(registry)?;
+    similarity::register(registry)
 }
 
 /// Whether a function answers from the firm's settings and its arguments alone.

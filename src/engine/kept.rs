@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt as _;
@@ -107,18 +106,7 @@ impl KeptView {
 
     async fn read(&self, session: &dyn Session) -> Result<Found> {
         let physical = session.create_physical_plan(&self.plan).await?;
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-            return self.gathered(physical, session).await;
-        };
-        let plan = workers::sent_out(state, Arc::clone(&physical)).await;
-        let is_sent_out = workers::is_sent_out(plan.as_ref());
-        match self.gathered(plan, session).await {
-            Err(error) if is_sent_out => {
-                workers::look_after(state, &error).await;
-                self.gathered(workers::anew(physical)?, session).await
-            }
-            found => found,
-        }
+        workers::made_of(physical, session, |plan| self.gathered(plan, session)).await
     }
 
     async fn gathered(&self, plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Found> {

@@ -54,7 +54,7 @@ impl Repeated {
         if self.is_timeless {
             return collect(physical, session.task_ctx()).await;
         }
-        workers::collected(physical, session).await
+        workers::made_of(physical, session, |plan| collect(plan, session.task_ctx())).await
     }
 
     /// The rows at the session's commit, under a schema that they fit, to be read again.
@@ -66,18 +66,10 @@ impl Repeated {
                 Held::hold(rows, schema, (room, session.runtime_env())).await
             })
         };
-        let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| !self.is_timeless) else {
+        if self.is_timeless {
             return held(physical).await;
-        };
-        let sent = workers::sent_out(state, Arc::clone(&physical)).await;
-        let is_sent_out = workers::is_sent_out(sent.as_ref());
-        match held(sent).await {
-            Err(error) if is_sent_out => {
-                workers::look_after(state, &error).await;
-                held(workers::anew(physical)?).await
-            }
-            rows => rows,
         }
+        workers::made_of(physical, session, held).await
     }
 
     /// A plan to be executed once, while what comes with it is held.

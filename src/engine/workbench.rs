@@ -18,6 +18,7 @@ use datafusion::common::{TableReference, internal_datafusion_err, plan_datafusio
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
+use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
@@ -81,7 +82,9 @@ impl<'a> Workbench<'a> {
             return Ok((schema, frame.collect().await?));
         }
         let (state, schema) = (self.session.state(), Arc::clone(plan.schema().inner()));
-        Ok((schema, workers::collected(state.create_physical_plan(&plan).await?, &state).await?))
+        let physical = state.create_physical_plan(&plan).await?;
+        let rows = workers::made_of(physical, &state, |plan| collect(plan, state.task_ctx())).await?;
+        Ok((schema, rows))
     }
 
     async fn plan_views(&mut self, statement: &Statement) -> Result<(), Error> {

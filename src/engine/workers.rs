@@ -25,14 +25,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::GetWorkerInfoRequest;
 use futures::future::join_all;
@@ -219,18 +218,20 @@ pub(crate) fn anew(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
     plan.transform_up(|node| node.reset_state().map(Transformed::yes)).map(|anew| anew.data)
 }
 
-/// All rows of a plan that nobody was given a row of: sent out, and carried out here if that fails.
-pub(crate) async fn collected(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-    let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-        return collect(plan, session.task_ctx()).await;
-    };
+/// What is made of all rows of a plan of which nobody was given one: sent out, and carried out here if that fails.
+pub(crate) async fn made_of<Made, Making: Future<Output = Result<Made>> + Send>(
+    plan: Arc<dyn ExecutionPlan>,
+    session: &dyn Session,
+    make: impl Fn(Arc<dyn ExecutionPlan>) -> Making,
+) -> Result<Made> {
+    let Some(state) = session.as_any().downcast_ref::<SessionState>() else { return make(plan).await };
     let sent = sent_out(state, Arc::clone(&plan)).await;
     let is_sent_out = is_sent_out(sent.as_ref());
-    match collect(sent, state.task_ctx()).await {
+    match make(sent).await {
         Err(error) if is_sent_out => {
             look_after(state, &error).await;
-            collect(anew(plan)?, state.task_ctx()).await
+            make(anew(plan)?).await
         }
-        rows => rows,
+        made => made,
     }
 }

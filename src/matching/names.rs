@@ -8,8 +8,9 @@ const WORD_MIN: f64 = 0.88;
 /// Names written together or apart: `mc donald` and `mcdonald`. Something less than the same words.
 const JOINED_SHARE: f64 = 0.95;
 
-/// Jaro-Winkler similarity of two words, 0 to 1: Jaro's with half the transpositions, raised by a tenth of the rest for each
-/// of up to four equal first letters, whatever Jaro's was (Winkler 1990, without his threshold).
+/// Jaro-Winkler similarity of two words, 0 to 1: Jaro's with half the transpositions (rounded down, as `DuckDB` and `RapidFuzz` do),
+/// raised by a tenth of the rest for each of up to four equal first letters, whatever Jaro's was (Winkler 1990, without his
+/// threshold).
 pub fn jaro_winkler(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
