@@ -77,6 +77,7 @@ mod time_tests;
 pub(crate) mod using;
 mod waive;
 mod waivers;
+pub(crate) mod walk;
 pub mod workbench;
 #[cfg(feature = "workers")]
 pub mod workers;

@@ -209,6 +209,8 @@ class Comparison:
             if looked is None:
                 for name in statements.CHECKS:
                     self.interleaved(f"{work}: {name}", lambda engine, name=name: engine.run(statements.check(name, HEAD)))
+        for engine in self.all:
+            engine.look(None)
 
     def stored(self):
         """What was computed before anybody asked: tieout's checks of its own, and in PostgreSQL the same rows as a table."""

@@ -9,12 +9,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut as _, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::engine::settings::FirmWords;
+use crate::engine::walk::walk_mut;
 
 /// The name by which mappings ask.
 pub(crate) const NAME: &str = "firm_status";
@@ -23,7 +24,7 @@ pub(crate) const NAME: &str = "firm_status";
 pub(crate) fn bind(statement: &mut Statement, words: &FirmWords) -> Result<BTreeSet<String>, String> {
     let Statement::Statement(statement) = statement else { return Ok(BTreeSet::new()) };
     let mut binder = Binder { words, asked: BTreeSet::new() };
-    match statement.visit(&mut binder) {
+    match walk_mut(statement, &mut binder) {
         ControlFlow::Continue(()) => Ok(binder.asked),
         ControlFlow::Break(reason) => Err(reason),
     }

@@ -6,19 +6,18 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Statement, UnaryOperator, Value, VisitMut as _, VisitorMut, visit_expressions,
-};
+use crate::engine::walk::{expressions, walk_mut};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement, UnaryOperator, Value, VisitorMut};
 
 /// Puts every operand of `is [not] distinct from` back to where it ends.
 pub(crate) fn correct(statement: &mut Statement) {
-    let found: ControlFlow<()> = visit_expressions(statement, |expression| match expression {
+    let found: ControlFlow<()> = expressions(statement, |expression| match expression {
         Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) if is_logic(right) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
     if found.is_break() {
         // It never breaks.
-        let _ = statement.visit(&mut Corrector);
+        let _ = walk_mut(statement, &mut Corrector);
     }
 }
 
@@ -143,7 +142,7 @@ mod tests {
 
     /// The tree of a condition, without the parentheses that made it.
     fn bare(mut statement: Statement) -> Statement {
-        let _ = statement.visit(&mut Bare);
+        let _ = walk_mut(statement, &mut Bare);
         statement
     }
 

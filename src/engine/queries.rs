@@ -8,13 +8,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{self, Ident, ObjectNamePart, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{self, Ident, ObjectNamePart, VisitorMut};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::definitions::Definitions;
 use crate::engine::header::{self, Header};
 use crate::engine::precedence;
 use crate::engine::shared::Shared;
+use crate::engine::walk::walk_mut;
 
 /// The schema of a name that has none.
 pub(crate) const DEFAULT_SCHEMA: &str = "recon";
@@ -173,7 +174,7 @@ fn is_null(expr: &ast::Expr) -> bool {
 /// Maps the schema `source` of a canonical file to the source's own name.
 pub(crate) fn bind_source(statement: &mut Statement, source: &str) {
     if let Statement::Statement(statement) = statement {
-        let _: ControlFlow<()> = VisitMut::visit(statement.as_mut(), &mut Bind { source });
+        let _: ControlFlow<()> = walk_mut(statement.as_mut(), &mut Bind { source });
     }
 }
 

@@ -65,7 +65,10 @@ impl TableProvider for ScheduledRuns {
         let until = moment.commit.as_ref().filter(|commit| commit.number < newest).map(|commit| commit.committed_at);
         let mut runs = match &self.workspace {
             Some(workspace) => {
-                Ledger::of(workspace).read().map_err(|error| DataFusionError::External(error.into()))?.runs
+                let ledger = Ledger::of(workspace);
+                let told = tokio::task::spawn_blocking(move || ledger.read()).await;
+                let told = told.map_err(|lost| DataFusionError::External(lost.into()))?;
+                told.map_err(|error| DataFusionError::External(error.into()))?.runs
             }
             None => Vec::new(),
         };

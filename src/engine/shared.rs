@@ -10,11 +10,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitMut as _, VisitorMut,
+    self, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitorMut,
 };
 
 use crate::definitions::{Definitions, SHARED};
 use crate::engine::queries::{parse_select, relations};
+use crate::engine::walk::walk_mut;
 
 /// The table that stands for the reader's entity.
 const ENTITY: &str = "entity";
@@ -65,7 +66,7 @@ impl Shared {
     pub(crate) fn spell_out(&self, statement: &mut Statement, entity: Option<&str>) -> Result<bool, String> {
         let Statement::Statement(statement) = statement else { return Ok(false) };
         let mut speller = Speller { shared: self, entity, found: false };
-        match statement.visit(&mut speller) {
+        match walk_mut(statement, &mut speller) {
             ControlFlow::Continue(()) => Ok(speller.found),
             ControlFlow::Break(reason) => Err(reason),
         }
@@ -90,7 +91,7 @@ impl VisitorMut for Speller<'_> {
             return ControlFlow::Break(format!("there is no usable {}{}.sql", self.shared.place, wanted.value));
         };
         let mut subquery = query.clone();
-        subquery.visit(&mut Bind { entity: self.entity, place: &self.shared.place })?;
+        walk_mut(&mut subquery, &mut Bind { entity: self.entity, place: &self.shared.place })?;
         let alias = alias
             .take()
             .or_else(|| Some(TableAlias { explicit: true, name: wanted.clone(), columns: Vec::new(), at: None }));

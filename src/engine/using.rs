@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::engine::walk::{walk, walk_mut};
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::TableReference;
 use datafusion::error::Result;
@@ -20,7 +21,7 @@ use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Visit as _, VisitMut, Visitor, VisitorMut,
+    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, VisitMut, Visitor, VisitorMut,
     WildcardAdditionalOptions, With,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -49,12 +50,12 @@ pub(crate) async fn merged(state: &SessionState, mut statement: Statement) -> Re
         return Ok(statement);
     }
     // Neither visitor breaks but for a question.
-    let _ = VisitMut::visit(&mut statement, &mut Aliased);
+    let _ = walk_mut(&mut statement, &mut Aliased);
     let mut answers = Vec::new();
     loop {
         let mut other = statement.clone();
         let mut rewriter = Rewriter { answers: &answers, next: 0, around: Vec::new() };
-        let ControlFlow::Break(question) = VisitMut::visit(&mut other, &mut rewriter) else { return Ok(other) };
+        let ControlFlow::Break(question) = walk_mut(&mut other, &mut rewriter) else { return Ok(other) };
         let query = DataFusionStatement::Statement(Box::new(Statement::Query(question.query)));
         answers.push(match Box::pin(state.statement_to_plan(query)).await {
             Ok(plan) => Some(Columns::of(&plan)),
@@ -76,7 +77,7 @@ fn joins_by_name(statement: &Statement) -> bool {
             if found.count == 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         }
     }
-    statement.visit(&mut Search).is_break()
+    walk(statement, &mut Search).is_break()
 }
 
 /// Names one side's columns or both sides'.
@@ -230,7 +231,7 @@ impl VisitorMut for Rewriter<'_> {
         }
         for (place, mut table) in tables.into_iter().enumerate() {
             self.around.push(Some(with.clone()));
-            VisitMut::visit(&mut table.query, self)?;
+            walk_mut(&mut table.query, self)?;
             self.around.pop();
             match with.cte_tables.get_mut(place) {
                 Some(other) => *other = table,
@@ -408,7 +409,7 @@ fn name_merged(words: &mut impl VisitMut, is_merged: &dyn Fn(&str) -> bool) {
         }
     }
     // It never breaks.
-    let _ = words.visit(&mut Namer(is_merged, 0));
+    let _ = walk_mut(words, &mut Namer(is_merged, 0));
 }
 
 #[cfg(test)]

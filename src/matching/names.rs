@@ -8,11 +8,13 @@ const WORD_MIN: f64 = 0.88;
 /// Names written together or apart: `mc donald` and `mcdonald`. Something less than the same words.
 const JOINED_SHARE: f64 = 0.95;
 
-/// Jaro-Winkler similarity of two words, 0 to 1: Jaro's with half the transpositions (rounded down, as `DuckDB` and `RapidFuzz` do),
-/// raised by a tenth of the rest for each of up to four equal first letters, whatever Jaro's was (Winkler 1990, without his
-/// threshold).
+/// Jaro-Winkler similarity of two words, 0 to 1: Jaro's with half the transpositions, rounded down, and if that is above 0.7, raised
+/// by a tenth of the rest for each of up to four equal first letters (Winkler 1990).
 pub fn jaro_winkler(one: &str, other: &str) -> f64 {
-    strsim::jaro_winkler(one, other)
+    if one.is_ascii() && other.is_ascii() {
+        return rapidfuzz::distance::jaro_winkler::similarity(one.bytes(), other.bytes());
+    }
+    rapidfuzz::distance::jaro_winkler::similarity(one.chars(), other.chars())
 }
 
 /// A word of a name.

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use crate::engine::walk::{walk, walk_mut};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visitor, VisitorMut,
 };
 use pgwire::api::Type;
 
@@ -26,8 +27,8 @@ pub(crate) fn cast(statement: &mut Statement, oids: &[u32]) {
         return;
     }
     let mut limits = Limits(HashSet::new());
-    let _: ControlFlow<()> = Visit::visit(&*statement, &mut limits);
-    let _: ControlFlow<()> = VisitMut::visit(statement, &mut Declared { oids, limits: limits.0 });
+    let _: ControlFlow<()> = walk(&*statement, &mut limits);
+    let _: ControlFlow<()> = walk_mut(statement, &mut Declared { oids, limits: limits.0 });
 }
 
 struct Limits(HashSet<String>);

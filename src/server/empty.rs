@@ -10,10 +10,11 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor,
-    Value, Visit as _, Visitor,
+    Value, Visitor,
 };
 
 use super::catalog;
+use crate::engine::walk::walk;
 
 const AGGREGATES: &[&str] =
     &["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or", "every"];
@@ -255,7 +256,7 @@ fn aggregates(select: &Select) -> bool {
             }
         }
     }
-    select.projection.visit(&mut Search(0)).is_break()
+    walk(&select.projection, &mut Search(0)).is_break()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{Statement, ValueWithSpan, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{Statement, ValueWithSpan, Visitor};
 
 use super::failure::Failure;
 use super::plans;
@@ -20,6 +20,7 @@ use super::postgres::instant;
 use super::session::{Prepared, Session, plan};
 use super::statement::Command;
 use crate::engine;
+use crate::engine::walk::walk;
 
 /// Texts of a session that are remembered.
 const TEXTS_MAX: usize = 16;
@@ -128,7 +129,7 @@ fn is_of_today(statement: &Statement) -> bool {
             }
         }
     }
-    statement.visit(&mut Texts).is_break()
+    walk(statement, &mut Texts).is_break()
 }
 
 #[cfg(test)]

@@ -9,12 +9,11 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement, VisitorMut};
 
 use super::rewrite::{self, UNIQUE, folded};
 use super::whole_rows;
+use crate::engine::walk::walk_mut;
 
 /// The plan of a statement, written otherwise where DataFusion refuses its names and Postgres does not.
 pub(crate) async fn planned(
@@ -92,7 +91,7 @@ fn renamed(mut statement: Statement, name: &str) -> Statement {
         }
     }
     // It never breaks.
-    let _ = VisitMut::visit(&mut statement, &mut Unordered(0, outermost));
+    let _ = walk_mut(&mut statement, &mut Unordered(0, outermost));
     statement
 }
 

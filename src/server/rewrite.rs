@@ -9,8 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
-    visit_expressions_mut,
+    Statement, TableFactor, TableWithJoins, TrimWhereField, Visitor, VisitorMut,
 };
 
 use super::catalog;
@@ -18,6 +17,7 @@ use super::empty::{Scopes, aggregate_lookup, nothing};
 use super::{arrays, casts, sets, siblings, spelling, values};
 use crate::engine::precedence;
 pub(crate) use crate::engine::using::folded;
+use crate::engine::walk::{expressions_mut, walk, walk_mut};
 
 /// Parts a column's name from what makes it unique; clients do not see what follows.
 pub(crate) const UNIQUE: char = '\u{1}';
@@ -39,7 +39,7 @@ pub(crate) fn rewrite(mut statement: Statement) -> Rewritten {
     precedence::correct(&mut statement);
     let mut rules = Rules::default();
     // The rules never break.
-    let _ = VisitMut::visit(&mut statement, &mut rules);
+    let _ = walk_mut(&mut statement, &mut rules);
     Rewritten { statement, asks_names: rules.calls_naming && !rules.reads_catalog }
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn may_repeat(statement: &Statement) -> bool {
             if is_beside { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    Visit::visit(statement, &mut Beside).is_break()
+    walk(statement, &mut Beside).is_break()
 }
 
 fn is_all(item: &SelectItem) -> bool {
@@ -85,7 +85,7 @@ pub(crate) fn told_apart(mut statement: Statement) -> Statement {
         }
     }
     // It never breaks.
-    let _ = VisitMut::visit(&mut statement, &mut Apart);
+    let _ = walk_mut(&mut statement, &mut Apart);
     statement
 }
 
@@ -151,7 +151,7 @@ impl VisitorMut for Rules {
         if has_no_rows {
             // No row will ever ask for the value of these.
             for item in &mut select.projection {
-                let _ = visit_expressions_mut(item, |expr| {
+                let _ = expressions_mut(item, |expr| {
                     if let Some(nothing) = nothing(expr) {
                         *expr = nothing;
                     }

@@ -6,11 +6,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Statement, Visit as _, Visitor, visit_relations_mut,
-};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, Statement, Visitor};
 
 use super::rewrite::folded;
+use crate::engine::walk::{relations_mut, walk};
 
 /// The schema that names without one mean first.
 pub(crate) fn first(path: &str, context: &SessionContext) -> Option<String> {
@@ -38,8 +37,8 @@ pub(crate) fn qualify(statement: &mut Statement, path: &[String], context: &Sess
     let path: Vec<&String> = of_tables(path).collect();
     let Some(catalog) = context.catalog(&default_catalog(context)).filter(|_| path.len() > 1) else { return };
     let mut named = Named(Vec::new());
-    let _: ControlFlow<()> = statement.visit(&mut named);
-    let _: ControlFlow<()> = visit_relations_mut(statement, |relation: &mut ObjectName| {
+    let _: ControlFlow<()> = walk(statement, &mut named);
+    let _: ControlFlow<()> = relations_mut(statement, |relation: &mut ObjectName| {
         let [ObjectNamePart::Identifier(table)] = relation.0.as_slice() else { return ControlFlow::Continue(()) };
         let name = folded(table);
         if !named.0.contains(&name) {

@@ -15,7 +15,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut as _, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitorMut};
 use pgwire::messages::response::TransactionStatus;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -36,6 +36,7 @@ use crate::engine;
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
 use crate::engine::using;
+use crate::engine::walk::walk_mut;
 
 /// Portals hold queries: a client that forgets to close them must not hold all memory.
 pub(crate) const PORTALS_MAX: usize = 100;
@@ -248,7 +249,7 @@ impl Session {
         let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
         let mut command = prepared.command.clone().ok_or_else(|| no_statement(name))?;
         if let Command::Query(statement) | Command::CopyOut { query: statement, .. } = &mut command
-            && statement.visit(&mut Substitute(arguments)).is_break()
+            && walk_mut(statement, &mut Substitute(arguments)).is_break()
         {
             return Err(Failure::new("42601", format!("wrong number of parameters for prepared statement \"{name}\"")));
         }

@@ -18,6 +18,7 @@ use super::catalog;
 use super::empty::Scopes;
 use super::postgres::{json, scalars};
 use super::rewrite::{call, call_all};
+use crate::engine::walk::walk_mut;
 
 /// Functions of rows in a select list, and the function that answers the same as a list.
 const SETS: &[(&str, &str)] = &[
@@ -64,7 +65,7 @@ pub(crate) fn outermost(words: &mut impl VisitMut, change: impl FnMut(&mut Expr)
         }
     }
     // It never breaks.
-    let _ = words.visit(&mut Outermost { depth: 0, change });
+    let _ = walk_mut(words, &mut Outermost { depth: 0, change });
 }
 
 /// Makes functions of rows in a select list the elements of a list.

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Interval, ObjectNamePart, Select, TableFactor,
-    TableFunctionArgs, TimezoneInfo, TypedString, Value, Visit, visit_expressions,
+    TableFunctionArgs, TimezoneInfo, TypedString, Value, Visit,
 };
 
 use super::rewrite::folded;
 use super::sets::relation;
 use super::whole_rows::called;
+use crate::engine::walk::expressions;
 
 /// `generate_series(date '2024-01-01', '2024-12-01', '1 month')`: texts are read as what stands beside them.
 pub(super) fn texts(table: &mut TableFactor) {
@@ -134,7 +135,7 @@ fn rows(table: &TableFactor, before: &[String]) -> Option<TableFactor> {
 
 /// Whether words name one of the tables, or a column by its name alone.
 fn depends(words: &impl Visit, before: &[String]) -> bool {
-    let named = visit_expressions(words, |expr| {
+    let named = expressions(words, |expr| {
         let is_column = match expr {
             Expr::Identifier(_) => true,
             Expr::CompoundIdentifier(parts) => parts.first().is_some_and(|table| before.contains(&folded(table))),

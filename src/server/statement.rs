@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, DeclareType, DiscardObject,
     Expr, Ident, ObjectName, Query, Reset, Select, Set, SetSessionAuthorizationParamKind, Statement, TableFactor,
-    TransactionAccessMode, TransactionMode, Visit as _, Visitor,
+    TransactionAccessMode, TransactionMode, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -19,6 +19,7 @@ use super::cursors::Direction;
 use super::failure::{Failure, READ_ONLY, SYNTAX, UNSUPPORTED};
 use super::rewrite::folded;
 use super::{grammar, nesting};
+use crate::engine::walk::walk;
 
 /// A statement that the server carries out.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +203,7 @@ fn reading(query: Statement) -> Result<Statement, Failure> {
             }
         }
     }
-    match query.visit(&mut Writes { depth: 0, tables: 0 }) {
+    match walk(&query, &mut Writes { depth: 0, tables: 0 }) {
         ControlFlow::Break(failure) => Err(failure),
         ControlFlow::Continue(()) => Ok(query),
     }

@@ -11,11 +11,12 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Ident, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias, TableFactor,
-    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    TableWithJoins, Value, Visitor, VisitorMut,
 };
 
 use super::rewrite::{call_all, factors, folded};
 use crate::engine::using;
+use crate::engine::walk::{walk, walk_mut};
 
 /// More tables than that are not taken as rows in one statement.
 pub(crate) const ROWS_MAX: usize = 16;
@@ -39,7 +40,7 @@ pub(crate) async fn spelled(context: &SessionContext, mut statement: Statement, 
         all.push((table, columns));
     }
     // It never breaks.
-    let _ = VisitMut::visit(&mut statement, &mut Spell { name, tables: &all, scopes: Vec::new() });
+    let _ = walk_mut(&mut statement, &mut Spell { name, tables: &all, scopes: Vec::new() });
     Some(statement)
 }
 
@@ -57,7 +58,7 @@ fn tables(statement: &Statement, name: &str) -> Vec<TableFactor> {
         }
     }
     let mut search = Search(name, Vec::new());
-    let _ = Visit::visit(statement, &mut search);
+    let _ = walk(statement, &mut search);
     search.1
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array};
+use arrow::array::{AsArray, Float64Array};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::FunctionRegistry;
@@ -65,7 +65,8 @@ mod tests {
         let mut session = SessionContext::new();
         register(&mut session).unwrap();
         let pairs = "(values ('MARTHA', 'MARHTA'), ('DWAYNE', 'DUANE'), ('DIXON', 'DICKSONX'), ('x', 'y'), ('', ''), ('x', null))";
-        let alike = format!("select round({NAME}(one, other) * 1000) as thousandths from {pairs} as pairs (one, other)");
+        let alike =
+            format!("select round({NAME}(one, other) * 1000) as thousandths from {pairs} as pairs (one, other)");
         let told = ask(&session, &alike).await;
         assert_eq!(told, "| 961.0 |\n| 840.0 |\n| 813.0 |\n| 0.0 |\n| 1000.0 |\n| |");
     }

@@ -6,13 +6,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
+use datafusion::sql::sqlparser::ast::ObjectNamePart;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::constraints::Constraint;
 use super::rows::{Row, int, rule_oid, text};
 use super::{Listed, Relation, schema_oid, table_oid};
+use crate::engine::walk::relations;
 
 /// An object: its kind's table, its number, its column.
 #[derive(Clone, Copy)]
@@ -65,7 +66,7 @@ fn read_relations(definition: &str) -> BTreeSet<(Option<String>, String)> {
     let mut found = BTreeSet::new();
     // A text that cannot be read has no dependencies to tell of.
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, definition).unwrap_or_default();
-    let _ = visit_relations(&statements, |name| {
+    let _ = relations(&statements, |name| {
         let parts: Vec<&str> =
             name.0.iter().filter_map(ObjectNamePart::as_ident).map(|ident| ident.value.as_str()).collect();
         match parts.as_slice() {
