@@ -142,7 +142,7 @@ mod tests {
 
     /// The tree of a condition, without the parentheses that made it.
     fn bare(mut statement: Statement) -> Statement {
-        let _ = walk_mut(statement, &mut Bare);
+        let _ = walk_mut(&mut statement, &mut Bare);
         statement
     }
 

@@ -232,6 +232,6 @@ pub(crate) async fn made_of<Made, Making: Future<Output = Result<Made>> + Send>(
             look_after(state, &error).await;
             make(anew(plan)?).await
         }
-        made => made,
+        outcome => outcome,
     }
 }

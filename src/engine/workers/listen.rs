@@ -191,13 +191,14 @@ impl Engine {
         let router = server.layer(admitted).add_service(worker.into_worker_server());
         let serving = tokio::spawn(async move {
             let stop = shutdown.clone();
-            let served = router.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled_owned());
+            let until_stopped =
+                router.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled_owned());
             let late = async {
                 shutdown.cancelled().await;
                 tokio::time::sleep(SHUTDOWN_LIMIT).await;
             };
             tokio::select! {
-                ended = served => if let Err(error) = ended {
+                ended = until_stopped => if let Err(error) = ended {
                     tracing::error!(%error, "serve as a worker");
                 },
                 () = late => tracing::warn!("stopped in the middle of what was asked"),
