@@ -106,7 +106,8 @@ impl Post {
                 "RCPT" => self.refusals.lock().unwrap().pop_front().unwrap_or("250 ok").to_owned() + "\r\n",
                 "DATA" => {
                     stream.write_all(b"354 go on\r\n").await?;
-                    self.mails.lock().unwrap().push(mail(&mut stream).await?);
+                    let mail = mail(&mut stream).await?;
+                    self.mails.lock().unwrap().push(mail);
                     let mut silences = self.silences.lock().unwrap();
                     if *silences > 0 {
                         *silences -= 1;
