@@ -67,6 +67,11 @@ async fn squeezed(toy: &Toy, limit: Limit, arguments: &[&str]) -> (Ended, String
     (ended, old, left)
 }
 
+/// Whether nothing but the program itself speaks: libraries tell of what they give up as well.
+fn is_plain(ended: &Ended) -> bool {
+    !ended.err.contains("ZipWriter") && !ended.err.contains("panicked") && ended.err.matches("error: ").count() == 1
+}
+
 fn size(path: &Path) -> u32 {
     u32::try_from(std::fs::metadata(path).unwrap().len() >> 10).unwrap()
 }
@@ -111,7 +116,7 @@ async fn a_report_or_a_result_is_whole_or_as_it_was() {
                 2,
                 &["error: write out/old.html: ", limit.reason(), "\nhint: ", "a file that was there is as it was"],
             );
-            assert_eq!(ended.err.lines().count(), 2, "{arguments:?}: {}", ended.err);
+            assert!(is_plain(&ended), "{arguments:?}: {}", ended.err);
             assert_eq!((old.as_str(), left), (OLD, vec!["old.html".to_owned()]), "{arguments:?} {limit:?}");
         }
     }
@@ -175,7 +180,7 @@ async fn evidence_is_whole_or_not_there() {
         for limit in cases {
             let (ended, _, left) = squeezed(&toy, limit, &order(place)).await;
             ended.says(2, &["error: write out/new", limit.reason(), "\nhint: nothing was left behind; make room"]);
-            assert_eq!(ended.err.lines().count(), 2, "{place} {limit:?}: {}", ended.err);
+            assert!(is_plain(&ended), "{place} {limit:?}: {}", ended.err);
             assert_eq!(left, ["old.html"], "{place} {limit:?}");
         }
     }
