@@ -69,7 +69,8 @@ async fn squeezed(toy: &Toy, limit: Limit, arguments: &[&str]) -> (Ended, String
 
 /// Whether nothing but the program itself speaks: libraries tell of what they give up as well.
 fn is_plain(ended: &Ended) -> bool {
-    !ended.err.contains("ZipWriter") && !ended.err.contains("panicked") && ended.err.matches("error: ").count() == 1
+    let errors = ended.err.lines().filter(|line| line.starts_with("error: ")).count();
+    errors == 1 && !ended.err.contains("ZipWriter") && !ended.err.contains("panicked")
 }
 
 fn size(path: &Path) -> u32 {
