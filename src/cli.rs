@@ -9,6 +9,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alerts;
@@ -240,6 +241,11 @@ pub fn main() -> ExitCode {
         thread
             .join()
             .unwrap_or_else(|_| Err(Failure::usage(anyhow::anyhow!("tieout ended by a bug: see the message above"))))
+    });
+    // What waits to be written is written here: at the program's end nobody would hear of a full disk.
+    let result = result.and_then(|code| {
+        let flushed = std::io::stdout().flush().context("write to standard output").map_err(Failure::usage);
+        flushed.map(|()| code)
     });
     result.map_or_else(|failure| tell(&failure), ExitCode::from)
 }

@@ -24,6 +24,7 @@ mod coverage;
 mod crosswalks;
 mod damage;
 mod deferred;
+mod described;
 mod editions;
 mod evaluate;
 mod fields;
@@ -63,6 +64,8 @@ mod repeated;
 pub mod scheduled;
 mod settings;
 mod shared;
+#[cfg(test)]
+mod shipped_tests;
 pub(crate) mod similar;
 mod snapshot;
 mod state;
@@ -103,11 +106,13 @@ use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{Prepared, Warehouse};
 
 pub use access::Access;
-pub use blueprint::{Descriptions, ViewDescription};
 pub(crate) use canonical::entities;
 pub use checks::{CheckResult, Evaluation, Verdict};
 pub(crate) use damage::damage;
 pub(crate) use deferred::DeferredPlan;
+#[cfg(test)]
+pub(crate) use described::TABLES as DESCRIBED_TABLES;
+pub use described::{Descriptions, ViewDescription};
 pub use editions::{Reopen, commit_read_since, follow, followed};
 pub(crate) use kept::has_kept_rows;
 pub use keys::{Keys, Reference, TableKeys};

@@ -8,8 +8,11 @@ mod ledger;
 mod lock;
 mod month_end;
 mod times;
+mod watch;
 
-pub(crate) use ledger::{Ending, Ledger, Outcome, Run, Told, append};
+pub(crate) use ledger::{Ending, Ledger, Outcome, Run, Told, append, headline};
 pub(crate) use lock::ServerLock;
 pub(crate) use month_end::{DayOfMonth, MonthEnd};
 pub(crate) use times::{Cron, instant};
+pub use watch::Watch;
+pub(crate) use watch::{Due, LATE};

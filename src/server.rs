@@ -103,6 +103,7 @@ use users::Users;
 use wire::Wire;
 
 pub use crate::engine::SessionRequest;
+pub use crate::schedule::Watch;
 
 /// A plan whose joins stop when they are told to.
 ///

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport as _};
+use sha2::{Digest as _, Sha256};
 
 use super::message::{Message, title};
 use super::receiver::Refusal;
@@ -20,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Mail {
     pub(super) config: SmtpConfig,
     pub(super) password: Option<Secret>,
+    /// The authorities that the server's certificate must come from; those that the machine trusts without them.
+    pub(super) authorities: Option<Certificate>,
 }
 
 impl Mail {
@@ -45,8 +48,12 @@ impl Mail {
     fn transport(&self) -> Result<SmtpTransport, Refusal> {
         let SmtpConfig { host, user, tls, .. } = &self.config;
         let parameters = || {
-            let parameters = TlsParameters::new(host.clone());
-            parameters.map_err(|error| Refusal::lasting(format!("prepare TLS for {host}: {error}"), ""))
+            let builder = TlsParameters::builder(host.clone());
+            let builder = match &self.authorities {
+                Some(own) => builder.certificate_store(CertificateStore::None).add_root_certificate(own.clone()),
+                None => builder,
+            };
+            builder.build_rustls().map_err(|error| Refusal::lasting(format!("prepare TLS for {host}: {error}"), ""))
         };
         let tls = match tls {
             SmtpTls::None => Tls::None,
@@ -67,15 +74,32 @@ impl Mail {
             text.parse::<Mailbox>()
                 .map_err(|error| Refusal::lasting(format!("`{text}` is no mail address: {error}"), ""))
         };
-        let mut builder = lettre::Message::builder()
-            .from(address(&self.config.from)?)
-            .subject(title(firm, messages))
-            .header(ContentType::TEXT_PLAIN);
+        let (from, subject, text) = (address(&self.config.from)?, title(firm, messages), text(messages));
+        let id = message_id(from.email.domain(), &subject, &text, messages);
+        let mut builder =
+            lettre::Message::builder().message_id(Some(id)).from(from).subject(subject).header(ContentType::TEXT_PLAIN);
         for receiver in &self.config.to {
             builder = builder.to(address(receiver)?);
         }
-        builder.body(text(messages)).map_err(|error| Refusal::lasting(format!("write the mail: {error}"), ""))
+        builder.body(text).map_err(|error| Refusal::lasting(format!("write the mail: {error}"), ""))
     }
+}
+
+/// What the mail is known by: the same whenever the same is sent, so that a second copy, after a server took the first and nobody
+/// heard of it, is known for one. Its text is part of it, and each occurrence with its moment: two firms that both made their third
+/// commit send two mails.
+fn message_id(domain: &str, subject: &str, text: &str, messages: &[Message]) -> String {
+    let mut hash = Sha256::new();
+    for part in [subject, text] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    for message in messages {
+        hash.update(message.id.as_bytes());
+        hash.update(message.at.timestamp_micros().to_be_bytes());
+    }
+    let digest = hex::encode(hash.finalize());
+    format!("<tieout.{}@{domain}>", digest.get(..32).unwrap_or(&digest))
 }
 
 fn text(messages: &[Message]) -> String {
@@ -112,10 +136,12 @@ fn refusal(place: &str, error: &lettre::transport::smtp::Error, tls: SmtpTls) ->
         530 | 534 | 535 | 538 => "user and password of [alerts.smtp]; some servers want a password for programs",
         550 | 551 | 553 | 554 => "may this sender write to these receivers? from and to of [alerts.smtp]",
         _ if error.is_tls() || said.contains("STARTTLS") || said.contains("certificate") => match tls {
-            SmtpTls::Starttls => {
-                "does the server know STARTTLS, and does the machine trust its certificate? else tls = \"tls\""
+            _ if said.contains("certificate") => {
+                "host must be the name in the server's certificate, and its authority one that the machine trusts, or that \
+                 [alerts.smtp] ca = \"ca.pem\" names"
             }
-            _ => "does the machine trust the server's certificate? else tls = \"starttls\"",
+            SmtpTls::Starttls => "does the server know STARTTLS? else tls = \"tls\"",
+            _ => "does the server speak TLS from the first byte? else tls = \"starttls\"",
         },
         _ if error.is_timeout() => "is something between that lets nothing through? Providers often block port 25",
         _ => "",
@@ -140,9 +166,10 @@ mod tests {
             user: None,
             password: None,
             from: "tieout <tieout@example.com>".to_owned(),
+            ca: None,
             to: vec!["ada@example.com".to_owned(), "Bob <bob@example.com>".to_owned()],
         };
-        let mail = Mail { config, password: None };
+        let mail = Mail { config, password: None, authorities: None };
         let title = "3 new\r\nBcc: eve@example.com";
         let message = Message::new("x", DateTime::UNIX_EPOCH, Kind::Test, title, &["Überstunden".to_owned()]);
         let bytes = mail.mail("Our firm", &[message]).unwrap().formatted();
@@ -150,5 +177,26 @@ mod tests {
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
         assert!(text.contains("To: ada@example.com, Bob <bob@example.com>"), "{text}");
         assert!(text.contains("Subject: Our firm: 3 new"), "{text}");
+    }
+
+    #[test]
+    fn the_same_is_known_for_the_same_and_for_nothing_else() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let message = |id: &str, second, title: &str| Message::new(id, at(second), Kind::Test, title, &[]);
+        let of = |firm: &str, messages: &[Message]| {
+            message_id("example.com", &title(firm, messages), &text(messages), messages)
+        };
+        let one = of("A", &[message("commit:3", 1, "x")]);
+        assert_eq!(one, of("A", &[message("commit:3", 1, "x")]));
+        assert!(one.starts_with("<tieout.") && one.ends_with("@example.com>") && one.is_ascii(), "{one}");
+        for other in [
+            of("B", &[message("commit:3", 1, "x")]),
+            of("A", &[message("commit:4", 1, "x")]),
+            of("A", &[message("commit:3", 2, "x")]),
+            of("A", &[message("commit:3", 1, "y")]),
+            of("A", &[message("commit:3", 1, "x"), message("commit:4", 1, "x")]),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 }

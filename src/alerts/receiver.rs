@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use backon::{ExponentialBuilder, Retryable as _};
+use lettre::transport::smtp::client::Certificate;
 
 use super::chat::Chat;
 use super::mail::Mail;
@@ -13,6 +14,8 @@ use crate::config::AlertsConfig;
 
 /// How often a message is sent before it waits for the next time.
 const ATTEMPTS_MAX: usize = 3;
+/// What a certificate begins with.
+const MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// The longest wait for which a receiver is waited for at once.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
@@ -68,10 +71,24 @@ pub(crate) fn receivers(config: &AlertsConfig, directory: &Path) -> Vec<(String,
     }
     if let Some(smtp) = &config.smtp {
         let password = smtp.password.as_ref().map(|password| password.resolve("alerts.smtp.password", directory));
-        let mail = password.transpose().map(|password| Receiver::Mail(Mail { config: smtp.clone(), password }));
+        let authorities = smtp.ca.as_ref().map(|ca| authorities(&directory.join(ca))).transpose();
+        let mail = password.transpose().and_then(|password| {
+            Ok(Receiver::Mail(Mail { config: smtp.clone(), password, authorities: authorities? }))
+        });
         receivers.push(("smtp".to_owned(), mail));
     }
     receivers
+}
+
+/// The authorities in a PEM file, one at least.
+fn authorities(path: &Path) -> Result<Certificate> {
+    const HINT: &str = "hint: [alerts.smtp] ca is a PEM file with -----BEGIN CERTIFICATE-----";
+    let doing = || format!("read the authorities {}", path.display());
+    let text = std::fs::read(path).with_context(doing)?;
+    if !text.windows(MARK.len()).any(|part| part == MARK) {
+        bail!("{}: it holds none\n{HINT}", doing());
+    }
+    Certificate::from_pem(&text).with_context(|| format!("{}\n{HINT}", doing()))
 }
 
 impl Receiver {

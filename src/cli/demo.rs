@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::extract::{RunRequest, run_once};
 use super::workspace::Workspace;
-use super::{Failure, Global, Stop, serve, summary};
+use super::{Failure, Global, Stop, serve, simulate, summary};
 use crate::clock::{Clock, SharedClock};
 use crate::engine::SessionRequest;
 use crate::extract;
@@ -94,7 +94,11 @@ pub(super) async fn run(global: &Global, arguments: &DemoArguments) -> Result<u8
     if arguments.exit {
         return Ok(0);
     }
-    serve_demo(engine, &stop).await
+    // Whoever extracts from the two systems meanwhile needs limits that are refilled.
+    tokio::select! {
+        ended = serve_demo(engine, &stop) => ended,
+        never = simulate::tick(&clock) => match never {},
+    }
 }
 
 async fn serve_demo(engine: Arc<crate::engine::Engine>, stop: &Stop) -> Result<u8, Failure> {

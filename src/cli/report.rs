@@ -5,7 +5,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
@@ -94,7 +94,7 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
             let month = report.month.get(..7).unwrap_or("month");
             to_file(Path::new(&format!("report-{month}.{extension}")), &bytes)?;
         }
-        _ => std::io::stdout().lock().write_all(&bytes).map_err(Failure::usage)?,
+        _ => to_stdout(&bytes).context("write the report to standard output").map_err(Failure::usage)?,
     }
     let silent = report.silent().count();
     if silent > 0 {
@@ -161,17 +161,18 @@ fn commit_of(head: &Head, month: NaiveDate, zone: Tz) -> Result<u64, Failure> {
     Err(Failure::usage(anyhow!("report --month {}: no snapshot is of that month\nhint: {hint}", named(month))))
 }
 
+/// What does not end with a line would wait for the program's end, and its failure be nobody's.
+fn to_stdout(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
 /// Writes a file, whole or not at all, and tells where it is.
 fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let write = || -> Result<(), Failure> {
-        let (whole, mut file) = Whole::create(path)?;
-        file.write_all(bytes).map_err(Failure::usage)?;
-        whole.finish(&file).map_err(Failure::usage)
-    };
-    write().map_err(|failure| Failure {
-        code: failure.code,
-        error: failure.error.context(format!("write {}", path.display())),
-    })?;
+    let (whole, mut part) = Whole::create(path)?;
+    let written = part.write_all(bytes).map_err(Failure::usage).and_then(|()| whole.finish(&part));
+    written.map_err(|failure| whole.failed(failure))?;
     let _ = writeln!(std::io::stderr(), "{}", path.display());
     Ok(())
 }

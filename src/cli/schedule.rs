@@ -15,7 +15,7 @@ use super::{Arguments, Command, Failure, Global};
 use crate::clock::Clock;
 use crate::config::{Config, MONTH_END};
 use crate::extract::did_you_mean;
-use crate::schedule::{Cron, DayOfMonth, Ledger, MonthEnd, Run, ServerLock, Told};
+use crate::schedule::{Cron, DayOfMonth, Ledger, MonthEnd, Run, ServerLock, Told, Watch, headline};
 
 mod child;
 mod month_ends;
@@ -101,7 +101,29 @@ impl Plan {
     }
 }
 
+/// What the page and `/metrics` show of `[schedule]`.
+///
+/// # Errors
+/// As of the plan.
+pub(super) fn watch(config: &Config, clock: Clock) -> Result<Watch> {
+    let plan = Plan::read(config)?;
+    let mut watch = Watch::new(config.directory.clone(), clock, plan.zone);
+    for entry in &plan.entries {
+        watch =
+            watch.entry(&entry.name, &entry.words.join(" "), entry.cron.line()).map_err(|reason| anyhow!(reason))?;
+    }
+    Ok(match &plan.month_end {
+        Some(months) => watch.month_end(MONTH_END, months.command(), months.line(), months.rule),
+        None => watch,
+    })
+}
+
 impl MonthEndPlan {
+    /// The command, without its month.
+    fn command(&self) -> String {
+        format!("month-end --reports {}", self.reports)
+    }
+
     /// What the ledger knows it by: another rule is another plan.
     pub(super) fn line(&self) -> String {
         let time = self.rule.time.format("%H:%M");
@@ -189,7 +211,7 @@ fn rows<'a>(plan: &'a Plan, told: &'a Told, now: DateTime<Utc>) -> Vec<Row<'a>> 
         Row {
             name: MONTH_END,
             when: months.line(),
-            command: format!("month-end --reports {}", months.reports),
+            command: months.command(),
             next: next.map(|(_, due)| due).take(NEXT).collect(),
             last: told.last(MONTH_END),
         }
@@ -230,7 +252,7 @@ pub(super) fn last(run: &Run, zone: Tz) -> String {
     if let Some(code) = run.exit_code.filter(|code| *code != 0) {
         let _ = write!(out, " (exit code {code})");
     }
-    if let Some(line) = run.error.as_deref().and_then(|error| error.lines().next()) {
+    if let Some(line) = run.error.as_deref().and_then(|error| headline(run.outcome, error)) {
         let _ = write!(out, ": {line}");
     }
     out

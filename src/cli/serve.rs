@@ -20,6 +20,7 @@ use crate::engine::{Engine, SessionRequest};
 use crate::server::{
     AuditOptions, DATABASE, Descriptions, HttpOptions, ServerOptions, SessionFactory, TableKeysOf, Tls,
 };
+use crate::warehouse::rows::{COMMIT, EXTRACTED_AT, HASH, HASH_BEFORE, KEY, OP, RAW, SCOPE};
 
 mod roles;
 
@@ -59,9 +60,11 @@ pub(super) struct ServeArguments {
 
 pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u8, Failure> {
     let stop = Stop::listen()?;
+    stop.hang_up()?;
     let workspace = Workspace::open(global).await?;
     let config = &workspace.setup.config;
-    let runner = arguments.schedule.then(|| schedule(global, config, arguments, &stop));
+    let clock = arguments.now.map_or(Clock::Machine, Clock::given);
+    let runner = arguments.schedule.then(|| schedule(global, config, clock.clone(), &stop));
     let runner = runner.transpose().map_err(Failure::usage)?;
     let users = roles::users(config, &global.config).map_err(Failure::usage)?;
     let timeout = config.server.statement_timeout_seconds;
@@ -82,7 +85,7 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
         keys: Some(keys(&engine)),
         sessions: sessions(engine),
         audit: Some(audit(config)),
-        http: page(config, arguments.http.as_deref()).map_err(Failure::usage)?,
+        http: page(config, arguments.http.as_deref(), clock).map_err(Failure::usage)?,
     };
     let name = options.users.first().map(|user| user.name.clone()).unwrap_or_default();
     let server = crate::server::serve(options, stop.token()).await.map_err(Failure::usage)?;
@@ -108,9 +111,8 @@ pub(super) async fn run(global: &Global, arguments: &ServeArguments) -> Result<u
 }
 
 /// What carries the schedule out beside the server.
-fn schedule(global: &Global, config: &Config, arguments: &ServeArguments, stop: &Stop) -> anyhow::Result<Arc<Runner>> {
+fn schedule(global: &Global, config: &Config, clock: Clock, stop: &Stop) -> anyhow::Result<Arc<Runner>> {
     schedule::refuse_empty(config, &global.config)?;
-    let clock = arguments.now.map_or(Clock::Machine, Clock::given);
     Runner::new(global, config, clock, stop.token())
 }
 
@@ -125,13 +127,14 @@ fn without_workers(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Where and how the page is served; none if neither the command nor the settings say where.
-fn page(config: &Config, listen: Option<&str>) -> anyhow::Result<Option<HttpOptions>> {
+fn page(config: &Config, listen: Option<&str>, clock: Clock) -> anyhow::Result<Option<HttpOptions>> {
     let Some(listen) = listen.or(config.http.listen.as_deref()) else { return Ok(None) };
     Ok(Some(HttpOptions {
         firm: config.firm.name.clone(),
         zone: config.firm.timezone.parse().map_err(|error| anyhow::anyhow!("read [firm] timezone: {error}"))?,
         stale: Duration::from_hours(u64::try_from(config.checks.freshness_hours).unwrap_or(0)),
         sources: config.sources.keys().cloned().collect(),
+        schedule: (!config.schedule.is_empty()).then(|| schedule::watch(config, clock)).transpose()?,
         idle: config.http.idle(),
         longest: config.http.longest(),
         open_metrics: config.http.metrics == MetricsAccess::Local,
@@ -196,7 +199,30 @@ pub(super) fn descriptions(engine: &Arc<Engine>) -> Descriptions {
                 known.unwrap_or_else(|| format!("the source {schema}: its tables, each record also as received")),
             );
         }
-        let found = engine.catalog_descriptions().get(&(schema.to_owned(), view.to_owned()))?;
-        column.map_or_else(|| Some(found.text.clone()), |column| found.columns.get(column).cloned())
+        let found = engine.catalog_descriptions().get(&(schema.to_owned(), view.to_owned()));
+        let own = found.and_then(|found| column.map_or(Some(&found.text), |column| found.columns.get(column)));
+        own.cloned().or_else(|| match column {
+            Some(column) => technical(column).map(str::to_owned),
+            None if schema == "history" => Some(format!("{view}: every version of every row")),
+            None if SCHEMAS.iter().any(|known| known.0 == schema) => None,
+            None => Some(format!("{view} of {schema}, as extracted: one row per record")),
+        })
+    })
+}
+
+/// What the columns say that tieout gives each table as extracted, and its history.
+fn technical(column: &str) -> Option<&'static str> {
+    Some(match column {
+        KEY => "the record's key, as text",
+        SCOPE => "the keys of the records that it was listed under; empty where its table is one list",
+        RAW => "the record as received, in JSON, redacted",
+        HASH => "SHA-256 of the record as it is compared",
+        HASH_BEFORE => "that of the version before",
+        OP => "I inserted, U updated, D deleted",
+        COMMIT => "the commit that last changed the record",
+        EXTRACTED_AT => "when its page was received, UTC",
+        "valid_from" => "from this commit's moment on, UTC",
+        "valid_to" => "until this commit's moment, UTC; null = still",
+        _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! `tieout simulate`: the simulated systems alone, for trying `check` and `extract` by hand.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -70,14 +71,13 @@ pub(super) async fn run(global: &Global, arguments: &SimulateArguments) -> Resul
         writeln!(std::io::stdout(), "{text}").map_err(Failure::usage)?;
     }
     tokio::select! {
-        () = stop.asked() => {}
-        () = tick(&clock) => {}
+        () = stop.asked() => Ok(0),
+        never = tick(&clock) => match never {},
     }
-    Ok(0)
 }
 
 /// Lets the systems' clock move on with real time, or their rate limits would never be refilled. The firm stands still.
-async fn tick(clock: &SharedClock) {
+pub(super) async fn tick(clock: &SharedClock) -> Infallible {
     let mut ticks = tokio::time::interval(TICK);
     loop {
         ticks.tick().await;

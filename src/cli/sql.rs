@@ -180,15 +180,12 @@ impl Pipe {
 
 /// Writes a file, whole or not at all.
 async fn to_file(query: LocalQuery, format: Format, path: &Path) -> Result<(), Failure> {
-    let (whole, file) = Whole::create(path)?;
-    let written = write(query, format, BufWriter::new(file)).await.and_then(|writer| {
-        let file = writer.into_inner().map_err(|error| Failure::usage(anyhow::Error::from(error.into_error())))?;
-        whole.finish(&file).map_err(Failure::usage)
+    let (whole, part) = Whole::create(path)?;
+    let written = write(query, format, BufWriter::new(part)).await.and_then(|writer| {
+        let part = writer.into_inner().map_err(|error| Failure::usage(anyhow::Error::from(error.into_error())))?;
+        whole.finish(&part)
     });
-    written.map_err(|failure| Failure {
-        code: failure.code,
-        error: failure.error.context(format!("write {}", path.display())),
-    })
+    written.map_err(|failure| whole.failed(failure))
 }
 
 async fn write<W: Write + Send>(query: LocalQuery, format: Format, out: W) -> Result<W, Failure> {

@@ -63,6 +63,35 @@ impl Stop {
         Ok(stop)
     }
 
+    /// For servers: the end of the terminal that it was started in ends it well, as SIGTERM does. Without a terminal a hang-up is the wish
+    /// of a supervisor that settings be read anew, which happens at the start alone: it is told, and the server goes on.
+    pub(super) fn hang_up(&self) -> Result<(), Failure> {
+        #[cfg(unix)]
+        {
+            use std::io::IsTerminal as _;
+            use tokio::signal::unix::{SignalKind, signal};
+            let hung_up = signal(SignalKind::hangup());
+            let mut hung_up = hung_up.map_err(|error| Failure::usage(anyhow!("listen for signals: {error}")))?;
+            // A terminal that is gone is none any more.
+            let in_terminal =
+                std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+            let stop = self.clone();
+            tokio::spawn(async move {
+                while hung_up.recv().await.is_some() {
+                    if in_terminal {
+                        stop.code.store(TERMINATED, Ordering::Relaxed);
+                        stop.token.cancel();
+                    } else {
+                        tracing::warn!(
+                            "SIGHUP: settings are read at the start, restart the server to change them; it goes on"
+                        );
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// Cancelled when somebody asks.
     pub(super) fn token(&self) -> CancellationToken {
         self.token.clone()

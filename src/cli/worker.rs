@@ -25,6 +25,7 @@ pub(super) struct WorkerArguments {
 
 pub(super) async fn run(global: &Global, arguments: &WorkerArguments) -> Result<u8, Failure> {
     let stop = Stop::listen()?;
+    stop.hang_up()?;
     let workspace = Workspace::open_existing(global).await?;
     let config = &workspace.setup.config;
     let listen = arguments.listen.as_deref().unwrap_or(&config.workers.listen);

@@ -1,6 +1,7 @@
 //! `[alerts]`: who is told of what, and when not.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use chrono::{NaiveTime, Weekday};
@@ -97,6 +98,9 @@ pub struct SmtpConfig {
     /// How the connection is kept secret.
     #[serde(default)]
     pub tls: SmtpTls,
+    /// A PEM file, relative to `tieout.toml`, with the authorities that the server's certificate must come from; those that the machine
+    /// trusts without it.
+    pub ca: Option<PathBuf>,
     /// Who signs in; nobody without it.
     pub user: Option<String>,
     /// And the password.
@@ -206,6 +210,11 @@ pub(super) fn check(alerts: &AlertsConfig) -> Result<()> {
                 "[alerts.smtp] `{address}` is no mail address: {error}\nhint: \"controller@example.com\" or \"Name <…>\""
             );
         }
+    }
+    if smtp.tls == SmtpTls::None && smtp.ca.is_some() {
+        bail!(
+            "[alerts.smtp] ca: without TLS there is no certificate to look at\nhint: tls = \"starttls\", or leave ca out"
+        );
     }
     if smtp.user.is_some() != smtp.password.is_some() {
         bail!("[alerts.smtp]: user and password go together\nhint: password = {{ env = \"TIEOUT_SMTP_PASSWORD\" }}");

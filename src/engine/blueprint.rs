@@ -10,6 +10,7 @@ use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::canonical::{self, Entity, Mapping};
 use crate::engine::crosswalks::{self, Crosswalks};
+use crate::engine::described::{Descriptions, descriptions};
 use crate::engine::header::Side;
 use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{self, RawTable, SystemLayout, layouts};
@@ -23,18 +24,6 @@ const MOVES: [(&str, &str); 2] = [("system", "field_moves"), ("system", "stored_
 
 /// Raw tables that a check rests on, and those that it would read if a source were asked for them.
 type CheckTables = (BTreeSet<Name>, BTreeSet<Name>);
-
-/// What people may read of a view.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ViewDescription {
-    /// One or two lines: title, question, grain.
-    pub text: String,
-    /// By column.
-    pub columns: BTreeMap<String, String>,
-}
-
-/// Descriptions by schema and view.
-pub type Descriptions = BTreeMap<(String, String), ViewDescription>;
 
 /// Everything that the definitions and the settings declare.
 #[derive(Debug)]
@@ -375,22 +364,4 @@ fn tell_gaps(
     if !layouts.is_empty() || !settings.values.contains_key("not_mapped") {
         settings.values.insert("not_mapped".to_owned(), Setting::List(gaps));
     }
-}
-
-fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFile>) -> Descriptions {
-    let mut descriptions = Descriptions::new();
-    for entity in entities {
-        let description = ViewDescription { text: entity.grain.clone(), columns: entity.descriptions.clone() };
-        for side in Side::BOTH {
-            descriptions.insert((side.schema().to_owned(), entity.name.clone()), description.clone());
-        }
-    }
-    for (name, query) in queries {
-        let header = &query.header;
-        let lines = [&header.title, &header.question, &header.grain, &header.sources];
-        let text = lines.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
-        let columns = header.columns.iter().cloned().collect();
-        descriptions.insert(name.clone(), ViewDescription { text, columns });
-    }
-    descriptions
 }

@@ -404,35 +404,6 @@ async fn settings_answer_by_session() {
     assert_eq!(ask(&one, "select '{\"a\": 1}' ->> 'a'").await, "| 1 |");
 }
 
-/// Every shipped view plans without data, credentials or network, whatever the shipped systems are.
-#[test]
-fn what_is_shipped_plans() {
-    // Commands have 64 MB of stack: an unoptimised planner recurses deeply.
-    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(plan_what_is_shipped());
-    });
-    thread.unwrap().join().unwrap();
-}
-
-async fn plan_what_is_shipped() {
-    let definitions = Definitions::shipped();
-    let systems = definitions.files.keys().filter_map(|path| {
-        path.strip_prefix("extractors/")?
-            .strip_suffix("/manifest.toml")
-            .map(|system| SourceBinding { name: format!("my_{system}"), system: system.to_owned() })
-    });
-    let settings = EngineSettings { sources: systems.collect(), ..EngineSettings::default() };
-    let firm = Firm::new(definitions, settings).await;
-    assert_eq!(firm.engine.problems().await, []);
-    let session = firm.session().await;
-    for name in firm.engine.blueprint.queries.keys() {
-        let table = session.table(datafusion::common::TableReference::partial(name.0.as_str(), name.1.as_str())).await;
-        let table = table.unwrap_or_else(|error| panic!("{name:?}: {error}"));
-        table.collect().await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
-    }
-}
-
 /// The chain with one more commit, after which the states that commits 2 and 3 wrote of the PM's orders are gone.
 fn without_states(head: &Head) -> Arc<Head> {
     let gone = |commit| StateAddress { source: "pm1".to_owned(), table: "orders".to_owned(), commit };

@@ -4,12 +4,14 @@
 //! text; no text becomes a formula or a link; the same CSV gives the same bytes. What a sheet cannot hold is told on the cover,
 //! and the CSV has it.
 
+use std::fs::File;
 use std::path::Path;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Timelike as _, Utc};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 
 use super::index::{Column, Kind};
+use super::target::Once;
 
 /// Rows of a sheet below its header.
 pub(super) const ROWS_MAX: u64 = 1_048_575;
@@ -45,9 +47,12 @@ pub(super) enum Error {
     /// The rows cannot be read back.
     #[error("read the rows back: {0}")]
     Csv(#[from] csv::Error),
-    /// It cannot be written.
+    /// It cannot be made.
     #[error(transparent)]
     Workbook(#[from] XlsxError),
+    /// Its file cannot be written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     /// The writer of long sheets gives up by a panic where a file cannot be written.
     #[error("the rows of a long sheet could not be put aside: the disk may be full")]
     Scratch,
@@ -79,7 +84,9 @@ fn write_sheets(book: &Book<'_>, path: &Path, is_long: bool) -> Result<u64, Erro
         sheet.set_name(name)?;
         workbook.push_worksheet(sheet);
     }
-    workbook.save(path)?;
+    let mut file = Once::new(File::create(path)?);
+    workbook.save_to_writer(&mut file)?;
+    file.into_file()?;
     Ok(cut)
 }
 

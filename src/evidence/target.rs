@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -122,7 +122,7 @@ impl Target {
     fn pack(&self) -> std::io::Result<PathBuf> {
         let whole = self.part.with_extension(format!("zip-{}", std::process::id()));
         let packed = File::create_new(&whole).and_then(|file| {
-            let mut writer = ZipWriter::new(BufWriter::new(file));
+            let mut writer = ZipWriter::new(BufWriter::new(Once::new(file)));
             for path in &self.files {
                 let mut file = File::open(self.part.join(path))?;
                 let is_packed = Path::new(path).extension().is_some_and(|kind| kind == "xlsx");
@@ -135,7 +135,7 @@ impl Target {
                 writer.start_file(path, options)?;
                 std::io::copy(&mut file, &mut writer)?;
             }
-            writer.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+            writer.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.into_file()?.sync_all()
         });
         if packed.is_err() {
             let _ = std::fs::remove_file(&whole);
@@ -179,10 +179,58 @@ fn failed(place: &Path, source: std::io::Error) -> Error {
     Error::Write { place: place.to_owned(), source }
 }
 
+/// A file that fails once, and takes everything after that into nowhere. Whoever writes a ZIP ends it even when it is given up, and
+/// would tell the world that this fails as well.
+#[derive(Debug)]
+pub(super) struct Once {
+    file: File,
+    has_failed: bool,
+}
+
+impl Once {
+    pub(super) fn new(file: File) -> Self {
+        Self { file, has_failed: false }
+    }
+
+    /// The file, if everything is in it.
+    pub(super) fn into_file(self) -> std::io::Result<File> {
+        if self.has_failed { Err(std::io::Error::other("a part of it was not written")) } else { Ok(self.file) }
+    }
+
+    fn noted<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        self.has_failed |= result.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::Interrupted);
+        result
+    }
+}
+
+impl Write for Once {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.has_failed {
+            return Ok(bytes.len());
+        }
+        let written = self.file.write(bytes);
+        self.noted(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        let flushed = self.file.flush();
+        self.noted(flushed)
+    }
+}
+
+impl Seek for Once {
+    fn seek(&mut self, place: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(place)
+    }
+}
+
 /// Bytes on their way into a digest.
 pub(super) struct Hashing<'a>(pub(super) &'a mut Sha256);
 
-impl std::io::Write for Hashing<'_> {
+impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

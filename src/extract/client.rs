@@ -22,13 +22,15 @@ use super::manifest::Rest;
 pub(crate) use super::meter::Meter;
 use super::pace::{Pace, RateLimit, WAIT_MAX, backoff, server_date};
 use super::paging::next_link;
-use super::refusal::Words;
+use super::refusal::{LIMIT_HINT, Words};
 use super::secrets::{Scrubber, Setting};
 use super::template::{Piece, Unset, fill, plain};
 use crate::clock::Clock;
 
 /// After so many requests in a row that did not reach the source, the rest are tried only once each.
 const UNREACHABLE_MAX: u32 = 3;
+/// After so many requests in a row that waited for a limit until their tries were used up, the rest are not sent: nobody refills it.
+const STARVED_MAX: u32 = 3;
 
 /// A request to the source.
 #[derive(Clone, Debug)]
@@ -84,6 +86,7 @@ pub(crate) struct Client {
     pub(super) scrubber: Scrubber,
     pub(super) session: Session,
     unreachable: AtomicU32,
+    starved: AtomicU32,
     /// Good answers to requests for records.
     pub(super) answers: AtomicU64,
     started_by_server: OnceLock<DateTime<Utc>>,
@@ -135,6 +138,7 @@ impl Client {
             scrubber: Scrubber::new(&source.values),
             session,
             unreachable: AtomicU32::new(0),
+            starved: AtomicU32::new(0),
             answers: AtomicU64::new(0),
             started_by_server: OnceLock::new(),
         })
@@ -206,10 +210,16 @@ impl Client {
     /// own: a quota shared with other applications may be spent again before we come back.
     async fn with_retries(&self, request: &Request, is_signed: bool, meter: &Meter) -> Result<Answer, Trouble> {
         let (mut attempt, mut limited) = (1, 0);
+        if is_signed && self.is_starved() {
+            return Err(Trouble::Final(self.starving(request)));
+        }
         loop {
             let trouble = match self.once(request, is_signed, meter).await {
                 Ok(answer) => {
                     self.unreachable.store(0, Ordering::Relaxed);
+                    if is_signed {
+                        self.starved.store(0, Ordering::Relaxed);
+                    }
                     return Ok(answer);
                 }
                 Err(trouble) => trouble,
@@ -222,7 +232,7 @@ impl Client {
                 failure.kind != FailureKind::Unreachable || self.unreachable.load(Ordering::Relaxed) < UNREACHABLE_MAX;
             let is_left = if is_rate_limit && wait.is_some() {
                 limited += 1;
-                limited < self.attempts * 4
+                limited < self.attempts * 4 && !self.is_starved()
             } else {
                 attempt += 1;
                 attempt <= self.attempts
@@ -230,6 +240,9 @@ impl Client {
             if !is_left || !is_worth_it {
                 if failure.kind == FailureKind::Unreachable {
                     self.unreachable.fetch_add(1, Ordering::Relaxed);
+                }
+                if is_rate_limit {
+                    self.starved.fetch_add(1, Ordering::Relaxed);
                 }
                 let what = format!(
                     "{} (tried {} times)",
@@ -251,6 +264,23 @@ impl Client {
                 meter.waited(wait);
                 self.clock.sleep(wait).await;
             }
+        }
+    }
+
+    /// Whether the source's limit was waited for in vain, again and again.
+    fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed) >= STARVED_MAX
+    }
+
+    fn starving(&self, request: &Request) -> Failure {
+        Failure {
+            kind: FailureKind::Other,
+            request: self.scrubber.scrub(&format!("{} {}", request.method, request.target)),
+            what: format!(
+                "not asked: the rate limit stayed used up, however long {STARVED_MAX} requests before waited for it"
+            ),
+            hint: Some(LIMIT_HINT.to_owned()),
+            field: None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::manifest::Rest;
 /// What to try where the source itself fails.
 const SERVER_HINT: &str = "the source itself fails: try again later; if it stays, show its administrator this message";
 /// What to try where its rate limit stays used up.
-const LIMIT_HINT: &str = "its rate limit stays used up, perhaps by other applications: run at another time";
+pub(super) const LIMIT_HINT: &str = "its rate limit stays used up, perhaps by other applications: run at another time";
 /// What to try where a right is missing.
 const DENIED_HINT: &str = "ask an administrator of the system for read permission";
 

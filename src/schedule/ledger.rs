@@ -69,6 +69,16 @@ impl Outcome {
         }
     }
 
+    /// The one that tables show so.
+    pub(crate) fn of_str(text: &str) -> Option<Self> {
+        Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text)).ok()
+    }
+
+    /// Whether it ended by itself: was neither cut off nor kept from beginning.
+    pub(crate) fn is_its_own(self) -> bool {
+        !matches!(self, Self::Running | Self::Skipped | Self::Busy | Self::Stopped)
+    }
+
     /// Whether somebody must look.
     pub(crate) fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut | Self::Lost | Self::GivenUp)
@@ -126,6 +136,13 @@ pub(crate) struct Run {
     pub(crate) exit_code: Option<i32>,
     /// The last lines that it said of what went wrong.
     pub(crate) error: Option<String>,
+}
+
+/// The line of a run's last words that says what went wrong. What was ended from outside begins with why.
+pub(crate) fn headline(outcome: Outcome, words: &str) -> Option<&str> {
+    let is_its_own = matches!(outcome, Outcome::Failed | Outcome::Incomplete);
+    let told = words.lines().find(|line| is_its_own && line.starts_with("error: "));
+    told.or_else(|| words.lines().next())
 }
 
 impl Run {
@@ -328,12 +345,15 @@ impl Told {
         self.runs.iter().rfind(|run| run.entry.as_deref() == Some(entry))
     }
 
+    /// The last run of an entry that ended by itself: what was skipped after it did not mend it.
+    pub(crate) fn last_own(&self, entry: &str) -> Option<&Run> {
+        self.runs.iter().rfind(|run| run.entry.as_deref() == Some(entry) && run.outcome.is_its_own())
+    }
+
     /// The last run of a command that ended by itself, by hand or not. What somebody mistyped does not count.
     pub(crate) fn last_of(&self, verb: &str) -> Option<&Run> {
-        let is_undone =
-            |run: &Run| matches!(run.outcome, Outcome::Running | Outcome::Skipped | Outcome::Busy | Outcome::Stopped);
         let is_mistyped = |run: &Run| run.entry.is_none() && run.exit_code == Some(2);
-        self.runs.iter().rfind(|run| run.verb() == verb && !is_undone(run) && !is_mistyped(run))
+        self.runs.iter().rfind(|run| run.verb() == verb && run.outcome.is_its_own() && !is_mistyped(run))
     }
 }
 
@@ -376,6 +396,28 @@ mod tests {
         // Another line is another plan.
         ledger.know("nightly", "0 3 * * *", at("2026-11-03T10:00:00Z")).unwrap();
         assert_eq!(ledger.read().unwrap().handled("nightly"), Some(at("2026-11-03T10:00:00Z")));
+    }
+
+    #[test]
+    fn what_was_skipped_hides_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::of(folder.path());
+        for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::Skipped, Outcome::Stopped] {
+            let run = ledger.begin(Some("nightly"), "extract", None, at("2026-11-02T09:30:00Z")).unwrap();
+            ledger.end(&run, ending(outcome), at("2026-11-02T09:40:00Z")).unwrap();
+        }
+        let told = ledger.read().unwrap();
+        let outcome = |run: Option<&Run>| run.unwrap().outcome;
+        assert_eq!(
+            (outcome(told.last_own("nightly")), outcome(told.last("nightly"))),
+            (Outcome::Failed, Outcome::Stopped)
+        );
+        assert_eq!(Outcome::of_str("given_up"), Some(Outcome::GivenUp));
+        assert_eq!(Outcome::of_str("well"), None);
+        let words = "read 3 tables\nerror: no answer\nhint: wait";
+        assert_eq!(headline(Outcome::Failed, words), Some("error: no answer"));
+        assert_eq!(headline(Outcome::TimedOut, words), Some("read 3 tables"));
+        assert_eq!(headline(Outcome::Failed, ""), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! Leaves out what a page shows, which `page` knows, and what a role may read, which its session knows.
 //!
 //! `door` keeps who is logged in, `asking` is a request's session, `answers` writes headers and refusals, `health` and
-//! `metrics` are for programs that watch.
+//! `metrics` are for programs that watch, `scheduled` is what runs by itself.
 
 mod answers;
 mod asking;
@@ -14,6 +14,7 @@ mod door;
 mod health;
 mod metrics;
 mod routes;
+mod scheduled;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,10 +32,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{SHUTDOWN_LIMIT, Shared, bind, tls};
+use crate::schedule::Watch;
 pub(crate) use asking::{Asking, Table};
 use door::Door;
 use health::Health;
 use metrics::Metrics;
+pub(crate) use scheduled::{Ended, Entry, Scheduled};
 
 /// Connections at once; browsers hold several.
 const CONNECTIONS_MAX: usize = 256;
@@ -63,6 +66,8 @@ pub struct HttpOptions {
     pub stale: Duration,
     /// The sources in the settings.
     pub sources: Vec<String>,
+    /// What runs by itself, to be watched; none if nothing does.
+    pub schedule: Option<Watch>,
     /// How long somebody who does nothing stays logged in.
     pub idle: Duration,
     /// How long anybody stays logged in.
@@ -87,6 +92,7 @@ impl HttpOptions {
             zone: chrono_tz::UTC,
             stale: Duration::from_hours(36),
             sources: Vec::new(),
+            schedule: None,
             idle: Duration::from_mins(30),
             longest: Duration::from_hours(12),
             requests: 16,

@@ -12,6 +12,7 @@ mod moment;
 mod one;
 mod pieces;
 mod records;
+mod schedule;
 mod status;
 mod trends;
 mod wish;
@@ -55,7 +56,7 @@ pub(super) async fn view(
         return Ok(None);
     }
     let moment = Box::pin(Moment::read(asking, options)).await?;
-    let reads_all = asking.access().is_none_or(|access| access.projects.is_none() && access.firm);
+    let reads_all = asking.reads_all();
     let visit = Visit { options, who, wish, moment, reads_all };
     let (title, main) = match wish.path() {
         "/" => ("Status".to_owned(), Box::pin(status::view(asking, &visit)).await?),
@@ -75,12 +76,17 @@ pub(super) async fn view(
 fn allowed<T>(told: Result<T, Failure>) -> Result<Result<T, Markup>, Failure> {
     match told {
         Ok(value) => Ok(Ok(value)),
-        Err(failure) if failure.code == DENIED => Ok(Err(html! {
-            p.notice role="note" {
-                b { "Not shown: " } (failure.message) "."
-                @if let Some(hint) = &failure.hint { " " span.faint { (hint) } }
-            }
-        })),
+        Err(failure) if failure.code == DENIED => Ok(Err(unshown(&failure))),
         Err(failure) => Err(failure),
+    }
+}
+
+/// In the place of what is not shown: why.
+fn unshown(failure: &Failure) -> Markup {
+    html! {
+        p.notice role="note" {
+            b { "Not shown: " } (failure.message) "."
+            @if let Some(hint) = &failure.hint { " " span.faint { (hint) } }
+        }
     }
 }

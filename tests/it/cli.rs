@@ -4,9 +4,13 @@ mod add_a_system;
 mod alerts;
 mod evidence;
 mod export;
+#[cfg(unix)]
+mod full;
 mod lives;
 mod luck;
+mod mail;
 mod pinned;
+mod post;
 mod privacy;
 mod report;
 mod resume;

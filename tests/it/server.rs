@@ -5,6 +5,7 @@ pub(crate) mod firm;
 mod hostile;
 mod limits;
 mod page;
+mod planned;
 mod repeated;
 mod roles;
 mod views;

@@ -152,6 +152,25 @@ def by_keyboard(browser):
     context.close()
 
 
+def scheduled(browser):
+    """What runs by itself, as .ci/pages wrote its ledger."""
+    context = browser.new_context(java_script_enabled=False)
+    page = logged_in(context)
+    alarms = page.locator("section[aria-labelledby=unscheduled]")
+    assert alarms.bounding_box()["y"] < page.locator("dl.figures").bounding_box()["y"]
+    told = alarms.inner_text()
+    for text in ["No server carries the schedule out now", "nightly failed on 2026-01-03", "(exit code 3): error: source procore: GET", "nightly was due on", "weekly was due on"]:
+        assert text in told, (text, told)
+    table = page.locator("section[aria-labelledby=schedule] table")
+    assert table.locator("tbody th").all_inner_texts() == ["nightly", "proof", "weekly", "month_end"]
+    words = table.locator("tbody tr").first.locator("pre")
+    assert not words.is_visible()
+    table.locator("summary").first.click()
+    assert words.is_visible() and "hint: check base_url" in words.inner_text()
+    case("the schedule: what needs somebody first, and all that a failed run said")
+    context.close()
+
+
 def without_scripts(browser):
     context = browser.new_context(java_script_enabled=False)
     page = logged_in(context)
@@ -260,7 +279,7 @@ def main():
         own = shutil.which("chromium")
         arguments = ["--no-sandbox"] if os.getuid() == 0 else []
         browser = Patient(playwright.chromium.launch(executable_path=own, args=arguments))
-        for part in (by_keyboard, without_scripts, seen, report):
+        for part in (by_keyboard, without_scripts, scheduled, seen, report):
             part(browser)
         browser.close()
     print(f"{passed} passed, 0 failed")

@@ -86,7 +86,7 @@ pub(super) fn schedule(config: &Config, now: DateTime<Utc>, findings: &mut Findi
                             "[schedule] in tieout.toml",
                         ),
                     }
-                    if let Some(run) = told.last(&entry.name).filter(|run| run.outcome.is_failure()) {
+                    if let Some(run) = told.last_own(&entry.name).filter(|run| run.outcome.is_failure()) {
                         let says = format!("{} failed last: {}", entry.name, schedule::last(run, zone));
                         findings.warn("schedule", says, "`tieout schedule`, meta.scheduled_runs");
                     }

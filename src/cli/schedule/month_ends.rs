@@ -3,9 +3,9 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::MonthEndPlan;
-use super::runner::{LATE, Runner, Task, note};
+use super::runner::{Runner, Task, note};
 use crate::config::MONTH_END;
-use crate::schedule::{Ending, Outcome, Told};
+use crate::schedule::{Ending, LATE, Outcome, Told};
 
 /// A month that no extract came for is tried again so often.
 const TRY_EVERY: TimeDelta = TimeDelta::days(1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::process::Command;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
@@ -20,12 +20,10 @@ use super::super::{Global, alerts};
 use super::{Entry, Plan, child, month_ends};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::schedule::{Ending, Ledger, Outcome, ServerLock};
+use crate::schedule::{Ending, LATE, Ledger, Outcome, ServerLock};
 
 /// How long is slept at most before the clock is looked at again: machines sleep, clocks are set.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
-/// A run that begins later than this after its time was missed.
-pub(super) const LATE: TimeDelta = TimeDelta::seconds(90);
 /// Commands that take their moment from the schedule's clock where that is not the machine's.
 const CLOCKED: [&str; 4] = ["extract", "pin", "month-end", "alerts"];
 /// Sources become stale without any run: people are told within so long.

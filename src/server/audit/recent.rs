@@ -190,3 +190,18 @@ impl TableProvider for Statements {
         table.scan(session, projection, filters, limit).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::DESCRIBED_TABLES;
+
+    #[test]
+    fn its_columns_are_described() {
+        let described = &DESCRIBED_TABLES[&(SCHEMA.to_owned(), TABLE.to_owned())].columns;
+        let schema = Recent::default().rows(|_| true).unwrap().schema();
+        let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, described.keys().map(String::as_str).collect::<Vec<_>>());
+    }
+}

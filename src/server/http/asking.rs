@@ -83,6 +83,11 @@ impl Asking {
         self.access.as_deref()
     }
 
+    /// Whether it reads all projects and the firm.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.access().is_none_or(|access| access.projects.is_none() && access.firm)
+    }
+
     /// Whether records may be shown as they were received.
     pub(crate) fn reads_records(&self) -> bool {
         self.access.as_ref().is_none_or(|access| access.sensitive)

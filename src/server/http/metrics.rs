@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 
 use super::asking::Asking;
 use super::door::{Door, line};
+use super::scheduled::Scheduled;
 use super::{Site, answers, health};
 use crate::server::audit::{Event, Who};
 use crate::server::failure::{DENIED, Failure};
@@ -86,10 +87,13 @@ pub(super) async fn answer(site: &Arc<Site>, headers: &HeaderMap, address: IpAdd
     let mut registry = Registry::with_prefix("tieout");
     server(&mut registry, site);
     match told {
-        Ok((clock, figures)) => {
+        Ok((clock, figures, planned)) => {
             readable(&mut registry, true);
             moment(&mut registry, &clock);
             fill(&mut registry, &figures, is_role);
+            if let Some(planned) = planned {
+                schedule(&mut registry, &planned);
+            }
         }
         Err(failure) => {
             tracing::warn!(code = failure.code, "metrics without figures: {}", failure.message);
@@ -122,8 +126,12 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
-/// The clock and the figures of a role.
-async fn told(site: &Arc<Site>, who: &Arc<Who>, is_role: bool) -> Result<([String; 3], Arc<Figures>), Failure> {
+/// The clock, the figures and the schedule, as far as a role is told.
+async fn told(
+    site: &Arc<Site>,
+    who: &Arc<Who>,
+    is_role: bool,
+) -> Result<([String; 3], Arc<Figures>, Option<Scheduled>), Failure> {
     let _permit = site.room.acquire().await.map_err(|_| Failure::new("57P01", "the server is shutting down"))?;
     let mut asking = Asking::open(&site.shared, who, None, !is_role, site.gone.clone()).await?;
     let clock = match asking.rows::<3>(CLOCK, &[]).await {
@@ -131,11 +139,18 @@ async fn told(site: &Arc<Site>, who: &Arc<Who>, is_role: bool) -> Result<([Strin
         Err(failure) if failure.code == DENIED => <[String; 3]>::default(),
         Err(failure) => return Err(failure),
     };
+    // Not of a commit: read each time.
+    let planned = Scheduled::read(&mut asking, &site.options).await.unwrap_or_else(|failure| {
+        if failure.code != DENIED {
+            tracing::warn!(code = failure.code, "metrics without the schedule: {}", failure.message);
+        }
+        None
+    });
     let mut known = site.metrics.0.lock().await;
     let key = if is_role { who.role.clone() } else { String::new() };
     if let Some((commit, figures)) = known.get(&key).filter(|(commit, _)| !commit.is_empty() && *commit == clock[0]) {
         tracing::trace!(commit, "figures of before");
-        return Ok((clock, Arc::clone(figures)));
+        return Ok((clock, Arc::clone(figures), planned));
     }
     if !clock[0].is_empty() {
         asking.stay_at_unless_forced(&clock[0])?;
@@ -150,7 +165,7 @@ async fn told(site: &Arc<Site>, who: &Arc<Who>, is_role: bool) -> Result<([Strin
     };
     let figures = Arc::new(figures);
     known.insert(key, (clock[0].clone(), Arc::clone(&figures)));
-    Ok((clock, figures))
+    Ok((clock, figures, planned))
 }
 
 /// Rows that a role may read, or the name of what it may not.
@@ -253,6 +268,27 @@ fn sources(registry: &mut Registry, figures: &Figures) {
     }
     registry.register("last_run_age_seconds", "Since the source's last run ended", ended);
     registry.register("last_run_complete", "Whether the source's last run read every table completely", complete);
+}
+
+fn schedule(registry: &mut Registry, planned: &Scheduled) {
+    let (succeeded, overdue): (Numbers<1>, Numbers<1>) = Default::default();
+    let outcomes: Numbers<2> = Family::default();
+    for entry in &planned.entries {
+        let name = label("entry", &entry.due.name);
+        outcomes.get_or_create(&[name.clone(), label("outcome", entry.outcome())]).set(1);
+        if let Some(age) = age(&entry.succeeded_at) {
+            succeeded.get_or_create(&[name.clone()]).set(age);
+        }
+        let since = entry.due.missed.map_or(0, |due| (planned.now - due).num_seconds());
+        overdue.get_or_create(&[name]).set(since);
+    }
+    let help = "Whether a server carries the schedule out";
+    registry.register("schedule_carried_out", help, ConstGauge::new(i64::from(planned.is_carried_out)));
+    let help = "Since a run of the entry went well; absent if none ever did";
+    registry.register("schedule_last_success_age_seconds", help, succeeded);
+    let help = "1 for how the entry's newest run ended that ended by itself; none before the first";
+    registry.register("schedule_last_outcome", help, outcomes);
+    registry.register("schedule_overdue_seconds", "Since the entry should have begun; 0 if it did", overdue);
 }
 
 fn checks(registry: &mut Registry, figures: &Figures) {

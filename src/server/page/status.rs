@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::super::Failure;
-use super::super::http::Asking;
+use super::super::http::{Asking, Scheduled};
 use super::checks::Checks;
 use super::moment::Moment;
-use super::{Visit, allowed};
+use super::{Visit, allowed, schedule, unshown};
 use crate::report::html::heading;
 use crate::report::values::{self, count, money};
 
@@ -46,11 +46,15 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
     let others = allowed(asking.rows::<3>(OTHERS, &[]).await)?;
     let sources = allowed(sources(asking, visit).await)?;
     let runs = allowed(asking.rows::<8>(&runs_sql(), &[]).await)?;
+    // What comes next is of the present alone. A ledger that cannot be read is no reason to show nothing else.
+    let planned = if visit.moment.is_present { Scheduled::read(asking, visit.options).await } else { Ok(None) };
+    let planned = planned.map_err(|failure| unshown(&failure)).transpose();
     Ok(html! {
         h1 { "Status" }
         @if visit.moment.is_empty() { (never()) }
         @match &checks { Ok(checks) => (checks.unseen(visit)), Err(notice) => (notice) }
         @if let Ok(sources) = &sources { (stale(sources, visit)) }
+        @if let Some(Ok(planned)) = &planned { (schedule::alarms(planned, visit)) }
         @if let (Ok(totals), Ok(others)) = (&totals, &others) { (figures(visit, checks.as_ref().ok(), totals, others)) }
         section aria-labelledby="checks" {
             h2 id="checks" { "Checks" }
@@ -59,6 +63,12 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
         section aria-labelledby="sources" {
             h2 id="sources" { "How fresh the data is" }
             @match &sources { Ok(sources) => (source_table(sources, visit)), Err(notice) => (notice) }
+        }
+        @if let Some(planned) = &planned {
+            section aria-labelledby="schedule" {
+                h2 id="schedule" { "Schedule" }
+                @match planned { Ok(planned) => (schedule::table(planned, visit)), Err(notice) => (notice) }
+            }
         }
         section aria-labelledby="runs" {
             h2 id="runs" { "Last runs" }

@@ -9,11 +9,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::lives::{CHECK, LARGE, projects};
+use super::post::{Post, smtp};
 use super::toy::{PASSWORD, Page, Toy};
 
 /// How long something may take on a slow machine.
@@ -70,76 +70,8 @@ async fn answer(State(chat): State<Arc<Chat>>, request: Request) -> Response {
     }
 }
 
-/// A mail server that knows one user, and takes mail unless it is told not to.
-#[derive(Default)]
-struct Post {
-    /// Answered to RCPT instead of 250, once each.
-    refusals: Mutex<VecDeque<&'static str>>,
-    mails: Mutex<Vec<String>>,
-}
-
-impl Post {
-    async fn start() -> (Arc<Self>, u16) {
-        let post = Arc::new(Self::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let number = listener.local_addr().unwrap().port();
-        let shared = Arc::clone(&post);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let post = Arc::clone(&shared);
-                tokio::spawn(async move { post.talk(stream).await });
-            }
-        });
-        (post, number)
-    }
-
-    async fn talk(&self, stream: TcpStream) -> std::io::Result<()> {
-        let (read, mut write) = stream.into_split();
-        let mut lines = BufReader::new(read).lines();
-        write.write_all(b"220 post.example ESMTP\r\n").await?;
-        let mut is_signed_in = false;
-        while let Some(line) = lines.next_line().await? {
-            let answer = match line.split_whitespace().next().unwrap_or_default().to_uppercase().as_str() {
-                "EHLO" => "250-post.example\r\n250-8BITMIME\r\n250 AUTH PLAIN\r\n".to_owned(),
-                "AUTH" => {
-                    // "\0tieout\0correct-horse"
-                    is_signed_in = line.ends_with("AHRpZW91dABjb3JyZWN0LWhvcnNl");
-                    if is_signed_in { "235 ok\r\n" } else { "535 5.7.8 bad credentials\r\n" }.to_owned()
-                }
-                "MAIL" if !is_signed_in => "530 5.7.0 sign in first\r\n".to_owned(),
-                "RCPT" => self.refusals.lock().unwrap().pop_front().unwrap_or("250 ok").to_owned() + "\r\n",
-                "DATA" => {
-                    write.write_all(b"354 go on\r\n").await?;
-                    let mut mail = String::new();
-                    while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
-                        mail.push_str(&line);
-                        mail.push('\n');
-                    }
-                    self.mails.lock().unwrap().push(mail);
-                    "250 taken\r\n".to_owned()
-                }
-                "QUIT" => "221 bye\r\n".to_owned(),
-                _ => "250 ok\r\n".to_owned(),
-            };
-            write.write_all(answer.as_bytes()).await?;
-        }
-        Ok(())
-    }
-
-    fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut *self.mails.lock().unwrap())
-    }
-}
-
 fn webhook(format: &str) -> String {
     format!("[alerts.webhook]\nurl = {{ file = \"hook\" }}\nformat = \"{format}\"\n")
-}
-
-fn smtp(port: u16) -> String {
-    format!(
-        "[alerts.smtp]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nuser = \"tieout\"\npassword = {{ file = \"password\" }}\n\
-         from = \"tieout <tieout@example.com>\"\nto = [\"ada@example.com\"]\n"
-    )
 }
 
 /// A firm with two exceptions, 250.00 (low) and 20,000.00 (high), and a chat.

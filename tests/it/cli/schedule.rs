@@ -128,6 +128,18 @@ async fn what_runs_when_the_server_ends_is_ended_and_caught_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_that_wants_settings_read_anew_ends_nothing() {
+    let toy = scheduled(Page::Hang, NIGHTLY).await;
+    let server = serve(&toy, "2026-11-04T09:00:00Z").await;
+    toy.asked().await;
+    signal(&server, "HUP").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(toy.open_sessions(), 1, "its run goes on");
+    stopped(server).await;
+    assert_eq!(runs(&toy), [serde_json::json!(["nightly", "stopped", true])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_is_ended() {
     let toy = scheduled(Page::Hang, &format!("{NIGHTLY}limit = \"40s\"\n")).await;
     let server = serve(&toy, "2026-11-04T09:00:00Z").await;

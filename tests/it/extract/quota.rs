@@ -105,3 +105,35 @@ async fn all_of_both_windows_is_used_without_a_refusal() {
     assert_eq!(most, [SPIKE.0, HOUR.0], "what may be used is");
     assert!(outcome.limits.iter().any(|limit| limit.requests == 200), "the hour showed when it was nearly spent");
 }
+
+/// A limit that nobody refills: the run ends, and says why, however much there is to read.
+#[tokio::test]
+async fn a_limit_that_stays_used_up_ends_the_run() {
+    let clock = clock();
+    let start = clock.now();
+    let refused: Arc<Mutex<usize>> = Arc::default();
+    let counted = Arc::clone(&refused);
+    let server = serve(move |seen| {
+        if let Some(token) = token(seen) {
+            return token;
+        }
+        let headers =
+            |left| [("x-rate-limit-limit", "25"), ("x-rate-limit-remaining", left), ("x-rate-limit-reset", "10")];
+        if seen.path == "/projects" {
+            let all: Vec<String> = (1..=PROJECTS).map(|id| format!("{{\"id\":{id}}}")).collect();
+            return answer(200, &headers("24"), &format!("[{}]", all.join(",")));
+        }
+        *counted.lock().unwrap() += 1;
+        answer(429, &headers("0"), "slow down")
+    })
+    .await;
+    let manifest = format!("{SYSTEM}{CONTRACTS}").replace("per_page = 100", "per_page = 1000");
+    let outcome = run(&source(&server, &manifest), &options(&clock)).await.unwrap();
+    let errors: Vec<String> =
+        (1..=PROJECTS).map(|id| coverage(&outcome, "contracts", &id.to_string()).error.clone().unwrap()).collect();
+    let waited = errors.iter().filter(|error| error.contains("429")).count();
+    let unasked = errors.iter().filter(|error| error.contains("not asked: the rate limit stayed used up")).count();
+    assert!(waited >= 3 && waited + unasked == PROJECTS && waited < 40, "{waited} waited, {unasked} were not asked");
+    let (refused, took) = (*refused.lock().unwrap(), clock.now() - start);
+    assert!(refused < 800 && took < TimeDelta::hours(2), "{refused} requests in {took}");
+}

@@ -1,7 +1,7 @@
 //! A firm of two projects in two small systems, and a server for whoever a test lets in.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,9 +223,16 @@ fn definitions() -> Definitions {
     Definitions { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect() }
 }
 
-fn settings() -> EngineSettings {
+fn settings(folder: &Path) -> EngineSettings {
     let binding = |name: &str, system: &str| SourceBinding { name: name.to_owned(), system: system.to_owned() };
-    EngineSettings { sources: vec![binding("office", "pmx"), binding("books", "erpx")], ..EngineSettings::default() }
+    let sources = vec![binding("office", "pmx"), binding("books", "erpx")];
+    EngineSettings { sources, workspace: Some(folder.to_owned()), ..EngineSettings::default() }
+}
+
+async fn engine(warehouse: &Warehouse, definitions: Definitions, folder: &Path) -> Arc<Engine> {
+    let (own, past) = (settings(folder), settings(folder));
+    let reopen: Reopen = Arc::new(move |_| Ok((past.clone(), Projections::default())));
+    Engine::open_with_past(warehouse.clone(), definitions, own, reopen).await.unwrap()
 }
 
 /// The small firm's, with three checks and the views that show what they found.
@@ -233,17 +240,11 @@ fn judged() -> Definitions {
     let mut definitions = definitions();
     let shipped = Definitions::shipped();
     let shown = |path: &String| {
-        let recon = ["exceptions", "check_runs", "summary", "exception_history", "exception_intervals"];
-        let others = ["exception_attribution", "waivers"];
-        let trend =
-            ["days", "months", "exceptions_by_month", "exceptions_by_project", "exception_ages", "time_to_heal"];
-        let is_in =
-            |folder: &str, names: &[&str]| names.iter().any(|name| *path == format!("queries/{folder}/{name}.sql"));
-        is_in("recon", &recon)
-            || is_in("recon", &others)
-            || is_in("trend", &trend)
-            || is_in("trend", &["open_by_month", "moves_by_month"])
-            || is_in("shared", &["exceptions_by_month"])
+        let recon = "exceptions check_runs summary exception_history exception_intervals exception_attribution waivers";
+        let trend = "days months exceptions_by_month exceptions_by_project exception_ages time_to_heal open_by_month moves_by_month";
+        [("recon", recon), ("trend", trend), ("shared", "exceptions_by_month")]
+            .iter()
+            .any(|(folder, names)| names.split(' ').any(|name| *path == format!("queries/{folder}/{name}.sql")))
     };
     definitions.files.extend(shipped.files.into_iter().filter(|(path, _)| shown(path)));
     for (path, text) in [
@@ -284,8 +285,14 @@ impl Firm {
     /// The same with many exceptions, one of a hostile name, one about a sensitive field, and a check that cannot look
     /// everywhere; and with a page.
     pub(crate) async fn judged(users: Vec<User>, http: HttpOptions) -> Self {
+        Self::within(users, |_| http).await
+    }
+
+    /// The same with a page that depends on its folder.
+    pub(crate) async fn within(users: Vec<User>, http: impl FnOnce(&Path) -> HttpOptions) -> Self {
         let mut firm = Self::empty(judged(), true).await;
         firm.live().await;
+        let http = http(firm.folder.path());
         firm.serve(users, Some(http)).await;
         firm
     }
@@ -302,8 +309,7 @@ impl Firm {
         let path = folder.path().join("warehouse");
         let warehouse = Warehouse::open_or_create(path.to_str().unwrap()).await.unwrap();
         warehouse.put_definitions(&definitions.to_json()).await.unwrap();
-        let reopen: Reopen = Arc::new(|_| Ok((settings(), Projections::default())));
-        let engine = Engine::open_with_past(warehouse.clone(), definitions, settings(), reopen).await.unwrap();
+        let engine = engine(&warehouse, definitions, folder.path()).await;
         #[cfg(feature = "workers")]
         crate::workers::employ_if_asked(&engine).await;
         let clock = SharedClock::new(start());
@@ -355,9 +361,8 @@ impl Firm {
     /// Another engine over its warehouse.
     #[cfg(feature = "workers")]
     pub(crate) async fn opened_again(&self) -> Arc<Engine> {
-        let reopen: Reopen = Arc::new(|_| Ok((settings(), Projections::default())));
         let definitions = if self.is_judged { judged() } else { definitions() };
-        Engine::open_with_past(self.warehouse.clone(), definitions, settings(), reopen).await.unwrap()
+        engine(&self.warehouse, definitions, self.folder.path()).await
     }
 
     /// Where statements are told of.

@@ -43,14 +43,14 @@ async fn log_in(firm: &Firm, name: &str, password: &str) -> (Client, Response) {
 }
 
 /// Somebody who is logged in.
-async fn visitor(firm: &Firm, name: &str) -> Client {
+pub(super) async fn visitor(firm: &Firm, name: &str) -> Client {
     let (client, answer) = log_in(firm, name, "secret").await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{name}");
     client
 }
 
 /// What is shown at an address.
-async fn shown(firm: &Firm, client: &Client, path: &str) -> String {
+pub(super) async fn shown(firm: &Firm, client: &Client, path: &str) -> String {
     let answer = client.get(format!("{}{path}", firm.page())).send().await.unwrap();
     let status = answer.status();
     let text = answer.text().await.unwrap();

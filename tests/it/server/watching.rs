@@ -23,7 +23,7 @@ fn samples(text: &str) -> BTreeMap<String, String> {
     lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-async fn measured(firm: &Firm, role: Option<&str>) -> BTreeMap<String, String> {
+pub(super) async fn measured(firm: &Firm, role: Option<&str>) -> BTreeMap<String, String> {
     let request = browser().get(format!("{}/metrics", firm.page()));
     let request = role.map_or_else(
         || browser().get(format!("{}/metrics", firm.page())),

@@ -1,0 +1,183 @@
+//! A schedule as people watch it: each entry, when it is due next, what should have begun and has not.
+//!
+//! Leaves out how runs ended: `meta.scheduled_runs` tells that, to those who may read it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::{Cron, Ledger, MonthEnd, Outcome, ServerLock, Told};
+use crate::clock::Clock;
+
+/// A run that begins later than this after its time was missed.
+pub(crate) const LATE: TimeDelta = TimeDelta::seconds(90);
+
+/// The entries of a workspace's schedule.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    workspace: PathBuf,
+    clock: Clock,
+    zone: Tz,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    command: String,
+    when: String,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Cron(Cron),
+    MonthEnd(MonthEnd),
+}
+
+/// An entry at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// As the firm calls it.
+    pub(crate) name: String,
+    /// The command and its arguments, moments still as `{month}`.
+    pub(crate) command: String,
+    /// Its cron line, or the rule of the month's end.
+    pub(crate) when: String,
+    /// When it is due next, UTC; none if it never is.
+    pub(crate) next: Option<DateTime<Utc>>,
+    /// Since when it should have begun, UTC; none if it did.
+    pub(crate) missed: Option<DateTime<Utc>>,
+}
+
+impl Watch {
+    /// Nothing yet, of the workspace in a folder.
+    pub fn new(workspace: PathBuf, clock: Clock, zone: Tz) -> Self {
+        Self { workspace, clock, zone, entries: Vec::new() }
+    }
+
+    /// With an entry of five cron fields.
+    ///
+    /// # Errors
+    /// Why the line cannot be read.
+    pub fn entry(mut self, name: &str, command: &str, cron: &str) -> Result<Self, String> {
+        let cron = Cron::parse(cron)?;
+        let (name, command, when) = (name.to_owned(), command.to_owned(), cron.line().to_owned());
+        self.entries.push(Entry { name, command, when, rule: Rule::Cron(cron) });
+        Ok(self)
+    }
+
+    /// With the month's end.
+    pub(crate) fn month_end(mut self, name: &str, command: String, when: String, rule: MonthEnd) -> Self {
+        self.entries.push(Entry { name: name.to_owned(), command, when, rule: Rule::MonthEnd(rule) });
+        self
+    }
+
+    /// Whether there is nothing to watch.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The schedule's clock.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Whether a server of this workspace carries it out now.
+    pub(crate) fn is_carried_out(&self) -> bool {
+        ServerLock::is_taken(&self.workspace)
+    }
+
+    /// What is due, and what was missed.
+    ///
+    /// # Errors
+    /// A ledger that is there and cannot be read.
+    pub(crate) fn due(&self) -> Result<Vec<Due>> {
+        let told = Ledger::of(&self.workspace).read()?;
+        let now = self.clock.now();
+        Ok(self.entries.iter().map(|entry| entry.due(&told, now, self.zone)).collect())
+    }
+}
+
+impl Entry {
+    fn due(&self, told: &Told, now: DateTime<Utc>, zone: Tz) -> Due {
+        let (last, next) = match &self.rule {
+            Rule::Cron(cron) => (cron.last(now, zone), cron.after(now, zone)),
+            Rule::MonthEnd(rule) => (rule.newest(now).map(|(_, due)| due), rule.next(now).map(|(_, due)| due)),
+        };
+        // What comes due while it runs is no concern of anybody: its turn is over.
+        let is_running = told.last(&self.name).is_some_and(|run| run.outcome == Outcome::Running);
+        let is_undone = |due: &DateTime<Utc>| told.handled(&self.name).is_some_and(|handled| *due > handled);
+        Due {
+            name: self.name.clone(),
+            command: self.command.clone(),
+            when: self.when.clone(),
+            next,
+            missed: last.filter(|due| !is_running && now - *due > LATE && is_undone(due)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{DayOfMonth, Ending};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_should_have_begun_and_has_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::of(folder.path());
+        let looked = |now: &str| {
+            let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
+            let watch = watch.entry("nightly", "extract", "0  2 * * *").unwrap();
+            let due = watch.due().unwrap().remove(0);
+            assert_eq!(due.when, "0 2 * * *");
+            (due.missed, due.next)
+        };
+        let (first, second) = (at("2026-11-03T02:00:00Z"), at("2026-11-04T02:00:00Z"));
+        // Nobody has ever carried it out: nothing was due.
+        assert_eq!(looked("2026-11-03T09:00:00Z"), (None, Some(second)));
+        ledger.know("nightly", "0 2 * * *", at("2026-11-02T09:00:00Z")).unwrap();
+        assert_eq!(looked("2026-11-03T01:00:00Z"), (None, Some(first)));
+        assert_eq!(looked("2026-11-03T02:01:00Z").0, None, "it may begin yet");
+        assert_eq!(looked("2026-11-03T02:02:00Z"), (Some(first), Some(second)));
+        let run = ledger.begin(Some("nightly"), "extract", Some((first, true)), at("2026-11-03T09:00:00Z")).unwrap();
+        assert_eq!(looked("2026-11-04T09:00:00Z").0, None, "it runs still");
+        let end = |outcome| {
+            let ending = Ending { outcome, exit_code: None, error: None };
+            ledger.end(&run, ending, at("2026-11-03T10:00:00Z")).unwrap();
+            looked("2026-11-03T11:00:00Z").0
+        };
+        assert_eq!(end(Outcome::Failed), None, "failed is not missed");
+        assert_eq!(end(Outcome::Stopped), Some(first), "it ended with its server, and none came after");
+        assert_eq!(looked("2026-11-04T02:05:00Z").0, Some(second));
+    }
+
+    #[test]
+    fn a_month_that_nobody_pinned_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::of(folder.path());
+        let time = chrono::NaiveTime::from_hms_opt(6, 0, 0).unwrap();
+        let rule = MonthEnd { day: DayOfMonth::Calendar(3), time, days_max: 10, zone: chrono_tz::UTC };
+        let looked = |now: &str| {
+            let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
+            let watch = watch.month_end("month_end", "month-end".to_owned(), "day 3".to_owned(), rule);
+            watch.due().unwrap().remove(0)
+        };
+        ledger.know("month_end", "day 3", at("2026-10-20T00:00:00Z")).unwrap();
+        assert_eq!(looked("2026-11-02T00:00:00Z").missed, None, "October's was not due, September's is nobody's");
+        let due = at("2026-11-03T06:00:00Z");
+        let told = looked("2026-11-03T07:00:00Z");
+        assert_eq!((told.missed, told.next), (Some(due), Some(at("2026-12-03T06:00:00Z"))));
+        let run = ledger.begin(Some("month_end"), "month-end 2026-10", Some((due, true)), due).unwrap();
+        let ending = Ending { outcome: Outcome::Incomplete, exit_code: Some(5), error: None };
+        ledger.end(&run, ending, due).unwrap();
+        assert_eq!(looked("2026-11-03T07:00:00Z").missed, None, "it was tried");
+    }
+}
