@@ -217,7 +217,7 @@ async fn rows_are_written_as_they_were_asked_for() {
 
     toy.run(&["sql", "--format", "parquet", "-o", "x.parquet", query]).await.says(0, &[]);
     assert!(std::fs::read(toy.folder().join("x.parquet")).unwrap().starts_with(b"PAR1"));
-    toy.run(&["sql", "-o", "none/x", query]).await.says(2, &["none/x.part"]);
+    toy.run(&["sql", "-o", "none/x", query]).await.says(2, &["write none/x", "make its folder first"]);
     let failing = "select 1 / (id - 2) from toy.projects";
     toy.run(&["sql", "-o", "half", failing]).await.says(2, &["division by zero", "write half"]);
     assert!(!toy.folder().join("half").exists() && !toy.folder().join("half.part").exists());
