@@ -33,7 +33,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 enum Rule {
-    Cron(Cron),
+    Cron(Box<Cron>),
     MonthEnd(MonthEnd),
 }
 
@@ -65,7 +65,7 @@ impl Watch {
     pub fn entry(mut self, name: &str, command: &str, cron: &str) -> Result<Self, String> {
         let cron = Cron::parse(cron)?;
         let (name, command, when) = (name.to_owned(), command.to_owned(), cron.line().to_owned());
-        self.entries.push(Entry { name, command, when, rule: Rule::Cron(cron) });
+        self.entries.push(Entry { name, command, when, rule: Rule::Cron(Box::new(cron)) });
         Ok(self)
     }
 

@@ -274,13 +274,13 @@ fn schedule(registry: &mut Registry, planned: &Scheduled) {
     let (succeeded, overdue): (Numbers<1>, Numbers<1>) = Default::default();
     let outcomes: Numbers<2> = Family::default();
     for entry in &planned.entries {
-        let name = label("entry", &entry.due.name);
-        outcomes.get_or_create(&[name.clone(), label("outcome", entry.outcome())]).set(1);
+        let name = [label("entry", &entry.due.name)];
+        outcomes.get_or_create(&[label("entry", &entry.due.name), label("outcome", entry.outcome())]).set(1);
         if let Some(age) = age(&entry.succeeded_at) {
-            succeeded.get_or_create(&[name.clone()]).set(age);
+            succeeded.get_or_create(&name).set(age);
         }
         let since = entry.due.missed.map_or(0, |due| (planned.now - due).num_seconds());
-        overdue.get_or_create(&[name]).set(since);
+        overdue.get_or_create(&name).set(since);
     }
     let help = "Whether a server carries the schedule out";
     registry.register("schedule_carried_out", help, ConstGauge::new(i64::from(planned.is_carried_out)));
