@@ -94,7 +94,11 @@ pub(super) async fn run(global: &Global, arguments: &ReportArguments) -> Result<
             let month = report.month.get(..7).unwrap_or("month");
             to_file(Path::new(&format!("report-{month}.{extension}")), &bytes)?;
         }
-        _ => to_stdout(&bytes).context("write the report to standard output").map_err(Failure::usage)?,
+        _ => std::io::stdout()
+            .lock()
+            .write_all(&bytes)
+            .context("write the report to standard output")
+            .map_err(Failure::usage)?,
     }
     let silent = report.silent().count();
     if silent > 0 {
@@ -159,13 +163,6 @@ fn commit_of(head: &Head, month: NaiveDate, zone: Tz) -> Result<u64, Failure> {
         _ => "`tieout extract` makes the first snapshot".to_owned(),
     };
     Err(Failure::usage(anyhow!("report --month {}: no snapshot is of that month\nhint: {hint}", named(month))))
-}
-
-/// What does not end with a line would wait for the program's end, and its failure be nobody's.
-fn to_stdout(bytes: &[u8]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
 }
 
 /// Writes a file, whole or not at all, and tells where it is.

@@ -6,8 +6,9 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use crate::engine::walk::{expressions, walk_mut};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement, UnaryOperator, Value, VisitorMut};
+
+use crate::engine::walk::{expressions, walk_mut};
 
 /// Puts every operand of `is [not] distinct from` back to where it ends.
 pub(crate) fn correct(statement: &mut Statement) {

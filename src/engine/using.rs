@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::engine::walk::{walk, walk_mut};
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::TableReference;
 use datafusion::error::Result;
@@ -26,6 +25,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::engine::walk::{walk, walk_mut};
 
 /// The relation of the columns that two sides have together, as nobody would call one.
 const MERGED: &str = "\u{1}using";

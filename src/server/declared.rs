@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use crate::engine::walk::{walk, walk_mut};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, LimitClause, Query, Statement, TimezoneInfo, Value, Visitor, VisitorMut,
 };
 use pgwire::api::Type;
+
+use crate::engine::walk::{walk, walk_mut};
 
 fn placeholder(expr: &Expr) -> Option<&str> {
     match expr {

@@ -4,6 +4,7 @@
 //! failed is not hidden by one that was skipped after it.
 
 use chrono::{DateTime, Utc};
+use tokio::task::spawn_blocking;
 
 use super::HttpOptions;
 use super::asking::Asking;
@@ -67,8 +68,10 @@ impl Scheduled {
             return Ok(None);
         }
         let runs = asking.rows::<6>(RUNS, &[]).await?;
-        let due =
-            watch.due().map_err(|error| Failure::new("58030", format!("the schedule cannot be read: {error:#}")))?;
+        // The ledger is a file, and may be long.
+        let planned = watch.clone();
+        let due = spawn_blocking(move || planned.due()).await.map_err(anyhow::Error::from).flatten();
+        let due = due.map_err(|error| Failure::new("58030", format!("the schedule cannot be read: {error:#}")))?;
         let entries = due.into_iter().map(|due| Entry::new(due, &runs)).collect();
         Ok(Some(Self { entries, is_carried_out: watch.is_carried_out(), now: watch.now() }))
     }

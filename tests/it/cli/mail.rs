@@ -19,9 +19,9 @@ async fn firm() -> Toy {
     toy
 }
 
-async fn tested(toy: &Toy, number: u16, tls: &str, rest: &str) -> Ended {
+async fn tested(toy: &Toy, port: u16, tls: &str, rest: &str) -> Ended {
     // The certificate names `localhost`.
-    let settings = smtp(number).replace("127.0.0.1", "localhost").replace("\"none\"", &format!("\"{tls}\""));
+    let settings = smtp(port).replace("127.0.0.1", "localhost").replace("\"none\"", &format!("\"{tls}\""));
     toy.write("tieout.toml", &(toy.settings() + &settings + rest));
     tokio::time::timeout(PATIENCE, toy.run(&["alerts", "test"])).await.unwrap()
 }
@@ -30,13 +30,13 @@ async fn tested(toy: &Toy, number: u16, tls: &str, rest: &str) -> Ended {
 async fn mail_goes_through_tls_by_the_firms_own_authority() {
     let toy = firm().await;
     for (speech, tls) in [(Speech::Starttls, "starttls"), (Speech::Tls, "tls")] {
-        let (post, number) = Post::speaking(speech, "server").await;
-        let ended = tested(&toy, number, tls, "ca = \"authority.pem\"\n").await;
+        let (receiver, port) = Post::speaking(speech, "server").await;
+        let ended = tested(&toy, port, tls, "ca = \"authority.pem\"\n").await;
         assert_eq!(ended.code, 0, "{tls}: {}", ended.err);
-        let mails = post.taken();
+        let mails = receiver.taken();
         assert!(mails.len() == 1 && mails[0].contains("To: ada@example.com"), "{tls}: {mails:?}");
         // Neither who nor what was said before TLS was spoken.
-        let overheard = post.overheard();
+        let overheard = receiver.overheard();
         assert!(!overheard.contains("AUTH") && !overheard.contains("MAIL"), "{overheard}");
 
         // Nobody vouches for it; somebody else does; its name is another.
@@ -45,20 +45,20 @@ async fn mail_goes_through_tls_by_the_firms_own_authority() {
             ("ca = \"stranger.pem\"\n", "localhost", "UnknownIssuer"),
             ("ca = \"authority.pem\"\n", "127.0.0.1", "certificate"),
         ] {
-            let settings = smtp(number).replace("127.0.0.1", host).replace("\"none\"", &format!("\"{tls}\""));
+            let settings = smtp(port).replace("127.0.0.1", host).replace("\"none\"", &format!("\"{tls}\""));
             toy.write("tieout.toml", &(toy.settings() + &settings + rest));
             let said = toy.run(&["alerts", "test"]).await;
             said.says(
                 3,
-                &["error: smtp: ", &format!("{host}:{number} failed"), "certificate", says, "\nhint: host must be"],
+                &["error: smtp: ", &format!("{host}:{port} failed"), "certificate", says, "\nhint: host must be"],
             );
             assert!(!said.err.contains(PASSWORD), "{}", said.err);
-            assert!(post.taken().is_empty(), "{tls} {rest}: {}", said.err);
+            assert!(receiver.taken().is_empty(), "{tls} {rest}: {}", said.err);
         }
     }
-    let (post, number) = Post::speaking(Speech::Tls, "stranger").await;
-    tested(&toy, number, "tls", "ca = \"authority.pem\"\n").await.says(3, &["certificate", "hint: host must be"]);
-    assert!(post.taken().is_empty());
+    let (receiver, port) = Post::speaking(Speech::Tls, "stranger").await;
+    tested(&toy, port, "tls", "ca = \"authority.pem\"\n").await.says(3, &["certificate", "hint: host must be"]);
+    assert!(receiver.taken().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,14 +78,14 @@ async fn an_authority_that_is_none_is_told_with_its_setting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_comes_twice_is_known_for_one() {
     let toy = firm().await;
-    let (post, number) = Post::start().await;
-    toy.write("tieout.toml", &(toy.settings() + &smtp(number)));
+    let (receiver, port) = Post::start().await;
+    toy.write("tieout.toml", &(toy.settings() + &smtp(port)));
     toy.run(&["extract", "--now", "2026-11-02T06:00:00Z"]).await.says(0, &[]);
     // It takes the mail and is gone before it says so, until nobody tries any more for now.
-    *post.silences.lock().unwrap() = 3;
+    *receiver.silences.lock().unwrap() = 3;
     toy.run(&["alerts", "send", "--now", "2026-11-02T07:00:00Z"]).await.says(3, &["smtp: 127.0.0.1:"]);
     toy.run(&["alerts", "send", "--now", "2026-11-02T09:00:00Z"]).await.says(0, &[]);
-    let ids: Vec<String> = post.taken().iter().map(|mail| header(mail, "Message-ID")).collect();
+    let ids: Vec<String> = receiver.taken().iter().map(|mail| header(mail, "Message-ID")).collect();
     assert_eq!(ids.len(), 4, "{ids:?}");
     assert!(ids[0].starts_with("<tieout.") && ids[0].ends_with("@example.com>"), "{ids:?}");
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
@@ -95,7 +95,7 @@ async fn a_mail_that_comes_twice_is_known_for_one() {
     toy.run(&["alerts", "send", "--now", "2026-11-03T07:00:00Z"]).await.says(0, &[]);
     toy.run(&["alerts", "test"]).await.says(0, &[]);
     toy.run(&["alerts", "test"]).await.says(0, &[]);
-    let mut others: Vec<String> = post.taken().iter().map(|mail| header(mail, "Message-ID")).collect();
+    let mut others: Vec<String> = receiver.taken().iter().map(|mail| header(mail, "Message-ID")).collect();
     others.push(ids[0].clone());
     others.sort();
     others.dedup();
