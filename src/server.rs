@@ -29,7 +29,6 @@ mod failure;
 mod familiar;
 mod format;
 mod frames;
-mod giveway;
 mod grammar;
 mod http;
 mod in_turn;
@@ -113,7 +112,7 @@ pub use crate::schedule::Watch;
 pub fn giving_way(
     plan: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
 ) -> datafusion::error::Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
-    giveway::giving_way(plan)
+    crate::engine::giving_way(plan)
 }
 
 /// The functions that clients' statements have beside those of the engine, and some of its own otherwise.

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
@@ -18,7 +19,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::engine::deferred::DeferredPlan;
 use crate::engine::held::{Held, Room};
-use crate::engine::{functions, workers};
+use crate::engine::{functions, giving_way, is_short, spilling, workers};
 
 /// A plan and, once it ran, its optimised form.
 #[derive(Debug)]
@@ -50,26 +51,46 @@ impl Repeated {
 
     /// The rows at the session's commit.
     pub(crate) async fn execute(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
-        let (physical, _running) = Box::pin(self.physical(session)).await?;
-        if self.is_timeless {
-            return collect(physical, session.task_ctx()).await;
-        }
-        workers::made_of(physical, session, |plan| collect(plan, session.task_ctx())).await
+        self.made(session, collect).await
     }
 
     /// The rows at the session's commit, under a schema that they fit, to be read again.
     pub(crate) async fn hold(&self, session: &dyn Session, schema: &SchemaRef, room: &Arc<Room>) -> Result<Held> {
-        let (physical, _running) = Box::pin(self.physical(session)).await?;
-        let held = |plan| {
-            Box::pin(async {
-                let rows = execute_stream(plan, session.task_ctx())?;
-                Held::hold(rows, schema, (room, session.runtime_env())).await
-            })
-        };
-        if self.is_timeless {
-            return held(physical).await;
+        let runtime = session.runtime_env();
+        self.made(session, |plan, tasks| async move { Held::hold(execute_stream(plan, tasks)?, schema, (room, runtime)).await })
+            .await
+    }
+
+    /// What is made of the rows at the session's commit. Where memory does not suffice, once more with joins that go to the disk.
+    async fn made<Made, Making: Future<Output = Result<Made>> + Send>(
+        &self,
+        session: &dyn Session,
+        make: impl Fn(Arc<dyn ExecutionPlan>, Arc<TaskContext>) -> Making + Sync,
+    ) -> Result<Made> {
+        let outcome = Box::pin(self.made_at_first(session, &make)).await;
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else { return outcome };
+        match outcome {
+            Err(error) if is_short(&error) => {
+                tracing::debug!(%error, "once more, with joins that go to the disk");
+                let state = spilling(workers::alone(state.clone()));
+                let plan = giving_way(state.create_physical_plan(&self.plan).await?)?;
+                Box::pin(make(plan, state.task_ctx())).await
+            }
+            outcome => outcome,
         }
-        workers::made_of(physical, session, held).await
+    }
+
+    async fn made_at_first<Made, Making: Future<Output = Result<Made>> + Send>(
+        &self,
+        session: &dyn Session,
+        make: &(impl Fn(Arc<dyn ExecutionPlan>, Arc<TaskContext>) -> Making + Sync),
+    ) -> Result<Made> {
+        let (physical, _running) = Box::pin(self.physical(session)).await?;
+        let make = |plan| async { Box::pin(make(giving_way(plan)?, session.task_ctx())).await };
+        if self.is_timeless {
+            return make(physical).await;
+        }
+        workers::made_of(physical, session, make).await
     }
 
     /// A plan to be executed once, while what comes with it is held.

@@ -15,7 +15,7 @@ use url::Url;
 use super::blueprint::Blueprint;
 use super::options::{Heads, TieoutOptions};
 use super::settings::EngineSettings;
-use super::{CATALOG, Error, functions, outer, queries, snapshot, time_functions, using};
+use super::{CATALOG, Error, estimates, functions, outer, queries, snapshot, time_functions, using};
 use crate::warehouse::Warehouse;
 
 pub(super) fn base(
@@ -39,6 +39,7 @@ pub(super) fn base(
         // Row counts come from the manifests; footers are not read twice to learn them.
         ("datafusion.execution.collect_statistics", "false"),
         ("datafusion.execution.time_zone", "+00:00"),
+        ("datafusion.optimizer.use_statistics_registry", "true"),
     ] {
         options.set(key, value)?;
     }
@@ -50,6 +51,7 @@ pub(super) fn base(
         .with_default_features()
         .with_relation_planners(vec![using::planner()])
         .with_physical_optimizer_rules(outer::rules())
+        .with_statistics_registry(estimates::registry())
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;

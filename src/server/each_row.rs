@@ -29,10 +29,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use super::failure::Failure;
-use super::giveway::giving_way;
 use super::lateral;
 use super::query::STRICT;
-use crate::engine::has_expression;
+use crate::engine::{giving_way, has_expression};
 
 /// Answers that are kept for rows that ask the same again.
 const KEPT_MAX: usize = 10_000;

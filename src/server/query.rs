@@ -30,13 +30,12 @@ use super::encoding::Code;
 use super::explain;
 use super::failure::{CANCELED, Failure};
 use super::frames::put_message;
-use super::giveway::giving_way;
 use super::in_turn;
 use super::plans::{Answers, Carried, Gathered, Plans, Ran};
 use super::postgres::sizes;
 use super::rewrite::shown;
 use crate::engine::options::MomentKey;
-use crate::engine::workers;
+use crate::engine::{giving_way, is_short, spilling, workers};
 
 /// An unoptimised DataFusion recurses deeply when it plans.
 const STACK_BYTES: usize = 64 << 20;
@@ -363,9 +362,6 @@ fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Fai
     Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
-/// Rows of a batch where memory was short.
-const SPILLED_BATCH: usize = 1_024;
-
 /// How far a plan has come.
 #[derive(Default)]
 struct Progress {
@@ -405,14 +401,9 @@ async fn pump(
             plans.note(zone.as_deref(), &plan, Ran { took: began.elapsed(), answer });
             Ok(())
         }
-        // A hash join holds one side in memory; rows that went out already cannot be taken back.
-        Err(error) if !progress.sent && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
-            let mut state = workers::alone(context.state());
-            let config = state.config_mut();
-            config.options_mut().optimizer.prefer_hash_join = false;
-            // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.
-            let (partitions, rows) = (config.target_partitions().max(2), config.batch_size().min(SPILLED_BATCH));
-            *config = config.clone().with_target_partitions(partitions).with_batch_size(rows);
+        // Rows that went out already cannot be taken back.
+        Err(error) if !progress.sent && is_short(&error) => {
+            let state = spilling(workers::alone(context.state()));
             let unkept = Arc::new(Plans::beside(&Arc::new(Answers::default())));
             Box::pin(run(state, plan, &unkept, planning, sender, &mut progress)).await.map(drop)
         }

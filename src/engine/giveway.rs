@@ -33,7 +33,7 @@ const PIECE_MIN: usize = 1;
 const PIECE_MAX: usize = 8_192;
 
 /// The plan with every join giving way.
-pub(super) fn giving_way(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn giving_way(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     // What travels is not ours to add to; workers do it themselves.
     if workers::is_sent_out(plan.as_ref()) {
         return Ok(plan);
