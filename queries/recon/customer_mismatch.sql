@@ -61,7 +61,8 @@ found as (
     from erp.customers
     inner join erp_used on erp_used.customer_id = customers.record_id
     left anti join link.customers as links on links.erp_id = customers.record_id
-    left anti join pm.vendors as directory on upper(trim(directory.linked_id)) in (upper(own_key(customers.source, customers.record_id)), upper(customers.code))
+    left anti join pm.vendors as named on upper(trim(named.linked_id)) = upper(own_key(customers.source, customers.record_id))
+    left anti join pm.vendors as coded on upper(trim(coded.linked_id)) = upper(customers.code)
     left anti join pm.vendors as namesakes on namesakes.name_key = customers.name_key
     where coalesce(customers.is_active, true)
 

@@ -22,9 +22,9 @@ with orphans as (
     select ids.*
     from link.stored_ids as ids
     left anti join erp.customers as owners on
-        ids.entity = 'vendors' and
-        ids.side = 'pm' and
-        upper(ids.stored_id) in (upper(own_key(owners.source, owners.record_id)), upper(owners.code))
+        ids.entity = 'vendors' and ids.side = 'pm' and upper(ids.stored_id) = upper(own_key(owners.source, owners.record_id))
+    left anti join erp.customers as coded on
+        ids.entity = 'vendors' and ids.side = 'pm' and upper(ids.stored_id) = upper(coded.code)
     where ids.target_count = 0
 
 ),

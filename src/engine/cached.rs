@@ -102,13 +102,14 @@ impl CachedView {
             Making::Rows => return Box::pin(self.records.hold(session, &self.schema, &self.room)).await,
             _ => Box::pin(self.records.execute(session)).await?,
         };
+        // Seconds for a hundred thousand companies or a million documents: not on a thread that others wait for.
         let made = if let Making::Links { crosswalk, splits } = &self.making {
-            links::linked(&records, &crosswalk.execute(session).await?, *splits)?
+            let (crosswalk, splits) = (crosswalk.execute(session).await?, *splits);
+            spawn_blocking(move || links::linked(&records, &crosswalk, splits)).await
         } else {
-            // Seconds for a directory of tens of thousands: not on a thread that others wait for.
-            let suggested = spawn_blocking(move || suggestions::suggested(&records)).await;
-            suggested.map_err(|error| exec_datafusion_err!("suggestions were not made: {error}"))??
+            spawn_blocking(move || suggestions::suggested(&records)).await
         };
+        let made = made.map_err(|error| exec_datafusion_err!("rows of {} were not made: {error}", self.name.1))??;
         Held::of(&made, &self.schema, (&self.room, session.runtime_env()))
     }
 }

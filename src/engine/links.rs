@@ -24,46 +24,83 @@ use stored::stored;
 mod connections;
 mod stored;
 
-/// One record as a link view lists it. A column that the view does not select is unknown for all records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// `side`: `pm` or `erp`.
-    is_pm: bool,
-    /// `record_id`: its key.
-    id: String,
-    /// `source`: the connection that it came from, whose name may stand in front of its key.
-    source: Option<String>,
-    /// `partner_source`: the only connection of the other side that has its counterpart; null if nobody can say.
-    partner_source: Option<String>,
-    /// `is_shared`, `is_company`: in how many connections of the other side it may have a counterpart.
-    reach: Reach,
-    /// `label_key`: its name, normalised: it links nothing, but tells which of several connections is meant.
-    label_key: Option<String>,
-    /// `stored_id`: the other side's key as this side stores it.
-    stored_id: Option<String>,
-    /// `number`: what people call it; a stored id may mean this.
-    number: Option<String>,
-    /// `parent`: the ERP key of what numbers are unique in (a project, a vendor); null if unlinked. Without the column
-    /// numbers are unique in the firm.
-    parent: Option<String>,
-    /// `kind`: must agree where both sides know it.
-    kind: Option<String>,
-    /// `contract_id`: must agree where both sides know it; '?' is a contract that is not linked.
-    contract_id: Option<String>,
-    /// `number_key`: its number, normalised.
-    number_key: Option<String>,
-    /// `reference_key`: the other side's number as this side keeps it for people, normalised.
-    reference_key: Option<String>,
-    /// `second_number`: tried where the first finds nothing.
-    second_number: Option<String>,
-    /// `tax_id_hash`: equal for the same tax id.
-    tax_id_hash: Option<String>,
-    /// `name_key`: its name, normalised.
-    name_key: Option<String>,
-    /// `place`: within which it is the only one of its ERP record: a company's cost code serves many projects, once in each.
-    place: Option<String>,
-    /// `is_void`: void, rejected or retired; it gives way to a living one.
-    is_void: bool,
+/// The columns that a link view may select. One that it does not is unknown for all records.
+#[derive(Clone, Copy)]
+enum Column {
+    /// `pm` or `erp`.
+    Side,
+    /// A record's key.
+    RecordId,
+    /// The connection that it came from, whose name may stand in front of its key.
+    Source,
+    /// The only connection of the other side that has its counterpart; null if nobody can say.
+    PartnerSource,
+    /// With [`Column::IsCompany`], in how many connections of the other side it may have a counterpart.
+    IsShared,
+    IsCompany,
+    /// Its name, normalised: it links nothing, but tells which of several connections is meant.
+    LabelKey,
+    /// The other side's key as this side stores it, in upper case.
+    StoredId,
+    /// What people call it, in upper case; a stored id may mean this.
+    Number,
+    /// The ERP key of what numbers are unique in (a project, a vendor); null if unlinked. Without the column numbers are unique
+    /// in the firm.
+    Parent,
+    /// Must agree where both sides know it.
+    Kind,
+    /// Must agree where both sides know it; '?' is a contract that is not linked.
+    ContractId,
+    /// Its number, normalised.
+    NumberKey,
+    /// The other side's number as this side keeps it for people, normalised.
+    ReferenceKey,
+    /// Tried where the first finds nothing.
+    SecondNumber,
+    /// Equal for the same tax id.
+    TaxIdHash,
+    /// Its name, normalised.
+    NameKey,
+    /// Within which it is the only one of its ERP record: a company's cost code serves many projects, once in each.
+    Place,
+    /// Void, rejected or retired; it gives way to a living one.
+    IsVoid,
+}
+
+/// Their names, in the same order.
+const COLUMNS: [&str; 19] = [
+    "side",
+    "record_id",
+    "source",
+    "partner_source",
+    "is_shared",
+    "is_company",
+    "label_key",
+    "stored_id",
+    "number",
+    "parent",
+    "kind",
+    "contract_id",
+    "number_key",
+    "reference_key",
+    "second_number",
+    "tax_id_hash",
+    "name_key",
+    "place",
+    "is_void",
+];
+
+/// Rows that a link view lists, by column. There may be millions: nothing is copied out of them.
+pub(crate) struct Listed {
+    columns: Vec<Option<StringArray>>,
+    rows: usize,
+}
+
+/// One record as a link view lists it.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    listed: &'a Listed,
+    row: usize,
 }
 
 /// In how many connections of the other side a record may have a counterpart.
@@ -136,14 +173,12 @@ pub(crate) fn linked(
     crosswalk: &[RecordBatch],
     splits: bool,
 ) -> Result<RecordBatch, ArrowError> {
-    let mut listed = Vec::new();
-    for batch in records {
-        listed.extend(read(batch)?);
-    }
+    let listed = records.iter().map(Listed::new).collect::<Result<Vec<_>, _>>()?;
     let mut known = Vec::new();
     for batch in crosswalk {
         let (pm_ids, erp_ids) = (texts(batch, "pm_id")?, texts(batch, "erp_id")?);
-        let both = |index| Some((value(pm_ids.as_ref(), index)?, value(erp_ids.as_ref(), index)?));
+        let both =
+            |index| Some((value(pm_ids.as_ref(), index)?.to_owned(), value(erp_ids.as_ref(), index)?.to_owned()));
         known.extend((0..batch.num_rows()).filter_map(both));
     }
     let links = Links::new(&listed);
@@ -162,50 +197,78 @@ pub(crate) fn linked(
     RecordBatch::try_new(schema(), columns)
 }
 
-fn read(batch: &RecordBatch) -> Result<Vec<Record>, ArrowError> {
-    let column = |name: &str| texts(batch, name);
-    let required = |name: &str| {
-        column(name)?.ok_or_else(|| ArrowError::SchemaError(format!("a link view must select the column {name}")))
-    };
-    let (sides, ids) = (required("side")?, required("record_id")?);
-    let [stored_id, number, parent, kind] =
-        [column("stored_id")?, column("number")?, column("parent")?, column("kind")?];
-    let [contract_id, number_key, reference_key, second_number] =
-        [column("contract_id")?, column("number_key")?, column("reference_key")?, column("second_number")?];
-    let [tax_id_hash, name_key, place, is_void] =
-        [column("tax_id_hash")?, column("name_key")?, column("place")?, column("is_void")?];
-    let [source, partner_source, label_key] = [column("source")?, column("partner_source")?, column("label_key")?];
-    let [is_shared, is_company] = [column("is_shared")?, column("is_company")?];
-    let upper = |text: Option<String>| text.map(|text| text.to_uppercase());
-    let record = |index| {
-        let text = |column: &Option<StringArray>| value(column.as_ref(), index);
-        let is = |column: &Option<StringArray>| text(column).as_deref() == Some("true");
-        Some(Record {
-            is_pm: value(Some(&sides), index)? == "pm",
-            id: value(Some(&ids), index)?,
-            source: text(&source),
-            partner_source: text(&partner_source),
-            reach: match (is(&is_company), is(&is_shared)) {
-                (true, _) => Reach::EachByName,
-                (_, true) => Reach::Each,
-                _ => Reach::One,
-            },
-            label_key: text(&label_key),
-            stored_id: upper(text(&stored_id)),
-            number: upper(text(&number)),
-            parent: if parent.is_none() { Some(String::new()) } else { text_or_empty(parent.as_ref(), index) },
-            kind: text(&kind),
-            contract_id: text(&contract_id),
-            number_key: text(&number_key),
-            reference_key: text(&reference_key),
-            second_number: text(&second_number),
-            tax_id_hash: text(&tax_id_hash),
-            name_key: text(&name_key),
-            place: text(&place),
-            is_void: is(&is_void),
-        })
-    };
-    Ok((0..batch.num_rows()).filter_map(record).collect())
+impl Listed {
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        let mut columns = COLUMNS.iter().map(|name| texts(batch, name)).collect::<Result<Vec<_>, _>>()?;
+        for required in [Column::Side, Column::RecordId].map(|column| column as usize) {
+            if columns.get(required).is_none_or(Option::is_none) {
+                let name = COLUMNS.get(required).unwrap_or(&"");
+                return Err(ArrowError::SchemaError(format!("a link view must select the column {name}")));
+            }
+        }
+        for column in [Column::StoredId, Column::Number] {
+            if let Some(Some(column)) = columns.get_mut(column as usize) {
+                *column = column.iter().map(|text| text.map(str::to_uppercase)).collect();
+            }
+        }
+        Ok(Self { columns, rows: batch.num_rows() })
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        let records = (0..self.rows).map(|row| Record { listed: self, row });
+        records.filter(|record| record.text(Column::Side).is_some() && record.text(Column::RecordId).is_some())
+    }
+
+    fn column(&self, column: Column) -> Option<&StringArray> {
+        self.columns.get(column as usize)?.as_ref()
+    }
+}
+
+impl<'a> Record<'a> {
+    /// What stands in a column.
+    fn text(self, column: Column) -> Option<&'a str> {
+        value(self.listed.column(column), self.row)
+    }
+
+    fn is(self, column: Column) -> bool {
+        self.text(column) == Some("true")
+    }
+
+    fn is_pm(self) -> bool {
+        self.text(Column::Side) == Some("pm")
+    }
+
+    fn id(self) -> &'a str {
+        self.text(Column::RecordId).unwrap_or_default()
+    }
+
+    fn source(self) -> Option<&'a str> {
+        self.text(Column::Source)
+    }
+
+    /// An empty parent is the firm itself.
+    fn parent(self) -> Option<&'a str> {
+        match self.listed.column(Column::Parent) {
+            None => Some(""),
+            parent => text_or_empty(parent, self.row),
+        }
+    }
+
+    fn reach(self) -> Reach {
+        match (self.is(Column::IsCompany), self.is(Column::IsShared)) {
+            (true, _) => Reach::EachByName,
+            (_, true) => Reach::Each,
+            _ => Reach::One,
+        }
+    }
+
+    fn agrees(self, other: Self) -> bool {
+        let agree = |column| match (self.text(column), other.text(column)) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        agree(Column::Kind) && agree(Column::ContractId)
+    }
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Result<Option<StringArray>, ArrowError> {
@@ -214,31 +277,30 @@ fn texts(batch: &RecordBatch, name: &str) -> Result<Option<StringArray>, ArrowEr
 }
 
 /// A trimmed text; one of blanks only is no value.
-fn value(column: Option<&StringArray>, index: usize) -> Option<String> {
+fn value(column: Option<&StringArray>, index: usize) -> Option<&str> {
     text_or_empty(column, index).filter(|text| !text.is_empty())
 }
 
-/// A trimmed text. An empty parent is the firm itself.
-fn text_or_empty(column: Option<&StringArray>, index: usize) -> Option<String> {
+fn text_or_empty(column: Option<&StringArray>, index: usize) -> Option<&str> {
     let column = column.filter(|column| column.is_valid(index))?;
-    Some(column.value(index).trim().to_owned())
+    Some(column.value(index).trim())
 }
 
 /// The records of both sides. One that stands under two parents is listed twice.
 struct Links<'a> {
-    pm: Vec<&'a Record>,
-    erp: Vec<&'a Record>,
+    pm: Vec<Record<'a>>,
+    erp: Vec<Record<'a>>,
     connections: Connections<'a>,
 }
 
 /// Record ids of a candidate pair.
 type Ids<'a> = (&'a str, &'a str);
 /// Candidate pairs.
-type Found<'a> = Vec<(&'a Record, &'a Record)>;
+type Found<'a> = Vec<(Record<'a>, Record<'a>)>;
 
 impl<'a> Links<'a> {
-    fn new(records: &'a [Record]) -> Self {
-        let (pm, erp): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|record| record.is_pm);
+    fn new(listed: &'a [Listed]) -> Self {
+        let (pm, erp): (Vec<_>, Vec<_>) = listed.iter().flat_map(Listed::records).partition(|record| record.is_pm());
         let connections = Connections::new(&pm, &erp);
         Self { pm, erp, connections }
     }
@@ -254,13 +316,13 @@ impl<'a> Links<'a> {
         let steps = [
             (Step::Crosswalk, self.known(crosswalk)),
             (Step::Explicit, explicit),
-            (Step::Number, self.numbers(&|record| [record.number_key.as_deref(), record.own_reference()])),
-            (Step::SecondNumber, self.numbers(&|record| [record.second_number.as_deref(), None])),
-            (Step::TaxId, self.equals(&|record| record.tax_id_hash.as_deref())),
-            (Step::Name, self.equals(&|record| record.name_key.as_deref())),
+            (Step::Number, self.numbers(Column::NumberKey, Some(Column::ReferenceKey))),
+            (Step::SecondNumber, self.numbers(Column::SecondNumber, None)),
+            (Step::TaxId, self.equals(Column::TaxIdHash)),
+            (Step::Name, self.equals(Column::NameKey)),
         ];
         let place: HashMap<&str, Option<&str>> =
-            self.pm.iter().map(|record| (record.id.as_str(), record.place.as_deref())).collect();
+            self.pm.iter().map(|record| (record.id(), record.text(Column::Place))).collect();
         let mut unique = BTreeMap::new();
         for steps in self.connections.apart(steps) {
             unique.extend(unambiguous(&first_steps(&steps), &stored_in_pm, &place, splits));
@@ -275,58 +337,55 @@ impl<'a> Links<'a> {
 
     /// The firm's own file: the only way to an intended many. A line that names no record links nothing.
     fn known(&self, crosswalk: &'a [(String, String)]) -> BTreeSet<Ids<'a>> {
-        let ids = |records: &[&'a Record]| records.iter().map(|record| record.id.as_str()).collect::<BTreeSet<&str>>();
+        if crosswalk.is_empty() {
+            return BTreeSet::new();
+        }
+        let ids = |records: &[Record<'a>]| records.iter().map(|record| record.id()).collect::<BTreeSet<&str>>();
         let (pm, erp) = (ids(&self.pm), ids(&self.erp));
         let lines = crosswalk.iter().map(|(pm_id, erp_id)| (pm_id.as_str(), erp_id.as_str()));
         lines.filter(|(pm_id, erp_id)| pm.contains(pm_id) && erp.contains(erp_id)).collect()
     }
 
-    /// Pairs of equal numbers under one parent whose kind and contract do not contradict each other. `keys` are a
-    /// record's number and, for a record that keeps the other side's number too, that number.
+    /// Pairs of equal numbers under one parent whose kind and contract do not contradict each other. `reference` is, of a record
+    /// that keeps the other side's number too, that number.
     ///
     /// What the ERP keeps as reference is the PM number; its own number counts only where it keeps none: ERP 0003
     /// (reference CO-5) is not PM CO-3, but it is the CO-9 that keeps the reference 0003.
-    fn numbers(&self, keys: &dyn for<'r> Fn(&'r Record) -> [Option<&'r str>; 2]) -> BTreeSet<Ids<'a>> {
-        let mut meant: HashMap<(&str, &str), Vec<&'a Record>> = HashMap::new();
-        let mut own: HashMap<(&str, &str), Vec<&'a Record>> = HashMap::new();
-        for record in &self.erp {
-            let Some(parent) = record.parent.as_deref() else { continue };
-            let [number, reference] = keys(record);
-            meant.entry((parent, reference.or(number).unwrap_or_default())).or_default().push(record);
-            own.entry((parent, number.unwrap_or_default())).or_default().push(record);
+    fn numbers(&self, number: Column, reference: Option<Column>) -> BTreeSet<Ids<'a>> {
+        let keys = |record: Record<'a>| (record.text(number), reference.and_then(|column| record.text(column)));
+        let mut meant: HashMap<(&str, &str), Vec<Record<'a>>> = HashMap::new();
+        let mut own: HashMap<(&str, &str), Vec<Record<'a>>> = HashMap::new();
+        for &record in &self.erp {
+            let (Some(parent), (number, reference)) = (record.parent(), keys(record)) else { continue };
+            if let Some(key) = reference.or(number) {
+                meant.entry((parent, key)).or_default().push(record);
+            }
+            if let Some(key) = number {
+                own.entry((parent, key)).or_default().push(record);
+            }
         }
         let mut found: Found = Vec::new();
         for &record in &self.pm {
-            let Some(parent) = record.parent.as_deref() else { continue };
-            let [number, reference] = keys(record);
+            let (Some(parent), (number, reference)) = (record.parent(), keys(record)) else { continue };
             let by_number = number.and_then(|key| meant.get(&(parent, key)));
             let by_reference = reference.filter(|key| number != Some(key)).and_then(|key| own.get(&(parent, key)));
             let named = by_number.into_iter().chain(by_reference).flatten().copied();
-            let may_be = |other: &&Record| record.agrees(other) && self.connections.may_guess(record, other);
+            let may_be = |other: &Record<'a>| record.agrees(*other) && self.connections.may_guess(record, *other);
             found.extend(named.filter(may_be).map(|other| (record, other)));
         }
         living(&self.connections.by_number(found))
     }
 
-    fn equals(&self, key: &dyn for<'r> Fn(&'r Record) -> Option<&'r str>) -> BTreeSet<Ids<'a>> {
-        let mut index: HashMap<&str, Vec<&'a Record>> = HashMap::new();
+    fn equals(&self, key: Column) -> BTreeSet<Ids<'a>> {
+        let mut index: HashMap<&str, Vec<Record<'a>>> = HashMap::new();
         for record in &self.erp {
-            index.entry(key(record).unwrap_or_default()).or_default().push(record);
+            if let Some(key) = record.text(key) {
+                index.entry(key).or_default().push(*record);
+            }
         }
-        let named = self.pm.iter().filter_map(|record| Some((*record, index.get(key(record)?)?)));
+        let named = self.pm.iter().filter_map(|record| Some((*record, index.get(record.text(key)?)?)));
         let pairs = named.flat_map(|(record, others)| others.iter().map(move |other| (record, *other)));
-        living(&pairs.filter(|(record, other)| self.connections.may_guess(record, other)).collect())
-    }
-}
-
-impl Record {
-    fn own_reference(&self) -> Option<&str> {
-        self.reference_key.as_deref()
-    }
-
-    fn agrees(&self, other: &Self) -> bool {
-        let agree = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
-        agree(&self.kind, &other.kind) && agree(&self.contract_id, &other.contract_id)
+        living(&pairs.filter(|(record, other)| self.connections.may_guess(*record, *other)).collect())
     }
 }
 
@@ -334,24 +393,24 @@ impl Record {
 ///
 /// Of what has a counterpart in each connection, in each for itself.
 fn living<'a>(found: &Found<'a>) -> BTreeSet<Ids<'a>> {
-    fn of<'r>(record: &'r Record, other: &'r Record) -> (&'r str, Option<&'r str>) {
-        (&record.id, other.source.as_deref().filter(|_| record.reach != Reach::One))
+    fn of<'r>(record: Record<'r>, other: Record<'r>) -> (&'r str, Option<&'r str>) {
+        (record.id(), other.source().filter(|_| record.reach() != Reach::One))
     }
     let (mut with_living_pm, mut with_living_erp) = (BTreeSet::new(), BTreeSet::new());
-    for (pm, erp) in found {
-        if !pm.is_void {
+    for &(pm, erp) in found {
+        if !pm.is(Column::IsVoid) {
             with_living_pm.insert(of(erp, pm));
         }
-        if !erp.is_void {
+        if !erp.is(Column::IsVoid) {
             with_living_erp.insert(of(pm, erp));
         }
     }
-    let stands = |pm: &Record, erp: &Record| {
-        let pm_gives_way = pm.is_void && with_living_pm.contains(&of(erp, pm));
-        let erp_gives_way = erp.is_void && with_living_erp.contains(&of(pm, erp));
+    let stands = |&&(pm, erp): &&(Record<'a>, Record<'a>)| {
+        let pm_gives_way = pm.is(Column::IsVoid) && with_living_pm.contains(&of(erp, pm));
+        let erp_gives_way = erp.is(Column::IsVoid) && with_living_erp.contains(&of(pm, erp));
         !pm_gives_way && !erp_gives_way
     };
-    found.iter().filter(|(pm, erp)| stands(pm, erp)).map(|(pm, erp)| (pm.id.as_str(), erp.id.as_str())).collect()
+    found.iter().filter(stands).map(|(pm, erp)| (pm.id(), erp.id())).collect()
 }
 
 /// Each record keeps only the candidates of the first step that hit it, on both sides.

@@ -2,26 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Ids, Record};
+use super::{Column, Ids, Record};
 
 /// For each holder the records that its stored id names best: by record id, else under the same parent, else of a kind and
 /// contract that do not contradict: one ERP change order may change the prime contract and two commitments.
-pub(super) fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTreeSet<Ids<'a>> {
-    let mut called: HashMap<String, Vec<(&Record, bool)>> = HashMap::new();
+pub(super) fn stored<'a>(holders: &[Record<'a>], others: &[Record<'a>]) -> BTreeSet<Ids<'a>> {
+    // Only names that somebody stores: each record has several, and most are nobody's stored id.
+    let ids = holders.iter().filter_map(|holder| holder.text(Column::StoredId));
+    let mut called: HashMap<&str, Vec<(Record<'a>, bool)>> =
+        ids.flat_map(|id| [Some(id), unpadded(id)]).flatten().map(|name| (name, Vec::new())).collect();
+    if called.is_empty() {
+        return BTreeSet::new();
+    }
     for &other in others {
         for name in other.names() {
-            called.entry(name).or_default().push((other, false));
+            if let Some(named) = called.get_mut(name.as_str()) {
+                named.push((other, false));
+            }
         }
-        called.entry(other.key().to_uppercase()).or_default().push((other, true));
+        if let Some(named) = called.get_mut(other.key().to_uppercase().as_str()) {
+            named.push((other, true));
+        }
     }
-    let mut best: BTreeMap<&str, ([bool; 3], Vec<&'a Record>)> = BTreeMap::new();
-    for holder in holders {
-        let stored = holder.stored_id.as_ref();
+    called.retain(|_, named| !named.is_empty());
+    let mut best: BTreeMap<&str, ([bool; 3], Vec<Record<'a>>)> = BTreeMap::new();
+    for &holder in holders {
+        let stored = holder.text(Column::StoredId);
         let found = stored.and_then(|stored| called.get(stored).or_else(|| called.get(unpadded(stored)?)));
-        for &(other, is_id) in found.into_iter().flatten().filter(|(other, _)| holder.meets(other)) {
-            let same_parent = holder.parent.is_some() && holder.parent == other.parent;
+        for &(other, is_id) in found.into_iter().flatten().filter(|(other, _)| holder.meets(*other)) {
+            let same_parent = holder.parent().is_some() && holder.parent() == other.parent();
             let preference = if is_id { [true; 3] } else { [false, same_parent, holder.agrees(other)] };
-            let entry = best.entry(holder.id.as_str()).or_insert_with(|| (preference, Vec::new()));
+            let entry = best.entry(holder.id()).or_insert_with(|| (preference, Vec::new()));
             if preference > entry.0 {
                 *entry = (preference, Vec::new());
             }
@@ -30,8 +41,8 @@ pub(super) fn stored<'a>(holders: &[&'a Record], others: &[&'a Record]) -> BTree
             }
         }
     }
-    let ids = |(holder, (_, others)): (&'a str, ([bool; 3], Vec<&'a Record>))| {
-        others.into_iter().map(move |other| (holder, other.id.as_str()))
+    let ids = |(holder, (_, others)): (&'a str, ([bool; 3], Vec<Record<'a>>))| {
+        others.into_iter().map(move |other| (holder, other.id()))
     };
     best.into_iter().flat_map(ids).collect()
 }
@@ -43,17 +54,17 @@ fn unpadded(stored: &str) -> Option<&str> {
     (is_padded && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
-impl Record {
+impl Record<'_> {
     /// What a stored id may call it beside its key: its number, its key in another spelling ('Bill 000123'), and its key's last
     /// component: '000123' is 'Bill|000123'.
     /// Where the number is a component, the others are of something else: '000004|commitment|000003' is not 000003.
-    fn names(&self) -> BTreeSet<String> {
-        let id = self.key().to_uppercase();
+    fn names(self) -> BTreeSet<String> {
+        let (id, number) = (self.key().to_uppercase(), self.text(Column::Number));
         let components: Vec<&str> = id.split('|').collect();
-        let has_number = self.number.as_deref().is_some_and(|number| components.contains(&number));
+        let has_number = number.is_some_and(|number| components.contains(&number));
         let last = components.last().filter(|_| !has_number).map(|last| (*last).to_owned());
         let spelt =
             [" ", "/", "-"].into_iter().filter(|_| components.len() > 1).map(|separator| components.join(separator));
-        self.number.iter().cloned().chain(last).chain(spelt).filter(|name| *name != id).collect()
+        number.map(str::to_owned).into_iter().chain(last).chain(spelt).filter(|name| *name != id).collect()
     }
 }

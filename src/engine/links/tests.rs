@@ -2,6 +2,63 @@
 
 use super::*;
 
+/// A row of a link view.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    is_pm: bool,
+    id: String,
+    source: Option<String>,
+    partner_source: Option<String>,
+    reach: Reach,
+    label_key: Option<String>,
+    stored_id: Option<String>,
+    number: Option<String>,
+    parent: Option<String>,
+    kind: Option<String>,
+    contract_id: Option<String>,
+    number_key: Option<String>,
+    reference_key: Option<String>,
+    name_key: Option<String>,
+    place: Option<String>,
+    is_void: bool,
+}
+
+impl Record {
+    /// What stands in a column of the view.
+    fn cell(&self, column: &str) -> Option<&str> {
+        let is = |holds: bool| Some(if holds { "true" } else { "false" });
+        match column {
+            "side" => Some(if self.is_pm { "pm" } else { "erp" }),
+            "record_id" => Some(&self.id),
+            "source" => self.source.as_deref(),
+            "partner_source" => self.partner_source.as_deref(),
+            "is_shared" => is(self.reach == Reach::Each),
+            "is_company" => is(self.reach == Reach::EachByName),
+            "label_key" => self.label_key.as_deref(),
+            "stored_id" => self.stored_id.as_deref(),
+            "number" => self.number.as_deref(),
+            "parent" => self.parent.as_deref(),
+            "kind" => self.kind.as_deref(),
+            "contract_id" => self.contract_id.as_deref(),
+            "number_key" => self.number_key.as_deref(),
+            "reference_key" => self.reference_key.as_deref(),
+            "name_key" => self.name_key.as_deref(),
+            "place" => self.place.as_deref(),
+            "is_void" => is(self.is_void),
+            _ => None,
+        }
+    }
+}
+
+fn listed(records: &[Record]) -> Listed {
+    let column = |name: &&'static str| {
+        let cells: ArrayRef = Arc::new(records.iter().map(|record| record.cell(name)).collect::<StringArray>());
+        (*name, cells, true)
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable(COLUMNS.iter().map(column)).unwrap();
+    Listed::new(&batch).unwrap()
+}
+
 fn record(side: &str, id: &str, number: &str) -> Record {
     Record {
         is_pm: side == "pm",
@@ -16,7 +73,8 @@ fn record(side: &str, id: &str, number: &str) -> Record {
 fn ids(records: &[Record], crosswalk: &[(&str, &str)], splits: bool) -> Vec<String> {
     let known: Vec<(String, String)> =
         crosswalk.iter().map(|(pm_id, erp_id)| ((*pm_id).to_owned(), (*erp_id).to_owned())).collect();
-    let links = Links::new(records);
+    let listed = [listed(records)];
+    let links = Links::new(&listed);
     let pairs = links.pairs(&known, splits);
     pairs.iter().map(|it| format!("{}:{}-{} {}", it.group_id, it.pm_id, it.erp_id, it.step.method())).collect()
 }
