@@ -76,3 +76,59 @@ fn grouped(plan: &dyn ExecutionPlan, input: usize) -> Option<usize> {
         (false, false) => Some(input.saturating_mul(groups.groups().len())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+    use datafusion::datasource::MemTable;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    /// The columns of the side that the topmost join keeps in memory.
+    async fn kept(sql: &str) -> Vec<String> {
+        let mut config = SessionConfig::new().with_target_partitions(1);
+        config.options_mut().optimizer.use_statistics_registry = true;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_statistics_registry(registry())
+            .build();
+        let session = SessionContext::new_with_state(state);
+        for (name, columns, rows) in [
+            ("invoices", ["invoice", "of"], 1000),
+            ("projects", ["project", "size"], 100),
+            ("clock", ["day", "zone"], 1),
+        ] {
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+            let batch = RecordBatch::try_from_iter(columns.map(|column| (column, Arc::clone(&numbers)))).unwrap();
+            let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+            session.register_table(name, Arc::new(table)).unwrap();
+        }
+        let plan = session.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        let mut kept = Vec::new();
+        plan.apply(|node| {
+            let children = node.children();
+            let [left, _] = children.as_slice() else { return Ok(TreeNodeRecursion::Continue) };
+            kept = left.schema().fields().iter().map(|field| field.name().clone()).collect();
+            Ok(TreeNodeRecursion::Stop)
+        })
+        .unwrap();
+        kept
+    }
+
+    #[tokio::test]
+    async fn the_smaller_side_is_kept_behind_a_join_too() {
+        let joined = "from invoices join projects on project = of";
+        assert_eq!(kept(&format!("select invoice, size, day {joined} cross join clock")).await, ["day"]);
+        let loops = format!("select invoice, size {joined} cross join clock where size + invoice <= day");
+        assert_eq!(kept(&loops).await, ["day"]);
+        let grouped = format!("select totals.of, day from (select of, sum(size) as size {joined} group by of) totals");
+        assert_eq!(kept(&format!("{grouped} left join clock on day <> totals.size")).await, ["day"]);
+        let by_key =
+            format!("select invoice, zone from (select invoice, of, size {joined}) found join clock on day = size");
+        assert_eq!(kept(&by_key).await, ["day", "zone"]);
+    }
+}

@@ -145,6 +145,14 @@ pub(crate) fn has_expression(plan: &LogicalPlan, is: impl Fn(&Expr) -> bool) -> 
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, AsArray as _, Int64Array, StringArray};
+    use arrow::datatypes::Int64Type;
+    use datafusion::datasource::MemTable;
+    use datafusion::execution::memory_pool::FairSpillPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
     use crate::engine::tests::{Firm, ask, definitions, settings};
     use crate::warehouse::rows::CoverageStatus;
 
@@ -213,5 +221,44 @@ limit 10
             assert_eq!(judged, anew, "day {day}");
             assert!(firm.engine.judge.question(&name, &[]).await.unwrap().is_kept(), "day {day}");
         }
+    }
+
+    /// 600,000 words, and memory for half of them.
+    fn crowded() -> SessionContext {
+        let mut config = SessionConfig::new().with_target_partitions(1);
+        config.options_mut().execution.sort_spill_reservation_bytes = 256 << 10;
+        let pool = Arc::new(FairSpillPool::new(24 << 20));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
+        let session = SessionContext::new_with_config_rt(config, runtime);
+        let pieces = (0..600).map(|piece: i64| {
+            let numbers = piece * 1_000..(piece + 1) * 1_000;
+            let words = numbers.clone().map(|number| format!("a word of more than forty letters: {number:010}"));
+            let words: ArrayRef = Arc::new(StringArray::from_iter_values(words));
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers.map(|number| number * 7 % 600_000)));
+            RecordBatch::try_from_iter([("number", numbers), ("word", words)]).unwrap()
+        });
+        let pieces: Vec<RecordBatch> = pieces.collect();
+        let table = MemTable::try_new(pieces[0].schema(), vec![pieces]).unwrap();
+        session.register_table("words", Arc::new(table)).unwrap();
+        session
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_memory_does_not_suffice_for_is_joined_on_the_disk() {
+        let state = crowded().state();
+        let both = "select count(*) from (select one.number, max(one.word || other.word) as word from words one \
+                    join words other on one.number = other.number group by one.number) found where word is not null";
+        let plan = state.create_logical_plan(both).await.unwrap();
+        for question in [Repeated::new(plan.clone()), Repeated::anew(plan)] {
+            let rows = question.execute(&state).await.unwrap();
+            assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), 600_000);
+            let held = question.hold(&state, question.plan().schema().inner(), &Arc::default()).await.unwrap();
+            assert_eq!(held.rows(), 1);
+        }
+        // A loop over what does not fit would start the side that it reads again.
+        let loops = "select count(*) from words one join words other on one.word || other.word = 'never'";
+        let plan = state.create_logical_plan(loops).await.unwrap();
+        let refused = Repeated::new(plan).execute(&state).await.unwrap_err().to_string();
+        assert!(refused.contains("a side of a join without an equality does not fit into memory"), "{refused}");
     }
 }
