@@ -29,13 +29,8 @@ pub(crate) fn registry() -> StatisticsRegistry {
 struct Estimates;
 
 impl StatisticsProvider for Estimates {
-    fn compute_statistics(
-        &self,
-        plan: &dyn ExecutionPlan,
-        inputs: &[ExtendedStatistics],
-    ) -> Result<StatisticsResult> {
-        let rows: Vec<Option<usize>> =
-            inputs.iter().map(|input| input.base().num_rows.get_value().copied()).collect();
+    fn compute_statistics(&self, plan: &dyn ExecutionPlan, inputs: &[ExtendedStatistics]) -> Result<StatisticsResult> {
+        let rows: Vec<Option<usize>> = inputs.iter().map(|input| input.base().num_rows.get_value().copied()).collect();
         let estimate = match rows.as_slice() {
             [Some(left), Some(right)] => joined(plan, *left, *right),
             [Some(input)] => grouped(plan, *input),

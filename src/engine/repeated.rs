@@ -57,8 +57,10 @@ impl Repeated {
     /// The rows at the session's commit, under a schema that they fit, to be read again.
     pub(crate) async fn hold(&self, session: &dyn Session, schema: &SchemaRef, room: &Arc<Room>) -> Result<Held> {
         let runtime = session.runtime_env();
-        self.made(session, |plan, tasks| async move { Held::hold(execute_stream(plan, tasks)?, schema, (room, runtime)).await })
-            .await
+        self.made(session, |plan, tasks| async move {
+            Held::hold(execute_stream(plan, tasks)?, schema, (room, runtime)).await
+        })
+        .await
     }
 
     /// What is made of the rows at the session's commit. Where memory does not suffice, once more with joins that go to the disk.
