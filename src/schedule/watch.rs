@@ -49,7 +49,7 @@ pub(crate) struct Watched {
     pub(crate) when: String,
     /// When it is due next, UTC; none if it never is.
     pub(crate) next: Option<DateTime<Utc>>,
-    /// Since when it should have begun, UTC; none if it did.
+    /// The first time that it should have begun and did not, UTC; none if it did since.
     pub(crate) missed: Option<DateTime<Utc>>,
     /// Its run that has not ended.
     pub(crate) running: Option<Run>,
@@ -128,13 +128,14 @@ impl Watch {
 
 impl Entry {
     fn watched(&self, told: &Told, now: DateTime<Utc>, zone: Tz) -> Watched {
-        let (last, next) = match &self.rule {
-            Rule::Cron(cron) => (cron.last(now, zone), cron.after(now, zone)),
-            Rule::MonthEnd(rule) => (rule.newest(now).map(|(_, due)| due), rule.next(now).map(|(_, due)| due)),
+        let after = |at: DateTime<Utc>| match &self.rule {
+            Rule::Cron(cron) => cron.after(at, zone),
+            Rule::MonthEnd(rule) => rule.next(at).map(|(_, due)| due),
         };
         // What comes due while it runs is no concern of anybody: its turn is over.
         let running = told.last(&self.name).filter(|run| run.outcome == Outcome::Running);
-        let is_undone = |due: &DateTime<Utc>| told.handled(&self.name).is_some_and(|handled| *due > handled);
+        // The first time since, not the newest: an entry of every minute is late too, and no night of a dead server counts anew.
+        let undone = told.handled(&self.name).and_then(after);
         let newest = |is_meant: &dyn Fn(Outcome) -> bool| {
             let mut runs = told.runs.iter().rev().filter(|run| run.entry.as_deref() == Some(self.name.as_str()));
             runs.find(|run| is_meant(run.outcome)).cloned()
@@ -143,8 +144,8 @@ impl Entry {
             name: self.name.clone(),
             command: self.command.clone(),
             when: self.when.clone(),
-            next,
-            missed: last.filter(|due| running.is_none() && now - *due > LATE && is_undone(due)),
+            next: after(now),
+            missed: undone.filter(|due| running.is_none() && now - *due > LATE),
             running: running.cloned(),
             last: newest(&|outcome| outcome != Outcome::Running),
             own: newest(&Outcome::is_its_own),
@@ -189,7 +190,19 @@ mod tests {
         };
         assert_eq!(end(Outcome::Failed), None, "failed is not missed");
         assert_eq!(end(Outcome::Stopped), Some(first), "it ended with its server, and none came after");
-        assert_eq!(looked("2026-11-04T02:05:00Z").0, Some(second));
+        assert_eq!(looked("2026-11-04T02:05:00Z").0, Some(first), "since then, however many nights it was");
+    }
+
+    #[test]
+    fn an_entry_of_every_minute_is_missed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        Ledger::of(folder.path()).know("often", "* * * * *", at("2026-11-03T02:00:30Z")).unwrap();
+        let looked = |now: &str| {
+            let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
+            watch.entry("often", "verify", "* * * * *").unwrap().look().unwrap().remove(0).missed
+        };
+        assert_eq!(looked("2026-11-03T02:02:00Z"), None, "it may begin yet");
+        assert_eq!(looked("2026-11-03T02:10:10Z"), Some(at("2026-11-03T02:01:00Z")));
     }
 
     #[test]
