@@ -107,10 +107,12 @@ fn scheduled(entry: &Watched, zone: Tz, findings: &mut Findings) {
     let name = &entry.name;
     match entry.next {
         Some(next) => findings.ok(ABOUT, format!("{name} runs next {}", schedule::moment(next, zone))),
-        None => {
-            let says = format!("{name}: `{}` names a day that never comes", entry.when);
-            findings.problem(2, ABOUT, says, "[schedule] in tieout.toml");
-        }
+        None => findings.problem(
+            2,
+            ABOUT,
+            format!("{name}: `{}` names a day that never comes", entry.when),
+            "[schedule] in tieout.toml",
+        ),
     }
     if let Some(run) = entry.failed() {
         let says = format!("{name} failed last: {}", schedule::last(run, zone));
