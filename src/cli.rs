@@ -315,6 +315,8 @@ fn start_log(global: &Global) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // By default a line that cannot be written is told on stderr by a macro that panics: a full disk under the log would end commands and sessions.
+    let builder = builder.log_internal_errors(false);
     // A second subscriber in one process (tests) is no failure.
     let _ = match global.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),

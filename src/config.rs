@@ -385,7 +385,8 @@ impl Config {
         if self.warehouse.url.contains("://") {
             return self.warehouse.url.clone();
         }
-        self.directory.join(&self.warehouse.url).to_string_lossy().into_owned()
+        // `firm/./warehouse` is `firm/warehouse` to people.
+        self.directory.join(&self.warehouse.url).components().collect::<PathBuf>().to_string_lossy().into_owned()
     }
 
     /// The non-secret settings that decide answers, as they are stored with the definitions.

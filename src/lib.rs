@@ -24,6 +24,7 @@
 //! | [`server`] | the Postgres wire, and the page beside it |
 //! | [`evidence`] | packages of files that prove a figure without tieout |
 //! | [`simulator`] | a firm that lives day by day behind the interfaces of both systems, for the demo and the tests |
+//! | `certificates` | PEM files with certificates, wherever the settings name one |
 //! | [`clock`] | the run's clock: the machine's, or a given one |
 //!
 //! An arrow goes only downwards: `cli → evidence → server → engine → warehouse`, `server → report → engine`, `extract → warehouse`. `cli::extract` is where they
@@ -31,6 +32,7 @@
 //! `object_store`, nothing but `engine` builds a DataFusion session, nothing but `server` knows `pgwire`.
 
 mod alerts;
+mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -15,4 +15,4 @@ pub(crate) use lock::ServerLock;
 pub(crate) use month_end::{DayOfMonth, MonthEnd};
 pub(crate) use times::{Cron, instant};
 pub use watch::Watch;
-pub(crate) use watch::{Due, LATE};
+pub(crate) use watch::{LATE, Watched};

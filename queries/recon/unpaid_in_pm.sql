@@ -9,7 +9,7 @@
 -- question: Which approved invoices does PM show as unpaid, and what does the ERP say of them?
 -- grain:    one row per PM vendor invoice
 -- parameters: unpaid_days = 60, amount_tolerance = 0.01
--- fix:      erp_verdict paid or partly: see P1 and P2. unpaid: ask accounts payable. no_record: send the invoice to the ERP.
+-- fix:      Paid in the ERP, or partly: see P1 and P2. Unpaid there too: ask accounts payable. No record there: send the invoice to the ERP.
 -- columns:
 --   number             number in PM
 --   vendor_id          PM's record id of the vendor

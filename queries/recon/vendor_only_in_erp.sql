@@ -43,9 +43,9 @@ select
     cast(null as varchar) as pm_id,
     missing.record_id as erp_id,
     coalesce(missing.name, missing.code, missing.record_id) as label,
-    'vendor ' || coalesce(missing.name, missing.record_id) || ' is used in the ERP (' ||
-        cast(missing.commitment_count as varchar) || ' commitments, ' || cast(missing.invoice_count as varchar) ||
-        ' bills on synced projects) and not in PM' as detail,
+    'vendor ' || coalesce(missing.name, missing.record_id) || ' is used on synced projects in the ERP (commitments: ' ||
+        cast(missing.commitment_count as varchar) || ', bills: ' || cast(missing.invoice_count as varchar) ||
+        ') and not in PM' as detail,
     cast(null as varchar) as pm_value,
     coalesce(missing.name, missing.record_id) as erp_value,
     cast(missing.open_amount as decimal(18,2)) as amount_at_risk,

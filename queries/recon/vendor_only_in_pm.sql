@@ -55,9 +55,9 @@ select
     unlinked.record_id as pm_id,
     cast(null as varchar) as erp_id,
     coalesce(unlinked.name, unlinked.code, unlinked.record_id) as label,
-    'vendor ' || coalesce(unlinked.name, unlinked.record_id) || ' is in PM (' ||
-        cast(unlinked.commitment_count as varchar) || ' commitments, ' || cast(unlinked.invoice_count as varchar) ||
-        ' invoices) and not in the ERP' as detail,
+    'vendor ' || coalesce(unlinked.name, unlinked.record_id) || ' is in PM (commitments: ' ||
+        cast(unlinked.commitment_count as varchar) || ', invoices: ' || cast(unlinked.invoice_count as varchar) ||
+        ') and not in the ERP' as detail,
     coalesce(unlinked.name, unlinked.record_id) as pm_value,
     cast(null as varchar) as erp_value,
     cast(unlinked.open_amount as decimal(18,2)) as amount_at_risk,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters, TlsParametersBuilder};
 use lettre::{SmtpTransport, Transport as _};
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +22,7 @@ pub(crate) struct Mail {
     pub(super) config: SmtpConfig,
     pub(super) password: Option<Secret>,
     /// The authorities that the server's certificate must come from; those that the machine trusts without them.
-    pub(super) authorities: Option<Certificate>,
+    pub(super) authorities: Option<Vec<Certificate>>,
 }
 
 impl Mail {
@@ -50,7 +50,10 @@ impl Mail {
         let parameters = || {
             let builder = TlsParameters::builder(host.clone());
             let builder = match &self.authorities {
-                Some(own) => builder.certificate_store(CertificateStore::None).add_root_certificate(own.clone()),
+                Some(own) => {
+                    let builder = builder.certificate_store(CertificateStore::None);
+                    own.iter().cloned().fold(builder, TlsParametersBuilder::add_root_certificate)
+                }
                 None => builder,
             };
             builder.build_rustls().map_err(|error| Refusal::lasting(format!("prepare TLS for {host}: {error}"), ""))
@@ -144,6 +147,7 @@ fn refusal(place: &str, error: &lettre::transport::smtp::Error, tls: SmtpTls) ->
             _ => "does the server speak TLS from the first byte? else tls = \"starttls\"",
         },
         _ if error.is_timeout() => "is something between that lets nothing through? Providers often block port 25",
+        0 => "host and port of [alerts.smtp]: is the name right, does a firewall stand between?",
         _ => "",
     };
     let is_lasting = error.is_permanent();

@@ -3,19 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use backon::{ExponentialBuilder, Retryable as _};
 use lettre::transport::smtp::client::Certificate;
 
 use super::chat::Chat;
 use super::mail::Mail;
 use super::message::Message;
+use crate::certificates;
 use crate::config::AlertsConfig;
 
 /// How often a message is sent before it waits for the next time.
 const ATTEMPTS_MAX: usize = 3;
-/// What a certificate begins with.
-const MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// The longest wait for which a receiver is waited for at once.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
@@ -81,14 +80,10 @@ pub(crate) fn receivers(config: &AlertsConfig, directory: &Path) -> Vec<(String,
 }
 
 /// The authorities in a PEM file, one at least.
-fn authorities(path: &Path) -> Result<Certificate> {
-    const HINT: &str = "hint: [alerts.smtp] ca is a PEM file with -----BEGIN CERTIFICATE-----";
-    let doing = || format!("read the authorities {}", path.display());
-    let text = std::fs::read(path).with_context(doing)?;
-    if !text.windows(MARK.len()).any(|part| part == MARK) {
-        bail!("{}: it holds none\n{HINT}", doing());
-    }
-    Certificate::from_pem(&text).with_context(|| format!("{}\n{HINT}", doing()))
+fn authorities(path: &Path) -> Result<Vec<Certificate>> {
+    let found = certificates::read(path).context("[alerts.smtp] ca")?;
+    let found = found.into_iter().map(|certificate| Certificate::from_der(certificate.to_vec()));
+    found.collect::<Result<_, _>>().with_context(|| format!("[alerts.smtp] ca: use {}", path.display()))
 }
 
 impl Receiver {

@@ -132,7 +132,8 @@ async fn look(global: &Global, config: &Config, arguments: &DoctorArguments, sto
             }
         }
         Err(error @ crate::warehouse::Error::NotFound { .. }) => {
-            findings.warn("warehouse", error.to_string(), "`tieout extract` makes it");
+            let (says, _) = trouble::split(&error.to_string());
+            findings.warn("warehouse", says, "`tieout extract` makes it; is `url` under [warehouse] right?");
         }
         Err(error) => findings.error(4, "warehouse", &error.into()),
     }

@@ -204,7 +204,9 @@ fn lines(checked: &Checked) -> String {
     if let Some((number, sha256)) = head {
         lines.push(format!("read at: {number}:{sha256}"));
     }
-    lines.push(format!("digest: {digest}"));
+    if !digest.is_empty() {
+        lines.push(format!("digest: {digest}"));
+    }
     lines.push(if findings.is_empty() { "ok" } else { "does not verify" }.to_owned());
     lines.join("\n")
 }

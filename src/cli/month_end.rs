@@ -60,7 +60,7 @@ pub(super) async fn run(global: &Global, arguments: &MonthEndArguments) -> Resul
             Ok(commit) => commit,
             Err(reasons) => {
                 let month = month.format("%Y-%m");
-                let hint = format!("hint: `tieout extract`, then `tieout month-end {month}` again");
+                let hint = format!("hint: `tieout extract` after its end, then `tieout month-end {month}` again");
                 let error = anyhow!("{month} is not pinned: {}\n{hint}", reasons.join("; "));
                 return Err(Failure { code: INCOMPLETE, error });
             }
@@ -118,7 +118,7 @@ impl Asked<'_> {
             return Err(vec!["no such month".to_owned()]);
         };
         if self.now <= ends_at {
-            return Err(vec!["the month has not ended yet".to_owned()]);
+            return Err(vec![format!("the month has not ended yet, it does on {}", self.moment(ends_at))]);
         }
         let mut reasons = Vec::new();
         for source in self.config.sources.keys() {

@@ -54,6 +54,14 @@ impl Access {
         self.schemas.as_ref().is_none_or(|schemas| schemas.contains(schema))
     }
 
+    /// Refuses a schema that it may not read.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn require(&self, schema: &str) -> Result<()> {
+        if self.may_read(schema) { Ok(()) } else { Err(self.refused(schema)) }
+    }
+
     /// Whether some rows are hidden.
     fn narrows_rows(&self) -> bool {
         self.projects.is_some() || !self.firm

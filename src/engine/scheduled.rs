@@ -1,7 +1,7 @@
 //! `meta.scheduled_runs`: what ran by the schedule or by hand, as the workspace's ledger tells it.
 //!
 //! The one table that is not of the warehouse. Invariant: at a moment of the past it knows nothing that began later; of the
-//! present it is as new as the file, whatever was committed.
+//! present it is as new as the file, whatever was committed. Without a workspace it is refused: no rows would say that nothing ran.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,16 +16,17 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::engine::Error;
 use crate::engine::moments::{moments, optional_texts, texts};
 use crate::engine::options::TieoutOptions;
 use crate::engine::snapshot::memory;
 use crate::schedule::{Ledger, Run};
 use crate::warehouse::rows::timestamp_type;
 
-/// The ledger of a workspace; without one there are no rows.
+/// The ledger of a workspace.
 #[derive(Clone, Debug)]
 pub(crate) struct ScheduledRuns {
-    /// The workspace's folder.
+    /// The workspace's folder; none of an engine over a warehouse alone.
     pub(crate) workspace: Option<PathBuf>,
 }
 
@@ -63,20 +64,22 @@ impl TableProvider for ScheduledRuns {
         let newest = moment.head.number();
         // Of the newest commit, and before the first, there is no later.
         let until = moment.commit.as_ref().filter(|commit| commit.number < newest).map(|commit| commit.committed_at);
-        let mut runs = match &self.workspace {
-            Some(workspace) => {
-                let ledger = Ledger::of(workspace);
-                let told = tokio::task::spawn_blocking(move || ledger.read()).await;
-                let told = told.map_err(|lost| DataFusionError::External(lost.into()))?;
-                told.map_err(|error| DataFusionError::External(error.into()))?.runs
-            }
-            None => Vec::new(),
-        };
+        let ledger = Ledger::of(self.workspace.as_ref().ok_or_else(unknown)?);
+        let told = tokio::task::spawn_blocking(move || ledger.read()).await;
+        let told = told.map_err(|lost| DataFusionError::External(lost.into()))?;
+        let mut runs = told.map_err(|error| DataFusionError::External(error.into()))?.runs;
         runs.retain(|run| until.is_none_or(|until| run.started_at <= until));
         let schema = self.schema();
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns(&runs))?;
         memory(&schema, &[batch], projection, limit)
     }
+}
+
+fn unknown() -> DataFusionError {
+    DataFusionError::External(Box::new(Error::Setting {
+        place: "meta.scheduled_runs".to_owned(),
+        reason: "what ran is told by a workspace's schedule/runs.jsonl, and there is no workspace here".to_owned(),
+    }))
 }
 
 fn columns(runs: &[Run]) -> Vec<ArrayRef> {

@@ -404,6 +404,14 @@ async fn settings_answer_by_session() {
     assert_eq!(ask(&one, "select '{\"a\": 1}' ->> 'a'").await, "| 1 |");
 }
 
+#[tokio::test]
+async fn what_ran_is_refused_where_there_is_no_workspace() {
+    let firm = Firm::new(definitions(&[]), settings()).await;
+    let runs = firm.session().await.sql("select * from meta.scheduled_runs").await.unwrap();
+    let error = runs.collect().await.unwrap_err().to_string();
+    assert!(error.contains("meta.scheduled_runs: ") && error.contains("no workspace"), "{error}");
+}
+
 /// The chain with one more commit, after which the states that commits 2 and 3 wrote of the PM's orders are gone.
 fn without_states(head: &Head) -> Arc<Head> {
     let gone = |commit| StateAddress { source: "pm1".to_owned(), table: "orders".to_owned(), commit };

@@ -69,11 +69,6 @@ impl Outcome {
         }
     }
 
-    /// The one that tables show so.
-    pub(crate) fn of_str(text: &str) -> Option<Self> {
-        Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text)).ok()
-    }
-
     /// Whether it ended by itself: was neither cut off nor kept from beginning.
     pub(crate) fn is_its_own(self) -> bool {
         !matches!(self, Self::Running | Self::Skipped | Self::Busy | Self::Stopped)
@@ -345,11 +340,6 @@ impl Told {
         self.runs.iter().rfind(|run| run.entry.as_deref() == Some(entry))
     }
 
-    /// The last run of an entry that ended by itself: what was skipped after it did not mend it.
-    pub(crate) fn last_own(&self, entry: &str) -> Option<&Run> {
-        self.runs.iter().rfind(|run| run.entry.as_deref() == Some(entry) && run.outcome.is_its_own())
-    }
-
     /// The last run of a command that ended by itself, by hand or not. What somebody mistyped does not count.
     pub(crate) fn last_of(&self, verb: &str) -> Option<&Run> {
         let is_mistyped = |run: &Run| run.entry.is_none() && run.exit_code == Some(2);
@@ -399,21 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_skipped_hides_no_failure() {
-        let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::of(folder.path());
-        for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::Skipped, Outcome::Stopped] {
-            let run = ledger.begin(Some("nightly"), "extract", None, at("2026-11-02T09:30:00Z")).unwrap();
-            ledger.end(&run, ending(outcome), at("2026-11-02T09:40:00Z")).unwrap();
-        }
-        let told = ledger.read().unwrap();
-        let outcome = |run: Option<&Run>| run.unwrap().outcome;
-        assert_eq!(
-            (outcome(told.last_own("nightly")), outcome(told.last("nightly"))),
-            (Outcome::Failed, Outcome::Stopped)
-        );
-        assert_eq!(Outcome::of_str("given_up"), Some(Outcome::GivenUp));
-        assert_eq!(Outcome::of_str("well"), None);
+    fn the_line_of_its_words_that_says_what_went_wrong() {
         let words = "read 3 tables\nerror: no answer\nhint: wait";
         assert_eq!(headline(Outcome::Failed, words), Some("error: no answer"));
         assert_eq!(headline(Outcome::TimedOut, words), Some("read 3 tables"));

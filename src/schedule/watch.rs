@@ -1,6 +1,7 @@
-//! A schedule as people watch it: each entry, when it is due next, what should have begun and has not.
+//! A schedule as people watch it: each entry, when it is due next, what should have begun and has not, how it ended last.
 //!
-//! Leaves out how runs ended: `meta.scheduled_runs` tells that, to those who may read it.
+//! Invariants: all of it is of one reading of the ledger; a run that failed is not hidden by one that was skipped after it.
+//! Leaves out who may know it.
 
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::{Cron, Ledger, MonthEnd, Outcome, ServerLock, Told};
+use super::{Cron, Ledger, MonthEnd, Outcome, Run, ServerLock, Told};
 use crate::clock::Clock;
 
 /// A run that begins later than this after its time was missed.
@@ -39,7 +40,7 @@ enum Rule {
 
 /// An entry at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct Watched {
     /// As the firm calls it.
     pub(crate) name: String,
     /// The command and its arguments, moments still as `{month}`.
@@ -48,8 +49,28 @@ pub(crate) struct Due {
     pub(crate) when: String,
     /// When it is due next, UTC; none if it never is.
     pub(crate) next: Option<DateTime<Utc>>,
-    /// Since when it should have begun, UTC; none if it did.
+    /// The first time that it should have begun and did not, UTC; none if it did since.
     pub(crate) missed: Option<DateTime<Utc>>,
+    /// Its run that has not ended.
+    pub(crate) running: Option<Run>,
+    /// Its newest run that has ended, or was never begun.
+    pub(crate) last: Option<Run>,
+    /// Its newest run that ended by itself: what was skipped or stopped after it tells nothing new.
+    pub(crate) own: Option<Run>,
+    /// Its newest run that went well.
+    pub(crate) succeeded: Option<Run>,
+}
+
+impl Watched {
+    /// How its newest run that ended by itself did; `none` before the first.
+    pub(crate) fn outcome(&self) -> &'static str {
+        self.own.as_ref().map_or("none", |run| run.outcome.as_str())
+    }
+
+    /// The same run, if somebody must look.
+    pub(crate) fn failed(&self) -> Option<&Run> {
+        self.own.as_ref().filter(|run| run.outcome.is_failure())
+    }
 }
 
 impl Watch {
@@ -90,32 +111,45 @@ impl Watch {
         ServerLock::is_taken(&self.workspace)
     }
 
-    /// What is due, and what was missed.
+    /// Each entry now.
     ///
     /// # Errors
     /// A ledger that is there and cannot be read.
-    pub(crate) fn due(&self) -> Result<Vec<Due>> {
-        let told = Ledger::of(&self.workspace).read()?;
+    pub(crate) fn look(&self) -> Result<Vec<Watched>> {
+        Ok(self.entries_of(&Ledger::of(&self.workspace).read()?))
+    }
+
+    /// Each entry now, as a reading of the ledger tells it.
+    pub(crate) fn entries_of(&self, told: &Told) -> Vec<Watched> {
         let now = self.clock.now();
-        Ok(self.entries.iter().map(|entry| entry.due(&told, now, self.zone)).collect())
+        self.entries.iter().map(|entry| entry.watched(told, now, self.zone)).collect()
     }
 }
 
 impl Entry {
-    fn due(&self, told: &Told, now: DateTime<Utc>, zone: Tz) -> Due {
-        let (last, next) = match &self.rule {
-            Rule::Cron(cron) => (cron.last(now, zone), cron.after(now, zone)),
-            Rule::MonthEnd(rule) => (rule.newest(now).map(|(_, due)| due), rule.next(now).map(|(_, due)| due)),
+    fn watched(&self, told: &Told, now: DateTime<Utc>, zone: Tz) -> Watched {
+        let after = |at: DateTime<Utc>| match &self.rule {
+            Rule::Cron(cron) => cron.after(at, zone),
+            Rule::MonthEnd(rule) => rule.next(at).map(|(_, due)| due),
         };
         // What comes due while it runs is no concern of anybody: its turn is over.
-        let is_running = told.last(&self.name).is_some_and(|run| run.outcome == Outcome::Running);
-        let is_undone = |due: &DateTime<Utc>| told.handled(&self.name).is_some_and(|handled| *due > handled);
-        Due {
+        let running = told.last(&self.name).filter(|run| run.outcome == Outcome::Running);
+        // The first time since, not the newest: an entry of every minute is late too, and no night of a dead server counts anew.
+        let undone = told.handled(&self.name).and_then(after);
+        let newest = |is_meant: &dyn Fn(Outcome) -> bool| {
+            let mut runs = told.runs.iter().rev().filter(|run| run.entry.as_deref() == Some(self.name.as_str()));
+            runs.find(|run| is_meant(run.outcome)).cloned()
+        };
+        Watched {
             name: self.name.clone(),
             command: self.command.clone(),
             when: self.when.clone(),
-            next,
-            missed: last.filter(|due| !is_running && now - *due > LATE && is_undone(due)),
+            next: after(now),
+            missed: undone.filter(|due| running.is_none() && now - *due > LATE),
+            running: running.cloned(),
+            last: newest(&|outcome| outcome != Outcome::Running),
+            own: newest(&Outcome::is_its_own),
+            succeeded: newest(&|outcome| outcome == Outcome::Succeeded),
         }
     }
 }
@@ -136,7 +170,7 @@ mod tests {
         let looked = |now: &str| {
             let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
             let watch = watch.entry("nightly", "extract", "0  2 * * *").unwrap();
-            let due = watch.due().unwrap().remove(0);
+            let due = watch.look().unwrap().remove(0);
             assert_eq!(due.when, "0 2 * * *");
             (due.missed, due.next)
         };
@@ -156,7 +190,51 @@ mod tests {
         };
         assert_eq!(end(Outcome::Failed), None, "failed is not missed");
         assert_eq!(end(Outcome::Stopped), Some(first), "it ended with its server, and none came after");
-        assert_eq!(looked("2026-11-04T02:05:00Z").0, Some(second));
+        assert_eq!(looked("2026-11-04T02:05:00Z").0, Some(first), "since then, however many nights it was");
+    }
+
+    #[test]
+    fn an_entry_of_every_minute_is_missed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        Ledger::of(folder.path()).know("often", "* * * * *", at("2026-11-03T02:00:30Z")).unwrap();
+        let looked = |now: &str| {
+            let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
+            watch.entry("often", "verify", "* * * * *").unwrap().look().unwrap().remove(0).missed
+        };
+        assert_eq!(looked("2026-11-03T02:02:00Z"), None, "it may begin yet");
+        assert_eq!(looked("2026-11-03T02:10:10Z"), Some(at("2026-11-03T02:01:00Z")));
+    }
+
+    #[test]
+    fn what_was_skipped_hides_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::of(folder.path());
+        let looked = || {
+            let watch = Watch::new(folder.path().to_owned(), Clock::given(at("2026-11-09T00:00:00Z")), chrono_tz::UTC);
+            watch.entry("nightly", "extract", "0 2 * * *").unwrap().look().unwrap().remove(0)
+        };
+        let run = |day: u32, outcome: Option<Outcome>| {
+            let begun = at(&format!("2026-11-0{day}T02:00:00Z"));
+            let run = ledger.begin(Some("nightly"), "extract", Some((begun, false)), begun).unwrap();
+            // Another entry's runs are its own.
+            ledger.begin(Some("proof"), "verify", None, begun).unwrap();
+            if let Some(outcome) = outcome {
+                ledger.end(&run, Ending { outcome, exit_code: None, error: None }, begun).unwrap();
+            }
+        };
+        let told = looked();
+        assert_eq!((told.outcome(), told.last, told.running), ("none", None, None));
+        run(2, Some(Outcome::Succeeded));
+        run(3, Some(Outcome::TimedOut));
+        run(4, Some(Outcome::Skipped));
+        run(5, None);
+        let told = looked();
+        assert_eq!((told.failed().unwrap().outcome, told.outcome()), (Outcome::TimedOut, "timed_out"));
+        assert_eq!(told.last.unwrap().outcome, Outcome::Skipped);
+        assert_eq!(told.succeeded.unwrap().ended_at, Some(at("2026-11-02T02:00:00Z")));
+        assert_eq!(told.running.unwrap().started_at, at("2026-11-05T02:00:00Z"));
+        run(6, Some(Outcome::Succeeded));
+        assert_eq!((looked().failed(), looked().outcome()), (None, "succeeded"));
     }
 
     #[test]
@@ -168,7 +246,7 @@ mod tests {
         let looked = |now: &str| {
             let watch = Watch::new(folder.path().to_owned(), Clock::given(at(now)), chrono_tz::UTC);
             let watch = watch.month_end("month_end", "month-end".to_owned(), "day 3".to_owned(), rule);
-            watch.due().unwrap().remove(0)
+            watch.look().unwrap().remove(0)
         };
         ledger.know("month_end", "day 3", at("2026-10-20T00:00:00Z")).unwrap();
         assert_eq!(looked("2026-11-02T00:00:00Z").missed, None, "October's was not due, September's is nobody's");

@@ -37,7 +37,7 @@ pub(crate) use asking::{Asking, Table};
 use door::Door;
 use health::Health;
 use metrics::Metrics;
-pub(crate) use scheduled::{Ended, Entry, Scheduled};
+pub(crate) use scheduled::Scheduled;
 
 /// Connections at once; browsers hold several.
 const CONNECTIONS_MAX: usize = 256;

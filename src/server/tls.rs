@@ -7,11 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use pgwire::tokio::TlsAcceptor;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
+
+use crate::certificates;
 
 /// A certificate with its key, ready to serve.
 #[derive(Clone)]
@@ -33,7 +35,7 @@ impl Tls {
     /// # Errors
     /// A file that cannot be read, holds nothing of its kind, or does not fit the other.
     pub fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> anyhow::Result<Self> {
-        let certificates = certificates(certificate)?;
+        let chain = certificates::read(certificate)?;
         let private = PrivateKeyDer::from_pem_file(key).with_context(|| format!("read key {}", key.display()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = match client_ca {
@@ -44,7 +46,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .context("choose the TLS versions")?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates, private)
+            .with_single_cert(chain, private)
             .with_context(|| format!("use certificate {} with key {}", certificate.display(), key.display()))?;
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self { config: Arc::new(config), needs_certificate: client_ca.is_some() })
@@ -67,21 +69,10 @@ impl Tls {
     }
 }
 
-/// The certificates in a PEM file, one at least.
-fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .with_context(|| format!("read certificate {}", path.display()))?;
-    if found.is_empty() {
-        bail!("read certificate {}: it holds none\nhint: a PEM file with -----BEGIN CERTIFICATE-----", path.display());
-    }
-    Ok(found)
-}
-
 /// Lets in whom one of the authorities in a file gave a certificate.
 fn clients(path: &Path, provider: &Arc<CryptoProvider>) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(path).context("[server.tls] client_ca")? {
+    for authority in certificates::read(path).context("[server.tls] client_ca")? {
         roots.add(authority).with_context(|| {
             format!("[server.tls] client_ca: use {}\nhint: it holds the authorities' own certificates", path.display())
         })?;
@@ -124,16 +115,5 @@ mod tests {
         ] {
             assert_eq!(is_safe(listen.parse().unwrap(), None).is_ok(), safe, "{listen}");
         }
-    }
-
-    #[test]
-    fn a_file_without_a_certificate_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("empty.crt");
-        std::fs::write(&path, "no certificate").unwrap();
-        let error = format!("{:#}", Tls::read(&path, &path, None).unwrap_err());
-        assert!(error.contains("empty.crt: it holds none\nhint:"), "{error}");
-        let error = format!("{:#}", Tls::read(&folder.path().join("gone"), &path, None).unwrap_err());
-        assert!(error.starts_with("read certificate") && error.contains("gone"), "{error}");
     }
 }

@@ -75,6 +75,7 @@ async fn read_all(folder: &Path, is_full: bool, partitions: usize) -> Vec<String
     let settings = EngineSettings {
         sources: vec![source("procore"), source("acumatica")],
         partitions: Some(partitions),
+        workspace: Some(folder.to_owned()),
         ..EngineSettings::default()
     };
     let warehouse = Warehouse::open(folder.to_str().unwrap()).await.unwrap();

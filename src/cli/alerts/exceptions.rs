@@ -49,9 +49,12 @@ pub(super) async fn find(
     let engine = workspace.engine().await?;
     let session = engine.session(&SessionRequest::default()).await.map_err(engine_failure)?;
     let failed = Failure::warehouse;
-    let listed = "select check_id, exception_key, severity, coalesce(cast(amount_at_risk as varchar), ''), label, \
-                  project_number, fix_side from recon.exceptions where state = 'open' \
-                  order by amount_at_risk desc nulls last, age_days desc, exception_key";
+    // As the report ranks them: what follows from another one comes last, its money counts there.
+    let listed = "with open_keys as (select distinct exception_key from recon.exceptions where state = 'open') \
+                  select e.check_id, e.exception_key, e.severity, coalesce(cast(e.amount_at_risk as varchar), ''), e.label, \
+                  e.project_number, e.fix_side from recon.exceptions as e \
+                  left join open_keys on open_keys.exception_key = e.explained_by where e.state = 'open' \
+                  order by open_keys.exception_key is not null, e.amount_at_risk desc nulls last, e.age_days desc, e.exception_key";
     let open = rows::<7>(&session, listed).await.map_err(failed)?;
     let open: Vec<Open> = open
         .into_iter()
@@ -122,17 +125,16 @@ fn new(
     if new.is_empty() {
         return None;
     }
-    let mut by_check: BTreeMap<&str, Vec<&Open>> = BTreeMap::new();
-    for open in &new {
-        by_check.entry(&open.check).or_default().push(open);
-    }
+    let by_check = by_check(&new);
     let mut lines = Vec::new();
     for (check, found) in by_check.iter().take(CHECKS_MAX) {
         lines.push(heading(check, found, checks.get(*check), alerts.amounts));
         lines.extend(found.iter().take(alerts.rows).map(|open| row(open, alerts.amounts)));
     }
-    if by_check.len() > CHECKS_MAX {
-        lines.push(format!("… and {} more checks: `tieout recon`", by_check.len() - CHECKS_MAX));
+    match by_check.len().saturating_sub(CHECKS_MAX) {
+        0 => {}
+        1 => lines.push("… and 1 more check: `tieout recon`".to_owned()),
+        more => lines.push(format!("… and {more} more checks: `tieout recon`")),
     }
     let of = |severity: &str| new.iter().filter(|open| open.severity == severity).count();
     let counts: Vec<String> = ["high", "medium", "low"]
@@ -142,6 +144,18 @@ fn new(
     let word = if new.len() == 1 { "exception" } else { "exceptions" };
     known.extend(new.iter().map(|open| open.key.clone()));
     Some((format!("{} new {word}: {}", new.len(), counts.join(", ")), lines))
+}
+
+/// In the order of the first of each check: the dearest comes first, and what is too much for a message is the least.
+fn by_check<'a>(new: &[&'a Open]) -> Vec<(&'a str, Vec<&'a Open>)> {
+    let mut found: Vec<(&str, Vec<&Open>)> = Vec::new();
+    for open in new {
+        match found.iter_mut().find(|(check, _)| *check == open.check) {
+            Some((_, of_check)) => of_check.push(open),
+            None => found.push((&open.check, vec![open])),
+        }
+    }
+    found
 }
 
 fn heading(id: &str, found: &[&Open], check: Option<&Check>, amounts: Amounts) -> String {
@@ -217,6 +231,18 @@ mod tests {
             tell(&[open("M1:1", "high"), open("M1:2", "medium")]).as_deref(),
             Some("1 new exception: 1 high"),
             "it came again"
+        );
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_message_is_the_least() {
+        let open: Vec<Open> = (0..=CHECKS_MAX).rev().map(|check| open(&format!("M{check:02}:1"), "high")).collect();
+        let (title, lines) = new(&open, &checks(), &settings("rows = 0"), &mut BTreeSet::new()).unwrap();
+        assert_eq!(title, "16 new exceptions: 16 high");
+        assert_eq!(lines.first().map(String::as_str), Some("M15: 1 new"));
+        assert_eq!(
+            lines.get(14..),
+            Some(["M01: 1 new", "… and 1 more check: `tieout recon`"].map(str::to_owned).as_slice())
         );
     }
 

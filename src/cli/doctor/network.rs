@@ -1,17 +1,19 @@
 //! Certificates, and the ports that `serve` listens on.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use x509_certificate::X509Certificate;
 
 use super::Findings;
-use crate::alerts;
 use crate::cli::serve;
 use crate::config::Config;
+use crate::{alerts, certificates};
 
 /// How long somebody may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,12 +30,10 @@ pub(super) fn certificates(config: &Config, now: DateTime<Utc>, findings: &mut F
     }
     let paths = [Some(&tls.certificate), tls.client_ca.as_ref()];
     for path in paths.into_iter().flatten().map(|path| config.directory.join(path)) {
-        let read = std::fs::read(&path).map_err(anyhow::Error::from);
-        let found = read.and_then(|pem| X509Certificate::from_pem_multiple(pem).map_err(anyhow::Error::from));
-        let found = match found {
+        let found = match parsed(&path) {
             Ok(found) => found,
             Err(error) => {
-                findings.error(2, ABOUT, &error.context(format!("read {}", path.display())));
+                findings.error(2, ABOUT, &error);
                 continue;
             }
         };
@@ -55,6 +55,11 @@ pub(super) fn certificates(config: &Config, now: DateTime<Utc>, findings: &mut F
             }
         }
     }
+}
+
+fn parsed(path: &Path) -> Result<Vec<X509Certificate>> {
+    let found = certificates::read(path)?.into_iter().map(|certificate| X509Certificate::from_der(certificate));
+    found.collect::<Result<_, _>>().with_context(|| format!("read certificate {}", path.display()))
 }
 
 /// Free, or ours.

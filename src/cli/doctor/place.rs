@@ -115,7 +115,7 @@ pub(super) async fn warehouse(warehouse: &Warehouse, config: &Config, now: DateT
                     format!("last read {} hours ago, at {}", age.num_hours(), run.observed_at.format("%F %H:%M UTC"));
                 let unread = run.unread();
                 if age > stale {
-                    let hint = "its checks say not_evaluated; `tieout extract`, and look why nobody did";
+                    let hint = "what the checks said is as old; `tieout extract`, and look why nobody did";
                     findings.warn(source, says, hint);
                 } else if unread.is_empty() {
                     findings.ok(source, says);

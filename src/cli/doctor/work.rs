@@ -5,12 +5,12 @@ use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use super::Findings;
-use crate::cli::schedule::{self, Plan};
+use crate::cli::schedule;
 use crate::cli::workspace::{Setup, Workspace, engine_failure};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::extract::TableCheck;
-use crate::schedule::{Ledger, Outcome, ServerLock};
+use crate::schedule::{Ledger, Outcome, ServerLock, Watched};
 use crate::warehouse::rows::CoverageStatus;
 
 /// A proof older than this is worth a word.
@@ -70,26 +70,11 @@ pub(super) fn schedule(config: &Config, now: DateTime<Utc>, findings: &mut Findi
     };
     let zone: Tz = config.firm.timezone.parse().unwrap_or(Tz::UTC);
     if !config.schedule.is_empty() {
-        match Plan::read(config) {
+        match schedule::watch(config, Clock::given(now)) {
             Err(error) => findings.error(2, "schedule", &error),
-            Ok(plan) => {
-                for entry in &plan.entries {
-                    match entry.cron.after(now, zone) {
-                        Some(next) => {
-                            let says = format!("{} runs next {}", entry.name, schedule::moment(next, zone));
-                            findings.ok("schedule", says);
-                        }
-                        None => findings.problem(
-                            2,
-                            "schedule",
-                            format!("{}: `{}` names a day that never comes", entry.name, entry.cron.line()),
-                            "[schedule] in tieout.toml",
-                        ),
-                    }
-                    if let Some(run) = told.last_own(&entry.name).filter(|run| run.outcome.is_failure()) {
-                        let says = format!("{} failed last: {}", entry.name, schedule::last(run, zone));
-                        findings.warn("schedule", says, "`tieout schedule`, meta.scheduled_runs");
-                    }
+            Ok(watch) => {
+                for entry in watch.entries_of(&told) {
+                    scheduled(&entry, zone, findings);
                 }
                 if !ServerLock::is_taken(&config.directory) {
                     let hint = "`tieout serve --schedule`, as a service; docs/schedule.md";
@@ -113,6 +98,29 @@ pub(super) fn schedule(config: &Config, now: DateTime<Utc>, findings: &mut Findi
     if let Some(run) = told.last_of("extract").filter(|run| run.outcome.is_failure()) {
         let says = format!("the last extract failed: {}", schedule::last(run, zone));
         findings.problem(3, "sources", says, "`tieout check`, `tieout extract`");
+    }
+}
+
+/// An entry of the schedule: when it is due next, whether it failed or was missed.
+fn scheduled(entry: &Watched, zone: Tz, findings: &mut Findings) {
+    const ABOUT: &str = "schedule";
+    let name = &entry.name;
+    match entry.next {
+        Some(next) => findings.ok(ABOUT, format!("{name} runs next {}", schedule::moment(next, zone))),
+        None => findings.problem(
+            2,
+            ABOUT,
+            format!("{name}: `{}` names a day that never comes", entry.when),
+            "[schedule] in tieout.toml",
+        ),
+    }
+    if let Some(run) = entry.failed() {
+        let says = format!("{name} failed last: {}", schedule::last(run, zone));
+        findings.warn(ABOUT, says, "`tieout schedule`, meta.scheduled_runs");
+    }
+    if let Some(due) = entry.missed {
+        let says = format!("{name} was due {} and has not begun", schedule::moment(due, zone));
+        findings.warn(ABOUT, says, "`tieout serve --schedule` catches it up");
     }
 }
 

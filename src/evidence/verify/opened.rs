@@ -21,7 +21,11 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn open(place: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Read { place: place.to_owned(), source };
-        let is_folder = std::fs::metadata(place).map_err(failed)?.is_dir();
+        let absent = |error| {
+            let hint = "hint: a folder or a ZIP file that `tieout evidence` made";
+            Error::Asked(format!("read {}: {error}\n{hint}", place.display()))
+        };
+        let is_folder = std::fs::metadata(place).map_err(absent)?.is_dir();
         let mut opened = Self { place: place.to_owned(), paths: BTreeSet::new(), archive: None };
         if is_folder {
             opened.walk(place, "").map_err(failed)?;

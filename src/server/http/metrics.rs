@@ -140,7 +140,7 @@ async fn told(
         Err(failure) => return Err(failure),
     };
     // Not of a commit: read each time.
-    let planned = Scheduled::read(&mut asking, &site.options).await.unwrap_or_else(|failure| {
+    let planned = Scheduled::read(&asking, &site.options).await.unwrap_or_else(|failure| {
         if failure.code != DENIED {
             tracing::warn!(code = failure.code, "metrics without the schedule: {}", failure.message);
         }
@@ -274,12 +274,13 @@ fn schedule(registry: &mut Registry, planned: &Scheduled) {
     let (succeeded, overdue): (Numbers<1>, Numbers<1>) = Default::default();
     let outcomes: Numbers<2> = Family::default();
     for entry in &planned.entries {
-        let name = [label("entry", &entry.due.name)];
-        outcomes.get_or_create(&[label("entry", &entry.due.name), label("outcome", entry.outcome())]).set(1);
-        if let Some(age) = age(&entry.succeeded_at) {
-            succeeded.get_or_create(&name).set(age);
+        let name = [label("entry", &entry.name)];
+        outcomes.get_or_create(&[label("entry", &entry.name), label("outcome", entry.outcome())]).set(1);
+        let since = |at: DateTime<Utc>| (planned.now - at).num_seconds().max(0);
+        if let Some(at) = entry.succeeded.as_ref().and_then(|run| run.ended_at) {
+            succeeded.get_or_create(&name).set(since(at));
         }
-        let since = entry.due.missed.map_or(0, |due| (planned.now - due).num_seconds());
+        let since = entry.missed.map_or(0, since);
         overdue.get_or_create(&name).set(since);
     }
     let help = "Whether a server carries the schedule out";

@@ -6,6 +6,7 @@ use super::super::Failure;
 use super::super::http::Asking;
 use super::checks::Checks;
 use super::pieces::{Piece, choice, text};
+use super::wish::Wish;
 use super::{Visit, allowed};
 use crate::report::html::{heading, severity, side_name};
 use crate::report::values::{count, money, plural};
@@ -107,6 +108,12 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
         Ok(checks) => checks,
         Err(notice) => return Ok(html! { h1 { "Exceptions" } (notice) }),
     };
+    if let Some(notice) = unknown(visit.wish) {
+        let form = Box::pin(form(asking, visit, &checks)).await?;
+        return Ok(
+            html! { h1 { "Exceptions" } div.warning role="note" { p { b { (notice) } " Nothing was looked for." } } (form) },
+        );
+    }
     let filter = Filter::of(visit);
     let totals = format!(
         "{WITH} select coalesce(e.currency, setting_text('currency')), count(*), \
@@ -148,6 +155,20 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
                 (piece.links(visit.wish))
             }
         }
+    })
+}
+
+/// What is no choice of the form though the address names it: finding nothing of it would read as an all-clear.
+fn unknown(wish: &Wish) -> Option<String> {
+    let choices: [(&str, &[&str]); 3] = [
+        ("state", &["open", "in_flight", "waived", "all"]),
+        ("side", &["pm", "erp", "none"]),
+        ("severity", &["high", "medium", "low"]),
+    ];
+    choices.into_iter().find_map(|(name, known)| {
+        let value = wish.get(name);
+        let is_known = value.is_empty() || known.contains(&value);
+        (!is_known).then(|| format!("There is no {name} “{value}”: {}.", known.join(", ")))
     })
 }
 
@@ -297,5 +318,23 @@ fn line(visit: &Visit<'_>, row: &[String; 16]) -> Markup {
             td { (side_name(side)) }
             td { (person) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_that_there_is_not_finds_nothing_and_says_so() {
+        let told = |query: &str| unknown(&Wish::read("/exceptions", query));
+        assert_eq!(told("severity=hihg").as_deref(), Some("There is no severity “hihg”: high, medium, low."));
+        assert_eq!(told("state=opn").as_deref(), Some("There is no state “opn”: open, in_flight, waived, all."));
+        for (name, offered) in [("state", &STATES), ("side", &SIDES), ("severity", &SEVERITIES)] {
+            for (value, _) in offered {
+                assert_eq!(told(&format!("{name}={value}&project=any&text=x")), None);
+            }
+        }
+        assert_eq!(told("state=open"), None);
     }
 }

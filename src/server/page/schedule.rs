@@ -3,18 +3,18 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
-use super::super::http::{Ended, Entry, Scheduled};
+use super::super::http::Scheduled;
 use super::Visit;
 use crate::report::html::heading;
 use crate::report::values;
-use crate::schedule::{Outcome, headline};
+use crate::schedule::{Outcome, Run, Watched, headline};
 
 /// What failed, what was missed, and whether anybody carries it out: before anything that went well.
 pub(super) fn alarms(schedule: &Scheduled, visit: &Visit<'_>) -> Markup {
-    let failed: Vec<(&Entry, &Ended)> =
+    let failed: Vec<(&Watched, &Run)> =
         schedule.entries.iter().filter_map(|entry| Some((entry, entry.failed()?))).collect();
-    let missed: Vec<(&Entry, DateTime<Utc>)> =
-        schedule.entries.iter().filter_map(|entry| Some((entry, entry.due.missed?))).collect();
+    let missed: Vec<(&Watched, DateTime<Utc>)> =
+        schedule.entries.iter().filter_map(|entry| Some((entry, entry.missed?))).collect();
     html! {
         @if !(failed.is_empty() && missed.is_empty() && schedule.is_carried_out) {
             section.warning aria-labelledby="unscheduled" {
@@ -24,11 +24,11 @@ pub(super) fn alarms(schedule: &Scheduled, visit: &Visit<'_>) -> Markup {
                         li { "No server carries the schedule out now: nothing runs by itself. " code { "tieout serve --schedule" } " does" }
                     }
                     @for (entry, run) in failed {
-                        li { b { (entry.due.name) } " " (words(run.outcome)) " on " (moment(&run.started_at, visit)) (code(run))
-                            @if let Some(line) = headline(run.outcome, &run.error) { ": " (line) } }
+                        li { b { (entry.name) } " " (words(run.outcome)) " on " (moment(run.started_at, visit)) (code(run))
+                            @if let Some(line) = headline(run.outcome, said(run)) { ": " (line) } }
                     }
                     @for (entry, due) in missed {
-                        li { b { (entry.due.name) } " was due on " (at(due, visit)) " and has not begun" }
+                        li { b { (entry.name) } " was due on " (moment(due, visit)) " and has not begun" }
                     }
                 }
             }
@@ -46,17 +46,17 @@ pub(super) fn table(schedule: &Scheduled, visit: &Visit<'_>) -> Markup {
                 tbody {
                     @for entry in &schedule.entries {
                         tr {
-                            th scope="row" { (entry.due.name) }
-                            td { code { (entry.due.command) } }
-                            td { (entry.due.when) }
-                            td { @match entry.due.next { Some(next) => (at(next, visit)), None => { span.verdict.partial { "never" } } } }
+                            th scope="row" { (entry.name) }
+                            td { code { (entry.command) } }
+                            td { (entry.when) }
+                            td { @match entry.next { Some(next) => (moment(next, visit)), None => { span.verdict.partial { "never" } } } }
                             td {
-                                @if !entry.running_since.is_empty() { "runs since " (moment(&entry.running_since, visit)) }
-                                @else if let Some(run) = &entry.last { (moment(&run.started_at, visit)) }
+                                @if let Some(run) = &entry.running { "runs since " (moment(run.started_at, visit)) }
+                                @else if let Some(run) = &entry.last { (moment(run.started_at, visit)) }
                                 @else { "not yet" }
                             }
                             td { @match &entry.last { Some(run) => (outcome(run)), None => "–" } }
-                            td { @if entry.succeeded_at.is_empty() { "–" } @else { (moment(&entry.succeeded_at, visit)) } }
+                            td { @match entry.succeeded.as_ref().and_then(|run| run.ended_at) { Some(at) => (moment(at, visit)), None => "–" } }
                         }
                     }
                 }
@@ -66,7 +66,7 @@ pub(super) fn table(schedule: &Scheduled, visit: &Visit<'_>) -> Markup {
 }
 
 /// How a run ended, all that it said of it to be opened.
-fn outcome(run: &Ended) -> Markup {
+fn outcome(run: &Run) -> Markup {
     let class = match run.outcome {
         Outcome::Succeeded => "clean",
         outcome if outcome.is_failure() => "not_evaluated",
@@ -74,9 +74,9 @@ fn outcome(run: &Ended) -> Markup {
     };
     html! {
         span class={ "verdict " (class) } { (words(run.outcome)) } (code(run))
-        @if let Some(line) = headline(run.outcome, &run.error) {
-            @if run.error.lines().count() > 1 {
-                details { summary { (line) } pre { (run.error) } }
+        @if let Some(line) = headline(run.outcome, said(run)) {
+            @if said(run).lines().count() > 1 {
+                details { summary { (line) } pre { (said(run)) } }
             } @else { " " (line) }
         }
     }
@@ -86,14 +86,15 @@ fn words(outcome: Outcome) -> String {
     outcome.as_str().replace('_', " ")
 }
 
-fn code(run: &Ended) -> String {
-    if matches!(run.exit_code.as_str(), "" | "0") { String::new() } else { format!(" (exit code {})", run.exit_code) }
+/// What it said of what went wrong.
+fn said(run: &Run) -> &str {
+    run.error.as_deref().unwrap_or_default()
 }
 
-fn moment(text: &str, visit: &Visit<'_>) -> String {
-    values::moment(text, visit.options.zone)
+fn code(run: &Run) -> String {
+    run.exit_code.filter(|code| *code != 0).map_or_else(String::new, |code| format!(" (exit code {code})"))
 }
 
-fn at(at: DateTime<Utc>, visit: &Visit<'_>) -> String {
-    moment(&at.to_rfc3339_opts(SecondsFormat::Secs, true), visit)
+fn moment(at: DateTime<Utc>, visit: &Visit<'_>) -> String {
+    values::moment(&at.to_rfc3339_opts(SecondsFormat::Secs, true), visit.options.zone)
 }

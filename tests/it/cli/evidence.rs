@@ -327,9 +327,11 @@ async fn bad_input_and_bad_nights_leave_nothing_behind() {
         assert!(!told.contains("panicked"), "{told}");
         assert_eq!(names(&toy), before);
     }
-    toy.run(&["verify", "--evidence", "nowhere"]).await.says(2, &["nowhere", "No such file"]);
+    toy.run(&["verify", "--evidence", "nowhere"]).await.says(2, &["nowhere", "No such file", "hint:"]);
     toy.run(&["verify", "--evidence", "tieout.toml"]).await.says(2, &["neither a folder nor a ZIP file", "hint:"]);
-    toy.run(&["verify", "--evidence", "warehouse"]).await.says(4, &["does not verify"]);
+    let ended = toy.run(&["verify", "--evidence", "warehouse"]).await;
+    ended.says(4, &["does not verify"]);
+    assert!(!ended.out.contains("digest:"), "there is none: {}", ended.out);
 }
 
 fn names(toy: &Toy) -> Vec<String> {

@@ -186,3 +186,17 @@ async fn evidence_is_whole_or_not_there() {
         }
     }
 }
+
+/// What is logged is lost then, and nothing else: neither a command nor a session of a server ends by it.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let toy = Toy::start(projects(&[(1, "250.00")])).await;
+    toy.run(&["extract"]).await.says(0, &[]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "TIEOUT_LOG=trace \"$@\" 2> /dev/full", "sh", env!("CARGO_BIN_EXE_tieout")]);
+    command.args(["sql", "--format", "csv", "select count(*) as lists from toy.projects"]).current_dir(toy.folder());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let told = ended(command.kill_on_drop(true).spawn().unwrap()).await;
+    assert_eq!((told.code, told.out.as_str()), (0, "lists\n1\n"));
+}

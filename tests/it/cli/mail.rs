@@ -62,13 +62,16 @@ async fn mail_goes_through_tls_by_the_firms_own_authority() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_is_none_is_told_with_its_setting() {
+async fn what_is_wrong_with_the_settings_is_told_with_what_to_try() {
     let toy = firm().await;
     toy.write("empty.pem", "nothing\n");
     for (tls, rest, code, says) in [
+        ("tls", "ca = \"gone.pem\"\n", 3, "[alerts.smtp] ca: read certificate"),
         ("tls", "ca = \"gone.pem\"\n", 3, "gone.pem: No such file"),
         ("tls", "ca = \"empty.pem\"\n", 3, "empty.pem: it holds none"),
         ("none", "ca = \"authority.pem\"\n", 2, "[alerts.smtp] ca: without TLS"),
+        // Nobody listens there.
+        ("none", "", 3, "hint: host and port of [alerts.smtp]"),
     ] {
         let said = tested(&toy, 1, tls, rest).await;
         said.says(code, &[says]);

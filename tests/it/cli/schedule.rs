@@ -1,10 +1,11 @@
 //! `serve --schedule`, `schedule` and `month-end`: what runs by itself, what is caught up, and what ends it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use super::lives::{CHECK, LARGE, projects};
 use super::toy::{Page, Toy, ended, signal};
@@ -139,6 +140,23 @@ async fn a_supervisor_that_wants_settings_read_anew_ends_nothing() {
     assert_eq!(runs(&toy), [serde_json::json!(["nightly", "stopped", true])]);
 }
 
+/// Of a terminal, whose end it means, the same signal ends the server as SIGTERM does.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_closed_ends_the_server_well() {
+    let toy = scheduled(Page::Hang, NIGHTLY).await;
+    let serve = "serve --listen 127.0.0.1:0 --schedule --now 2026-11-04T09:00:00Z";
+    let line = format!("exec '{}' {serve}", env!("CARGO_BIN_EXE_tieout"));
+    let mut terminal = Command::new("script");
+    terminal.args(["-q", "-c", &line, "/dev/null"]).current_dir(toy.folder()).env_remove("TIEOUT_LOG");
+    terminal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut terminal = terminal.spawn().unwrap();
+    tokio::time::timeout(PATIENCE, toy.asked()).await.unwrap();
+    terminal.kill().await.unwrap();
+    assert_eq!(ended_runs(&toy, 1).await, [serde_json::json!(["nightly", "stopped", true])]);
+    assert_eq!((toy.commits(), toy.open_sessions()), (0, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_is_ended() {
     let toy = scheduled(Page::Hang, &format!("{NIGHTLY}limit = \"40s\"\n")).await;
@@ -179,7 +197,9 @@ async fn a_month_is_pinned_when_all_was_read_and_stays_where_it_is() {
     toy.run(&["month-end", "2026-10", "--now", "2026-11-06T06:00:00Z"])
         .await
         .says(5, &["more than 36 hours ago (freshness_hours)"]);
-    toy.run(&["month-end", "2026-11", "--now", "2026-11-03T06:00:00Z"]).await.says(5, &["has not ended yet"]);
+    toy.run(&["month-end", "2026-11", "--now", "2026-11-03T06:00:00Z"])
+        .await
+        .says(5, &["has not ended yet, it does on 2026-11-30 23:59 UTC", "`tieout extract` after its end"]);
     toy.run(&attempt).await.says(0, &["pinned M2026-10: commit 3"]);
     let report = |ending: &str| std::fs::read(toy.folder().join(format!("reports/2026-10.{ending}"))).unwrap();
     let first = (report("html"), report("xlsx"));
@@ -286,4 +306,31 @@ async fn a_doctor_finds_what_is_wrong_and_changes_nothing() {
     assert!(!json.out.contains("secret-path") && !json.out.contains(super::toy::PASSWORD));
     toy.write("tieout.toml", "[firm]\ntimezone = \"Chicago\"");
     assert_eq!(toy.run(&["doctor"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_tells_what_was_missed_and_what_failed_at_the_months_end() {
+    let toy = Toy::start(projects(&[(1, "250.00")])).await;
+    toy.write("tieout.toml", &(toy.settings() + NIGHTLY + "[schedule.month_end]\nworking_day = 3\n"));
+    let begun =
+        "\"scheduled_for\":\"2020-11-04T06:00:00Z\",\"is_caught_up\":false,\"started_at\":\"2020-11-14T06:00:00Z\"";
+    let lines = [
+        "{\"line\":\"known\",\"entry\":\"nightly\",\"cron\":\"0 2 * * *\",\"at\":\"2020-10-01T00:00:00Z\"}",
+        &format!(
+            "{{\"line\":\"began\",\"run\":\"a\",\"entry\":\"month_end\",\"command\":\"month-end 2020-10\",{begun}}}"
+        ),
+        "{\"line\":\"ended\",\"run\":\"a\",\"ended_at\":\"2020-11-14T06:00:00Z\",\"outcome\":\"given_up\",\"exit_code\":null,\"error\":\"toy is old\"}",
+    ];
+    toy.write("schedule/runs.jsonl", &(lines.join("\n") + "\n"));
+    let told = toy.run(&["doctor"]).await.out;
+    assert!(!told.contains("hint:"), "each finding has what to do below it: {told}");
+    for text in [
+        "there is no such warehouse",
+        "month_end runs next ",
+        "month_end failed last: ",
+        "given up: toy is old",
+        "nightly was due ",
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
 }

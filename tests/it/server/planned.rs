@@ -18,7 +18,7 @@ const NOW: &str = "2026-11-04T15:00:00Z";
 const LEDGER: &str = r#"
 {"line":"known","entry":"nightly","cron":"30 2 * * *","at":"2026-10-01T00:00:00Z"}
 {"line":"known","entry":"proof","cron":"0 6 * * 1","at":"2026-10-01T00:00:00Z"}
-{"line":"known","entry":"weekly","cron":"0 7 * * 3","at":"2026-10-01T00:00:00Z"}
+{"line":"known","entry":"weekly","cron":"0 7 * * 3","at":"2026-10-29T00:00:00Z"}
 {"line":"began","run":"a","entry":"nightly","command":"extract","scheduled_for":"2026-11-02T09:30:00Z","is_caught_up":false,"started_at":"2026-11-02T09:30:00Z"}
 {"line":"ended","run":"a","ended_at":"2026-11-02T09:50:00Z","outcome":"succeeded","exit_code":0,"error":null}
 {"line":"began","run":"b","entry":"nightly","command":"extract","scheduled_for":"2026-11-03T09:30:00Z","is_caught_up":false,"started_at":"2026-11-03T09:30:00Z"}
