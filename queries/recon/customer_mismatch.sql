@@ -4,7 +4,7 @@
 -- scope:    firm
 -- record_owner: erp
 -- version:  3
--- risk:     the customer's prime contracts in PM, once per customer; none where only e-mail or telephone differ
+-- risk:     the customer's prime contracts in PM; once per customer
 -- question: Which project owners do the two systems not agree on?
 -- grain:    one row per customer that one side lacks or holds twice; one per linked customer and field that differs
 -- compares: name, tax_id_hash, is_active, address_line, city, state, postal_code, email, phone
@@ -47,7 +47,7 @@ repeats as (
 -- Of one that both sides have, the fields that PM's directory and the ERP both have of an owner.
 found as (
 
-    select 'K1:' || customers.record_id as exception_key, 'only_in_pm' as reason, 'pm' as fix_side, false as is_contact,
+    select 'K1:' || customers.record_id as exception_key, 'only_in_pm' as reason, 'pm' as fix_side,
         customers.record_id as pm_id, cast(null as varchar) as erp_id, cast(null as varchar) as field,
         customers.name, cast(null as varchar) as erp_name, customers.name as pm_value, cast(null as varchar) as erp_value
     from pm.customers
@@ -55,7 +55,7 @@ found as (
 
     union all
 
-    select 'K1:erp:' || customers.record_id as exception_key, 'only_in_erp' as reason, 'erp' as fix_side, false as is_contact,
+    select 'K1:erp:' || customers.record_id as exception_key, 'only_in_erp' as reason, 'erp' as fix_side,
         null as pm_id, customers.record_id as erp_id, null as field,
         customers.name, customers.name as erp_name, null as pm_value, customers.name as erp_value
     from erp.customers
@@ -68,14 +68,14 @@ found as (
 
     union all
 
-    select 'K1:erp:repeated:' || record_id as exception_key, 'repeated' as reason, 'erp' as fix_side, false as is_contact,
+    select 'K1:erp:repeated:' || record_id as exception_key, 'repeated' as reason, 'erp' as fix_side,
         null as pm_id, record_id as erp_id, null as field, name, name as erp_name, null as pm_value, name as erp_value
     from repeats
     where record_id <> first_id
 
     union all
 
-    select 'K1:' || pm_id || ':' || erp_id || ':' || field as exception_key, 'differs' as reason, 'pm' as fix_side, is_contact,
+    select 'K1:' || pm_id || ':' || erp_id || ':' || field as exception_key, 'differs' as reason, 'pm' as fix_side,
         pm_id, erp_id, field, pm_side.name, erp_side.name as erp_name,
         case when field = 'tax_id' then 'hashed' else pm_value end as pm_value,
         case when field = 'tax_id' then 'hashed' else erp_value end as erp_value
@@ -88,7 +88,7 @@ found as (
 
 counted as (
 
-    select found.*, row_number() over (partition by coalesce(pm_id, erp_id) order by is_contact, exception_key) as turn
+    select found.*, row_number() over (partition by coalesce(pm_id, erp_id) order by exception_key) as turn
     from found
 
 )
@@ -107,8 +107,7 @@ select
                 coalesce(counted.erp_value, 'not told') || ' in the ERP'
         end as detail,
     counted.pm_value, counted.erp_value,
-    -- As of vendors (V3): how somebody is reached risks no money.
-    cast(case when counted.turn = 1 and not counted.is_contact then coalesce(contract_sums.amount, 0) else 0 end as decimal(18,2)) as amount_at_risk,
+    cast(case when counted.turn = 1 then coalesce(contract_sums.amount, 0) else 0 end as decimal(18,2)) as amount_at_risk,
     coalesce(contract_sums.currency, setting_text('currency')) as currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,

@@ -5,7 +5,7 @@
 -- record_owner: erp
 -- fix_side: pm
 -- version:  2
--- risk:     the vendor's open commitments and unpaid invoices in PM, once per vendor; none where only e-mail or telephone differ
+-- risk:     the vendor's open commitments and unpaid invoices in PM, once per vendor
 -- question: Where do the two systems describe one vendor differently?
 -- grain:    one row per linked pair and field
 -- fix:      The ERP owns vendors: correct PM, or correct the ERP and sync again.
@@ -22,9 +22,7 @@ with different as (
         differences.*,
         pm_side.name,
         erp_side.name as erp_name,
-        row_number() over (
-            partition by differences.pm_id order by differences.is_contact, differences.position, differences.erp_id
-        ) as turn
+        row_number() over (partition by differences.pm_id order by differences.position, differences.erp_id) as turn
     from shared.party_differences as differences
     inner join pm.vendors as pm_side on pm_side.record_id = differences.pm_id
     inner join erp.vendors as erp_side on erp_side.record_id = differences.erp_id
@@ -48,9 +46,8 @@ select
         end as detail,
     different.pm_value,
     different.erp_value,
-    -- Three fields of one vendor do not risk its money three times: the first carries it. Name, tax id, status, terms and address decide
-    -- who is paid, when, where to and what is reported; an e-mail address and a telephone number decide none of it.
-    cast(case when different.turn = 1 and not different.is_contact then coalesce(vendor_use.open_amount, 0) else 0 end as decimal(18,2)) as amount_at_risk,
+    -- Three fields of one vendor do not risk its money three times: the first carries it.
+    cast(case when different.turn = 1 then coalesce(vendor_use.open_amount, 0) else 0 end as decimal(18,2)) as amount_at_risk,
     coalesce(vendor_use.currency, setting_text('currency')) as currency,
     cast(null as timestamp with time zone) as occurred_at,
     'unknown' as cause,

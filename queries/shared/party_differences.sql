@@ -4,7 +4,6 @@
 -- columns:
 --   position           place of the field
 --   field              name, legal_name, tax_id, is_active, is_1099, tax_form_box, payment_terms, address_line, city, state, …
---   is_contact         only how somebody is reached: no money goes by it
 --   pm_key             as people would read it: case, spaces, punctuation, the post's abbreviations, ZIP+4 and +1 are no difference
 --   erp_key            the same in the ERP
 --   pm_value           as written; of a tax id its hash
@@ -84,8 +83,7 @@ told as (
 
 )
 
-select links.pm_id, links.erp_id, links.method, pm_side.position, pm_side.field,
-    pm_side.field in ('email', 'phone') as is_contact, pm_side.key as pm_key, erp_side.key as erp_key,
+select links.pm_id, links.erp_id, links.method, pm_side.position, pm_side.field, pm_side.key as pm_key, erp_side.key as erp_key,
     pm_side.value as pm_value, erp_side.value as erp_value
 from link.entity as links
 inner join keyed as pm_side on pm_side.side = 'pm' and pm_side.record_id = links.pm_id
