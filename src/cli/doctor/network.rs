@@ -58,7 +58,7 @@ pub(super) fn certificates(config: &Config, now: DateTime<Utc>, findings: &mut F
 }
 
 fn parsed(path: &Path) -> Result<Vec<X509Certificate>> {
-    let found = certificates::read(path)?.into_iter().map(|certificate| X509Certificate::from_der(certificate));
+    let found = certificates::read(path)?.into_iter().map(X509Certificate::from_der);
     found.collect::<Result<_, _>>().with_context(|| format!("read certificate {}", path.display()))
 }
 
