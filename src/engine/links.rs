@@ -91,7 +91,7 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// Rows that a link view lists, by column. There may be millions: nothing is copied out of them.
-pub(crate) struct Listed {
+struct Listed {
     columns: Vec<Option<StringArray>>,
     rows: usize,
 }
@@ -183,15 +183,15 @@ pub(crate) fn linked(
     }
     let links = Links::new(&listed);
     let pairs = links.pairs(&known, splits);
-    let text = |get: fn(&Pair) -> String| -> ArrayRef {
+    let text = |get: for<'p> fn(&'p Pair<'p>) -> &'p str| -> ArrayRef {
         Arc::new(pairs.iter().map(|it| Some(get(it))).collect::<StringArray>())
     };
     let scores: Decimal128Array = pairs.iter().map(|pair| Some(pair.step.score())).collect();
     let columns = vec![
-        text(|pair| pair.group_id.to_owned()),
-        text(|pair| pair.pm_id.to_owned()),
-        text(|pair| pair.erp_id.to_owned()),
-        text(|pair| pair.step.method().to_owned()),
+        text(|pair| pair.group_id),
+        text(|pair| pair.pm_id),
+        text(|pair| pair.erp_id),
+        text(|pair| pair.step.method()),
         Arc::new(scores.with_precision_and_scale(3, 2)?) as ArrayRef,
     ];
     RecordBatch::try_new(schema(), columns)

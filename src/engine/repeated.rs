@@ -69,30 +69,21 @@ impl Repeated {
         session: &dyn Session,
         make: impl Fn(Arc<dyn ExecutionPlan>, Arc<TaskContext>) -> Making + Sync,
     ) -> Result<Made> {
-        let outcome = Box::pin(self.made_at_first(session, &make)).await;
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else { return outcome };
-        match outcome {
-            Err(error) if is_short(&error) => {
+        let first = |plan| async { Box::pin(make(giving_way(plan)?, session.task_ctx())).await };
+        let outcome = {
+            // What fails here is a view below, which has had its own second try.
+            let (physical, _running) = Box::pin(self.physical(session)).await?;
+            if self.is_timeless { first(physical).await } else { workers::made_of(physical, session, first).await }
+        };
+        match (outcome, session.as_any().downcast_ref::<SessionState>()) {
+            (Err(error), Some(state)) if is_short(&error) => {
                 tracing::debug!(%error, "once more, with joins that go to the disk");
-                let state = spilling(workers::alone(state.clone()));
+                let state = spilling(state.clone());
                 let plan = giving_way(state.create_physical_plan(&self.plan).await?)?;
                 Box::pin(make(plan, state.task_ctx())).await
             }
-            outcome => outcome,
+            (outcome, _) => outcome,
         }
-    }
-
-    async fn made_at_first<Made, Making: Future<Output = Result<Made>> + Send>(
-        &self,
-        session: &dyn Session,
-        make: &(impl Fn(Arc<dyn ExecutionPlan>, Arc<TaskContext>) -> Making + Sync),
-    ) -> Result<Made> {
-        let (physical, _running) = Box::pin(self.physical(session)).await?;
-        let make = |plan| async { Box::pin(make(giving_way(plan)?, session.task_ctx())).await };
-        if self.is_timeless {
-            return make(physical).await;
-        }
-        workers::made_of(physical, session, make).await
     }
 
     /// A plan to be executed once, while what comes with it is held.

@@ -5,6 +5,8 @@
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 
+use crate::engine::workers;
+
 /// Rows of a batch there.
 const ROWS: usize = 1_024;
 
@@ -13,8 +15,9 @@ pub(crate) fn is_short(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
-/// The session that plans without hash joins.
-pub(crate) fn spilling(mut state: SessionState) -> SessionState {
+/// The session that plans without hash joins, and without workers.
+pub(crate) fn spilling(state: SessionState) -> SessionState {
+    let mut state = workers::alone(state);
     let config = state.config_mut();
     config.options_mut().optimizer.prefer_hash_join = false;
     // DataFusion sorts for a join only where it would also part it; sorted pieces are merged batch by batch.

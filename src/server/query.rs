@@ -403,7 +403,7 @@ async fn pump(
         }
         // Rows that went out already cannot be taken back.
         Err(error) if !progress.sent && is_short(&error) => {
-            let state = spilling(workers::alone(context.state()));
+            let state = spilling(context.state());
             let unkept = Arc::new(Plans::beside(&Arc::new(Answers::default())));
             Box::pin(run(state, plan, &unkept, planning, sender, &mut progress)).await.map(drop)
         }

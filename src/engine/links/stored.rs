@@ -15,12 +15,13 @@ pub(super) fn stored<'a>(holders: &[Record<'a>], others: &[Record<'a>]) -> BTree
         return BTreeSet::new();
     }
     for &other in others {
-        for name in other.names() {
+        let key = other.key().to_uppercase();
+        for name in other.names(&key) {
             if let Some(named) = called.get_mut(name.as_str()) {
                 named.push((other, false));
             }
         }
-        if let Some(named) = called.get_mut(other.key().to_uppercase().as_str()) {
+        if let Some(named) = called.get_mut(key.as_str()) {
             named.push((other, true));
         }
     }
@@ -55,16 +56,16 @@ fn unpadded(stored: &str) -> Option<&str> {
 }
 
 impl Record<'_> {
-    /// What a stored id may call it beside its key: its number, its key in another spelling ('Bill 000123'), and its key's last
-    /// component: '000123' is 'Bill|000123'.
+    /// What a stored id may call it beside its key, which is given in upper case: its number, its key in another spelling
+    /// ('Bill 000123'), and its key's last component: '000123' is 'Bill|000123'.
     /// Where the number is a component, the others are of something else: '000004|commitment|000003' is not 000003.
-    fn names(self) -> BTreeSet<String> {
-        let (id, number) = (self.key().to_uppercase(), self.text(Column::Number));
-        let components: Vec<&str> = id.split('|').collect();
+    fn names(self, key: &str) -> BTreeSet<String> {
+        let number = self.text(Column::Number);
+        let components: Vec<&str> = key.split('|').collect();
         let has_number = number.is_some_and(|number| components.contains(&number));
         let last = components.last().filter(|_| !has_number).map(|last| (*last).to_owned());
         let spelt =
             [" ", "/", "-"].into_iter().filter(|_| components.len() > 1).map(|separator| components.join(separator));
-        number.map(str::to_owned).into_iter().chain(last).chain(spelt).filter(|name| *name != id).collect()
+        number.map(str::to_owned).into_iter().chain(last).chain(spelt).filter(|name| name != key).collect()
     }
 }
