@@ -4,6 +4,7 @@
 //! Leaves out who carries work out (`cli::schedule`). Invariant: a time of the wall clock is due exactly once, also where
 //! daylight saving leaves it out or brings it twice.
 
+mod here;
 mod ledger;
 mod lock;
 mod month_end;

@@ -107,8 +107,11 @@ async fn deliver(config: &Config, outbox: &mut Outbox, clock: &Clock) -> Result<
         if due.is_empty() || hours.is_quiet(now) {
             continue;
         }
-        if waiting.next.is_some_and(|next| next > now) {
+        if let Some(next) = waiting.next.filter(|next| *next > now) {
             is_refused = true;
+            let (count, error) = (due.len(), waiting.error.as_deref().unwrap_or_default());
+            let at = super::schedule::moment(next, zone(config));
+            let _ = writeln!(std::io::stderr(), "{name}: {count} messages wait, tried again {at}; it said: {error}");
             continue;
         }
         let sent = match &receiver {

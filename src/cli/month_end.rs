@@ -20,6 +20,9 @@ use crate::schedule::{Ledger, Outcome, Told};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{AsOf, Error as WarehouseError, NewPin, end_of_day};
 
+/// A month that no extraction can make ready any more.
+const BEFORE_ALL: &str = "nothing was read before it had long ended: months begin with that of the first commit";
+
 /// Arguments of `month-end`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -60,7 +63,11 @@ pub(super) async fn run(global: &Global, arguments: &MonthEndArguments) -> Resul
             Ok(commit) => commit,
             Err(reasons) => {
                 let month = month.format("%Y-%m");
-                let hint = format!("hint: `tieout extract` after its end, then `tieout month-end {month}` again");
+                let hint = if reasons.iter().any(|reason| reason == BEFORE_ALL) {
+                    "hint: `tieout log` lists the commits".to_owned()
+                } else {
+                    format!("hint: `tieout extract` after its end, then `tieout month-end {month}` again")
+                };
                 let error = anyhow!("{month} is not pinned: {}\n{hint}", reasons.join("; "));
                 return Err(Failure { code: INCOMPLETE, error });
             }
@@ -124,8 +131,11 @@ impl Asked<'_> {
         for source in self.config.sources.keys() {
             reasons.extend(self.unready(source, ends_at));
         }
+        let newest = self.head.commits.iter().rfind(|commit| !commit.runs.is_empty());
         let failed = self.told.last_of("extract").filter(|run| {
-            let is_newest = self.head.last().is_none_or(|commit| run.started_at > commit.committed_at);
+            // A run that one source failed commits what the others gave: that makes up for nothing.
+            let until = run.ended_at.filter(|_| run.outcome != Outcome::Lost).unwrap_or(run.started_at);
+            let is_newest = newest.is_none_or(|commit| commit.committed_at <= until);
             matches!(run.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Lost) && is_newest
         });
         if let Some(run) = failed {
@@ -133,11 +143,13 @@ impl Asked<'_> {
             reasons.push(format!("the last extract of {} failed: {said}", self.moment(run.started_at)));
         }
         let months = self.head.months(self.head.number(), self.zone);
-        if reasons.is_empty() && !months.iter().any(|one| one.month == month && one.is_closed) {
-            reasons
-                .push("not every table was read completely since the month ended: `tieout show` says which".to_owned());
+        match months.iter().find(|one| one.month == month) {
+            _ if !reasons.is_empty() => {}
+            None => reasons.push(BEFORE_ALL.to_owned()),
+            Some(found) if !found.is_closed => reasons
+                .push("not every table was read completely since the month ended: `tieout show` says which".to_owned()),
+            Some(_) => {}
         }
-        let newest = self.head.commits.iter().rfind(|commit| !commit.runs.is_empty());
         match newest {
             Some(commit) if reasons.is_empty() => Ok(commit.number),
             _ if reasons.is_empty() => Err(vec!["nothing was extracted yet".to_owned()]),

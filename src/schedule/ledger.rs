@@ -12,8 +12,12 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::here::Here;
+
 /// The ledger's place in a workspace.
 pub(crate) const RUNS_FILE: &str = "schedule/runs.jsonl";
+/// What is said of a run by hand that is not there any more.
+const GONE: &str = "its process is not there any more and nobody saw its end: it was killed, or the machine stopped";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub(crate) enum Outcome {
     TimedOut,
     /// Ended because the server was.
     Stopped,
-    /// The server died while it ran: nobody saw its end.
+    /// The server, or the process itself, died while it ran: nobody saw its end.
     Lost,
     /// Never begun, because the run before had not ended.
     Skipped,
@@ -173,19 +177,38 @@ pub(crate) struct Told {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
+    here: Here,
+}
+
+/// A run of this process, until it is dropped: others see that it is still there.
+#[derive(Debug)]
+pub(crate) struct Present {
+    run: String,
+    /// None where files cannot be locked: such a run is never found lost.
+    _held: Option<File>,
 }
 
 impl Ledger {
     /// The ledger of the workspace in a folder, whether or not there is one yet.
     pub(crate) fn of(workspace: &Path) -> Self {
-        Self { path: workspace.join(RUNS_FILE) }
+        Self { path: workspace.join(RUNS_FILE), here: Here::of(workspace) }
     }
 
-    /// Everything that was written.
+    /// Everything that was written. A run by hand whose process is not there any more is lost.
     ///
     /// # Errors
     /// A file that is there and cannot be read.
     pub(crate) fn read(&self) -> Result<Told> {
+        // First who is gone, then what was written: what ended well is written before its process goes.
+        let gone = self.here.gone();
+        let mut told = self.written()?;
+        for run in told.runs.iter_mut().filter(|run| run.outcome == Outcome::Running && gone.contains(&run.run)) {
+            (run.outcome, run.error) = (Outcome::Lost, Some(GONE.to_owned()));
+        }
+        Ok(told)
+    }
+
+    fn written(&self) -> Result<Told> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Told::default()),
@@ -216,16 +239,30 @@ impl Ledger {
         due: Option<(DateTime<Utc>, bool)>,
         at: DateTime<Utc>,
     ) -> Result<String> {
-        let run = uuid::Uuid::new_v4().simple().to_string();
-        self.add(&Line::Began {
-            run: run.clone(),
-            entry: entry.map(str::to_owned),
-            command: command.to_owned(),
-            scheduled_for: due.map(|(due, _)| due),
-            is_caught_up: due.is_some_and(|(_, is_caught_up)| is_caught_up),
-            started_at: at,
-        })?;
+        let run = new_run();
+        self.add(&began(&run, entry, command, due, at))?;
         Ok(run)
+    }
+
+    /// Notes that a run of this very process begins.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn begin_here(&self, command: &str, at: DateTime<Utc>) -> Result<Present> {
+        let run = new_run();
+        let held = self.here.hold(&run).ok();
+        self.add(&began(&run, None, command, None, at))?;
+        Ok(Present { run, _held: held })
+    }
+
+    /// Notes how a run of this process ended.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn end_here(&self, present: Present, ending: Ending, at: DateTime<Utc>) -> Result<()> {
+        self.end(&present.run, ending, at)?;
+        self.here.forget(&present.run);
+        Ok(())
     }
 
     /// Notes how a run ended.
@@ -250,10 +287,43 @@ impl Ledger {
         Ok(())
     }
 
+    /// Ends the runs by hand whose processes are not there any more.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub(crate) fn end_gone(&self, at: DateTime<Utc>) -> Result<()> {
+        let gone = self.here.gone();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let told = self.written()?;
+        for run in told.runs.iter().filter(|run| run.outcome == Outcome::Running && gone.contains(&run.run)) {
+            let ending = Ending { outcome: Outcome::Lost, exit_code: None, error: Some(GONE.to_owned()) };
+            self.end(&run.run, ending, at)?;
+        }
+        gone.iter().for_each(|run| self.here.forget(run));
+        Ok(())
+    }
+
     fn add(&self, line: &Line) -> Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
         append(&self.path, &text).with_context(|| format!("write {}", self.path.display()))
+    }
+}
+
+fn new_run() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+fn began(run: &str, entry: Option<&str>, command: &str, due: Option<(DateTime<Utc>, bool)>, at: DateTime<Utc>) -> Line {
+    Line::Began {
+        run: run.to_owned(),
+        entry: entry.map(str::to_owned),
+        command: command.to_owned(),
+        scheduled_for: due.map(|(due, _)| due),
+        is_caught_up: due.is_some_and(|(_, is_caught_up)| is_caught_up),
+        started_at: at,
     }
 }
 

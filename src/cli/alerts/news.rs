@@ -38,7 +38,9 @@ pub(super) async fn find(global: &Global, config: &Config, clock: &Clock) -> Res
     let known = Memory::read(&config.directory).map_err(Failure::usage)?;
     let is_first = known.is_none();
     let mut memory = known.unwrap_or_default();
-    let told = Ledger::of(&config.directory).read().map_err(Failure::usage)?;
+    let ledger = Ledger::of(&config.directory);
+    ledger.end_gone(now).map_err(Failure::usage)?;
+    let told = ledger.read().map_err(Failure::usage)?;
     let mut messages = runs(&told, &mut memory, is_first.then(|| now - FIRST_LOOK));
     let mut asked = memory.clone();
     let found = Box::pin(ask(global, config, &mut asked, now)).await;

@@ -18,6 +18,9 @@ use crate::schedule::{Ending, Outcome};
 const FAREWELL: Duration = Duration::from_secs(20);
 /// How long is waited for what a process said last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// SIGKILL.
+#[cfg(unix)]
+const KILL: i32 = 9;
 /// What is kept of what a process says.
 const LINES_MAX: usize = 12;
 const LINE_LETTERS_MAX: usize = 300;
@@ -66,10 +69,25 @@ async fn run_with(
     let error = match outcome {
         Outcome::Succeeded => None,
         Outcome::TimedOut => Some(format!("it took longer than {} and was ended\n{said}", spoken(limit))),
+        Outcome::Failed => Some(killed_by(status).map_or(said.clone(), |killed| format!("{killed}\n{said}"))),
         _ => Some(said),
     };
     let error = error.map(|error| error.trim().to_owned()).filter(|error| !error.is_empty());
     Ok(Ending { outcome, exit_code: status.code(), error })
+}
+
+/// What ended a process that did not end by itself.
+#[cfg(unix)]
+fn killed_by(status: std::process::ExitStatus) -> Option<String> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let signal = status.signal()?;
+    let guess = if signal == KILL { ", as the system does where memory runs out" } else { "" };
+    Some(format!("signal {signal} ended it{guess}"))
+}
+
+#[cfg(not(unix))]
+fn killed_by(_: std::process::ExitStatus) -> Option<String> {
+    None
 }
 
 /// A span for people.
@@ -136,6 +154,9 @@ mod tests {
         {
             assert_eq!(shell(&format!("exit {code}"), long, &stop).await.outcome, outcome);
         }
+        let killed = shell("echo half; kill -9 $$", long, &stop).await;
+        assert_eq!((killed.outcome, killed.exit_code), (Outcome::Failed, None));
+        assert_eq!(killed.error.unwrap(), "signal 9 ended it, as the system does where memory runs out\nhalf");
     }
 
     #[tokio::test]

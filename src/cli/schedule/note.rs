@@ -21,7 +21,12 @@ pub(in crate::cli) async fn noted(
     let ledger = (!is_under_schedule).then(|| Config::load(&global.config).ok()).flatten();
     // Where there is no warehouse there is nothing to watch yet.
     let ledger = ledger.map(|config| Ledger::of(&config.directory));
-    let begun = ledger.as_ref().and_then(|ledger| ledger.begin(None, &spelled(verb), None, clock.now()).ok());
+    let begun = ledger.as_ref().and_then(|ledger| {
+        if let Err(error) = ledger.end_gone(clock.now()) {
+            tracing::debug!("what became of runs before is not written down: {error:#}");
+        }
+        ledger.begin_here(&spelled(verb), clock.now()).ok()
+    });
     let ended = command.await;
     if let Some((ledger, run)) = ledger.zip(begun) {
         let (code, error) = match &ended {
@@ -29,7 +34,7 @@ pub(in crate::cli) async fn noted(
             Err(failure) => (failure.code, Some(trouble::text(&failure.error).chars().take(LETTERS_MAX).collect())),
         };
         let ending = Ending { outcome: Outcome::of_code(Some(code.into())), exit_code: Some(code.into()), error };
-        if let Err(error) = ledger.end(&run, ending, clock.now()) {
+        if let Err(error) = ledger.end_here(run, ending, clock.now()) {
             tracing::debug!("the run is not written down: {error:#}");
         }
     }

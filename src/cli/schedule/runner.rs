@@ -94,6 +94,7 @@ impl Runner {
         let ledger = Ledger::of(&folder);
         let now = clock.now();
         ledger.end_lost(now)?;
+        ledger.end_gone(now)?;
         for entry in &plan.entries {
             ledger.know(&entry.name, entry.cron.line(), now)?;
         }

@@ -216,6 +216,33 @@ async fn a_month_is_pinned_when_all_was_read_and_stays_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_not_pinned_on_the_half_that_a_failed_run_committed() {
+    let toy = Toy::start(projects(&[(1, "250.00")])).await;
+    let settings = toy.settings();
+    let (source, roles) = settings.split_at(settings.find("[[roles]]").unwrap());
+    let other = source.replace("[sources.toy]", "[sources.other]");
+    toy.write("tieout.toml", &format!("{source}{other}{roles}"));
+    toy.run(&["extract", "--now", "2026-11-02T05:00:00Z"]).await.says(0, &[]);
+    let (_, from_url) = other.split_once("base_url = \"").unwrap();
+    let (url, _) = from_url.split_once('"').unwrap();
+    let down = other.replace(url, "http://127.0.0.1:1");
+    toy.write("tieout.toml", &format!("{source}{down}{roles}"));
+    toy.run(&["extract", "--now", "2026-11-03T05:00:00Z"]).await.says(3, &["cannot connect"]);
+    assert_eq!(toy.commits(), 2, "what one source gave is kept");
+    // A commit that reads nothing makes up for nothing.
+    toy.run(&["pin", "HALF", "--as-of", "commit:2", "--now", "2026-11-03T05:10:00Z"]).await.says(0, &[]);
+    let attempt = ["month-end", "2026-10", "--now", "2026-11-03T06:00:00Z"];
+    toy.run(&attempt).await.says(5, &["the last extract of 2026-11-03 05:00 UTC failed"]);
+    toy.write("tieout.toml", &format!("{source}{other}{roles}"));
+    toy.run(&["extract", "--now", "2026-11-03T05:20:00Z"]).await.says(0, &[]);
+    toy.run(&attempt).await.says(0, &["pinned M2026-10: commit 4"]);
+    let long_before = ["month-end", "2026-08", "--now", "2026-11-03T06:00:00Z"];
+    let refused = toy.run(&long_before).await;
+    assert!(!refused.err.contains("extract"), "no extraction helps: {}", refused.err);
+    refused.says(5, &["nothing was read before it had long ended", "`tieout log`"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_month_end_that_is_not_ready_is_tried_again_after_the_next_extract() {
     let schedule = format!("{NIGHTLY}[schedule.month_end]\nday = 3\ntime = \"01:00\"\n");
     let toy = scheduled(projects(&[(1, "250.00")]), &schedule).await;
