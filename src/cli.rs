@@ -34,6 +34,7 @@ mod plan;
 mod previous;
 mod recheck;
 mod recon;
+mod rekey;
 mod report;
 mod schedule;
 mod serve;

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::gaps::{self, Gap};
 use super::previous::previous_tables;
 use super::workspace::Workspace;
-use super::{Failure, Global, INCOMPLETE, Stop, trouble};
+use super::{Failure, Global, INCOMPLETE, Stop, rekey, trouble};
 use crate::clock::Clock;
 use crate::config::Window;
 use crate::engine::{Engine, Evaluation, Verdict};
@@ -167,7 +167,12 @@ pub(super) async fn run_once(
     for source in sources {
         locks.push(workspace.warehouse.lock_source(&source.name).await.map_err(locked)?);
     }
+    let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
+    let is_rekeyed = rekey::check(&head, workspace.setup.config.sources.keys(), sources, &request)?;
     let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
+    if is_rekeyed {
+        rekey::is_whole(&outcomes, &failures)?;
+    }
     let definitions = workspace.setup.definitions.to_json();
     let definitions = workspace.warehouse.put_definitions(&definitions).await.map_err(Failure::warehouse)?;
     for _ in 0..REBASE_ATTEMPTS {

@@ -21,7 +21,7 @@ use super::recheck::Changes;
 use super::refresh::{Policy, Reading};
 use super::scope::{Job, ParentRow, Reader, ScopeRead, scope_below};
 use super::staging::Staging;
-use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, files, odbc};
+use super::{RequestStatistics, RunOptions, SourceOutcome, SourceSettings, cursor, files, key_mark, odbc};
 use crate::warehouse::commit::SourceRun;
 use crate::warehouse::rows::{Coverage, CoverageStatus, ReadMode, Reject, TableInput};
 use crate::warehouse::{Error as WarehouseError, Spooled};
@@ -388,6 +388,7 @@ impl<'a> Run<'a> {
             waited_seconds: requests.iter().map(|table| table.waited_seconds).sum(),
             incomplete_tables: named(|status| !status.is_complete()),
             unread_tables: Some(named(|status| !status.is_answered())),
+            hash_key_mark: self.source.redaction_key.as_deref().map(key_mark),
         };
         Ok(SourceOutcome { run, tables: inputs, requests, resumed: 0, limits: Vec::new() })
     }

@@ -162,6 +162,9 @@ pub struct SourceRun {
     /// were answered: empty, refused or hidden, as they will be the next time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_tables: Option<Vec<String>>,
+    /// What tells the key of hashed fields from another, and tells nothing of it; none if there was no key, or before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_key_mark: Option<String>,
 }
 
 impl SourceRun {

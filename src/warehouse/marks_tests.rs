@@ -143,6 +143,7 @@ fn read((at, source, tables, incomplete): &Read<'_>) -> Commit {
         // `c` is never anything but an unverified empty list, which holds no month up.
         incomplete_tables: incomplete.iter().chain(&["c"]).map(|name| (*name).to_owned()).collect(),
         unread_tables: Some(incomplete.iter().map(|name| (*name).to_owned()).collect()),
+        hash_key_mark: None,
     };
     Commit {
         format: FORMAT,

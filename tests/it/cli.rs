@@ -12,6 +12,7 @@ mod mail;
 mod pinned;
 mod post;
 mod privacy;
+mod rekey;
 mod report;
 mod resume;
 mod schedule;

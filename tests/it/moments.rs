@@ -108,6 +108,7 @@ pub(super) async fn commit(warehouse: &Warehouse, clock: &SharedClock, name: &st
         waited_seconds: 0,
         incomplete_tables: Vec::new(),
         unread_tables: None,
+        hash_key_mark: None,
     };
     let clock = Clock::Shared(clock.clone());
     let (kind, definitions) = (CommitKind::Extract, definitions.to_owned());

@@ -117,6 +117,7 @@ impl Life {
             waited_seconds: 0,
             incomplete_tables: Vec::new(),
             unread_tables: None,
+            hash_key_mark: None,
         };
         let header = CommitHeader {
             kind: CommitKind::Extract,
