@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::Error;
 use crate::engine::layout::system_columns;
+use crate::warehouse::Spool;
 use crate::warehouse::rows::{
     ColumnType, Coverage, CoverageStatus, ReadMode, SYSTEM_SOURCE, TableInput, input_schema, join_key, timestamp_type,
 };
@@ -91,53 +92,107 @@ pub(crate) type Row = BTreeMap<String, Cell>;
 
 /// The rows of one of our own tables as an input for the warehouse. `key` names the key columns; none for append tables,
 /// whose rows are numbered within the commit.
-pub(crate) fn system_input(table: &str, key: &[&str], rows: &[Row], at: DateTime<Utc>) -> Result<TableInput, Error> {
-    let columns = system_columns(table);
-    let mut keys = Vec::with_capacity(rows.len());
-    let mut hashes = Vec::with_capacity(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        let mut digest = Sha256::new();
-        for (name, _) in &columns {
-            row.get(name).unwrap_or(&Cell::Null).hash_into(&mut digest);
-        }
-        hashes.push(hex::encode(digest.finalize()));
-        let parts: Vec<String> = key.iter().map(|name| key_text(row.get(*name).unwrap_or(&Cell::Null))).collect();
-        keys.push(if key.is_empty() { format!("{index:08}") } else { join_key(parts.iter().map(String::as_str)) });
+pub(crate) fn system_input(
+    table: &'static str,
+    key: &'static [&'static str],
+    rows: &[Row],
+    at: DateTime<Utc>,
+) -> Result<TableInput, Error> {
+    let mut input = SystemInput::new(table, key, at);
+    input.add(rows)?;
+    input.finish()
+}
+
+/// What of an input stays in memory; the rest waits on the disk.
+const HELD_BYTES: usize = 8 << 20;
+
+/// An input whose rows come a piece at a time: more of them than fit into memory.
+pub(crate) struct SystemInput {
+    table: &'static str,
+    key: &'static [&'static str],
+    at: DateTime<Utc>,
+    columns: Vec<(String, ColumnType)>,
+    rows: usize,
+    spool: Spool,
+    batches: Vec<RecordBatch>,
+    held_bytes: usize,
+}
+
+impl SystemInput {
+    pub(crate) fn new(table: &'static str, key: &'static [&'static str], at: DateTime<Utc>) -> Self {
+        let columns = system_columns(table);
+        Self { table, key, at, columns, rows: 0, spool: Spool::default(), batches: Vec::new(), held_bytes: 0 }
     }
-    let count = rows.len();
-    let mut arrays: Vec<ArrayRef> =
-        vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(vec![""; count]))];
-    arrays.extend(columns.iter().map(|(name, kind)| array(rows, name, *kind)).collect::<Result<Vec<_>, Error>>()?);
-    arrays.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
-    arrays.push(Arc::new(StringArray::from(hashes)));
-    let seen = TimestampMicrosecondArray::from(vec![at.timestamp_micros(); count]);
-    arrays.push(Arc::new(seen.with_data_type(timestamp_type())));
-    let batch = RecordBatch::try_new(input_schema(&columns), arrays)?;
-    let status = if count == 0 { CoverageStatus::EmptyVerified } else { CoverageStatus::Ok };
-    let coverage = Coverage {
-        scope: String::new(),
-        project: None,
-        status,
-        rows: u64::try_from(count).unwrap_or(u64::MAX),
-        expected_rows: None,
-        observed_at: at,
-        error: None,
-    };
-    Ok(TableInput {
-        source: SYSTEM_SOURCE.to_owned(),
-        table: table.to_owned(),
-        columns,
-        mode: if key.is_empty() { ReadMode::Append } else { ReadMode::Full },
-        above: Vec::new(),
-        spooled: None,
-        batches: vec![batch],
-        coverage: vec![coverage],
-        rejects: Vec::new(),
-        drift: Vec::new(),
-        cursor: None,
-        accept_deletes: true,
-        owners: std::collections::BTreeSet::new(),
-    })
+
+    pub(crate) fn add(&mut self, rows: &[Row]) -> Result<(), Error> {
+        let batch = self.batch(rows)?;
+        self.rows += rows.len();
+        self.held_bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+        if self.held_bytes > HELD_BYTES {
+            self.held_bytes = 0;
+            for batch in self.batches.drain(..) {
+                self.spool.write(&batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
+        let mut keys = Vec::with_capacity(rows.len());
+        let mut hashes = Vec::with_capacity(rows.len());
+        for (index, row) in (self.rows..).zip(rows) {
+            let mut digest = Sha256::new();
+            for (name, _) in &self.columns {
+                row.get(name).unwrap_or(&Cell::Null).hash_into(&mut digest);
+            }
+            hashes.push(hex::encode(digest.finalize()));
+            let parts: Vec<String> =
+                self.key.iter().map(|name| key_text(row.get(*name).unwrap_or(&Cell::Null))).collect();
+            keys.push(if self.key.is_empty() {
+                format!("{index:08}")
+            } else {
+                join_key(parts.iter().map(String::as_str))
+            });
+        }
+        let count = rows.len();
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(vec![""; count]))];
+        let typed = self.columns.iter().map(|(name, kind)| array(rows, name, *kind));
+        arrays.extend(typed.collect::<Result<Vec<_>, Error>>()?);
+        arrays.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
+        arrays.push(Arc::new(StringArray::from(hashes)));
+        let seen = TimestampMicrosecondArray::from(vec![self.at.timestamp_micros(); count]);
+        arrays.push(Arc::new(seen.with_data_type(timestamp_type())));
+        Ok(RecordBatch::try_new(input_schema(&self.columns), arrays)?)
+    }
+
+    pub(crate) fn finish(self) -> Result<TableInput, Error> {
+        let coverage = Coverage {
+            scope: String::new(),
+            project: None,
+            status: if self.rows == 0 { CoverageStatus::EmptyVerified } else { CoverageStatus::Ok },
+            rows: u64::try_from(self.rows).unwrap_or(u64::MAX),
+            expected_rows: None,
+            observed_at: self.at,
+            error: None,
+        };
+        Ok(TableInput {
+            source: SYSTEM_SOURCE.to_owned(),
+            table: self.table.to_owned(),
+            columns: self.columns,
+            mode: if self.key.is_empty() { ReadMode::Append } else { ReadMode::Full },
+            above: Vec::new(),
+            spooled: self.spool.finish()?,
+            batches: self.batches,
+            coverage: vec![coverage],
+            rejects: Vec::new(),
+            drift: Vec::new(),
+            cursor: None,
+            accept_deletes: true,
+            owners: std::collections::BTreeSet::new(),
+        })
+    }
 }
 
 fn key_text(cell: &Cell) -> String {

@@ -185,10 +185,10 @@ fn asking(engine: &Engine) -> Vec<&QueryFile> {
 }
 
 async fn record_statuses(engine: &Engine, prepared: &mut Prepared, observed_at: DateTime<Utc>) -> Result<(), Error> {
-    let previous = state(engine, &prepared.head(), prepared.number(), "record_statuses").await?;
-    let session = engine.prepared_session(&engine.reader, prepared.head());
-    let rows = statuses::rows(&session, engine, &previous, observed_at).await?;
-    prepared.add(system_input("record_statuses", &["entity", "source", "record_id"], &rows, observed_at)?).await?;
+    let (head, number) = (prepared.head(), prepared.number());
+    let session = engine.prepared_session(&engine.reader, Arc::clone(&head));
+    let input = statuses::input(&session, engine, (&head, number), observed_at).await?;
+    prepared.add(input).await?;
     Ok(())
 }
 

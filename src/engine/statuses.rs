@@ -5,23 +5,40 @@
 //! `observed_at` of the first commit that saw it approved, or the record's own `updated_at` at that sight, whichever is
 //! earlier: an approval changes the record, so it was approved by then.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
+use futures::TryStreamExt as _;
 
-use crate::engine::cells::{Cell, Row, rows_of};
+use crate::engine::cells::{Cell, Row, SystemInput, rows_of};
 use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
 use crate::engine::repeated::Repeated;
 use crate::engine::{Engine, Error};
-use crate::warehouse::rows::ColumnType;
+use crate::warehouse::commit::Head;
+use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE, TableInput};
 
-/// Entity, source, record.
-type Key = (String, String, String);
+const TABLE: &str = "record_statuses";
+const KEY: [&str; 3] = ["entity", "source", "record_id"];
+/// Rows that are looked at together: as values they take a kilobyte each.
+const ROWS_AT_ONCE: usize = 8_192;
+
+/// What an earlier commit said of a record. There are as many as records, so they are kept small.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    status: Option<Arc<str>>,
+    approved_at: Option<DateTime<Utc>>,
+    basis: Option<Arc<str>>,
+    first_seen_at: Option<DateTime<Utc>>,
+}
+
+/// By entity, then source, then record.
+type Before = HashMap<(Arc<str>, Arc<str>), HashMap<Box<str>, Known>>;
 
 /// What is asked of each entity that has it.
 const COLUMNS: [(&str, ColumnType); 4] = [
@@ -31,15 +48,15 @@ const COLUMNS: [(&str, ColumnType); 4] = [
     ("updated_at", ColumnType::Timestamp),
 ];
 
-/// The rows of `record_statuses` for a prepared commit, from those before it and the canonical model as it is now.
-pub(crate) async fn rows(
+/// `record_statuses` of a prepared commit, from the rows at commit `number` of its chain and the canonical model as it is now.
+pub(crate) async fn input(
     session: &SessionContext,
     engine: &Engine,
-    previous: &[Row],
+    (head, number): (&Head, u64),
     observed_at: DateTime<Utc>,
-) -> Result<Vec<Row>, Error> {
+) -> Result<TableInput, Error> {
+    let mut before = before(engine, head, number).await?;
     let blueprint = &engine.blueprint;
-    let mut before: BTreeMap<Key, &Row> = previous.iter().filter_map(|row| Some((key(row)?, row))).collect();
     let mut pieces = Vec::new();
     for entity in blueprint.entities.iter().filter(|it| it.has("approved_at") && it.has("approval_status")) {
         for side in Side::BOTH {
@@ -54,16 +71,108 @@ pub(crate) async fn rows(
             pieces.push(current(session.clone(), entity.name.clone(), question, columns));
         }
     }
-    let mut rows = Vec::new();
+    let mut input = SystemInput::new(TABLE, &KEY, observed_at);
     for found in side_by_side(pieces.into_iter()).await {
-        for row in found.map_err(|reason| DataFusionError::Execution(format!("read approval statuses: {reason}")))? {
-            let Some(key) = key(&row) else { continue };
-            rows.push(next(row, before.remove(&key), observed_at));
+        let found = found.map_err(|reason| DataFusionError::Execution(format!("read approval statuses: {reason}")))?;
+        for piece in found.pieces() {
+            let mut rows = rows_of(&[piece], &found.columns)?;
+            rows.retain_mut(|row| {
+                row.insert("entity".to_owned(), Cell::Text(found.entity.clone()));
+                let Some(known) = take(&mut before, row) else { return false };
+                next(row, known.as_ref(), observed_at);
+                true
+            });
+            input.add(&rows)?;
         }
     }
     // What can no longer be read is kept: its dates cannot be observed a second time.
-    rows.extend(before.into_values().cloned());
-    Ok(rows)
+    let mut kept = Vec::new();
+    for ((entity, source), records) in before {
+        for (record, known) in records {
+            kept.push(known.row(&entity, &source, &record));
+            if kept.len() == ROWS_AT_ONCE {
+                input.add(&std::mem::take(&mut kept))?;
+            }
+        }
+    }
+    input.add(&kept)?;
+    input.finish()
+}
+
+/// What a commit said of every record.
+async fn before(engine: &Engine, head: &Head, number: u64) -> Result<Before, Error> {
+    let columns = system_columns(TABLE);
+    let wanted: HashSet<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let wanted = move |name: &str| wanted.contains(name);
+    let mut rows = engine.warehouse.stream_state(head, number, SYSTEM_SOURCE, TABLE, columns.clone(), wanted);
+    let (mut before, mut words) = (Before::new(), HashSet::new());
+    while let Some(batch) = rows.try_next().await? {
+        for row in rows_of(&[batch], &columns)? {
+            let Some((entity, source, record)) = key(&row) else { continue };
+            let names = (word(&mut words, entity), word(&mut words, source));
+            before.entry(names).or_default().insert(record.into(), Known::of(&row, &mut words));
+        }
+    }
+    Ok(before)
+}
+
+/// The same text once.
+fn word(words: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
+    words.get(text).map(Arc::clone).unwrap_or_else(|| {
+        let word: Arc<str> = text.into();
+        words.insert(Arc::clone(&word));
+        word
+    })
+}
+
+/// Takes out what was known of a row's record; the outer none if the row is none of a record.
+#[expect(clippy::option_option, reason = "no record, or a record that nothing is known of")]
+fn take(before: &mut Before, row: &Row) -> Option<Option<Known>> {
+    let (entity, source, record) = key(row)?;
+    let names = (Arc::from(entity), Arc::from(source));
+    Some(before.get_mut(&names).and_then(|records| records.remove(record)))
+}
+
+impl Known {
+    fn of(row: &Row, words: &mut HashSet<Arc<str>>) -> Self {
+        let moment = |name: &str| row.get(name).and_then(Cell::as_moment);
+        let mut text = |name: &str| row.get(name).and_then(Cell::as_text).map(|text| word(words, text));
+        Self {
+            status: text("approval_status"),
+            basis: text("approved_at_basis"),
+            approved_at: moment("approved_at"),
+            first_seen_at: moment("first_seen_at"),
+        }
+    }
+
+    fn row(&self, entity: &str, source: &str, record: &str) -> Row {
+        let cells = [
+            ("entity", Cell::text(Some(entity))),
+            ("source", Cell::text(Some(source))),
+            ("record_id", Cell::text(Some(record))),
+            ("approval_status", Cell::text(self.status.as_deref())),
+            ("approved_at", Cell::moment(self.approved_at)),
+            ("approved_at_basis", Cell::text(self.basis.as_deref())),
+            ("first_seen_at", Cell::moment(self.first_seen_at)),
+        ];
+        cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
+    }
+}
+
+/// An entity's records on one side as they are now.
+struct Current {
+    entity: String,
+    columns: Vec<(String, ColumnType)>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Current {
+    fn pieces(&self) -> impl Iterator<Item = RecordBatch> {
+        self.batches.iter().flat_map(|batch| {
+            let pieces = (0..batch.num_rows()).step_by(ROWS_AT_ONCE);
+            pieces.map(|first| batch.slice(first, ROWS_AT_ONCE.min(batch.num_rows() - first)))
+        })
+    }
 }
 
 async fn current(
@@ -71,78 +180,79 @@ async fn current(
     entity: String,
     question: Arc<Repeated>,
     columns: Vec<(&'static str, ColumnType)>,
-) -> Result<Vec<Row>, String> {
+) -> Result<Current, String> {
     let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
-    let typed: Vec<(String, ColumnType)> = columns.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
-    let mut rows = rows_of(&batches, &typed).map_err(|error| error.to_string())?;
-    for row in &mut rows {
-        row.insert("entity".to_owned(), Cell::Text(entity.clone()));
-    }
-    Ok(rows)
+    let columns = columns.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
+    Ok(Current { entity, columns, batches })
 }
 
-fn key(row: &Row) -> Option<Key> {
-    let text = |name: &str| row.get(name)?.as_text().map(str::to_owned);
+/// Entity, source, record.
+fn key(row: &Row) -> Option<(&str, &str, &str)> {
+    let text = |name: &str| row.get(name)?.as_text();
     Some((text("entity")?, text("source")?, text("record_id")?))
 }
 
-fn next(mut row: Row, before: Option<&Row>, observed_at: DateTime<Utc>) -> Row {
-    let status = |row: &Row| row.get("approval_status").and_then(Cell::as_text).unwrap_or("pending").to_owned();
-    let approved = |status: &str| matches!(status, "approved" | "closed");
-    let now = status(&row);
-    let changed_at = match row.remove("updated_at") {
-        Some(Cell::Moment(at)) => at.min(observed_at),
+/// Adds to a record as it is now what commits saw of it.
+fn next(row: &mut Row, before: Option<&Known>, observed_at: DateTime<Utc>) {
+    let is_approved = |status: &str| matches!(status, "approved" | "closed");
+    let now = row.get("approval_status").and_then(Cell::as_text).unwrap_or("pending");
+    let changed_at = match row.get("updated_at") {
+        Some(Cell::Moment(at)) => (*at).min(observed_at),
         _ => observed_at,
     };
-    let old = |name: &str| before.and_then(|row| row.get(name)).cloned().unwrap_or(Cell::Null);
     let (at, basis) = match before {
-        None if approved(&now) => (Cell::Moment(changed_at), Cell::text(Some("unknown"))),
-        Some(before) if approved(&now) && old("approved_at") == Cell::Null && !approved(&status(before)) => {
-            (Cell::Moment(changed_at), Cell::text(Some("observed")))
+        None if is_approved(now) => (Some(changed_at), Some("unknown")),
+        Some(before)
+            if is_approved(now)
+                && before.approved_at.is_none()
+                && !is_approved(before.status.as_deref().unwrap_or("pending")) =>
+        {
+            (Some(changed_at), Some("observed"))
         }
         // A void record was approved once; one that is back in work will be approved anew.
-        Some(_) if approved(&now) || now == "void" => (old("approved_at"), old("approved_at_basis")),
-        _ => (Cell::Null, Cell::Null),
+        Some(before) if is_approved(now) || now == "void" => (before.approved_at, before.basis.as_deref()),
+        _ => (None, None),
     };
-    row.insert("approved_at".to_owned(), at);
-    row.insert("approved_at_basis".to_owned(), basis);
-    let first_seen = if before.is_some() { old("first_seen_at") } else { Cell::Moment(observed_at) };
-    row.insert("first_seen_at".to_owned(), first_seen);
-    debug_assert!(system_columns("record_statuses").iter().all(|(name, _)| row.contains_key(name)));
-    row
+    let first_seen_at = before.map_or(Some(observed_at), |before| before.first_seen_at);
+    row.remove("updated_at");
+    row.insert("approved_at".to_owned(), Cell::moment(at));
+    row.insert("approved_at_basis".to_owned(), Cell::text(basis));
+    row.insert("first_seen_at".to_owned(), Cell::moment(first_seen_at));
+    debug_assert!(system_columns(TABLE).iter().all(|(name, _)| row.contains_key(name)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(status: &str) -> Row {
-        ["entity", "source", "record_id"]
-            .iter()
-            .map(|name| ((*name).to_owned(), Cell::text(Some("x"))))
-            .chain([("approval_status".to_owned(), Cell::text(Some(status)))])
-            .collect()
+    fn row(status: &str, updated_at: Option<DateTime<Utc>>) -> Row {
+        let texts = KEY.iter().map(|name| ((*name).to_owned(), Cell::text(Some("x"))));
+        let status = [("approval_status".to_owned(), Cell::text(Some(status)))];
+        let updated = updated_at.map(|at| ("updated_at".to_owned(), Cell::Moment(at)));
+        texts.chain(status).chain(updated).collect()
     }
 
     #[test]
     fn an_approval_is_dated_once_and_anew_after_rework() {
         let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).unwrap();
-        let pending = next(row("pending"), None, at(1));
-        assert_eq!(pending["approved_at"], Cell::Null);
-        let approved = next(row("approved"), Some(&pending), at(2));
-        assert_eq!(
-            (&approved["approved_at"], approved["approved_at_basis"].as_text()),
-            (&Cell::Moment(at(2)), Some("observed"))
-        );
-        let later = next(row("approved"), Some(&approved), at(3));
-        assert_eq!((&later["approved_at"], &later["first_seen_at"]), (&Cell::Moment(at(2)), &Cell::Moment(at(1))));
-        let rework = next(row("rejected"), Some(&later), at(4));
-        assert_eq!(next(row("approved"), Some(&rework), at(5))["approved_at"], Cell::Moment(at(5)));
-        assert_eq!(next(row("closed"), None, at(6))["approved_at_basis"].as_text(), Some("unknown"));
+        let seen = |mut row: Row, before: Option<&Known>, observed_at| {
+            next(&mut row, before, observed_at);
+            let known = Known::of(&row, &mut HashSet::new());
+            assert_eq!(known.row("x", "x", "x"), row, "what is kept gives the row again");
+            known
+        };
+        let pending = seen(row("pending", None), None, at(1));
+        assert_eq!(pending.approved_at, None);
+        let approved = seen(row("approved", None), Some(&pending), at(2));
+        assert_eq!((approved.approved_at, approved.basis.as_deref()), (Some(at(2)), Some("observed")));
+        let later = seen(row("approved", None), Some(&approved), at(3));
+        assert_eq!((later.approved_at, later.first_seen_at), (Some(at(2)), Some(at(1))));
+        let rework = seen(row("rejected", None), Some(&later), at(4));
+        assert_eq!(seen(row("approved", None), Some(&rework), at(5)).approved_at, Some(at(5)));
+        assert_eq!(seen(row("closed", None), None, at(6)).basis.as_deref(), Some("unknown"));
         // It was approved by the time it was last changed; a clock that runs ahead proves nothing.
-        let changed =
-            |hour| row("approved").into_iter().chain([("updated_at".to_owned(), Cell::Moment(at(hour)))]).collect();
-        assert_eq!(next(changed(4), None, at(6))["approved_at"], Cell::Moment(at(4)));
-        assert_eq!(next(changed(9), Some(&pending), at(6))["approved_at"], Cell::Moment(at(6)));
+        let changed = |hour| row("approved", Some(at(hour)));
+        assert_eq!(seen(changed(4), None, at(6)).approved_at, Some(at(4)));
+        assert_eq!(seen(changed(9), Some(&pending), at(6)).approved_at, Some(at(6)));
     }
 }
