@@ -221,7 +221,7 @@ impl SourceConfig {
 
 /// Where a secret is.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "where the secret is: { env = \"NAME\" } or { file = \"PATH\" }")]
 pub struct SecretReference {
     /// The environment variable that holds it.
     pub env: Option<String>,

@@ -52,7 +52,10 @@ impl RoleConfig {
 
 /// The password of a role.
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "where the password is: { env = \"NAME\" }, { file = \"PATH\" } or { scram = \"SCRAM-SHA-256$…\" }"
+)]
 pub struct PasswordReference {
     /// The environment variable that holds it.
     pub env: Option<String>,
