@@ -56,6 +56,11 @@ pub(super) fn cover(context: &Context, item: &Item) -> Lines {
     for total in &item.control_totals {
         push(&mut lines, &format!("Total of {}", total.column), format!("{} ({} values)", total.total, total.values));
     }
+    if item.columns.iter().any(|column| column.name == "explained_by") {
+        let text = "of all rows. What the verdict says is at risk leaves out rows with `explained_by`: their money counts with the \
+                    exception that they follow from";
+        push(&mut lines, "These totals are", text);
+    }
     push(
         &mut lines,
         "Cells",

@@ -220,6 +220,10 @@ fn exceptions(sheet: &mut Worksheet, check: &Check, all: &[&Exception], formats:
     let (first, last) = (HEADINGS + 2, last + 1);
     let total = Formula::new(format!("=SUBTOTAL(109,E{first}:E{last})")).set_result(total(all));
     sheet.write_formula_with_format(HEADINGS - 2, 4, total, &formats.total)?;
+    if shown.clone().any(|exception| !exception.explained_by.is_empty()) {
+        let text = "of all rows; the summary leaves out those that count in another exception";
+        sheet.write_string(HEADINGS - 2, 6, text)?;
+    }
     if all.len() > ROWS {
         sheet.write_string(
             HEADINGS - 1,
