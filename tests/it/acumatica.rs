@@ -136,6 +136,7 @@ fn every_journal_line_is_posted_or_waits(office: &Office) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: .ci/long"]
 async fn the_books_add_up_from_lines_to_the_trial_balance() {
     let office = Office::new("").await;
     let (code, said) = office.extract(&[]);

@@ -36,6 +36,7 @@ const STACK_BYTES: usize = 64 << 20;
 type Sums = BTreeMap<String, i64>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: .ci/long"]
 async fn the_schedules_of_a_pin_are_what_the_firm_knows() {
     let simulator = simulator().await;
     let folder = tempfile::tempdir().unwrap();

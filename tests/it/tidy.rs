@@ -63,6 +63,22 @@ fn nothing_is_left_for_later_in_the_code() {
 }
 
 #[test]
+fn what_takes_minutes_is_run_by_name() {
+    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/long")).unwrap();
+    let mut count = 0;
+    let own = Path::new(file!()).file_name().unwrap();
+    for path in files("tests", "rs").into_iter().filter(|path| path.file_name() != Some(own)) {
+        let text = fs::read_to_string(&path).unwrap();
+        for (_, test) in text.match_indices("minutes: .ci/long").map(|(place, _)| text.split_at(place)) {
+            let name = test.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).unwrap().0;
+            assert!(script.contains(&format!("::{name}\n")), "{name} is not in .ci/long");
+            count += 1;
+        }
+    }
+    assert_eq!(script.lines().filter(|line| line.contains("::")).count(), count, "names of no test in .ci/long");
+}
+
+#[test]
 fn every_check_and_every_schedule_has_its_own_cases() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for schema in ["recon", "audit"] {

@@ -99,6 +99,7 @@ fn digest(ended: &Ended) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: .ci/long"]
 async fn a_simulated_firm_is_proven_whole_and_the_same_twice() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

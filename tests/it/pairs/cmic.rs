@@ -34,6 +34,7 @@ const PROCORE_CMIC: Pair =
     Pair { name: "procore and cmic", silent: &SILENT, told, undated: &["P1", "P2"], crossings, moments: &MOMENTS };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: .ci/long"]
 async fn procore_and_cmic_tell_what_went_wrong() {
     let seeds = env::var("TIEOUT_PAIR_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
     let mut differences = String::new();
@@ -64,6 +65,7 @@ async fn compare_firm(seed: u64) -> (BTreeSet<String>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: .ci/long"]
 async fn procore_and_cmic_do_not_tell_what_only_looks_wrong() {
     let seeds = env::var("TIEOUT_DECOY_SEEDS").unwrap_or_else(|_| decoys::SEEDS.to_owned());
     let mut alarms = String::new();
