@@ -68,20 +68,15 @@ pub(super) fn is_whole(outcomes: &[SourceOutcome], failures: &[String]) -> Resul
     if failures.is_empty() && unread.is_empty() {
         return Ok(());
     }
-    let mut text =
-        "firm.tax_id_key changes for all sources at once, and not all was read: nothing was committed".to_owned();
+    let said = "firm.tax_id_key changes for all sources at once, and not all was read: nothing was committed";
+    let mut lines = vec![said.to_owned()];
     if !unread.is_empty() {
-        text += &format!("\nnot read to their end: {}", unread.join(", "));
+        lines.push(format!("not read to their end: {}", unread.join(", ")));
     }
-    text += "\nhint: run it again when all can be read; until then the old key, as tax_id_key, is as good as before";
-    for failure in failures {
-        text += &format!("\n{failure}");
-    }
-    Err(if failures.is_empty() {
-        Failure { code: INCOMPLETE, error: anyhow!(text) }
-    } else {
-        Failure::source(anyhow!(text))
-    })
+    lines.extend(failures.iter().cloned());
+    lines.push("hint: run it again when all can be read; the old key, as tax_id_key, reads on until then".to_owned());
+    let error = anyhow!(lines.join("\n"));
+    Err(if failures.is_empty() { Failure { code: INCOMPLETE, error } } else { Failure::source(error) })
 }
 
 /// Under which key a source was read last, and by which commit.

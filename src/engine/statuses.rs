@@ -118,11 +118,12 @@ async fn before(engine: &Engine, head: &Head, number: u64) -> Result<Before, Err
 
 /// The same text once.
 fn word(words: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
-    words.get(text).map(Arc::clone).unwrap_or_else(|| {
-        let word: Arc<str> = text.into();
-        words.insert(Arc::clone(&word));
-        word
-    })
+    if let Some(word) = words.get(text) {
+        return Arc::clone(word);
+    }
+    let word: Arc<str> = text.into();
+    words.insert(Arc::clone(&word));
+    word
 }
 
 /// Takes out what was known of a row's record; the outer none if the row is none of a record.

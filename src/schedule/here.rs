@@ -60,7 +60,7 @@ mod tests {
 
         let killed = ledger.begin_here("extract", at("2026-11-02T09:30:00Z")).unwrap();
         let ended = ledger.begin_here("verify", at("2026-11-02T09:31:00Z")).unwrap();
-        ledger.end_here(ended, succeeded(), at("2026-11-02T09:32:00Z")).unwrap();
+        ledger.end_here(&ended, succeeded(), at("2026-11-02T09:32:00Z")).unwrap();
         ledger.end_gone(at("2026-11-02T09:33:00Z")).unwrap();
         assert_eq!(outcomes(), [Outcome::Running, Outcome::Succeeded], "it is still there");
 
@@ -73,7 +73,7 @@ mod tests {
         let lost = told.ended().into_iter().rfind(|run| run.outcome == Outcome::Lost).unwrap();
         assert_eq!((lost.command.as_str(), lost.ended_at), ("extract", Some(at("2026-11-02T09:35:00Z"))));
         assert!(lost.error.as_ref().unwrap().contains("nobody saw its end"));
-        ledger.end_here(still_there, succeeded(), at("2026-11-02T09:36:00Z")).unwrap();
+        ledger.end_here(&still_there, succeeded(), at("2026-11-02T09:36:00Z")).unwrap();
         assert_eq!(outcomes(), [Outcome::Lost, Outcome::Succeeded, Outcome::Succeeded]);
         let files = std::fs::read_dir(folder.path().join(super::FOLDER)).unwrap();
         assert_eq!(files.count(), 0);

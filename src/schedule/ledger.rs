@@ -259,7 +259,7 @@ impl Ledger {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(crate) fn end_here(&self, present: Present, ending: Ending, at: DateTime<Utc>) -> Result<()> {
+    pub(crate) fn end_here(&self, present: &Present, ending: Ending, at: DateTime<Utc>) -> Result<()> {
         self.end(&present.run, ending, at)?;
         self.here.forget(&present.run);
         Ok(())
@@ -301,7 +301,9 @@ impl Ledger {
             let ending = Ending { outcome: Outcome::Lost, exit_code: None, error: Some(GONE.to_owned()) };
             self.end(&run.run, ending, at)?;
         }
-        gone.iter().for_each(|run| self.here.forget(run));
+        for run in &gone {
+            self.here.forget(run);
+        }
         Ok(())
     }
 

@@ -34,7 +34,7 @@ pub(in crate::cli) async fn noted(
             Err(failure) => (failure.code, Some(trouble::text(&failure.error).chars().take(LETTERS_MAX).collect())),
         };
         let ending = Ending { outcome: Outcome::of_code(Some(code.into())), exit_code: Some(code.into()), error };
-        if let Err(error) = ledger.end_here(run, ending, clock.now()) {
+        if let Err(error) = ledger.end_here(&run, ending, clock.now()) {
             tracing::debug!("the run is not written down: {error:#}");
         }
     }
