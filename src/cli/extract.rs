@@ -170,8 +170,13 @@ pub(super) async fn run_once(
     let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
     let is_rekeyed = rekey::check(&head, workspace.setup.config.sources.keys(), sources, &request)?;
     let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
-    if is_rekeyed {
-        rekey::is_whole(&outcomes, &failures)?;
+    if is_rekeyed && let Err(failure) = rekey::is_whole(&outcomes, &failures) {
+        // What was read waits for the next run, but not what was half of a list.
+        let half = |source: &&SourceSettings| {
+            outcomes.iter().any(|it| it.run.source == source.name && !it.run.unread().is_empty())
+        };
+        sources.iter().filter(half).for_each(|source| remove_staged(&staging_path(workspace, source)));
+        return Err(failure);
     }
     let definitions = workspace.setup.definitions.to_json();
     let definitions = workspace.warehouse.put_definitions(&definitions).await.map_err(Failure::warehouse)?;
