@@ -43,6 +43,7 @@ mod history_tests;
 mod hot;
 mod kept;
 mod keys;
+mod known;
 pub mod layout;
 mod links;
 #[cfg(test)]

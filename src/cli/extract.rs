@@ -169,7 +169,7 @@ pub(super) async fn run_once(
     }
     let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
     let is_rekeyed = rekey::check(&head, workspace.setup.config.sources.keys(), sources, &request)?;
-    let (outcomes, failures) = read_sources(workspace, sources, &request).await?;
+    let (outcomes, failures) = read_sources(workspace, &head, sources, &request).await?;
     if is_rekeyed && let Err(failure) = rekey::is_whole(&outcomes, &failures) {
         // What was read waits for the next run, but not what was half of a list.
         let half = |source: &&SourceSettings| {
@@ -330,22 +330,22 @@ fn locked(error: WarehouseError) -> Failure {
 /// Reads all sources side by side. One that cannot be read at all does not stop the others; if none can, nothing is committed.
 async fn read_sources(
     workspace: &Workspace,
+    head: &Head,
     sources: &[SourceSettings],
     request: &RunRequest,
 ) -> Result<(Vec<SourceOutcome>, Vec<String>), Failure> {
-    let head = workspace.warehouse.head().await.map_err(Failure::warehouse)?;
     let (mut runs, mut knowns) = (Vec::new(), Vec::new());
     for source in sources {
         let options = RunOptions {
             clock: request.clock.clone(),
             tables: (!request.tables.is_empty()).then(|| tables_of(source, &request.tables)),
             mode: request.mode,
-            previous: previous_tables(&workspace.warehouse, &head, source, request.mode)
+            previous: previous_tables(&workspace.warehouse, head, source, request.mode)
                 .await
                 .map_err(Failure::warehouse)?,
             accept_deletes: request.accept_deletes.clone(),
             progress: request.progress.clone(),
-            staging: request.resumes.map(|resumes| staging(workspace, &head, source, resumes)),
+            staging: request.resumes.map(|resumes| staging(workspace, head, source, resumes)),
             cancel: time_limit(request, source),
         };
         knowns.push(options.previous.clone());

@@ -16,7 +16,7 @@ use crate::engine::keys::{self, Keys};
 use crate::engine::layout::{self, RawTable, SystemLayout, layouts};
 use crate::engine::planner::Broken;
 use crate::engine::queries::{self, Name, Problem, QueryFile};
-use crate::engine::settings::{EngineSettings, FirmWords, Setting, SourceBinding};
+use crate::engine::settings::{EngineSettings, Setting, SourceBinding};
 use crate::extract::did_you_mean;
 
 /// The tables that tell what moved since an earlier look.
@@ -28,7 +28,7 @@ type CheckTables = (BTreeSet<Name>, BTreeSet<Name>);
 /// Everything that the definitions and the settings declare.
 #[derive(Debug)]
 pub(crate) struct Blueprint {
-    pub(crate) definitions: Definitions,
+    pub(crate) definitions: Arc<Definitions>,
     /// Of the definitions: tables remember by which set they were made.
     pub(crate) hash: Arc<str>,
     pub(crate) settings: Arc<EngineSettings>,
@@ -65,6 +65,7 @@ impl Side {
 
 impl Blueprint {
     pub(crate) fn load(definitions: Definitions, mut settings: EngineSettings) -> Result<Self, Error> {
+        let definitions = Arc::new(definitions);
         let layouts = layouts(&definitions, &settings.sources)?;
         let entities = canonical::entities(&definitions)?;
         let (mut queries, mut unreadable) = queries::load(&definitions);
@@ -74,7 +75,6 @@ impl Blueprint {
         let mut unmapped = BTreeMap::new();
         tell_prefixes(&definitions, &layouts, &mut settings);
         tell_books(&layouts, &mut settings)?;
-        let no_words = FirmWords::default();
         for entity in &entities {
             for side in Side::BOTH {
                 let name = (side.schema().to_owned(), entity.name.clone());
@@ -83,7 +83,7 @@ impl Blueprint {
                     if layouts.get(&source.name).is_none_or(|layout| layout.side != side.schema()) {
                         continue;
                     }
-                    let words = settings.statuses.get(&source.name).unwrap_or(&no_words);
+                    let words = settings.statuses.get(&source.name);
                     match canonical::mapping(&definitions, &source.name, &source.system, &entity.name, words) {
                         Ok(mapping) => entry.extend(mapping.map(|mut mapping| {
                             mapping.prefix = settings.prefixes.get(&source.name).cloned();

@@ -60,13 +60,13 @@ impl CachedView {
     /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
     pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated, room: &Arc<Room>) -> Self {
         let making = Making::Links { crosswalk: Box::new(crosswalk), splits: query.header.splits };
-        let (name, sql) = (query.name.clone(), Some(query.sql.clone()));
+        let (name, sql) = (query.name.clone(), Some(query.sql().to_owned()));
         Self { name, records, making, sql, schema: links::schema(), room: Arc::clone(room), rows: Mutex::default() }
     }
 
     /// A view of suggestions: `records` lists companies of both sides.
     pub(crate) fn suggestions(records: Repeated, query: &QueryFile, room: &Arc<Room>) -> Self {
-        let (name, sql) = (query.name.clone(), Some(query.sql.clone()));
+        let (name, sql) = (query.name.clone(), Some(query.sql().to_owned()));
         let (making, schema) = (Making::Suggestions, suggestions::schema());
         Self { name, records, making, sql, schema, room: Arc::clone(room), rows: Mutex::default() }
     }

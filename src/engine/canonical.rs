@@ -6,10 +6,10 @@
 //! `approved_at` is the source's where it has one, else what commits observed (`system.record_statuses`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, plan_datafusion_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions::expr_fn::{coalesce, concat};
 use datafusion::logical_expr::{Cast, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, col, lit, when};
@@ -20,8 +20,9 @@ use crate::definitions::Definitions;
 use crate::engine::Error;
 use crate::engine::firm_status;
 use crate::engine::functions::{is_finer, round_half_even};
+use crate::engine::known::{self, Known};
 use crate::engine::layout::{AMOUNT, Ordered};
-use crate::engine::queries::{self, Name, Problem, bind_source, parse_select, relations};
+use crate::engine::queries::{Name, Problem, SOURCE, bind_source, parse_select, relations, selected};
 use crate::engine::settings::FirmWords;
 use crate::engine::shared::Shared;
 use crate::engine::using;
@@ -72,7 +73,16 @@ pub(crate) struct Mapping {
     pub(crate) prefix: Option<String>,
     /// The currency of amounts for which the source tells none.
     pub(crate) currency: Option<String>,
-    statement: Statement,
+    definitions: Arc<Definitions>,
+    statement: OnceLock<Result<Statement, String>>,
+}
+
+impl Mapping {
+    /// Its SQL; what is shipped is parsed when somebody asks.
+    fn statement(&self) -> Result<&Statement, String> {
+        let parse = || bound(&self.definitions, &self.source, &self.path, &FirmWords::default());
+        self.statement.get_or_init(|| parse().map(|bound| bound.statement)).as_ref().map_err(Clone::clone)
+    }
 }
 
 /// What stands in front of the keys of each connection that was not the first of its side, by connection. `ever` holds each
@@ -146,41 +156,66 @@ fn data_type(word: &str) -> Option<DataType> {
     }
 }
 
-/// A source's mapping of an entity, if its system has one.
+/// A source's mapping of an entity, if its system has one. `words` are the firm's own for the source, where it has some.
 pub(crate) fn mapping(
-    definitions: &Definitions,
+    definitions: &Arc<Definitions>,
     source: &str,
     system: &str,
     entity: &str,
-    words: &FirmWords,
+    words: Option<&FirmWords>,
 ) -> Result<Option<Mapping>, Problem> {
     let path = format!("extractors/{system}/canonical/{entity}.sql");
     let Some(sql) = definitions.get(&path) else { return Ok(None) };
-    let problem = |reason| Problem { path: path.clone(), reason };
-    let mut statement = spelt_out(definitions, system, sql).map_err(problem)?;
-    bind_source(&mut statement, source);
-    let has_words = firm_status::bind(&mut statement, words).map_err(problem)?;
-    let reads = relations(&statement).map_err(problem)?;
-    let columns = queries::selected(&statement);
-    let kinds = kinds(sql);
-    let (prefix, currency) = (None, None);
+    // Which words the firm has may decide which columns a mapping tells.
+    let known = if words.is_none() { known::of(definitions, &path) } else { None };
+    let (known, has_words, statement) = if let Some(known) = known {
+        (known, BTreeSet::new(), OnceLock::new())
+    } else {
+        let bound = bound(definitions, source, &path, &words.cloned().unwrap_or_default());
+        let bound = bound.map_err(|reason| Problem { path: path.clone(), reason })?;
+        (bound.known, bound.has_words, Ok(bound.statement).into())
+    };
+    let of_source = |(schema, table): Name| (if schema == SOURCE { source.to_owned() } else { schema }, table);
     Ok(Some(Mapping {
         source: source.to_owned(),
-        path: path.clone(),
-        reads,
-        columns,
-        kinds,
+        kinds: kinds(sql),
+        path,
+        reads: known.reads.into_iter().map(of_source).collect(),
+        columns: known.selects.map(|columns| columns.into_iter().collect()),
         has_words,
-        prefix,
-        currency,
+        prefix: None,
+        currency: None,
+        definitions: Arc::clone(definitions),
         statement,
     }))
 }
 
+/// A mapping that reads the tables of its source, in the words of the firm.
+struct Bound {
+    statement: Statement,
+    /// What it reads and selects; the tables of its source still as `source.<table>`.
+    known: Known,
+    has_words: BTreeSet<String>,
+}
+
+fn bound(definitions: &Definitions, source: &str, path: &str, words: &FirmWords) -> Result<Bound, String> {
+    let mut statement = spelt_out(definitions, path)?;
+    let has_words = firm_status::bind(&mut statement, words)?;
+    let known = Known { reads: relations(&statement)?, selects: selected(&statement).map(Vec::from_iter) };
+    bind_source(&mut statement, source);
+    Ok(Bound { statement, known, has_words })
+}
+
+/// What the mapping of a file reads and selects for a firm without words of its own.
+#[cfg(test)]
+pub(crate) fn told(definitions: &Definitions, path: &str) -> Result<Known, String> {
+    Ok(bound(definitions, SOURCE, path, &FirmWords::default())?.known)
+}
+
 /// A mapping with what it shares with others in its place.
-pub(crate) fn spelt_out(definitions: &Definitions, system: &str, sql: &str) -> Result<Statement, String> {
-    let mut statement = parse_select(sql)?;
-    Shared::of_mapping(definitions, system, &statement)?.spell_out(&mut statement, None)?;
+pub(crate) fn spelt_out(definitions: &Definitions, path: &str) -> Result<Statement, String> {
+    let mut statement = parse_select(definitions.get(path).unwrap_or_default())?;
+    Shared::of(definitions, path, &statement)?.spell_out(&mut statement, None)?;
     Ok(statement)
 }
 
@@ -219,7 +254,8 @@ fn no_rows(entity: &Entity) -> Result<LogicalPlan, Error> {
 }
 
 async fn plan_one(state: &SessionState, entity: &Entity, mapping: &Mapping) -> Result<LogicalPlan, Error> {
-    let mapped = using::planned(state, mapping.statement.clone()).await?;
+    let statement = mapping.statement().map_err(|reason| plan_datafusion_err!("{reason}"))?;
+    let mapped = using::planned(state, statement.clone()).await?;
     let names: BTreeSet<String> = mapped.schema().fields().iter().map(|field| field.name().clone()).collect();
     for name in &names {
         if !entity.has(name) {
@@ -345,8 +381,8 @@ mod tests {
             ("extractors/toy/shared/own.sql", "select id from source.own"),
         ];
         let files = files.map(|(path, sql)| (path.to_owned(), sql.to_owned())).into();
-        let definitions = Definitions { files };
-        let mapping = |entity| mapping(&definitions, "east", "toy", entity, &FirmWords::default());
+        let definitions = Arc::new(Definitions { files });
+        let mapping = |entity| mapping(&definitions, "east", "toy", entity, None);
         let bills = mapping("bills").unwrap().unwrap();
         assert_eq!(bills.reads, BTreeSet::from([("east".to_owned(), "bills".to_owned())]));
         assert_eq!(bills.columns, Some(BTreeSet::from(["record_id", "number"].map(str::to_owned))));

@@ -100,7 +100,7 @@ mod tests {
     fn a_file_for_nothing_is_told() {
         let files = [("crosswalks/vendor.csv".to_owned(), "pm_id,erp_id\n".to_owned())];
         let query = ("link".to_owned(), "vendors".to_owned());
-        let shipped = crate::engine::queries::load(&Definitions::shipped()).0;
+        let shipped = crate::engine::queries::load(&Definitions::shipped().into()).0;
         assert!(shipped.contains_key(&query));
         let (_, problems) = load(&Definitions { files: files.into() }, &shipped);
         assert!(problems[0].reason.contains("did you mean `vendors.csv`?"), "{problems:?}");

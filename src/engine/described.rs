@@ -81,8 +81,7 @@ pub(crate) fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFi
         let text = lines.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
         let mut columns: BTreeMap<String, String> = header.columns.iter().cloned().collect();
         if header.check.is_some() {
-            let selected = selected(&query.statement);
-            for (column, text) in shared.iter().filter(|(column, _)| selected.iter().any(|name| name == column)) {
+            for (column, text) in shared.iter().filter(|(column, _)| query.selects.iter().any(|name| name == column)) {
                 columns.entry((*column).to_owned()).or_insert_with(|| (*text).to_owned());
             }
         }
@@ -92,7 +91,7 @@ pub(crate) fn descriptions(entities: &[Entity], queries: &BTreeMap<Name, QueryFi
 }
 
 /// The names that a query gives its columns, as far as its text says them.
-fn selected(statement: &Statement) -> Vec<String> {
+pub(crate) fn selected(statement: &Statement) -> Vec<String> {
     let Statement::Statement(statement) = statement else { return Vec::new() };
     let ast::Statement::Query(query) = statement.as_ref() else { return Vec::new() };
     let mut body = query.body.as_ref();
@@ -132,7 +131,7 @@ mod tests {
                      select 'X1' as exception_key, a.pm_id, a.label, a.severity from pm.vendors as a union all select 1, 2, 3, 4\n";
         let files = [("queries/recon/exceptions.sql", exceptions), ("queries/recon/x.sql", check)];
         let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-        let (queries, problems) = queries::load(&Definitions { files });
+        let (queries, problems) = queries::load(&Definitions { files }.into());
         assert_eq!(problems, []);
         let told = descriptions(&[], &queries);
         let of = told[&("recon".to_owned(), "x".to_owned())].columns.clone();

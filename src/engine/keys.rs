@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_shipped_definitions_have_their_keys() {
-        let definitions = Definitions::shipped();
+        let definitions = std::sync::Arc::new(Definitions::shipped());
         let layouts = ["procore", "acumatica"]
             .map(|system| (system.to_owned(), system_layout(&definitions, system).unwrap()))
             .into();

@@ -198,7 +198,7 @@ impl Planner {
                 let query = self.blueprint.queries.get(name).ok_or("its file is gone")?;
                 Ok(match view(&self.state, query, self.keep, &self.room).await? {
                     View::Plain(plan) if self.keep == Keep::Links && KEPT_SCHEMAS.contains(&name.0.as_str()) => {
-                        match KeptView::new(name, &plan, &query.sql, &self.shelf) {
+                        match KeptView::new(name, &plan, query.sql(), &self.shelf) {
                             Some(kept) => Arc::new(kept),
                             None => plain(plan, query),
                         }
@@ -285,7 +285,7 @@ pub(crate) async fn view(
     room: &Arc<Room>,
 ) -> Result<View, String> {
     let reason = |error: DataFusionError| at_line(&error);
-    let plan = using::planned(state, query.statement.clone()).await.map_err(reason)?;
+    let plan = using::planned(state, query.parsed()?.statement.clone()).await.map_err(reason)?;
     if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");
@@ -297,7 +297,7 @@ pub(crate) async fn view(
             room,
         ))));
     }
-    let sql = Some(query.sql.clone());
+    let sql = Some(query.sql().to_owned());
     if query.header.is_suggestions() {
         return Ok(View::Cached(Arc::new(CachedView::suggestions(keep.repeated(plan), query, room))));
     }
@@ -309,7 +309,7 @@ pub(crate) async fn view(
 
 /// A view that is read anew by every query.
 pub(crate) fn plain(plan: LogicalPlan, query: &QueryFile) -> Arc<dyn TableProvider> {
-    Arc::new(ViewTable::new(plan, Some(query.sql.clone())))
+    Arc::new(ViewTable::new(plan, Some(query.sql().to_owned())))
 }
 
 /// An error of planning, with the line of the file if it is known.

@@ -5,14 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{self, Ident, ObjectNamePart, VisitorMut};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, SHARED};
+use crate::engine::described;
 use crate::engine::header::{self, Header};
+use crate::engine::known::{self, Known};
 use crate::engine::precedence;
 use crate::engine::shared::Shared;
 use crate::engine::walk::walk_mut;
@@ -37,10 +40,20 @@ pub struct Problem {
 pub(crate) struct QueryFile {
     pub(crate) path: String,
     pub(crate) name: Name,
-    pub(crate) sql: String,
     pub(crate) header: Header,
-    pub(crate) statement: Statement,
     pub(crate) reads: BTreeSet<Name>,
+    /// The columns of a check, as its first SELECT names them.
+    pub(crate) selects: Vec<String>,
+    definitions: Arc<Definitions>,
+    parsed: OnceLock<Result<Parsed, String>>,
+}
+
+/// The SQL of a view.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsed {
+    /// A text that can be run: what the view shares with others stands in its place.
+    pub(crate) sql: String,
+    pub(crate) statement: Statement,
 }
 
 impl QueryFile {
@@ -48,71 +61,104 @@ impl QueryFile {
     pub(crate) fn is_asked(&self) -> bool {
         self.header.check.is_some() || self.header.kind.as_deref() == Some("measure")
     }
+
+    /// Its SQL; what is shipped is parsed when somebody asks.
+    pub(crate) fn parsed(&self) -> Result<&Parsed, String> {
+        let parsed = self.parsed.get_or_init(|| parse_view(&self.definitions, &self.path, &self.header));
+        parsed.as_ref().map_err(Clone::clone)
+    }
+
+    /// Its text: what whoever asks for a view's definition gets.
+    pub(crate) fn sql(&self) -> &str {
+        let own = || self.definitions.get(&self.path).unwrap_or_default();
+        self.parsed().map_or_else(|_| own(), |parsed| parsed.sql.as_str())
+    }
 }
 
 /// All query files that can be parsed, by name, and the problems of the others.
-pub(crate) fn load(definitions: &Definitions) -> (BTreeMap<Name, QueryFile>, Vec<Problem>) {
+pub(crate) fn load(definitions: &Arc<Definitions>) -> (BTreeMap<Name, QueryFile>, Vec<Problem>) {
     let mut queries = BTreeMap::new();
     let mut problems = Vec::new();
-    let shared = shared(definitions, &mut problems);
-    for (path, sql) in definitions.files.iter().filter(|(path, _)| Shared::name(path).is_none()) {
+    for (path, sql) in &definitions.files {
         let Some(stem) = path.strip_prefix("queries/").and_then(|rest| rest.strip_suffix(".sql")) else { continue };
         let Some((schema, view)) = stem.split_once('/').filter(|(_, view)| !view.contains('/')) else {
             problems
                 .push(Problem { path: path.clone(), reason: "a query lies in queries/<schema>/<view>.sql".to_owned() });
             continue;
         };
-        let name = (schema.to_owned(), view.to_owned());
-        match query_file(path, &name, sql, &shared) {
-            Ok(query) => drop(queries.insert(name, query)),
-            Err(reason) => problems.push(Problem { path: path.clone(), reason }),
-        }
+        let done = if schema == SHARED {
+            check_shared(definitions, path, sql)
+        } else {
+            let name = (schema.to_owned(), view.to_owned());
+            query_file(definitions, path, &name, sql).map(|query| drop(queries.insert(name, query)))
+        };
+        problems.extend(done.err().map(|reason| Problem { path: path.clone(), reason }));
     }
     (queries, problems)
 }
 
-/// What the views have in common.
-fn shared(definitions: &Definitions, problems: &mut Vec<Problem>) -> Shared {
-    let mut shared = Shared::of_views();
-    for (path, sql) in &definitions.files {
-        let Some(name) = Shared::name(path) else { continue };
-        match parse(path, sql) {
-            Ok((_, statement)) => shared.insert(name, statement),
-            Err(reason) => problems.push(Problem { path: path.clone(), reason }),
-        }
+/// Whether what views have in common can be used.
+fn check_shared(definitions: &Definitions, path: &str, sql: &str) -> Result<(), String> {
+    parse_header(path, sql)?;
+    match known::of(definitions, path) {
+        Some(_) => Ok(()),
+        None => parse_select(sql).map(drop),
     }
-    shared
 }
 
-fn query_file(path: &str, name: &Name, sql: &str, shared: &Shared) -> Result<QueryFile, String> {
-    let (header, mut statement) = parse(path, sql)?;
+fn query_file(definitions: &Arc<Definitions>, path: &str, name: &Name, sql: &str) -> Result<QueryFile, String> {
+    let header = parse_header(path, sql)?;
+    let (known, parsed) = if let Some(known) = known::of(definitions, path) {
+        (known, OnceLock::new())
+    } else {
+        let parsed = parse_view(definitions, path, &header)?;
+        (told(&header, &parsed)?, Ok(parsed).into())
+    };
+    let (name, definitions) = (name.clone(), Arc::clone(definitions));
+    let selects = known.selects.unwrap_or_default();
+    Ok(QueryFile { path: path.to_owned(), name, header, reads: known.reads, selects, definitions, parsed })
+}
+
+fn parse_header(path: &str, sql: &str) -> Result<Header, String> {
+    header::parse(path, sql).map_err(|error| error.to_string())
+}
+
+/// Parses a view, with what it shares with others in its place.
+pub(crate) fn parse_view(definitions: &Definitions, path: &str, header: &Header) -> Result<Parsed, String> {
+    let sql = definitions.get(path).unwrap_or_default();
+    let mut statement = parse_select(sql)?;
+    let shared = Shared::of(definitions, path, &statement)?;
     let is_spelt_out = shared.spell_out(&mut statement, header.entity.as_deref())?;
-    let reads = relations(&statement)?;
-    // Whoever asks for a view's text gets one that can be run.
     let sql = if is_spelt_out { format!("{statement:#}") } else { sql.to_owned() };
-    Ok(QueryFile { path: path.to_owned(), name: name.clone(), sql, header, statement, reads })
+    Ok(Parsed { sql, statement })
 }
 
-fn parse(path: &str, sql: &str) -> Result<(Header, Statement), String> {
-    let header = header::parse(path, sql).map_err(|error| error.to_string())?;
-    Ok((header, parse_select(sql)?))
+/// What a view reads, and of a check what it selects.
+pub(crate) fn told(header: &Header, parsed: &Parsed) -> Result<Known, String> {
+    let selects = header.check.is_some().then(|| described::selected(&parsed.statement));
+    Ok(Known { reads: relations(&parsed.statement)?, selects })
 }
 
 /// Parses one SELECT, nothing else.
 pub(crate) fn parse_select(sql: &str) -> Result<Statement, String> {
+    Ok(Statement::Statement(Box::new(ast::Statement::Query(parse_query(sql)?))))
+}
+
+/// The same, as a part of another statement.
+pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>, String> {
     let mut parser = DFParserBuilder::new(sql)
         .with_dialect(&PostgreSqlDialect {})
         .with_recursion_limit(256)
         .build()
         .map_err(|error| error.to_string())?;
     let mut statements = parser.parse_statements().map_err(|error| error.to_string())?;
-    match (statements.pop_front(), statements.pop_front()) {
-        (Some(Statement::Statement(mut statement)), None) if matches!(*statement, ast::Statement::Query(_)) => {
-            precedence::correct(&mut statement);
-            Ok(Statement::Statement(statement))
+    if let (Some(Statement::Statement(mut statement)), None) = (statements.pop_front(), statements.pop_front()) {
+        precedence::correct(&mut statement);
+        if let ast::Statement::Query(query) = *statement {
+            return Ok(query);
         }
-        _ => Err("expected one SELECT and nothing else".to_owned()),
     }
+    Err("expected one SELECT and nothing else".to_owned())
 }
 
 /// The tables and views that a statement reads, without its own common table expressions.
@@ -171,6 +217,9 @@ fn is_null(expr: &ast::Expr) -> bool {
     }
 }
 
+/// The schema by which a canonical file names its source's tables.
+pub(crate) const SOURCE: &str = "source";
+
 /// Maps the schema `source` of a canonical file to the source's own name.
 pub(crate) fn bind_source(statement: &mut Statement, source: &str) {
     if let Statement::Statement(statement) = statement {
@@ -187,7 +236,7 @@ impl VisitorMut for Bind<'_> {
 
     fn pre_visit_relation(&mut self, relation: &mut ast::ObjectName) -> ControlFlow<()> {
         if let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(_)] = relation.0.as_mut_slice()
-            && schema.value.eq_ignore_ascii_case("source")
+            && schema.value.eq_ignore_ascii_case(SOURCE)
         {
             *schema = Ident::with_quote('"', self.source);
         }
@@ -253,7 +302,7 @@ mod tests {
             "with both as (select pm.entity.a, e.b from pm.entity join erp.entity as e on true) select a, b from both";
         let files = [("queries/shared/common.sql", common)];
         let files = files.iter().chain(more).map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-        load(&Definitions { files: files.collect() })
+        load(&Arc::new(Definitions { files: files.collect() }))
     }
 
     #[test]
@@ -263,8 +312,8 @@ mod tests {
         assert_eq!((queries.len(), problems), (2, Vec::new()), "a shared text is no view");
         let query = queries.get(&name("recon.x")).unwrap();
         assert_eq!(query.reads, BTreeSet::from([name("pm.bills"), name("erp.bills"), name("link.x")]));
-        assert!(!query.sql.contains("shared."), "{}", query.sql);
-        assert_eq!(relations(&parse_select(&query.sql).unwrap()).unwrap(), query.reads);
+        assert!(!query.sql().contains("shared."), "{}", query.sql());
+        assert_eq!(relations(&parse_select(query.sql()).unwrap()).unwrap(), query.reads);
     }
 
     #[test]

@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{
-    self, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, VisitorMut};
 
 use crate::definitions::{Definitions, SHARED};
-use crate::engine::queries::{parse_select, relations};
+use crate::engine::queries::{parse_query, relations};
 use crate::engine::walk::walk_mut;
 
 /// The table that stands for the reader's entity.
@@ -30,36 +28,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Those of the views; none yet.
-    pub(crate) fn of_views() -> Self {
-        Self { place: FOLDER.to_owned(), queries: BTreeMap::new() }
-    }
-
-    /// Those that a system's mapping names.
+    /// Those that the statement of a file names.
     ///
     /// # Errors
     /// Which of them is no single SELECT, and why.
-    pub(crate) fn of_mapping(definitions: &Definitions, system: &str, mapping: &Statement) -> Result<Self, String> {
-        let place = format!("extractors/{system}/{SHARED}/ or extractors/{SHARED}/, file ");
+    pub(crate) fn of(definitions: &Definitions, path: &str, statement: &Statement) -> Result<Self, String> {
+        let place = match system(path) {
+            Some(system) => format!("extractors/{system}/{SHARED}/ or extractors/{SHARED}/, file "),
+            None => FOLDER.to_owned(),
+        };
         let mut shared = Self { place, queries: BTreeMap::new() };
-        for (_, name) in relations(mapping)?.iter().filter(|(schema, _)| schema == SHARED) {
-            let Some((path, sql)) = definitions.shared(system, name) else { continue };
-            shared.insert(name, parse_select(sql).map_err(|error| format!("{path}: {error}"))?);
+        for (_, name) in relations(statement)?.into_iter().filter(|(schema, _)| schema == SHARED) {
+            let Some((path, sql)) = find(definitions, path, &name) else { continue };
+            let query = parse_query(sql).map_err(|error| format!("{path}: {error}"))?;
+            shared.queries.insert(name, query);
         }
         Ok(shared)
-    }
-
-    /// The name of the shared text in a file, if it is one.
-    pub(crate) fn name(path: &str) -> Option<&str> {
-        path.strip_prefix(FOLDER)?.strip_suffix(".sql").filter(|name| !name.contains('/'))
-    }
-
-    pub(crate) fn insert(&mut self, name: &str, statement: Statement) {
-        if let Statement::Statement(statement) = statement
-            && let ast::Statement::Query(query) = *statement
-        {
-            self.queries.insert(name.to_owned(), query);
-        }
     }
 
     /// Puts the shared texts in the place of their names; says whether there were any.
@@ -71,6 +55,20 @@ impl Shared {
             ControlFlow::Break(reason) => Err(reason),
         }
     }
+}
+
+/// What a file reads as `shared.<name>`, with its path.
+pub(crate) fn find<'a>(definitions: &'a Definitions, path: &str, name: &str) -> Option<(&'a str, &'a str)> {
+    if let Some(system) = system(path) {
+        return definitions.shared(system, name);
+    }
+    let (path, sql) = definitions.files.get_key_value(&format!("{FOLDER}{name}.sql"))?;
+    Some((path.as_str(), sql.as_str()))
+}
+
+/// The system whose mapping a file is.
+fn system(path: &str) -> Option<&str> {
+    path.strip_prefix("extractors/")?.split('/').next()
 }
 
 struct Speller<'a> {

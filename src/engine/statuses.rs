@@ -29,7 +29,6 @@ const KEY: [&str; 3] = ["entity", "source", "record_id"];
 const ROWS_AT_ONCE: usize = 8_192;
 
 /// What an earlier commit said of a record. There are as many as records, so they are kept small.
-#[derive(Clone, Debug, Default)]
 struct Known {
     status: Option<Arc<str>>,
     approved_at: Option<DateTime<Utc>>,
@@ -37,8 +36,8 @@ struct Known {
     first_seen_at: Option<DateTime<Utc>>,
 }
 
-/// By entity, then source, then record.
-type Before = HashMap<(Arc<str>, Arc<str>), HashMap<Box<str>, Known>>;
+/// By entity, source and record.
+type Before = HashMap<String, HashMap<String, HashMap<Box<str>, Known>>>;
 
 /// What is asked of each entity that has it.
 const COLUMNS: [(&str, ColumnType); 4] = [
@@ -87,11 +86,13 @@ pub(crate) async fn input(
     }
     // What can no longer be read is kept: its dates cannot be observed a second time.
     let mut kept = Vec::new();
-    for ((entity, source), records) in before {
-        for (record, known) in records {
-            kept.push(known.row(&entity, &source, &record));
-            if kept.len() == ROWS_AT_ONCE {
-                input.add(&std::mem::take(&mut kept))?;
+    for (entity, sources) in &before {
+        for (source, records) in sources {
+            for (record, known) in records {
+                kept.push(known.row(entity, source, record));
+                if kept.len() == ROWS_AT_ONCE {
+                    input.add(&std::mem::take(&mut kept))?;
+                }
             }
         }
     }
@@ -109,8 +110,9 @@ async fn before(engine: &Engine, head: &Head, number: u64) -> Result<Before, Err
     while let Some(batch) = rows.try_next().await? {
         for row in rows_of(&[batch], &columns)? {
             let Some((entity, source, record)) = key(&row) else { continue };
-            let names = (word(&mut words, entity), word(&mut words, source));
-            before.entry(names).or_default().insert(record.into(), Known::of(&row, &mut words));
+            let known = Known::of(&row, &mut words);
+            let sources = before.entry(entity.to_owned()).or_default();
+            sources.entry(source.to_owned()).or_default().insert(record.into(), known);
         }
     }
     Ok(before)
@@ -130,8 +132,8 @@ fn word(words: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
 #[expect(clippy::option_option, reason = "no record, or a record that nothing is known of")]
 fn take(before: &mut Before, row: &Row) -> Option<Option<Known>> {
     let (entity, source, record) = key(row)?;
-    let names = (Arc::from(entity), Arc::from(source));
-    Some(before.get_mut(&names).and_then(|records| records.remove(record)))
+    let records = before.get_mut(entity).and_then(|sources| sources.get_mut(source));
+    Some(records.and_then(|records| records.remove(record)))
 }
 
 impl Known {
