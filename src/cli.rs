@@ -221,13 +221,14 @@ pub(crate) const INCOMPLETE: u8 = 5;
 /// Parses the arguments, runs the command, prints its error.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let log_format = arguments.global.log_format;
     start_log(&arguments.global);
     stop::follow_server();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return tell(&Failure::usage(error)),
+        Err(error) => return tell(&Failure::usage(error), log_format),
     };
     // On a thread of its own, because the main thread's stack is the shell's to choose.
     let command = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(move || {
@@ -248,7 +249,7 @@ pub fn main() -> ExitCode {
         let flushed = std::io::stdout().flush().context("write to standard output").map_err(Failure::usage);
         flushed.map(|()| code)
     });
-    result.map_or_else(|failure| tell(&failure), ExitCode::from)
+    result.map_or_else(|failure| tell(&failure, log_format), ExitCode::from)
 }
 
 async fn run(arguments: Arguments) -> Result<u8, Failure> {
@@ -293,15 +294,22 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
     }
 }
 
-/// Prints the error with its causes; a pipe closed by the reader is no error.
-fn tell(failure: &Failure) -> ExitCode {
+/// Prints the error with its causes, as log lines look; a pipe closed by the reader is no error.
+fn tell(failure: &Failure, log_format: LogFormat) -> ExitCode {
     let broken_pipe = failure.error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     });
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(std::io::stderr(), "error: {}", trouble::text(&failure.error));
+    let text = trouble::text(&failure.error);
+    match log_format {
+        // Whoever keeps all log lines back is told all the same.
+        LogFormat::Json if tracing::enabled!(tracing::Level::ERROR) => {
+            tracing::error!(exit_code = failure.code, "{text}");
+        }
+        _ => drop(writeln!(std::io::stderr(), "error: {text}")),
+    }
     ExitCode::from(failure.code)
 }
 

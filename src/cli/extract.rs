@@ -469,7 +469,8 @@ fn tell(report: &RunReport, quiet: bool) -> std::io::Result<()> {
             writeln!(out, "{} lists were read before, by a run that did not end", report.resumed)?;
         }
     }
-    let hints = gaps::tell(&report.gaps, &mut out)?;
+    let gaps: Vec<&Gap> = report.gaps.iter().filter(|gap| !(quiet && gap.is_harmless())).collect();
+    let hints = gaps::tell(&gaps, &mut out)?;
     for (reason, checks) in report.not_evaluated() {
         writeln!(out, "not evaluated: {} {reason}", checks.join(" "))?;
     }

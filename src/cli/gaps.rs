@@ -123,7 +123,7 @@ impl Gap {
 }
 
 /// Writes the first gaps, a line each, then how many more there are; gives what to try.
-pub(super) fn tell(gaps: &[Gap], out: &mut impl Write) -> Result<Vec<String>> {
+pub(super) fn tell(gaps: &[&Gap], out: &mut impl Write) -> Result<Vec<String>> {
     let mut hints: Vec<String> = Vec::new();
     for gap in gaps.iter().take(TOLD_MAX) {
         writeln!(out, "{}", gap.line())?;
@@ -228,7 +228,8 @@ id = "int64"
 
     fn told(tables: &[TableInput]) -> (String, Vec<String>) {
         let mut out = Vec::new();
-        let hints = tell(&gaps(tables, &[source()]), &mut out).unwrap();
+        let gaps = gaps(tables, &[source()]);
+        let hints = tell(&gaps.iter().collect::<Vec<_>>(), &mut out).unwrap();
         (String::from_utf8(out).unwrap(), hints)
     }
 

@@ -37,6 +37,12 @@ async fn what_a_source_does_wrong_is_told_and_nothing_is_lost() {
     toy.write("password", "wrong-horse");
     extract(&toy).await.says(3, &["source toy: POST", "/login: sign in: 401", "nothing was committed", "hint:"]);
     toy.run(&["check"]).await.says(3, &["sign in: 401", "hint:"]);
+    let ended = toy.run(&["extract", "--no-progress", "--log-format", "json"]).await;
+    let lines = ended.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line));
+    let lines: Vec<_> = lines.collect();
+    let last = lines.last().unwrap();
+    assert_eq!((ended.code, &last["level"], &last["fields"]["exit_code"]), (3, &"ERROR".into(), &3.into()), "{last}");
+    assert!(last["fields"]["message"].as_str().is_some_and(|told| told.contains("sign in: 401")), "{last}");
     toy.write("password", super::toy::PASSWORD);
     assert_eq!(toy.commits(), 1);
 
