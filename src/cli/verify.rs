@@ -30,11 +30,19 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "DIR|ZIP", conflicts_with = "deep")]
     evidence: Option<PathBuf>,
     /// The digest that was printed when the package was made
-    #[arg(long, value_name = "SHA256", requires = "evidence")]
+    #[arg(long, value_name = "SHA256", requires = "evidence", value_parser = package_digest)]
     digest: Option<String>,
     /// One JSON object instead of lines
     #[arg(long)]
     json: bool,
+}
+
+/// A package's digest as it is printed.
+fn package_digest(text: &str) -> Result<String, String> {
+    let digits = text.trim();
+    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let reason = "a package's digest is 64 hex digits, as `tieout evidence` prints it";
+    is_digest.then(|| digits.to_ascii_lowercase()).ok_or_else(|| reason.to_owned())
 }
 
 impl VerifyArguments {

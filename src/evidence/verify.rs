@@ -80,6 +80,12 @@ impl Checked {
 pub fn verify(place: &Path, kept: &Kept) -> Result<Checked, Error> {
     let mut package = Opened::open(place)?;
     let mut checked = Checked::default();
+    // Any folder, or a ZIP file that was cut off and shows what a workbook in it holds.
+    if !package.has(SUMS) && !package.has(INDEX) {
+        checked
+            .find(SUMS, format!("neither it nor {INDEX} is there: this is no package of evidence, or a part of one"));
+        return Ok(checked);
+    }
     let digests = sums(&mut package, &mut checked, kept.digest.as_deref())?;
     let Some(index) = index(&mut package, &mut checked)? else { return Ok(checked) };
     listed(&index, &digests, &mut checked);

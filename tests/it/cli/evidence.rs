@@ -332,7 +332,11 @@ async fn bad_input_and_bad_nights_leave_nothing_behind() {
     toy.run(&["verify", "--evidence", "tieout.toml"]).await.says(2, &["neither a folder nor a ZIP file", "hint:"]);
     let ended = toy.run(&["verify", "--evidence", "warehouse"]).await;
     ended.says(4, &["does not verify"]);
+    assert!(ended.out.contains("this is no package of evidence"), "{}", ended.out);
     assert!(!ended.out.contains("digest:"), "there is none: {}", ended.out);
+    assert!(!ended.out.contains("was added"), "each file of any folder is told: {}", ended.out);
+    let digest = ["verify", "--evidence", "warehouse", "--digest", "abc"];
+    toy.run(&digest).await.says(2, &["--digest", "64 hex digits"]);
 }
 
 fn names(toy: &Toy) -> Vec<String> {
