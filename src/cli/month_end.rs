@@ -79,6 +79,10 @@ pub(super) async fn run(global: &Global, arguments: &MonthEndArguments) -> Resul
             other => moment_failure(other),
         })?;
         let _ = writeln!(std::io::stderr(), "pinned {name}: commit {commit}");
+        // Audits read by either name: who made the other one knows which was signed.
+        for (_, other) in chain.head.pins(chain.head.number()).filter(|(_, pin)| pin.period_end == period_end) {
+            let _ = writeln!(std::io::stderr(), "note: {} pins the same month at commit {}", other.name, other.commit);
+        }
     }
     write_reports(global, &config.directory.join(&arguments.reports), month).await
 }

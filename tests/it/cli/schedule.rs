@@ -200,7 +200,8 @@ async fn a_month_is_pinned_when_all_was_read_and_stays_where_it_is() {
     toy.run(&["month-end", "2026-11", "--now", "2026-11-03T06:00:00Z"])
         .await
         .says(5, &["has not ended yet, it does on 2026-11-30 23:59 UTC", "`tieout extract` after its end"]);
-    toy.run(&attempt).await.says(0, &["pinned M2026-10: commit 3"]);
+    toy.run(&["pin", "October", "--period-end", "2026-10-31", "--as-of", "commit:1"]).await.says(0, &[]);
+    toy.run(&attempt).await.says(0, &["pinned M2026-10: commit 3", "note: October pins the same month at commit 1"]);
     let report = |ending: &str| std::fs::read(toy.folder().join(format!("reports/2026-10.{ending}"))).unwrap();
     let first = (report("html"), report("xlsx"));
     assert!(String::from_utf8_lossy(&first.0).contains("October 2026"));
