@@ -108,7 +108,7 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
         Ok(checks) => checks,
         Err(notice) => return Ok(html! { h1 { "Exceptions" } (notice) }),
     };
-    if let Some(notice) = unknown(visit.wish) {
+    if let Some(notice) = unknown(visit.wish, &checks) {
         let form = Box::pin(form(asking, visit, &checks)).await?;
         return Ok(
             html! { h1 { "Exceptions" } div.warning role="note" { p { b { (notice) } " Nothing was looked for." } } (form) },
@@ -159,7 +159,12 @@ pub(super) async fn view(asking: &mut Asking, visit: &Visit<'_>) -> Result<Marku
 }
 
 /// What is no choice of the form though the address names it: finding nothing of it would read as an all-clear.
-fn unknown(wish: &Wish) -> Option<String> {
+fn unknown(wish: &Wish, checks: &Checks) -> Option<String> {
+    let check = wish.get("check");
+    // Before the first commit nobody knows any.
+    if !check.is_empty() && !checks.all.is_empty() && checks.all.iter().all(|known| known.id != check) {
+        return Some(format!("There is no check “{check}” here: the list of the form has all."));
+    }
     let choices: [(&str, &[&str]); 3] = [
         ("state", &["open", "in_flight", "waived", "all"]),
         ("side", &["pm", "erp", "none"]),
@@ -209,11 +214,8 @@ async fn about(asking: &mut Asking, visit: &Visit<'_>, checks: &Checks) -> Resul
     Ok(html! {
         section.about aria-labelledby="about" {
             h2 id="about" { (wanted) @if let Some(check) = check { " " (check.title) } }
-            @match check {
-                Some(check) => {
-                    p { (super::checks::verdict(&check.verdict)) " " (count(&check.open)) " open, " (money(&check.amount, &check.currency)) }
-                }
-                None => { p.notice { "There is no such check here." } }
+            @if let Some(check) = check {
+                p { (super::checks::verdict(&check.verdict)) " " (count(&check.open)) " open, " (money(&check.amount, &check.currency)) }
             }
             @if !question.is_empty() { p { (question) } }
             @if !fix.is_empty() { p { "→ " (fix) } }
@@ -323,11 +325,17 @@ fn line(visit: &Visit<'_>, row: &[String; 16]) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checks::Check;
     use super::*;
 
     #[test]
     fn a_choice_that_there_is_not_finds_nothing_and_says_so() {
-        let told = |query: &str| unknown(&Wish::read("/exceptions", query));
+        let vendors = Check { id: "V1".to_owned(), ..Check::default() };
+        let checks = Checks { all: vec![vendors], is_whole: true };
+        let told = |query: &str| unknown(&Wish::read("/exceptions", query), &checks);
+        assert!(told("check=V11").is_some_and(|notice| notice.starts_with("There is no check “V11”")));
+        assert_eq!(told("check=V1"), None);
+        assert_eq!(unknown(&Wish::read("/exceptions", "check=V1"), &Checks::default()), None, "nobody knows any yet");
         assert_eq!(told("severity=hihg").as_deref(), Some("There is no severity “hihg”: high, medium, low."));
         assert_eq!(told("state=opn").as_deref(), Some("There is no state “opn”: open, in_flight, waived, all."));
         for (name, offered) in [("state", &STATES), ("side", &SIDES), ("severity", &SEVERITIES)] {
