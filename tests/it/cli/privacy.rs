@@ -1,6 +1,7 @@
 //! Secrets in what a source answers, and every byte that a run leaves behind: none of them is there.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use axum::Router;
@@ -101,6 +102,9 @@ const PROJECTS: &str = r#"[
   "123-45-6789"
 ]"#;
 
+/// Whether the last list is still being waited for.
+static HANGS: AtomicBool = AtomicBool::new(true);
+
 async fn answer(request: Request) -> Response {
     let json = [("content-type", "application/json")];
     let trouble = r#"{"message":"vendor 98-7654321 (jo.private@home.example, 555-867-5309) failed","password":"hunter2-of-the-vendor",
@@ -112,7 +116,8 @@ async fn answer(request: Request) -> Response {
         "/broken" => (StatusCode::INTERNAL_SERVER_ERROR, json, trouble).into_response(),
         "/page" => ([("content-type", "text/html")], "<html>Jo, SSN 123-45-6789, the-session-token-of-run</html>")
             .into_response(),
-        _ => std::future::pending().await,
+        _ if HANGS.load(Ordering::Relaxed) => std::future::pending().await,
+        _ => (json, "[]").into_response(),
     }
 }
 
@@ -233,6 +238,7 @@ async fn planted_secrets_are_in_no_byte_that_a_run_leaves_behind() {
                  union all select payee from leaky.lines)";
     let ended = run(folder.path(), &["sql", "--format", "csv", query]).await;
     assert_eq!(ended.out.lines().nth(1), Some("1"), "what is hashed still matches: {}{}", ended.out, ended.err);
+    HANGS.store(false, Ordering::Relaxed);
     let ended = run(folder.path(), &["check", "-v"]).await;
     assert!(ended.out.contains("reachable") && ended.out.contains("permitted"), "{}", ended.out);
     scan_ended(&ended);
