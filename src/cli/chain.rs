@@ -23,6 +23,10 @@ pub(super) fn first_of_month(words: &str, doing: &str) -> Result<NaiveDate, Fail
         .map_err(Failure::usage)
 }
 
+/// Of a month that no commit is of, with what to try.
+pub(super) const NO_SUCH_MONTH: &str =
+    "months begin with that of the first commit and end with that of the newest\nhint: `tieout log` lists the commits";
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {

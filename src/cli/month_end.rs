@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike as _, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::chain::{Chain, first_of_month, moment_failure};
+use super::chain::{Chain, NO_SUCH_MONTH, first_of_month, moment_failure};
 use super::report::{Format, write_month};
 use super::{Failure, Global, INCOMPLETE};
 use crate::clock::Clock;
@@ -19,9 +19,6 @@ use crate::config::Config;
 use crate::schedule::{Ledger, Outcome, Told};
 use crate::warehouse::commit::{Commit, Head};
 use crate::warehouse::{AsOf, Error as WarehouseError, NewPin, end_of_day};
-
-/// A month that no extraction can make ready any more.
-const BEFORE_ALL: &str = "nothing was read before it had long ended: months begin with that of the first commit";
 
 /// Arguments of `month-end`.
 #[derive(Args, Debug)]
@@ -61,14 +58,8 @@ pub(super) async fn run(global: &Global, arguments: &MonthEndArguments) -> Resul
         let asked = Asked { config: &config, head: &chain.head, told: &told, zone: chain.zone, now };
         let commit = match asked.ready(month) {
             Ok(commit) => commit,
-            Err(reasons) => {
-                let month = month.format("%Y-%m");
-                let hint = if reasons.iter().any(|reason| reason == BEFORE_ALL) {
-                    "hint: `tieout log` lists the commits".to_owned()
-                } else {
-                    format!("hint: `tieout extract` after its end, then `tieout month-end {month}` again")
-                };
-                let error = anyhow!("{month} is not pinned: {}\n{hint}", reasons.join("; "));
+            Err(reason) => {
+                let error = anyhow!("{} is not pinned: {reason}", month.format("%Y-%m"));
                 return Err(Failure { code: INCOMPLETE, error });
             }
         };
@@ -123,13 +114,15 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The commit to pin: the newest that read anything. Else all that stands in the way.
-    fn ready(&self, month: NaiveDate) -> Result<u64, Vec<String>> {
+    /// The commit to pin: the newest that read anything. Else all that stands in the way, and what to try.
+    fn ready(&self, month: NaiveDate) -> Result<u64, String> {
+        let name = month.format("%Y-%m");
+        let after_end = format!("hint: `tieout extract` after its end, then `tieout month-end {name}` again");
         let Some(ends_at) = last_day(month).and_then(|last| end_of_day(last, self.zone)) else {
-            return Err(vec!["no such month".to_owned()]);
+            return Err("no such month".to_owned());
         };
         if self.now <= ends_at {
-            return Err(vec![format!("the month has not ended yet, it does on {}", self.moment(ends_at))]);
+            return Err(format!("the month has not ended yet, it does on {}\n{after_end}", self.moment(ends_at)));
         }
         let mut reasons = Vec::new();
         for source in self.config.sources.keys() {
@@ -149,15 +142,16 @@ impl Asked<'_> {
         let months = self.head.months(self.head.number(), self.zone);
         match months.iter().find(|one| one.month == month) {
             _ if !reasons.is_empty() => {}
-            None => reasons.push(BEFORE_ALL.to_owned()),
+            // No extraction can make it ready any more.
+            None => return Err(NO_SUCH_MONTH.to_owned()),
             Some(found) if !found.is_closed => reasons
                 .push("not every table was read completely since the month ended: `tieout show` says which".to_owned()),
             Some(_) => {}
         }
         match newest {
             Some(commit) if reasons.is_empty() => Ok(commit.number),
-            _ if reasons.is_empty() => Err(vec!["nothing was extracted yet".to_owned()]),
-            _ => Err(reasons),
+            _ if reasons.is_empty() => Err(format!("nothing was extracted yet\n{after_end}")),
+            _ => Err(format!("{}\n{after_end}", reasons.join("; "))),
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 
-use super::chain::{Chain, cells, first_of_month, moment_failure};
+use super::chain::{Chain, NO_SUCH_MONTH, cells, first_of_month, moment_failure};
 use super::workspace::Workspace;
 use super::{Failure, Global};
 use crate::clock::Clock;
@@ -131,11 +131,7 @@ impl Signing<'_> {
         let last = last.unwrap_or(self.month);
         match found {
             _ if ends.is_some_and(|ends| self.now <= ends) => "the month has not ended yet".to_owned(),
-            None => {
-                "months begin with that of the first commit and end with that of the newest\nhint: `tieout log` lists \
-                     the commits"
-                    .to_owned()
-            }
+            None => NO_SUCH_MONTH.to_owned(),
             Some(_) => format!(
                 "not every table was read completely since the month ended\nhint: `tieout show` says what was not; extract \
                  again, or choose a commit by `tieout pin NAME --as-of T --period-end {last}`"

@@ -240,7 +240,7 @@ async fn a_month_is_not_pinned_on_the_half_that_a_failed_run_committed() {
     let long_before = ["month-end", "2026-08", "--now", "2026-11-03T06:00:00Z"];
     let refused = toy.run(&long_before).await;
     assert!(!refused.err.contains("extract"), "no extraction helps: {}", refused.err);
-    refused.says(5, &["nothing was read before it had long ended", "`tieout log`"]);
+    refused.says(5, &["months begin with that of the first commit", "`tieout log`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
