@@ -108,12 +108,7 @@ select
     cast(case when told.comparison = 'currency_differs' then 0 else abs(told.pm_amount - told.erp_amount) end as decimal(18,2)) as amount_at_risk,
     coalesce(told.currency, setting_text('currency')) as currency,
     told.moved_at as occurred_at,
-    -- What is coded otherwise was synced.
-    case
-        when told.comparison = 'currency_differs' then 'currency_differs'
-        when told.comparison = 'missing_in_pm' and told.explained_by is null then 'never synced'
-        else 'unknown'
-    end as cause,
+    case told.comparison when 'currency_differs' then 'currency_differs' when 'missing_in_pm' then 'never synced' else 'unknown' end as cause,
     told.explained_by,
     told.comparison, told.verdict,
     told.code_key, told.cost_type, told.place, told.pm_amount, told.erp_amount,
