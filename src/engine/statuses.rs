@@ -37,7 +37,7 @@ struct Known {
 }
 
 /// By entity, source and record.
-type Before = HashMap<String, HashMap<String, HashMap<Box<str>, Known>>>;
+type Before = HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Box<str>, Known>>>;
 
 /// What is asked of each entity that has it.
 const COLUMNS: [(&str, ColumnType); 4] = [
@@ -111,8 +111,8 @@ async fn before(engine: &Engine, head: &Head, number: u64) -> Result<Before, Err
         for row in rows_of(&[batch], &columns)? {
             let Some((entity, source, record)) = key(&row) else { continue };
             let known = Known::of(&row, &mut words);
-            let sources = before.entry(entity.to_owned()).or_default();
-            sources.entry(source.to_owned()).or_default().insert(record.into(), known);
+            let sources = before.entry(word(&mut words, entity)).or_default();
+            sources.entry(word(&mut words, source)).or_default().insert(record.into(), known);
         }
     }
     Ok(before)
