@@ -49,6 +49,7 @@ mod links;
 #[cfg(test)]
 mod lives_tests;
 mod marks;
+mod materialized;
 mod measures;
 mod memory;
 mod moments;

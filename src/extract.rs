@@ -49,6 +49,7 @@ mod order;
 mod pace;
 mod paging;
 mod parts;
+mod places;
 mod query;
 mod recheck;
 mod refresh;

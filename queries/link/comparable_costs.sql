@@ -31,7 +31,7 @@ with items as (
 
 ),
 
-shown as (
+shown as materialized (
 
     select coalesce(cost_type, '') as cost_type, project_id, min(pm_source) as pm_source, sum(mirrored_count) as mirrored_count
     from items

@@ -37,10 +37,11 @@ with items as (
 ),
 
 -- An item counts on both sides from its earlier date on: another period is I5's question.
-dated as (
+dated as materialized (
 
     select
-        lines.*,
+        lines.side, lines.project_id, lines.item_id, lines.cost_code, lines.cost_type, lines.stream, lines.is_mirrored, lines.amount, lines.currency,
+        lines.missing_key,
         coalesce(normalize_number(lines.cost_code), '(none)') as code_key,
         items.item_gap, items.item_pm_count, items.item_erp_count, items.item_moved_at, items.default_key
     from link.cost_lines as lines
@@ -50,7 +51,7 @@ dated as (
 
 ),
 
-codes as (
+codes as materialized (
 
     select project_id, code_key, count(*) = count(cost_type) as is_typed from dated group by project_id, code_key
 

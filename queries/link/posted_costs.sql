@@ -31,7 +31,7 @@ jobs as (
 
 ),
 
-bills as (
+bills as materialized (
 
     select bills.record_id, min(coalesce(bills.source, '')) as source, min(own_key(bills.source, bills.record_id)) as key, min(links.group_id) as group_id, count(commitments.erp_id) > 0 as is_committed, min(bills.number_key) as number_key,
         count(bills.vendor_id) > 0 and count(vendors.erp_id) = 0 as is_vendor_unlinked

@@ -30,7 +30,7 @@ with connections as (
 
 ),
 
-records as (
+records as materialized (
 
     select records.*, own_key(records.source, records.record_id) as key,
         coalesce(connections.partner_source, case records.side when 'pm' then books_of(records.source) end) as partner_source
@@ -57,22 +57,22 @@ linked as (
 
 ),
 
--- A stored id may be the record's key, its number, or the last part of its key: '000123' is 'Bill|000123'.
+-- A stored id may be the record's key, its number, or the last part of its key: '000123' is 'Bill|000123'. The same name twice counts once.
 names as (
 
     select entity, side, source, record_id, upper(key) as name from records
-    union
+    union all
     select entity, side, source, record_id, upper(trim(number)) as name from records where nullif(trim(number), '') is not null
-    union
+    union all
     select entity, side, source, record_id, upper(split_part(key, '|', -1)) as name from records
-    union
+    union all
     select entity, side, source, record_id, upper(replace(key, '|', spelt.separator)) as name
     from records
     cross join (values (' '), ('/'), ('-')) as spelt (separator)
 
 ),
 
-holders as (
+holders as materialized (
 
     select
         *,

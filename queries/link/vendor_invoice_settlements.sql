@@ -19,7 +19,7 @@
 --   currency_differs   the sides use different currencies: their amounts say nothing to each other
 --   erp_verdict        paid, partly, unpaid or no_record
 
-with pairs as (
+with pairs as materialized (
 
     select
         group_id,

@@ -36,6 +36,8 @@ pub(crate) struct CachedView {
     sql: Option<String>,
     schema: SchemaRef,
     room: Arc<Room>,
+    /// Views that only this one reads, while it runs.
+    parts: Vec<Arc<CachedView>>,
     rows: Mutex<Vec<(MomentKey, Arc<Held>)>>,
 }
 
@@ -54,21 +56,35 @@ impl CachedView {
     pub(crate) fn new(name: &Name, records: Repeated, sql: Option<String>, room: &Arc<Room>) -> Self {
         let schema = Arc::clone(records.plan().schema().inner());
         let name = name.clone();
-        Self { name, records, making: Making::Rows, sql, schema, room: Arc::clone(room), rows: Mutex::default() }
+        Self::made(name, records, Making::Rows, (sql, schema), room)
+    }
+
+    fn made(
+        name: Name,
+        records: Repeated,
+        making: Making,
+        (sql, schema): (Option<String>, SchemaRef),
+        room: &Arc<Room>,
+    ) -> Self {
+        Self { name, records, making, sql, schema, room: Arc::clone(room), parts: Vec::new(), rows: Mutex::default() }
+    }
+
+    /// The view with those that only it reads.
+    pub(crate) fn with_parts(self, parts: Vec<Arc<Self>>) -> Self {
+        Self { parts, ..self }
     }
 
     /// A view of links: `records` lists both sides, `crosswalk` the firm's own pairs.
     pub(crate) fn links(records: Repeated, query: &QueryFile, crosswalk: Repeated, room: &Arc<Room>) -> Self {
         let making = Making::Links { crosswalk: Box::new(crosswalk), splits: query.header.splits };
         let (name, sql) = (query.name.clone(), Some(query.sql().to_owned()));
-        Self { name, records, making, sql, schema: links::schema(), room: Arc::clone(room), rows: Mutex::default() }
+        Self::made(name, records, making, (sql, links::schema()), room)
     }
 
     /// A view of suggestions: `records` lists companies of both sides.
     pub(crate) fn suggestions(records: Repeated, query: &QueryFile, room: &Arc<Room>) -> Self {
         let (name, sql) = (query.name.clone(), Some(query.sql().to_owned()));
-        let (making, schema) = (Making::Suggestions, suggestions::schema());
-        Self { name, records, making, sql, schema, room: Arc::clone(room), rows: Mutex::default() }
+        Self::made(name, records, Making::Suggestions, (sql, suggestions::schema()), room)
     }
 
     /// The view's rows at the session's moment.
@@ -80,7 +96,11 @@ impl CachedView {
             return Ok(Arc::clone(found));
         }
         let started = Instant::now();
-        let found = Arc::new(Box::pin(self.make(session)).await?);
+        let found = Box::pin(self.make(session)).await;
+        for part in &self.parts {
+            part.rows.lock().await.retain(|(known, _)| *known != key);
+        }
+        let found = Arc::new(found?);
         let (schema, view) = &self.name;
         let (count, bytes, in_file) = (found.rows(), found.bytes(), found.is_file());
         tracing::debug!(schema, view, rows = count, bytes, in_file, took = ?started.elapsed(), "rows are held");
@@ -94,6 +114,9 @@ impl CachedView {
     /// Lets go of the rows of other moments.
     pub(crate) async fn keep(&self, is_kept: impl Fn(&MomentKey) -> bool) {
         self.rows.lock().await.retain(|(key, _)| is_kept(key));
+        for part in &self.parts {
+            part.rows.lock().await.retain(|(key, _)| is_kept(key));
+        }
     }
 
     async fn make(&self, session: &dyn Session) -> Result<Held> {

@@ -2,15 +2,15 @@
 //!
 //! Invariant: the content hash covers every typed column, so that a result which did not change is no change.
 
-use std::collections::BTreeMap;
+use std::ops::Index;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
@@ -87,8 +87,63 @@ impl Cell {
     }
 }
 
-/// A row by column name.
-pub(crate) type Row = BTreeMap<String, Cell>;
+/// A row: its cells by column, those that are null left out. There are as many as exceptions, so the columns are sorted, and
+/// all rows of a result share their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row(Vec<(Arc<str>, Cell)>);
+
+impl Row {
+    /// A row that will have so many cells.
+    fn with_capacity(cells: usize) -> Self {
+        Self(Vec::with_capacity(cells))
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Cell> {
+        let place = self.place(name).ok()?;
+        self.0.get(place).map(|(_, cell)| cell)
+    }
+
+    /// Sets a cell.
+    pub(crate) fn insert(&mut self, name: impl Into<Arc<str>>, cell: Cell) {
+        let name = name.into();
+        match (self.place(&name), cell) {
+            (Ok(place), Cell::Null) => drop(self.0.remove(place)),
+            (Ok(place), cell) => self.0.splice(place..=place, [(name, cell)]).for_each(drop),
+            (Err(_), Cell::Null) => {}
+            (Err(place), cell) => self.0.insert(place, (name, cell)),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.insert(name, Cell::Null);
+    }
+}
+
+impl Index<&str> for Row {
+    type Output = Cell;
+
+    fn index(&self, name: &str) -> &Cell {
+        self.get(name).unwrap_or(&Cell::Null)
+    }
+}
+
+impl<N: Into<Arc<str>>> Extend<(N, Cell)> for Row {
+    fn extend<I: IntoIterator<Item = (N, Cell)>>(&mut self, cells: I) {
+        cells.into_iter().for_each(|(name, cell)| self.insert(name, cell));
+    }
+}
+
+impl<N: Into<Arc<str>>> FromIterator<(N, Cell)> for Row {
+    fn from_iter<I: IntoIterator<Item = (N, Cell)>>(cells: I) -> Self {
+        let mut row = Self::default();
+        row.extend(cells);
+        row
+    }
+}
 
 /// The rows of one of our own tables as an input for the warehouse. `key` names the key columns; none for append tables,
 /// whose rows are numbered within the commit.
@@ -105,6 +160,9 @@ pub(crate) fn system_input(
 
 /// What of an input stays in memory; the rest waits on the disk.
 const HELD_BYTES: usize = 8 << 20;
+
+/// Rows of a batch, at most: as values they take a kilobyte each.
+pub(crate) const BATCH_ROWS: usize = 8_192;
 
 /// An input whose rows come a piece at a time: more of them than fit into memory.
 pub(crate) struct SystemInput {
@@ -125,14 +183,16 @@ impl SystemInput {
     }
 
     pub(crate) fn add(&mut self, rows: &[Row]) -> Result<(), Error> {
-        let batch = self.batch(rows)?;
-        self.rows += rows.len();
-        self.held_bytes += batch.get_array_memory_size();
-        self.batches.push(batch);
-        if self.held_bytes > HELD_BYTES {
-            self.held_bytes = 0;
-            for batch in self.batches.drain(..) {
-                self.spool.write(&batch)?;
+        for rows in rows.chunks(BATCH_ROWS) {
+            let batch = self.batch(rows)?;
+            self.rows += rows.len();
+            self.held_bytes += batch.get_array_memory_size();
+            self.batches.push(batch);
+            if self.held_bytes > HELD_BYTES {
+                self.held_bytes = 0;
+                for batch in self.batches.drain(..) {
+                    self.spool.write(&batch)?;
+                }
             }
         }
         Ok(())
@@ -148,7 +208,7 @@ impl SystemInput {
             }
             hashes.push(hex::encode(digest.finalize()));
             let parts: Vec<String> =
-                self.key.iter().map(|name| key_text(row.get(*name).unwrap_or(&Cell::Null))).collect();
+                self.key.iter().map(|name| key_text(row.get(name).unwrap_or(&Cell::Null))).collect();
             keys.push(if self.key.is_empty() {
                 format!("{index:08}")
             } else {
@@ -158,8 +218,7 @@ impl SystemInput {
         let count = rows.len();
         let mut arrays: Vec<ArrayRef> =
             vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(vec![""; count]))];
-        let typed = self.columns.iter().map(|(name, kind)| array(rows, name, *kind));
-        arrays.extend(typed.collect::<Result<Vec<_>, Error>>()?);
+        arrays.extend(arrays_of(rows, &self.columns)?);
         arrays.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
         arrays.push(Arc::new(StringArray::from(hashes)));
         let seen = TimestampMicrosecondArray::from(vec![self.at.timestamp_micros(); count]);
@@ -203,6 +262,30 @@ fn key_text(cell: &Cell) -> String {
     }
 }
 
+/// A result in these columns and their types alone. A column that it lacks is null.
+pub(crate) fn typed(batch: &RecordBatch, columns: &[(String, ColumnType)]) -> Result<RecordBatch, Error> {
+    let column = |(name, kind): &(String, ColumnType)| match batch.column_by_name(name) {
+        Some(column) => cast(column, &kind.data_type()),
+        None => Ok(new_null_array(&kind.data_type(), batch.num_rows())),
+    };
+    let arrays = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema_of(columns), arrays)?)
+}
+
+fn schema_of(columns: &[(String, ColumnType)]) -> SchemaRef {
+    let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Rows as a query's result has them.
+pub(crate) fn batch_of(rows: &[Row], columns: &[(String, ColumnType)]) -> Result<RecordBatch, Error> {
+    Ok(RecordBatch::try_new(schema_of(columns), arrays_of(rows, columns)?)?)
+}
+
+fn arrays_of(rows: &[Row], columns: &[(String, ColumnType)]) -> Result<Vec<ArrayRef>, Error> {
+    columns.iter().map(|(name, kind)| array(rows, name, *kind)).collect()
+}
+
 fn array(rows: &[Row], name: &str, kind: ColumnType) -> Result<ArrayRef, Error> {
     let cells = rows.iter().map(|row| row.get(name).unwrap_or(&Cell::Null));
     Ok(match kind {
@@ -224,15 +307,19 @@ fn array(rows: &[Row], name: &str, kind: ColumnType) -> Result<ArrayRef, Error> 
 
 /// The named columns of a query's result, cast to their types. A column that the result lacks is null.
 pub(crate) fn rows_of(batches: &[RecordBatch], columns: &[(String, ColumnType)]) -> Result<Vec<Row>, Error> {
+    let mut columns: Vec<(Arc<str>, ColumnType)> =
+        columns.iter().map(|(name, kind)| (Arc::from(name.as_str()), *kind)).collect();
+    // So that each cell comes behind those that a row has.
+    columns.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let mut rows = Vec::new();
     for batch in batches {
         let first = rows.len();
-        rows.resize_with(first + batch.num_rows(), Row::new);
-        for (name, kind) in columns {
+        rows.resize_with(first + batch.num_rows(), || Row::with_capacity(columns.len()));
+        for (name, kind) in &columns {
             let Some(column) = batch.column_by_name(name) else { continue };
             let column = cast(column, &kind.data_type())?;
             for (row, cell) in rows.iter_mut().skip(first).zip(cells_of(&column)) {
-                row.insert(name.clone(), cell);
+                row.insert(Arc::clone(name), cell);
             }
         }
     }

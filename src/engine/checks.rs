@@ -98,8 +98,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) observed_at: DateTime<Utc>,
     /// Whether an earlier commit has read both sides.
     pub(crate) has_history: bool,
-    /// Exceptions before this commit, by check.
-    pub(crate) previous: BTreeMap<String, Vec<Row>>,
+    /// Exceptions before this commit, by check, as the table has them: as rows they take several times as much.
+    pub(crate) previous: BTreeMap<String, Vec<RecordBatch>>,
     /// What the views said, by name; nothing for those that may not speak.
     pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
     /// Keys of all exceptions that any check found, now or before.
@@ -171,7 +171,7 @@ impl Tally {
                 _ => tally.open += 1,
             }
             // What follows from another exception is counted there.
-            if row.get("explained_by").is_none_or(|cell| *cell == Cell::Null) {
+            if row.get("explained_by").is_none() {
                 tally.amount += row.get("amount_at_risk").and_then(Cell::as_amount).unwrap_or_default();
             }
         }
@@ -188,9 +188,8 @@ impl Evaluator<'_> {
     /// Notes which exceptions there are, for those that say what they follow from.
     pub(crate) fn note_keys(&mut self) {
         let column = [("exception_key".to_owned(), ColumnType::Text)];
-        let found = self.answers.values().flatten().filter(|answer| answer.has_key);
-        let found: Vec<Row> = found.filter_map(|answer| rows_of(&answer.batches, &column).ok()).flatten().collect();
-        let rows = found.iter().chain(self.previous.values().flatten());
+        let found = self.answers.values().flatten().filter(|answer| answer.has_key).map(|answer| &answer.batches);
+        let rows = found.chain(self.previous.values()).filter_map(|batches| rows_of(batches, &column).ok()).flatten();
         self.known_keys =
             rows.filter_map(|row| row.get("exception_key").and_then(Cell::as_text).map(str::to_owned)).collect();
     }
@@ -258,45 +257,45 @@ impl Evaluator<'_> {
                 Some(_) => {}
             }
         }
-        let known: BTreeMap<&str, &Row> = self
-            .earlier(query)
+        let earlier = self.earlier(query);
+        let known: BTreeMap<&str, &Row> = earlier
+            .iter()
             .filter(|row| row.get("check_version").and_then(Cell::as_integer) == Some(query.header.version))
             .filter_map(|row| Some((row.get("exception_key")?.as_text()?, row)))
             .collect();
-        let exceptions = rows.iter().map(|row| self.exception(&query.header, footing, row, &known)).collect();
+        let exceptions = rows.into_iter().map(|row| self.exception(&query.header, footing, row, &known)).collect();
         Ok(Said { exceptions, notes })
     }
 
-    fn exception(&self, header: &Header, footing: &Footing, row: &Row, known: &BTreeMap<&str, &Row>) -> Row {
-        let mut exception = row.clone();
-        exception.remove("mirror_observed_at");
-        exception.remove("verdict");
-        exception.remove("verdict_scope");
+    fn exception(&self, header: &Header, footing: &Footing, mut row: Row, known: &BTreeMap<&str, &Row>) -> Row {
         let before = row.get("exception_key").and_then(Cell::as_text).and_then(|key| known.get(key));
         let kept = |name: &str| before.and_then(|row| row.get(name)).cloned();
-        let mut set = |name: &str, cell: Cell| drop(exception.insert(name.to_owned(), cell));
-        set("check_id", Cell::text(header.check.as_deref()));
-        set("check_version", Cell::Integer(header.version));
         let first_seen_at = kept("first_seen_at").and_then(|cell| cell.as_moment()).unwrap_or(self.observed_at);
-        set("first_seen_at", Cell::Moment(first_seen_at));
-        set(
-            "opened_commit",
-            kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX))),
-        );
-        set("state", Cell::text(Some(self.state(header, footing, row, first_seen_at))));
+        let opened = kept("opened_commit").unwrap_or(Cell::Integer(i64::try_from(self.number).unwrap_or(i64::MAX)));
+        let state = self.state(header, footing, &row, first_seen_at);
         // What would follow from something that no check reports is a disagreement of its own: its money counts.
         let cause = row.get("explained_by").and_then(Cell::as_text);
         if cause.is_some_and(|key| !self.known_keys.contains(key)) {
-            set("explained_by", Cell::Null);
+            row.remove("explained_by");
+        }
+        for name in ["mirror_observed_at", "verdict", "verdict_scope"] {
+            row.remove(name);
         }
         for (name, default) in
             [("entity", &header.entity), ("fix_side", &header.fix_side), ("record_owner", &header.record_owner)]
         {
-            if row.get(name).is_none_or(|cell| *cell == Cell::Null) {
-                set(name, Cell::text(default.as_deref()));
+            if row.get(name).is_none() {
+                row.insert(name, Cell::text(default.as_deref()));
             }
         }
-        exception
+        row.extend([
+            ("check_id", Cell::text(header.check.as_deref())),
+            ("check_version", Cell::Integer(header.version)),
+            ("first_seen_at", Cell::Moment(first_seen_at)),
+            ("opened_commit", opened),
+            ("state", Cell::text(Some(state))),
+        ]);
+        row
     }
 
     /// A record is missing only if the mirror was read completely at or after `occurred_at` + grace: one approved at 09:00
@@ -318,14 +317,16 @@ impl Evaluator<'_> {
         }
     }
 
-    fn earlier(&self, query: &QueryFile) -> impl Iterator<Item = &Row> {
-        self.previous.get(query.header.check.as_deref().unwrap_or_default()).into_iter().flatten()
+    /// A check's exceptions before this commit.
+    fn earlier(&self, query: &QueryFile) -> Vec<Row> {
+        let batches = self.previous.get(query.header.check.as_deref().unwrap_or_default());
+        let rows = rows_of(batches.map_or(&[], Vec::as_slice), &system_columns("exceptions"));
+        rows.expect("our own table has its columns' types")
     }
 
     /// Nothing can be said: what was open stays open.
     fn carried(&self, query: &QueryFile, footing: &Footing, reason: String, error: Option<String>) -> Outcome {
-        let rows: Vec<Row> = self.earlier(query).cloned().collect();
-        self.outcome(query, Some(footing), Verdict::NotEvaluated, Some(reason), error, rows, &[])
+        self.outcome(query, Some(footing), Verdict::NotEvaluated, Some(reason), error, self.earlier(query), &[])
     }
 
     /// The view ran. Rows of projects that may not be judged give way to their earlier exceptions.
@@ -334,11 +335,12 @@ impl Evaluator<'_> {
         let mut kept: Vec<Row> = said.exceptions.into_iter().filter(|row| !frozen(row)).collect();
         let keys: BTreeSet<&str> =
             kept.iter().filter_map(|row| row.get("exception_key").and_then(Cell::as_text)).collect();
-        let stays = |row: &&Row| {
+        let stays = |row: &Row| {
             let key = row.get("exception_key").and_then(Cell::as_text);
             frozen(row) && !footing.is_void(row) && key.is_none_or(|key| !keys.contains(key))
         };
-        let carried: Vec<Row> = self.earlier(query).filter(stays).cloned().collect();
+        let mut carried = self.earlier(query);
+        carried.retain(stays);
         kept.extend(carried);
         // What a project that was not read could not compare is no news.
         let is_read = |note: &&Note| {
@@ -459,14 +461,14 @@ impl Evaluator<'_> {
             ("error", Cell::text(error)),
             ("waived_count", Cell::count(tally.waived)),
         ];
-        cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
+        cells.into_iter().collect()
     }
 }
 
 /// Takes the rows with a `verdict` out: they are no exceptions.
 fn notes(rows: &mut Vec<Row>) -> Result<Vec<Note>, String> {
     let mut notes = Vec::new();
-    for row in rows.extract_if(.., |row| row.get("verdict").is_some_and(|cell| *cell != Cell::Null)) {
+    for row in rows.extract_if(.., |row| row.get("verdict").is_some()) {
         let text = |name: &str| row.get(name).and_then(Cell::as_text).map(str::to_owned);
         let is_gap = match text("verdict").as_deref() {
             Some("not_evaluated") => true,

@@ -8,20 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::compute::kernels::cmp::eq;
 use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SessionContext;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::canonical::own_key;
-use crate::engine::cells::{Cell, Row, rows_of, system_input};
+use crate::engine::cells::{Cell, Row, SystemInput, rows_of, system_input, typed};
 use crate::engine::checks::{Answer, Evaluation, Evaluator, Project};
 use crate::engine::coverage::Ledger;
 use crate::engine::footing::Standing;
 use crate::engine::header::Side;
 use crate::engine::layout::system_columns;
-use crate::engine::parallel::side_by_side;
+use crate::engine::parallel::{one_after_another, side_by_side};
 use crate::engine::queries::{Name, QueryFile};
 use crate::engine::repeated::Repeated;
 use crate::engine::waivers::Waivers;
@@ -35,8 +37,8 @@ pub(crate) const EXCEPTION_KEY: [&str; 2] = ["exception_key", "check_version"];
 
 /// What is known before a commit is judged.
 pub(crate) struct Before {
-    /// The rows of `exceptions`.
-    pub(crate) exceptions: Vec<Row>,
+    /// The table `exceptions`.
+    pub(crate) exceptions: Vec<RecordBatch>,
     /// The rows of `waivers`.
     pub(crate) waivers: Vec<Row>,
 }
@@ -64,9 +66,8 @@ impl JudgedModel {
     }
 }
 
-/// A commit judged.
+/// A commit judged, without its exceptions.
 pub(crate) struct Judged {
-    pub(crate) exceptions: Vec<Row>,
     pub(crate) runs: Vec<Row>,
     /// The rows of `waivers`, if one ended.
     pub(crate) waivers: Option<Vec<Row>>,
@@ -88,16 +89,18 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     prepared.add_all(inputs.into_iter().collect::<Result<Vec<_>, _>>()?).await?;
     let (head, number) = (prepared.head(), prepared.number());
     let before = Before {
-        exceptions: state(engine, &head, number, "exceptions").await?,
+        exceptions: engine.warehouse.read_state(&head, number, SYSTEM_SOURCE, "exceptions").await?,
         waivers: state(engine, &head, number, "waivers").await?,
     };
     let session = engine.session_of(&engine.judge, Arc::clone(&head), generation);
-    let judged = judge(engine, &session, (&head, number), observed_at, before).await?;
+    let mut exceptions = SystemInput::new("exceptions", &EXCEPTION_KEY, observed_at);
+    let keep = &mut |found: Vec<Row>| exceptions.add(&found);
+    let judged = judge(engine, &session, (&head, number), observed_at, before, keep).await?;
     engine.judge.forget_but(&moves::views(engine), generation).await;
     *engine.judged.lock().unwrap_or_else(PoisonError::into_inner) =
         Some(JudgedModel::new(prepared.commit(), generation));
     let mut results = vec![
-        system_input("exceptions", &EXCEPTION_KEY, &judged.exceptions, observed_at)?,
+        exceptions.finish()?,
         system_input("check_runs", &[], &judged.runs, observed_at)?,
         system_input("measures", &[], &judged.measures, observed_at)?,
     ];
@@ -108,21 +111,19 @@ pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result
     Ok(judged.evaluation)
 }
 
-/// Judges the commit that `session` reads: the one of that number in `head`.
+/// Judges the commit that `session` reads: the one of that number in `head`. Each check's exceptions are given to `keep`: those of all
+/// together may take more memory than there is.
 pub(crate) async fn judge(
     engine: &Engine,
     session: &SessionContext,
     (head, number): (&Head, u64),
     observed_at: DateTime<Utc>,
     before: Before,
+    keep: &mut (dyn FnMut(Vec<Row>) -> Result<(), Error> + Send),
 ) -> Result<Judged, Error> {
     let blueprint = &engine.blueprint;
     let ledger = Ledger::load(&engine.warehouse, blueprint, session, (head, number), observed_at).await?;
-    let mut previous: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for row in before.exceptions {
-        let check = row.get("check_id").and_then(Cell::as_text).unwrap_or_default().to_owned();
-        previous.entry(check).or_default().push(row);
-    }
+    let previous = by_check(before.exceptions)?;
     let projects = projects(session, blueprint).await?;
     let asking = asking(engine);
     compute_model(engine, session, |_| true).await;
@@ -149,7 +150,7 @@ pub(crate) async fn judge(
     }
     evaluator.answers = asked.into_iter().zip(side_by_side(answers.into_iter()).await).collect();
     evaluator.note_keys();
-    let (mut exceptions, mut runs, mut measured) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut runs, mut measured, mut waived) = (Vec::new(), Vec::new(), Vec::new());
     let mut evaluation = Evaluation::default();
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     for (query, standing) in &asking {
@@ -159,13 +160,31 @@ pub(crate) async fn judge(
         };
         versions.insert(check, query.header.version);
         let outcome = evaluator.check(query, standing);
-        exceptions.extend(outcome.exceptions);
+        evaluator.answers.remove(&query.name);
+        waived.extend(evaluator.waivers.about(&outcome.exceptions));
+        keep(outcome.exceptions)?;
         runs.extend(outcome.runs);
         evaluation.checks.extend(outcome.result);
     }
     evaluation.checks.sort_by(|one, other| one.check.cmp(&other.check));
-    let waivers = evaluator.waivers.after(&exceptions, &versions, number);
-    Ok(Judged { exceptions, runs, waivers, measures: measured, evaluation })
+    let waivers = evaluator.waivers.after(&waived, &versions, number);
+    Ok(Judged { runs, waivers, measures: measured, evaluation })
+}
+
+/// The table `exceptions` in pieces of one check each.
+fn by_check(exceptions: Vec<RecordBatch>) -> Result<BTreeMap<String, Vec<RecordBatch>>, Error> {
+    let columns = system_columns("exceptions");
+    let mut by_check: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
+    for batch in exceptions {
+        let batch = typed(&batch, &columns)?;
+        let Some(checks) = batch.column_by_name("check_id") else { continue };
+        let checks = checks.as_string::<i32>();
+        for check in checks.iter().flatten().collect::<BTreeSet<&str>>() {
+            let is_its = eq(checks, &StringArray::new_scalar(check))?;
+            by_check.entry(check.to_owned()).or_default().push(filter_record_batch(&batch, &is_its)?);
+        }
+    }
+    Ok(by_check)
 }
 
 /// Whether both sides were read before a commit, together or one after the other.
@@ -198,23 +217,22 @@ async fn compute_model(engine: &Engine, session: &SessionContext, is_wanted: imp
     let asking = asking(engine);
     let read =
         asking.iter().flat_map(|query| engine.blueprint.closure(&query.name).iter().cloned().collect::<Vec<_>>());
-    // Links last: they wait for the rest.
-    let (links, model): (BTreeSet<Name>, BTreeSet<Name>) =
-        read.filter(is_wanted).partition(|(schema, _)| schema == "link");
-    compute_views(engine, session, model.into_iter().chain(links)).await;
+    compute_views(engine, session, read.filter(is_wanted).collect::<BTreeSet<Name>>()).await;
 }
 
-/// Computes views of the model side by side, for all who read them at this moment afterwards. What fails here fails again,
-/// with its reason, where it is read.
+/// Computes views of the model side by side, for all who read them at this moment afterwards, each after those that it reads. What
+/// fails here fails again, with its reason, where it is read.
 pub(crate) async fn compute_views(engine: &Engine, session: &SessionContext, names: impl IntoIterator<Item = Name>) {
     let mut views = Vec::new();
     for name in names {
-        views.extend(engine.judge.cached(&name).await);
+        views.extend(engine.judge.cached(&name).await.map(|view| (name, view)));
     }
+    let places: BTreeMap<Name, usize> = views.iter().map(|(name, _)| name.clone()).zip(0..).collect();
     let state = session.state();
-    side_by_side(views.into_iter().map(|view| {
+    one_after_another(views.into_iter().map(|(name, view)| {
+        let read = engine.blueprint.closure(&name).iter().filter_map(|read| places.get(read).copied()).collect();
         let state = state.clone();
-        async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) }
+        (read, async move { view.rows(&state).await.map(drop).map_err(|error| error.strip_backtrace()) })
     }))
     .await;
 }

@@ -25,9 +25,9 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::limit::LimitStream;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, common};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 
 use crate::engine::folded::adapt;
 use crate::engine::snapshot::memory;
@@ -45,14 +45,19 @@ pub(crate) struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { most: MEMORY_MAX, taken: AtomicUsize::new(0) }
+        Self::of(MEMORY_MAX)
     }
 }
 
 impl Room {
+    /// So many bytes.
+    pub(crate) fn of(most: usize) -> Self {
+        Self { most, taken: AtomicUsize::new(0) }
+    }
+
     /// No memory at all: every row goes to a file.
     pub(crate) fn none() -> Self {
-        Self { most: 0, taken: AtomicUsize::new(0) }
+        Self::of(0)
     }
 }
 
@@ -164,6 +169,18 @@ impl Held {
         };
         let source = HeldFile { file, schema, projection, limit, statistics: Arc::new(statistics) };
         Ok(Arc::new(DataSourceExec::new(Arc::new(source))))
+    }
+
+    /// All rows.
+    pub(crate) fn stream(&self) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        match &self.place {
+            Place::Memory { batches, .. } => {
+                let batches = batches.clone().into_iter().map(Ok);
+                Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(batches)))
+            }
+            Place::File(file) => file.rows(&schema, (0..schema.fields().len()).collect()),
+        }
     }
 
     /// All rows, in some columns and their order.

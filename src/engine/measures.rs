@@ -15,18 +15,18 @@ pub(crate) fn rows(evaluator: &Evaluator<'_>, query: &QueryFile, standing: &Stan
     let (verdict, reason, found) = match evaluator.measured(query, standing) {
         Ok((gap, batches)) => match rows_of(batches, &system_columns("measures")) {
             Ok(rows) => (if gap.is_some() { "partial" } else { "measured" }, gap, rows),
-            Err(error) => ("not_evaluated", Some(error.to_string()), vec![Row::new()]),
+            Err(error) => ("not_evaluated", Some(error.to_string()), vec![Row::default()]),
         },
-        Err((verdict, reason)) => (verdict, Some(reason), vec![Row::new()]),
+        Err((verdict, reason)) => (verdict, Some(reason), vec![Row::default()]),
     };
     let number = i64::try_from(evaluator.number).unwrap_or(i64::MAX);
     let told = |mut row: Row| {
         row.extend([
-            ("commit_number".to_owned(), Cell::Integer(number)),
-            ("measure".to_owned(), Cell::text(Some(&query.name.1))),
-            ("entity".to_owned(), Cell::text(query.header.entity.as_deref())),
-            ("verdict".to_owned(), Cell::text(Some(verdict))),
-            ("reason".to_owned(), Cell::text(reason.as_deref())),
+            ("commit_number", Cell::Integer(number)),
+            ("measure", Cell::text(Some(&query.name.1))),
+            ("entity", Cell::text(query.header.entity.as_deref())),
+            ("verdict", Cell::text(Some(verdict))),
+            ("reason", Cell::text(reason.as_deref())),
         ]);
         row
     };

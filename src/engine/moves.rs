@@ -279,8 +279,8 @@ impl Pair<'_> {
                     ("moved_at", own.moved_at(*is)),
                     ("moved_by", Cell::Null),
                 ]
-                .map(|(name, cell)| (name.to_owned(), cell))
-                .into(),
+                .into_iter()
+                .collect(),
             );
         }
         rows
@@ -328,8 +328,8 @@ impl Watched<'_> {
                 ("old_id", Cell::text(Some(&before))),
                 ("new_id", Cell::text(after.as_deref())),
             ]
-            .map(|(name, cell)| (name.to_owned(), cell))
-            .into()
+            .into_iter()
+            .collect()
         };
         moved.into_iter().map(row).collect()
     }

@@ -27,6 +27,7 @@ use crate::engine::cached::CachedView;
 use crate::engine::canonical;
 use crate::engine::held::Room;
 use crate::engine::kept::{KeptView, Shelf};
+use crate::engine::materialized;
 use crate::engine::queries::{Name, Problem, QueryFile};
 use crate::engine::readings::ReadingsTable;
 use crate::engine::repeated::Repeated;
@@ -285,26 +286,28 @@ pub(crate) async fn view(
     room: &Arc<Room>,
 ) -> Result<View, String> {
     let reason = |error: DataFusionError| at_line(&error);
-    let plan = using::planned(state, query.parsed()?.statement.clone()).await.map_err(reason)?;
-    if query.header.is_links() {
+    let statement = &query.parsed()?.statement;
+    let plan = using::planned(state, statement.clone()).await.map_err(reason)?;
+    let (schema, name) = &query.name;
+    if schema != "link" {
+        return Ok(View::Plain(plan));
+    }
+    let part = |part: &str, plan| {
+        Arc::new(CachedView::new(&(schema.clone(), format!("{name}.{part}")), keep.repeated(plan), None, room))
+    };
+    let (plan, parts) = materialized::computed_once(plan, &materialized::marked(statement), part).map_err(reason)?;
+    let (plan, sql) = (keep.repeated(plan), Some(query.sql().to_owned()));
+    let view = if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");
         let crosswalk = format!("select pm_id, erp_id from link.crosswalk where entity = '{entity}'");
         let crosswalk = state.create_logical_plan(&crosswalk).await.map_err(reason)?;
-        return Ok(View::Cached(Arc::new(CachedView::links(
-            keep.repeated(plan),
-            query,
-            keep.repeated(crosswalk),
-            room,
-        ))));
-    }
-    let sql = Some(query.sql().to_owned());
-    if query.header.is_suggestions() {
-        return Ok(View::Cached(Arc::new(CachedView::suggestions(keep.repeated(plan), query, room))));
-    }
-    if query.name.0 == "link" {
-        return Ok(View::Cached(Arc::new(CachedView::new(&query.name, keep.repeated(plan), sql, room))));
-    }
-    Ok(View::Plain(plan))
+        CachedView::links(plan, query, keep.repeated(crosswalk), room)
+    } else if query.header.is_suggestions() {
+        CachedView::suggestions(plan, query, room)
+    } else {
+        CachedView::new(&query.name, plan, sql, room)
+    };
+    Ok(View::Cached(Arc::new(view.with_parts(parts))))
 }
 
 /// A view that is read anew by every query.

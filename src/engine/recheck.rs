@@ -11,8 +11,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::clock::Clock;
-use crate::engine::cells::{Cell, Row, system_input};
+use crate::engine::cells::{Cell, Row, batch_of, rows_of, system_input};
 use crate::engine::evaluate::{Before, EXCEPTION_KEY, judge, state};
+use crate::engine::layout::system_columns;
 use crate::engine::waivers::{Waivers, amount, text};
 use crate::engine::{Engine, Error};
 use crate::warehouse::commit::{Commit, CommitKind, Head};
@@ -65,7 +66,7 @@ impl Engine {
             return Err(Error::Recheck { reason });
         };
         let before = first.number.saturating_sub(1);
-        let mut exceptions = state(self, &head, before, "exceptions").await?;
+        let mut exceptions = self.warehouse.read_state(&head, before, SYSTEM_SOURCE, "exceptions").await?;
         let mut found = Recheck {
             commits: commits.iter().map(|commit| commit.number).collect(),
             differences: BTreeMap::new(),
@@ -75,27 +76,33 @@ impl Engine {
             intervals: Vec::new(),
             present: Vec::new(),
         };
+        let columns = system_columns("exceptions");
         let mut standing = Standing::new();
         let mut told: BTreeMap<(NaiveDate, String), [BTreeSet<Key>; 3]> = BTreeMap::new();
         for commit in &commits {
             let number = commit.number;
             let session = self.replayed_session(&self.judge, &head, commit);
             let waivers = state(self, &head, number.saturating_sub(1), "waivers").await?;
-            let judged =
-                judge(self, &session, (&head, number), commit.observed_at, Before { exceptions, waivers }).await?;
+            let before = Before { exceptions, waivers };
+            let mut now = Vec::new();
+            let keep = &mut |found: Vec<Row>| {
+                now.extend(found);
+                Ok(())
+            };
+            let judged = judge(self, &session, (&head, number), commit.observed_at, before, keep).await?;
             self.judge.forget().await;
             let month = month(commit.observed_at, zone);
             let stored = state(self, &head, number, "exceptions").await?;
-            compare(&stored, &judged.exceptions, month, &mut told);
-            found.weigh(&stored, &judged.exceptions, month);
-            advance(&mut standing, &judged.exceptions, number, &mut found.intervals);
+            compare(&stored, &now, month, &mut told);
+            found.weigh(&stored, &now, month);
+            advance(&mut standing, &now, number, &mut found.intervals);
             for check in &judged.evaluation.checks {
                 if let Some(error) = &check.error {
                     found.silent.insert(check.check.clone(), error.clone());
                 }
             }
             found.runs.extend(judged.runs);
-            exceptions = judged.exceptions;
+            exceptions = vec![batch_of(&now, &columns)?];
         }
         for (place, [opened, closed, changed]) in told {
             let difference = found.differences.entry(place).or_default();
@@ -106,8 +113,8 @@ impl Engine {
         // Waivers that were decided since the last commit that judged count for the present.
         let waivers = state(self, &head, head.number(), "waivers").await?;
         let observed_at = head.last().map_or_else(Utc::now, |last| last.observed_at);
-        Waivers::new(waivers, &self.blueprint.settings, observed_at).settle(&mut exceptions);
-        found.present = exceptions;
+        found.present = rows_of(&exceptions, &columns)?;
+        Waivers::new(waivers, &self.blueprint.settings, observed_at).settle(&mut found.present);
         Ok(found)
     }
 
@@ -248,6 +255,6 @@ fn advance(standing: &mut Standing, now: &[Row], number: u64, intervals: &mut Ve
 fn interval(mut row: Row, from: u64, until: Option<u64>) -> Row {
     let number = |number: u64| Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     row.insert("from_commit".to_owned(), number(from));
-    row.insert("until_commit".to_owned(), until.map_or(Cell::Null, number));
+    row.insert("until_commit", until.map_or(Cell::Null, number));
     row
 }

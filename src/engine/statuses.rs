@@ -8,14 +8,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use futures::TryStreamExt as _;
 
-use crate::engine::cells::{Cell, Row, SystemInput, rows_of};
+use crate::engine::cells::{BATCH_ROWS, Cell, Row, SystemInput, rows_of};
 use crate::engine::header::Side;
+use crate::engine::held::{Held, Room};
 use crate::engine::layout::system_columns;
 use crate::engine::parallel::side_by_side;
 use crate::engine::repeated::Repeated;
@@ -25,8 +25,8 @@ use crate::warehouse::rows::{ColumnType, SYSTEM_SOURCE, TableInput};
 
 const TABLE: &str = "record_statuses";
 const KEY: [&str; 3] = ["entity", "source", "record_id"];
-/// Rows that are looked at together: as values they take a kilobyte each.
-const ROWS_AT_ONCE: usize = 8_192;
+/// Bytes of records as they are now that are held in memory: those of a large firm wait in files.
+const HELD_BYTES: usize = 32 << 20;
 
 /// What an earlier commit said of a record. There are as many as records, so they are kept small.
 struct Known {
@@ -56,7 +56,7 @@ pub(crate) async fn input(
 ) -> Result<TableInput, Error> {
     let mut before = before(engine, head, number).await?;
     let blueprint = &engine.blueprint;
-    let mut pieces = Vec::new();
+    let (mut pieces, room) = (Vec::new(), Arc::new(Room::of(HELD_BYTES)));
     for entity in blueprint.entities.iter().filter(|it| it.has("approved_at") && it.has("approval_status")) {
         for side in Side::BOTH {
             let name = (side.schema().to_owned(), entity.name.clone());
@@ -67,21 +67,25 @@ pub(crate) async fn input(
             let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| entity.has(name)).collect();
             let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
             let Ok(question) = engine.reader.question(&name, &names).await else { continue };
-            pieces.push(current(session.clone(), entity.name.clone(), question, columns));
+            pieces.push(current(session.clone(), entity.name.clone(), question, columns, Arc::clone(&room)));
         }
     }
     let mut input = SystemInput::new(TABLE, &KEY, observed_at);
     for found in side_by_side(pieces.into_iter()).await {
         let found = found.map_err(|reason| DataFusionError::Execution(format!("read approval statuses: {reason}")))?;
-        for piece in found.pieces() {
-            let mut rows = rows_of(&[piece], &found.columns)?;
-            rows.retain_mut(|row| {
-                row.insert("entity".to_owned(), Cell::Text(found.entity.clone()));
-                let Some(known) = take(&mut before, row) else { return false };
-                next(row, known.as_ref(), observed_at);
-                true
-            });
-            input.add(&rows)?;
+        let mut batches = found.held.stream();
+        while let Some(batch) = batches.try_next().await? {
+            for first in (0..batch.num_rows()).step_by(BATCH_ROWS) {
+                let piece = batch.slice(first, BATCH_ROWS.min(batch.num_rows() - first));
+                let mut rows = rows_of(&[piece], &found.columns)?;
+                rows.retain_mut(|row| {
+                    row.insert("entity", Cell::Text(found.entity.clone()));
+                    let Some(known) = take(&mut before, row) else { return false };
+                    next(row, known.as_ref(), observed_at);
+                    true
+                });
+                input.add(&rows)?;
+            }
         }
     }
     // What can no longer be read is kept: its dates cannot be observed a second time.
@@ -90,7 +94,7 @@ pub(crate) async fn input(
         for (source, records) in sources {
             for (record, known) in records {
                 kept.push(known.row(entity, source, record));
-                if kept.len() == ROWS_AT_ONCE {
+                if kept.len() == BATCH_ROWS {
                     input.add(&std::mem::take(&mut kept))?;
                 }
             }
@@ -158,7 +162,7 @@ impl Known {
             ("approved_at_basis", Cell::text(self.basis.as_deref())),
             ("first_seen_at", Cell::moment(self.first_seen_at)),
         ];
-        cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
+        cells.into_iter().collect()
     }
 }
 
@@ -166,16 +170,7 @@ impl Known {
 struct Current {
     entity: String,
     columns: Vec<(String, ColumnType)>,
-    batches: Vec<RecordBatch>,
-}
-
-impl Current {
-    fn pieces(&self) -> impl Iterator<Item = RecordBatch> {
-        self.batches.iter().flat_map(|batch| {
-            let pieces = (0..batch.num_rows()).step_by(ROWS_AT_ONCE);
-            pieces.map(|first| batch.slice(first, ROWS_AT_ONCE.min(batch.num_rows() - first)))
-        })
-    }
+    held: Held,
 }
 
 async fn current(
@@ -183,10 +178,12 @@ async fn current(
     entity: String,
     question: Arc<Repeated>,
     columns: Vec<(&'static str, ColumnType)>,
+    room: Arc<Room>,
 ) -> Result<Current, String> {
-    let batches = question.execute(&session.state()).await.map_err(|error| error.strip_backtrace())?;
+    let schema = Arc::clone(question.plan().schema().inner());
+    let held = question.hold(&session.state(), &schema, &room).await.map_err(|error| error.strip_backtrace())?;
     let columns = columns.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
-    Ok(Current { entity, columns, batches })
+    Ok(Current { entity, columns, held })
 }
 
 /// Entity, source, record.
@@ -218,10 +215,9 @@ fn next(row: &mut Row, before: Option<&Known>, observed_at: DateTime<Utc>) {
     };
     let first_seen_at = before.map_or(Some(observed_at), |before| before.first_seen_at);
     row.remove("updated_at");
-    row.insert("approved_at".to_owned(), Cell::moment(at));
-    row.insert("approved_at_basis".to_owned(), Cell::text(basis));
-    row.insert("first_seen_at".to_owned(), Cell::moment(first_seen_at));
-    debug_assert!(system_columns(TABLE).iter().all(|(name, _)| row.contains_key(name)));
+    row.insert("approved_at", Cell::moment(at));
+    row.insert("approved_at_basis", Cell::text(basis));
+    row.insert("first_seen_at", Cell::moment(first_seen_at));
 }
 
 #[cfg(test)]
@@ -230,8 +226,8 @@ mod tests {
 
     fn row(status: &str, updated_at: Option<DateTime<Utc>>) -> Row {
         let texts = KEY.iter().map(|name| ((*name).to_owned(), Cell::text(Some("x"))));
-        let status = [("approval_status".to_owned(), Cell::text(Some(status)))];
-        let updated = updated_at.map(|at| ("updated_at".to_owned(), Cell::Moment(at)));
+        let status = [("approval_status", Cell::text(Some(status)))];
+        let updated = updated_at.map(|at| ("updated_at", Cell::Moment(at)));
         texts.chain(status).chain(updated).collect()
     }
 

@@ -183,18 +183,18 @@ fn waived(
             decimal_text(most)
         )));
     }
-    exception.insert("state".to_owned(), Cell::text(Some("waived")));
+    exception.insert("state", Cell::text(Some("waived")));
     let mut row: Row =
-        KEPT.iter().filter_map(|name| Some(((*name).to_owned(), exception.get(*name)?.clone()))).collect();
+        KEPT.iter().filter_map(|name| Some(((*name).to_owned(), exception.get(name)?.clone()))).collect();
     let until = new.until.to_string();
     row.extend([
-        ("waiver_commit".to_owned(), Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
-        ("reason".to_owned(), Cell::text(Some(new.reason.trim()))),
-        ("waived_by".to_owned(), Cell::text(Some(new.by.trim()))),
-        ("until".to_owned(), Cell::text(Some(&until))),
-        ("waived_amount".to_owned(), now.map_or(Cell::Null, Cell::Amount)),
-        ("up_to_amount".to_owned(), new.up_to.map_or(Cell::Null, Cell::Amount)),
-        ("state".to_owned(), Cell::text(Some("active"))),
+        ("waiver_commit", Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+        ("reason", Cell::text(Some(new.reason.trim()))),
+        ("waived_by", Cell::text(Some(new.by.trim()))),
+        ("until", Cell::text(Some(&until))),
+        ("waived_amount", now.map_or(Cell::Null, Cell::Amount)),
+        ("up_to_amount", new.up_to.map_or(Cell::Null, Cell::Amount)),
+        ("state", Cell::text(Some("active"))),
     ]);
     let waiver = Waiver {
         action: WaiverAction::Waive,
@@ -251,7 +251,7 @@ fn unwaived(
     // The exception may be gone by now: then only its waiver ends.
     for exception in exceptions.iter_mut().filter(|row| text(row, "exception_key") == Some(&asked.key)) {
         if text(exception, "state") == Some("waived") {
-            exception.insert("state".to_owned(), Cell::text(Some("open")));
+            exception.insert("state", Cell::text(Some("open")));
         }
     }
     Ok(Decided { waiver, exceptions, waivers })

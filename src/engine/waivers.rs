@@ -6,7 +6,7 @@
 //!
 //! Invariants: a waiver that ended never comes back by itself; it never hides an exception, only counts it apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -39,11 +39,18 @@ impl Waivers {
             self.rows.iter().filter(|row| is_active(row)).map(|row| (key(row), row)).collect();
         for exception in exceptions.iter_mut().filter(|row| text(row, "state") != Some("in_flight")) {
             let holds = active.get(&key(exception)).is_some_and(|waiver| self.end(waiver, Some(exception)).is_none());
-            exception.insert("state".to_owned(), Cell::text(Some(if holds { "waived" } else { "open" })));
+            exception.insert("state", Cell::text(Some(if holds { "waived" } else { "open" })));
         }
     }
 
-    /// The table `waivers` after the commit `number`, given its exceptions and the checks' versions; none if nothing ended.
+    /// The exceptions that waivers are about.
+    pub(crate) fn about(&self, exceptions: &[Row]) -> Vec<Row> {
+        let active: BTreeSet<Key<'_>> = self.rows.iter().filter(|row| is_active(row)).map(key).collect();
+        exceptions.iter().filter(|row| active.contains(&key(row))).cloned().collect()
+    }
+
+    /// The table `waivers` after the commit `number`, given the exceptions that they are about and the checks' versions; none if
+    /// nothing ended.
     pub(crate) fn after(&self, exceptions: &[Row], versions: &BTreeMap<&str, i64>, number: u64) -> Option<Vec<Row>> {
         let found: BTreeMap<Key<'_>, &Row> = exceptions.iter().map(|row| (key(row), row)).collect();
         let mut rows = self.rows.clone();
@@ -98,10 +105,10 @@ fn key(row: &Row) -> Key<'_> {
 pub(crate) fn end(row: &mut Row, state: &str, number: u64, by: Option<&str>, reason: Option<&str>) {
     let number = i64::try_from(number).unwrap_or(i64::MAX);
     row.extend([
-        ("state".to_owned(), Cell::text(Some(state))),
-        ("ended_commit".to_owned(), Cell::Integer(number)),
-        ("ended_by".to_owned(), Cell::text(by)),
-        ("ended_reason".to_owned(), Cell::text(reason)),
+        ("state", Cell::text(Some(state))),
+        ("ended_commit", Cell::Integer(number)),
+        ("ended_by", Cell::text(by)),
+        ("ended_reason", Cell::text(reason)),
     ]);
 }
 
@@ -197,7 +204,7 @@ mod tests {
             assert_eq!(rows[0]["ended_commit"], Cell::Integer(7));
         }
         let mut flying = exception(1, 10_000);
-        flying.insert("state".to_owned(), Cell::text(Some("in_flight")));
+        flying.insert("state", Cell::text(Some("in_flight")));
         assert_eq!(state(&waivers, flying), "in_flight");
         assert_eq!((decimal_text(-5), decimal_text(123_456)), ("-0.05".to_owned(), "1234.56".to_owned()));
     }

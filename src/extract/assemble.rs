@@ -1,6 +1,5 @@
 //! From the records of one list to the rows of its table and of the tables embedded in it, each with how far it is believed.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use super::failure::{Failure, FailureKind};
 use super::long_list::LongList;
 use super::manifest::{Manifest, Table};
 use super::parts::parts;
+use super::places::{Placed, Places};
 use super::rules::DriftPolicy;
 use super::scope::{Job, Pages, Received, ScopeRead, unread};
 use crate::clock::Clock;
@@ -24,19 +24,6 @@ const VALUE_LETTERS_MAX: usize = 200;
 
 /// A record, its place in its list, and the row that it hangs on.
 type Found<'a> = (Received, usize, Option<(&'a Table, Arc<[Cell]>)>);
-
-/// A record that became a row: its place among the rows, its page, and the beginning of its content hash.
-#[derive(Clone, Copy)]
-struct Known {
-    place: usize,
-    page: usize,
-    hash: u64,
-}
-
-/// Enough of a content hash to tell two records of one key apart.
-fn beginning(hash: &str) -> u64 {
-    hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
-}
 
 /// What the disk gave back; none, and the reason set aside, if it did not.
 fn kept_or<T>(lost: &mut Option<io::Error>, record: io::Result<T>) -> Option<T> {
@@ -140,9 +127,7 @@ impl<'a> Assembler<'a, '_> {
             seen: Seen::default(),
             left_out: 0,
         };
-        let mut known: HashMap<String, Known> = HashMap::new();
-        // By the rows' places.
-        let mut pages: Vec<usize> = Vec::new();
+        let mut known = Places::default();
         for (mut received, position, owner) in records {
             let mut apart = Seen::default();
             let look = if picks { &mut apart } else { &mut read.seen };
@@ -206,24 +191,20 @@ impl<'a> Assembler<'a, '_> {
                     continue;
                 }
             };
-            let (page, hash, key) = (received.page, beginning(&row.hash), row.key.clone());
-            let before = known.get(&key).copied();
-            if before.is_some_and(|before| before.hash != hash && before.page == page) {
-                let reason = format!("two different records have the key `{key}`");
-                let (scope, key) = (job.scope.to_string(), Some(key));
+            let record = Placed::new(&row.key, &row.hash, received.page);
+            let before = known.get(&record);
+            if before.is_some_and(|(_, before)| before.contradicts(&record)) {
+                let reason = format!("two different records have the key `{}`", row.key);
+                let (scope, key) = (job.scope.to_string(), Some(row.key));
                 read.rejects.push(Reject { scope, key, reason, raw: row.raw.as_str().to_owned(), ..Reject::default() });
                 continue;
             }
             let place = match before {
                 // The same record came again, on the overlap of two pages or because they drifted: the later one is newer.
-                Some(before) => read.rows.replace(before.place, row),
+                Some((place, _)) => read.rows.replace(place, row),
                 None => read.rows.push(row),
             };
-            match pages.get_mut(place) {
-                Some(before) => *before = page,
-                None => pages.push(page),
-            }
-            known.insert(key, Known { place, page, hash });
+            known.put(place, record);
         }
         if !read.rejects.is_empty() {
             read.status = CoverageStatus::Partial;
@@ -240,7 +221,7 @@ impl<'a> Assembler<'a, '_> {
             // Until something confirms it.
             read.status = CoverageStatus::EmptyUnverified;
         }
-        drop(known);
+        let pages = known.into_pages();
         let mut inside = Vec::new();
         for inner in &self.manifest().tables {
             let Some(embedded) = inner.embedded.as_ref().filter(|embedded| embedded.table == table.name) else {
@@ -259,7 +240,7 @@ impl<'a> Assembler<'a, '_> {
         path: &str,
         job: &Job<'a>,
         outer: &ScopeRead<'a>,
-        pages: &[usize],
+        pages: &[u32],
         reads: &mut Vec<ScopeRead<'a>>,
     ) {
         let unwrap = self.manifest().rest.unwrap.as_deref();
@@ -277,7 +258,7 @@ impl<'a> Assembler<'a, '_> {
             match found {
                 Ok(Some(list)) if list.kind() == Kind::List => {
                     lists += 1;
-                    let page = pages.get(place).copied().unwrap_or_default();
+                    let page = pages.get(place).map_or(0, |page| *page as usize);
                     let cells: Arc<[Cell]> = Arc::from(owner.cells.as_slice());
                     for (place, item) in list.items().enumerate() {
                         let record = Received { record: owner.raw.of(item), page, at: owner.extracted_at };

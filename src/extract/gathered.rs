@@ -1,8 +1,8 @@
 //! What a run gathers of a table until the commit: rows that wait for their batch, a few batches, and on the disk the rest.
 //!
-//! Invariant: beyond rows that may still be read again, memory does not grow with the rows of a table.
+//! Invariant: beyond rows that may still be read again, and 24 to 48 bytes for each key of a table of several lists, memory does not
+//! grow with the rows of a table.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,6 +13,7 @@ use super::drift::Seen;
 use super::failure::Error;
 use super::manifest::Table;
 use super::meter::Meter;
+use super::places::Scopes;
 use super::scope::ParentRow;
 use crate::warehouse::rows::{ReadMode, Reject};
 use crate::warehouse::{Error as WarehouseError, Spool, Spooled};
@@ -35,7 +36,10 @@ pub(super) struct Gathered {
     spool: Spool,
     pub(super) rejects: Vec<Reject>,
     pub(super) parents: Vec<Arc<ParentRow>>,
-    pub(super) scope_of: HashMap<String, Arc<str>>,
+    /// Where it has several lists.
+    pub(super) scopes: Scopes,
+    /// Keys and scopes, where what lies inside the records was read with them and some of them only.
+    pub(super) owners: Vec<(String, Arc<str>)>,
     pub(super) seen: Seen,
     pub(super) meter: Arc<Meter>,
     pub(super) mode: Option<ReadMode>,

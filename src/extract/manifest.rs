@@ -382,12 +382,34 @@ impl Manifest {
         let is_parent = |name: &str| self.tables.iter().any(|table| table.parent.iter().any(|parent| parent == name));
         self.tables.iter().map(|table| table.name.as_str()).filter(|name| is_parent(name)).collect()
     }
+
+    /// Whether all rows of a table come in one list, so that no key can come under two scopes.
+    pub(crate) fn has_one_list(&self, table: &Table) -> bool {
+        match &table.embedded {
+            Some(embedded) => self.table(&embedded.table).is_some_and(|owner| self.has_one_list(owner)),
+            None => table.parent.is_empty(),
+        }
+    }
+
+    /// Whether rows of other tables are known by the table's rows that they lie inside of.
+    pub(crate) fn owns_others(&self, table: &Table) -> bool {
+        let is_inside = |inner: &&Table| inner.embedded.as_ref().is_some_and(|embedded| embedded.table == table.name);
+        self.tables.iter().filter(is_inside).any(|inner| inner.extends_key_of(table))
+    }
 }
 
 impl Table {
     /// Names and types of the typed columns.
     pub fn column_types(&self) -> Vec<(String, ColumnType)> {
         self.columns.iter().map(|(name, column)| (name.clone(), column.kind.column_type())).collect()
+    }
+
+    /// Whether its key is the key of the table that it is embedded in and one component more.
+    pub(crate) fn extends_key_of(&self, owner: &Self) -> bool {
+        let is_of_owner = |(name, of_owner): (&String, &String)| {
+            self.column(name).is_some_and(|column| column.from == ColumnFrom::Parent(of_owner.clone()))
+        };
+        self.key.len() == owner.key.len() + 1 && self.key.iter().zip(&owner.key).all(is_of_owner)
     }
 
     /// The column called `name`.

@@ -14,7 +14,7 @@ use super::coverage::{AllEvidence, Amount, Evidence, judge};
 use super::decode::cell_of;
 use super::failure::{Error, Failure, FailureKind};
 use super::gathered::{Gathered, kept};
-use super::manifest::{ColumnFrom, Protocol, Table};
+use super::manifest::{Protocol, Table};
 use super::order::order;
 use super::pace::RateLimit;
 use super::recheck::Changes;
@@ -276,12 +276,14 @@ impl<'a> Run<'a> {
             self.first_failure = read.failure.take();
         }
         let keys = evidence.keys.entry(read.scope.to_string()).or_default();
+        let is_one_list = self.source.manifest.has_one_list(table);
+        let is_owner = gathered.mode == Some(ReadMode::Incremental) && self.source.manifest.owns_others(table);
         // Rows that may be read again wait for that.
         let waits = self.witnesses.iter().any(|(name, _)| *name == table.name);
         let mut count = 0;
         for row in read.rows {
             let row = row.map_err(|reason| kept(self.source, table, WarehouseError::unread(reason)))?;
-            if let Some(other) = gathered.scope_of.get(&row.key).filter(|other| **other != read.scope) {
+            if !is_one_list && let Err(other) = gathered.scopes.claim(&row.key, &read.scope) {
                 let reason = format!(
                     "the key `{}` is listed under scope `{other}` already; keys must be unique in a table",
                     row.key
@@ -298,7 +300,9 @@ impl<'a> Run<'a> {
             {
                 gathered.greatest = gathered.greatest.max(Some(*number));
             }
-            gathered.scope_of.insert(row.key.clone(), Arc::clone(&read.scope));
+            if is_owner {
+                gathered.owners.push((row.key.clone(), Arc::clone(&read.scope)));
+            }
             let is_set = |column: &Option<String>| {
                 column.as_deref().and_then(|name| cell_of(table, &row.cells, name)).is_some_and(Cell::is_set)
             };
@@ -399,12 +403,12 @@ impl<'a> Run<'a> {
             self.tables.get(table.name.as_str()).is_some_and(|it| it.mode == Some(ReadMode::Incremental));
         let owner = table.embedded.as_ref().filter(|_| is_by_change);
         let owner = owner.and_then(|embedded| self.source.manifest.table(&embedded.table));
-        let Some(owner) = owner.filter(|owner| extends_key(table, owner)) else { return BTreeSet::new() };
+        let Some(owner) = owner.filter(|owner| table.extends_key_of(owner)) else { return BTreeSet::new() };
         let coverage = self.evidence.get(&table.name).map(|evidence| &evidence.coverage);
         let is_whole = |scope: &str| {
             coverage.and_then(|coverage| coverage.get(scope)).is_some_and(|coverage| coverage.status.is_complete())
         };
-        let read = self.tables.get(owner.name.as_str()).into_iter().flat_map(|gathered| &gathered.scope_of);
+        let read = self.tables.get(owner.name.as_str()).into_iter().flat_map(|gathered| &gathered.owners);
         read.filter(|(_, scope)| is_whole(scope)).map(|(key, _)| key.clone()).collect()
     }
 
@@ -467,14 +471,6 @@ impl<'a> Run<'a> {
             owners,
         }
     }
-}
-
-/// Whether a table's key is the key of the table that it is embedded in and one component more.
-fn extends_key(table: &Table, owner: &Table) -> bool {
-    let is_of_owner = |(name, of_owner): (&String, &String)| {
-        table.column(name).is_some_and(|column| column.from == ColumnFrom::Parent(of_owner.clone()))
-    };
-    table.key.len() == owner.key.len() + 1 && table.key.iter().zip(&owner.key).all(is_of_owner)
 }
 
 fn statistics(table: &str, path: Option<String>, meter: &Meter) -> RequestStatistics {
