@@ -77,8 +77,9 @@ pub(crate) struct Judged {
 }
 
 pub(crate) async fn evaluate(engine: &Engine, prepared: &mut Prepared) -> Result<Evaluation, Error> {
-    let observed_at = prepared.commit().observed_at;
+    let (observed_at, started) = (prepared.commit().observed_at, Instant::now());
     record_statuses(engine, prepared, observed_at).await?;
+    tracing::debug!(took = ?started.elapsed(), "statuses are recorded");
     // The model is computed once: moves are found in it, and the checks read it. What reads the moves waits for them.
     let generation = engine.next_generation();
     let session = engine.session_of(&engine.judge, prepared.head(), generation);

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -202,8 +203,11 @@ impl Prepared {
             let (this, held) = (&*self, held.as_slice());
             let compare = |(place, mut input): (usize, TableInput)| {
                 async move {
+                    let (source, table, started) = (input.source.clone(), input.table.clone(), Instant::now());
                     let rows = taken_rows(&mut input)?;
-                    this.compared(input, rows, held).await.map(|table| (place, table))
+                    let compared = this.compared(input, rows, held).await?;
+                    tracing::debug!(source, table, rows = compared.table.rows, took = ?started.elapsed(), "compared");
+                    Ok((place, compared))
                 }
                 .boxed()
             };
