@@ -207,7 +207,7 @@ impl Prepared {
                     let rows = taken_rows(&mut input)?;
                     let compared = this.compared(input, rows, held).await?;
                     tracing::debug!(source, table, rows = compared.table.rows, took = ?started.elapsed(), "compared");
-                    Ok((place, compared))
+                    Ok::<_, Error>((place, compared))
                 }
                 .boxed()
             };
