@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn row(status: &str, updated_at: Option<DateTime<Utc>>) -> Row {
-        let texts = KEY.iter().map(|name| ((*name).to_owned(), Cell::text(Some("x"))));
+        let texts = KEY.iter().map(|name| (*name, Cell::text(Some("x"))));
         let status = [("approval_status", Cell::text(Some(status)))];
         let updated = updated_at.map(|at| ("updated_at", Cell::Moment(at)));
         texts.chain(status).chain(updated).collect()

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn row(cells: &[(&str, Cell)]) -> Row {
-        cells.iter().map(|(name, cell)| ((*name).to_owned(), cell.clone())).collect()
+        cells.iter().cloned().collect()
     }
 
     fn exception(version: i64, amount: i128) -> Row {
@@ -151,12 +151,12 @@ mod tests {
 
     fn waivers(up_to: Option<i128>, observed_at: &str) -> Waivers {
         let mut waiver = exception(1, 0);
-        waiver.extend(row(&[
+        waiver.extend([
             ("state", Cell::text(Some("active"))),
             ("until", Cell::text(Some("2026-03-31"))),
             ("waived_amount", Cell::Amount(10_000)),
             ("up_to_amount", up_to.map_or(Cell::Null, Cell::Amount)),
-        ]));
+        ]);
         let settings = EngineSettings { time_zone: Tz::America__Chicago, ..EngineSettings::default() };
         Waivers::new(vec![waiver], &settings, observed_at.parse().unwrap())
     }
