@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -14,7 +15,7 @@ use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::engine::held::{Held, Room};
@@ -26,6 +27,12 @@ use crate::engine::suggestions;
 
 /// How many moments are kept: the present, the commit before it, and a report or two about the past.
 const MOMENTS_MAX: usize = 4;
+
+/// So many records are paired by themselves.
+const ROWS_ALONE: usize = 200_000;
+
+/// Held by who pairs so many.
+static PAIRING: Semaphore = Semaphore::const_new(1);
 
 /// A view that is executed once per moment.
 #[derive(Debug)]
@@ -125,6 +132,9 @@ impl CachedView {
             Making::Rows => return Box::pin(self.records.hold(session, &self.schema, &self.room)).await,
             _ => Box::pin(self.records.execute(session)).await?,
         };
+        // A million documents are paired in some hundred megabytes: one entity at a time.
+        let rows: usize = records.iter().map(RecordBatch::num_rows).sum();
+        let _alone = if rows > ROWS_ALONE { PAIRING.acquire().await.ok() } else { None };
         // Seconds for a hundred thousand companies or a million documents: not on a thread that others wait for.
         let made = if let Making::Links { crosswalk, splits } = &self.making {
             let (crosswalk, splits) = (crosswalk.execute(session).await?, *splits);

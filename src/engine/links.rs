@@ -19,9 +19,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use connections::Connections;
+use index::Index;
 use stored::stored;
 
 mod connections;
+mod index;
 mod stored;
 
 /// The columns that a link view may select. One that it does not is unknown for all records.
@@ -353,23 +355,18 @@ impl<'a> Links<'a> {
     /// (reference CO-5) is not PM CO-3, but it is the CO-9 that keeps the reference 0003.
     fn numbers(&self, number: Column, reference: Option<Column>) -> BTreeSet<Ids<'a>> {
         let keys = |record: Record<'a>| (record.text(number), reference.and_then(|column| record.text(column)));
-        let mut meant: HashMap<(&str, &str), Vec<Record<'a>>> = HashMap::new();
-        let mut own: HashMap<(&str, &str), Vec<Record<'a>>> = HashMap::new();
-        for &record in &self.erp {
-            let (Some(parent), (number, reference)) = (record.parent(), keys(record)) else { continue };
-            if let Some(key) = reference.or(number) {
-                meant.entry((parent, key)).or_default().push(record);
-            }
-            if let Some(key) = number {
-                own.entry((parent, key)).or_default().push(record);
-            }
-        }
+        let keyed = |key: fn((Option<&'a str>, Option<&'a str>)) -> Option<&'a str>| {
+            Index::new(self.erp.iter().filter_map(|record| Some(((record.parent()?, key(keys(*record))?), *record))))
+        };
+        let meant = keyed(|(number, reference)| reference.or(number));
+        let refers = self.pm.iter().any(|record| keys(*record).1.is_some());
+        let own = if refers { keyed(|(number, _)| number) } else { Index::default() };
         let mut found: Found = Vec::new();
         for &record in &self.pm {
             let (Some(parent), (number, reference)) = (record.parent(), keys(record)) else { continue };
-            let by_number = number.and_then(|key| meant.get(&(parent, key)));
-            let by_reference = reference.filter(|key| number != Some(key)).and_then(|key| own.get(&(parent, key)));
-            let named = by_number.into_iter().chain(by_reference).flatten().copied();
+            let by_number = number.map(|key| meant.get(&(parent, key)));
+            let by_reference = reference.filter(|key| number != Some(key)).map(|key| own.get(&(parent, key)));
+            let named = by_number.into_iter().chain(by_reference).flatten();
             let may_be = |other: &Record<'a>| record.agrees(*other) && self.connections.may_guess(record, *other);
             found.extend(named.filter(may_be).map(|other| (record, other)));
         }
@@ -377,14 +374,9 @@ impl<'a> Links<'a> {
     }
 
     fn equals(&self, key: Column) -> BTreeSet<Ids<'a>> {
-        let mut index: HashMap<&str, Vec<Record<'a>>> = HashMap::new();
-        for record in &self.erp {
-            if let Some(key) = record.text(key) {
-                index.entry(key).or_default().push(*record);
-            }
-        }
-        let named = self.pm.iter().filter_map(|record| Some((*record, index.get(record.text(key)?)?)));
-        let pairs = named.flat_map(|(record, others)| others.iter().map(move |other| (record, *other)));
+        let index = Index::new(self.erp.iter().filter_map(|record| Some((record.text(key)?, *record))));
+        let named = self.pm.iter().filter_map(|record| Some((*record, index.get(&record.text(key)?))));
+        let pairs = named.flat_map(|(record, others)| others.map(move |other| (record, other)));
         living(&pairs.filter(|(record, other)| self.connections.may_guess(*record, *other)).collect())
     }
 }
@@ -396,12 +388,16 @@ fn living<'a>(found: &Found<'a>) -> BTreeSet<Ids<'a>> {
     fn of<'r>(record: Record<'r>, other: Record<'r>) -> (&'r str, Option<&'r str>) {
         (record.id(), other.source().filter(|_| record.reach() != Reach::One))
     }
+    // Only of records that a void one may give way for: most have none.
+    let voids = |is_void: fn(&(Record<'a>, Record<'a>)) -> bool| found.iter().filter(move |pair| is_void(pair));
+    let with_void_pm: BTreeSet<_> = voids(|(pm, _)| pm.is(Column::IsVoid)).map(|&(pm, erp)| of(erp, pm)).collect();
+    let with_void_erp: BTreeSet<_> = voids(|(_, erp)| erp.is(Column::IsVoid)).map(|&(pm, erp)| of(pm, erp)).collect();
     let (mut with_living_pm, mut with_living_erp) = (BTreeSet::new(), BTreeSet::new());
-    for &(pm, erp) in found {
-        if !pm.is(Column::IsVoid) {
+    for &(pm, erp) in found.iter().filter(|_| !with_void_pm.is_empty() || !with_void_erp.is_empty()) {
+        if !pm.is(Column::IsVoid) && with_void_pm.contains(&of(erp, pm)) {
             with_living_pm.insert(of(erp, pm));
         }
-        if !erp.is(Column::IsVoid) {
+        if !erp.is(Column::IsVoid) && with_void_erp.contains(&of(pm, erp)) {
             with_living_erp.insert(of(pm, erp));
         }
     }

@@ -65,7 +65,6 @@ mod tests {
     use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch};
     use arrow::datatypes::Int64Type;
     use datafusion::common::config::Dialect;
-    use datafusion::common::tree_node::TreeNode as _;
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
 
