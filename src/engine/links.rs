@@ -355,12 +355,15 @@ impl<'a> Links<'a> {
     /// (reference CO-5) is not PM CO-3, but it is the CO-9 that keeps the reference 0003.
     fn numbers(&self, number: Column, reference: Option<Column>) -> BTreeSet<Ids<'a>> {
         let keys = |record: Record<'a>| (record.text(number), reference.and_then(|column| record.text(column)));
-        let keyed = |key: fn((Option<&'a str>, Option<&'a str>)) -> Option<&'a str>| {
-            Index::new(self.erp.iter().filter_map(|record| Some(((record.parent()?, key(keys(*record))?), *record))))
+        let meant = |record: Record<'a>| {
+            let (number, reference) = keys(record);
+            Some((record.parent()?, reference.or(number)?))
         };
-        let meant = keyed(|(number, reference)| reference.or(number));
+        let own = |record: Record<'a>| Some((record.parent()?, record.text(number)?));
+        let meant = Index::new(self.erp.iter().filter_map(|record| Some((meant(*record)?, *record))));
         let refers = self.pm.iter().any(|record| keys(*record).1.is_some());
-        let own = if refers { keyed(|(number, _)| number) } else { Index::default() };
+        let own = self.erp.iter().filter(|_| refers).filter_map(|record| Some((own(*record)?, *record)));
+        let own = Index::new(own);
         let mut found: Found = Vec::new();
         for &record in &self.pm {
             let (Some(parent), (number, reference)) = (record.parent(), keys(record)) else { continue };

@@ -5,65 +5,107 @@
 //! view around it has its own. Leaves out: which are worth it, which the file says; writing rows down and reading them again
 //! costs more than a filter does.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{Result, TableReference, plan_err};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, SubqueryAlias};
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::{CteAsMaterialized, Statement};
+use datafusion::sql::sqlparser::ast::{
+    CteAsMaterialized, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableFactor, VisitorMut,
+};
 
 use crate::engine::cached::CachedView;
+use crate::engine::walk::walk_mut;
 
-/// The common tables that a statement marks, in its order: each may read those before it.
-pub(crate) fn marked(statement: &DataFusionStatement) -> Vec<String> {
+/// A common table that is to be computed once.
+#[derive(Debug)]
+pub(crate) struct Once {
+    /// What the statement calls it.
+    name: String,
+    /// What its plan is called, as nothing else that is planned with it.
+    mark: String,
+}
+
+/// Renames the common tables that a view's statement marks, so that their plans are known from all others: the views that it
+/// reads have aliases of their own. In the statement's order, in which each may read those before it.
+pub(crate) fn marked(statement: &mut DataFusionStatement, view: &str) -> Vec<Once> {
     let DataFusionStatement::Statement(statement) = statement else { return Vec::new() };
-    let Statement::Query(query) = statement.as_ref() else { return Vec::new() };
-    let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+    let Statement::Query(query) = statement.as_mut() else { return Vec::new() };
+    let tables = query.with.iter_mut().flat_map(|with| &mut with.cte_tables);
     let marked = tables.filter(|table| matches!(table.materialized, Some(CteAsMaterialized::Materialized)));
-    marked.map(|table| table.alias.name.value.clone()).collect()
+    let marked: Vec<Once> = marked
+        .map(|table| {
+            let name = table.alias.name.value.clone();
+            let mark = format!("\u{1}{view}.{name}");
+            table.alias.name = Ident::with_quote('"', mark.as_str());
+            Once { name, mark }
+        })
+        .collect();
+    // It never breaks off.
+    let _ = walk_mut(statement.as_mut(), &mut Renamed(&marked));
+    marked
+}
+
+/// Renames the tables where they are read, under the names that they had.
+struct Renamed<'a>(&'a [Once]);
+
+impl VisitorMut for Renamed<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name: ObjectName(parts), alias, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        let [ObjectNamePart::Identifier(read)] = parts.as_mut_slice() else { return ControlFlow::Continue(()) };
+        if let Some(once) = self.0.iter().find(|once| once.name == read.value) {
+            alias.get_or_insert_with(|| TableAlias {
+                explicit: true,
+                name: read.clone(),
+                columns: Vec::new(),
+                at: None,
+            });
+            *read = Ident::with_quote('"', once.mark.as_str());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The plan with each marked common table read from the view that `view` makes of its own plan; and these views.
 ///
 /// # Errors
-/// Something else in the statement is called like a marked table.
+/// A view cannot be scanned.
 pub(crate) fn computed_once(
     mut plan: LogicalPlan,
-    marked: &[String],
+    marked: &[Once],
     view: impl Fn(&str, LogicalPlan) -> Arc<CachedView>,
 ) -> Result<(LogicalPlan, Vec<Arc<CachedView>>)> {
     let mut views = Vec::new();
-    for name in marked {
-        let mut found: Option<(Arc<LogicalPlan>, Arc<CachedView>)> = None;
+    for once in marked {
+        let mut made: Option<Arc<CachedView>> = None;
         plan = plan
-            .transform_down_with_subqueries(|node| {
+            .transform_up_with_subqueries(|node| {
                 let LogicalPlan::SubqueryAlias(part) = &node else { return Ok(Transformed::no(node)) };
-                if part.alias.table() != name {
+                if part.alias.table() != once.mark {
                     return Ok(Transformed::no(node));
                 }
-                let (own, made) =
-                    found.get_or_insert_with(|| (Arc::clone(&part.input), view(name, part.input.as_ref().clone())));
-                if *own != part.input {
-                    return plan_err!("two relations are called {name}, which is to be computed once");
-                }
+                let made = made.get_or_insert_with(|| view(&once.name, part.input.as_ref().clone()));
                 let source = provider_as_source(Arc::clone(made) as _);
-                let scan = LogicalPlanBuilder::scan(TableReference::bare(name.as_str()), source, None)?.build()?;
+                let scan = LogicalPlanBuilder::scan(TableReference::bare(once.mark.as_str()), source, None)?.build()?;
                 let scan = SubqueryAlias::try_new(Arc::new(scan), part.alias.clone())?;
-                // What is called the same within it is none of ours.
-                Ok(Transformed::new(LogicalPlan::SubqueryAlias(scan), true, TreeNodeRecursion::Jump))
+                Ok(Transformed::yes(LogicalPlan::SubqueryAlias(scan)))
             })?
             .data;
-        views.extend(found.map(|(_, view)| view));
+        views.extend(made);
     }
     Ok((plan, views))
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch};
-    use arrow::datatypes::Int64Type;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use datafusion::common::config::Dialect;
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
@@ -82,8 +124,8 @@ mod tests {
 
     async fn split(sql: &str) -> Result<(LogicalPlan, Vec<Arc<CachedView>>)> {
         let state = session().state();
-        let statement = state.sql_to_statement(sql, &Dialect::PostgreSQL).unwrap();
-        let marked = marked(&statement);
+        let mut statement = state.sql_to_statement(sql, &Dialect::PostgreSQL).unwrap();
+        let marked = marked(&mut statement, "view");
         let plan = state.statement_to_plan(statement).await.unwrap();
         let room = Arc::new(Room::default());
         let name = |name: &str| ("link".to_owned(), name.to_owned());
@@ -116,7 +158,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_marked_is_one_view_however_often_it_is_read() {
         let (plan, views) = split(SQL).await.unwrap();
-        assert_eq!(scanned(&plan), ["counted", "counted", "counted", "greatest"]);
+        let counted = "\u{1}view.counted";
+        assert_eq!(scanned(&plan), [counted, counted, counted, "\u{1}view.greatest"]);
         assert_eq!(views.len(), 2);
     }
 
@@ -126,15 +169,15 @@ mod tests {
         let (unmarked, views) = split(&SQL.replace(" materialized", "")).await.unwrap();
         assert!(views.is_empty() && scanned(&unmarked).iter().all(|table| table == "items"));
         assert_eq!(plan.schema(), unmarked.schema());
-        let rows = session().execute_logical_plan(unmarked).await.unwrap().collect().await.unwrap();
-        assert_eq!(rows.first().unwrap().column(0).as_primitive::<Int64Type>().values(), &[2]);
     }
 
+    /// The common table is the one that is named, not what is called the same elsewhere.
     #[tokio::test]
-    async fn another_relation_of_the_name_is_refused() {
-        let sql = "with one as materialized (select number from items) select one.number from one \
-                   cross join (select number + 1 as number from items) as two \
+    async fn other_relations_of_the_name_stay() {
+        let sql = "with one as materialized (select number from items as one) select one.number from one \
+                   cross join (select number + 1 as number from items as one) as two \
                    where exists (select 1 from (select number + 2 as number from items) as one)";
-        assert!(split(sql).await.unwrap_err().to_string().contains("two relations are called one"));
+        let (plan, views) = split(sql).await.unwrap();
+        assert_eq!((scanned(&plan), views.len()), (vec!["\u{1}view.one".into(), "items".into(), "items".into()], 1));
     }
 }

@@ -286,16 +286,17 @@ pub(crate) async fn view(
     room: &Arc<Room>,
 ) -> Result<View, String> {
     let reason = |error: DataFusionError| at_line(&error);
-    let statement = &query.parsed()?.statement;
-    let plan = using::planned(state, statement.clone()).await.map_err(reason)?;
     let (schema, name) = &query.name;
+    let mut statement = query.parsed()?.statement.clone();
+    let once = if schema == "link" { materialized::marked(&mut statement, name) } else { Vec::new() };
+    let plan = using::planned(state, statement).await.map_err(reason)?;
     if schema != "link" {
         return Ok(View::Plain(plan));
     }
     let part = |part: &str, plan| {
         Arc::new(CachedView::new(&(schema.clone(), format!("{name}.{part}")), keep.repeated(plan), None, room))
     };
-    let (plan, parts) = materialized::computed_once(plan, &materialized::marked(statement), part).map_err(reason)?;
+    let (plan, parts) = materialized::computed_once(plan, &once, part).map_err(reason)?;
     let (plan, sql) = (keep.repeated(plan), Some(query.sql().to_owned()));
     let view = if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");

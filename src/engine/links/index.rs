@@ -5,12 +5,6 @@ use super::Record;
 /// Records by a key, in their order: as lists in a map each key would take three times as much, and there are millions.
 pub(super) struct Index<'a, K>(Vec<(K, Record<'a>)>);
 
-impl<K> Default for Index<'_, K> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
 impl<'a, K: Ord> Index<'a, K> {
     pub(super) fn new(records: impl Iterator<Item = (K, Record<'a>)>) -> Self {
         let mut records: Vec<(K, Record<'a>)> = records.collect();
