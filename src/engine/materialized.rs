@@ -107,6 +107,7 @@ pub(crate) fn computed_once(
 mod tests {
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use datafusion::common::config::Dialect;
+    use datafusion::common::tree_node::TreeNodeRecursion;
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
 
