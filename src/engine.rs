@@ -19,6 +19,7 @@ mod catalog;
 mod cells;
 mod changes;
 pub mod checks;
+pub(crate) mod common_tables;
 mod contact;
 mod coverage;
 mod crosswalks;

@@ -23,7 +23,7 @@ with pairs as (
 
 -- Each document counts once in its group: a requisition split in two bills is one amount against the sum of two. A group with
 -- no living document on one side is missing there, which other checks report.
-grouped as (
+grouped as materialized (
 
     select
         pairs.group_id, min(pairs.erp_id) as erp_id, min(pm_side.project_id) as project_id,

@@ -4,6 +4,7 @@
 //! planner that copies their text into each reader takes minutes where the rows are a few thousand. Invariant: the key is
 //! everything that the rows depend on: the commit, the accounting date, the session's limits.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use crate::engine::held::{Held, Room};
@@ -105,7 +106,7 @@ impl CachedView {
         let started = Instant::now();
         let found = Box::pin(self.make(session)).await;
         for part in &self.parts {
-            part.rows.lock().await.retain(|(known, _)| *known != key);
+            part.keep(|known| *known != key).await;
         }
         let found = Arc::new(found?);
         let (schema, view) = &self.name;
@@ -120,9 +121,8 @@ impl CachedView {
 
     /// Lets go of the rows of other moments.
     pub(crate) async fn keep(&self, is_kept: impl Fn(&MomentKey) -> bool) {
-        self.rows.lock().await.retain(|(key, _)| is_kept(key));
-        for part in &self.parts {
-            part.rows.lock().await.retain(|(key, _)| is_kept(key));
+        for view in iter::once(self).chain(self.parts.iter().map(Arc::as_ref)) {
+            view.rows.lock().await.retain(|(key, _)| is_kept(key));
         }
     }
 
@@ -132,19 +132,24 @@ impl CachedView {
             Making::Rows => return Box::pin(self.records.hold(session, &self.schema, &self.room)).await,
             _ => Box::pin(self.records.execute(session)).await?,
         };
-        // A million documents are paired in some hundred megabytes: one entity at a time.
-        let rows: usize = records.iter().map(RecordBatch::num_rows).sum();
-        let _alone = if rows > ROWS_ALONE { PAIRING.acquire().await.ok() } else { None };
         // Seconds for a hundred thousand companies or a million documents: not on a thread that others wait for.
         let made = if let Making::Links { crosswalk, splits } = &self.making {
             let (crosswalk, splits) = (crosswalk.execute(session).await?, *splits);
+            let _alone = alone(&records).await;
             spawn_blocking(move || links::linked(&records, &crosswalk, splits)).await
         } else {
+            let _alone = alone(&records).await;
             spawn_blocking(move || suggestions::suggested(&records)).await
         };
         let made = made.map_err(|error| exec_datafusion_err!("rows of {} were not made: {error}", self.name.1))??;
         Held::of(&made, &self.schema, (&self.room, session.runtime_env()))
     }
+}
+
+/// A million documents are paired in some hundred megabytes: one entity at a time.
+async fn alone(records: &[RecordBatch]) -> Option<SemaphorePermit<'static>> {
+    let rows: usize = records.iter().map(RecordBatch::num_rows).sum();
+    if rows > ROWS_ALONE { PAIRING.acquire().await.ok() } else { None }
 }
 
 #[async_trait]

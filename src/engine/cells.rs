@@ -108,13 +108,16 @@ impl Row {
     }
 
     /// Sets a cell.
-    pub(crate) fn insert(&mut self, name: impl Into<Arc<str>>, cell: Cell) {
-        let name = name.into();
-        match (self.place(&name), cell) {
+    pub(crate) fn insert(&mut self, name: impl AsRef<str> + Into<Arc<str>>, cell: Cell) {
+        match (self.place(name.as_ref()), cell) {
             (Ok(place), Cell::Null) => drop(self.0.remove(place)),
-            (Ok(place), cell) => self.0.splice(place..=place, [(name, cell)]).for_each(drop),
+            (Ok(place), cell) => {
+                if let Some((_, old)) = self.0.get_mut(place) {
+                    *old = cell;
+                }
+            }
             (Err(_), Cell::Null) => {}
-            (Err(place), cell) => self.0.insert(place, (name, cell)),
+            (Err(place), cell) => self.0.insert(place, (name.into(), cell)),
         }
     }
 
@@ -131,13 +134,13 @@ impl Index<&str> for Row {
     }
 }
 
-impl<N: Into<Arc<str>>> Extend<(N, Cell)> for Row {
+impl<N: AsRef<str> + Into<Arc<str>>> Extend<(N, Cell)> for Row {
     fn extend<I: IntoIterator<Item = (N, Cell)>>(&mut self, cells: I) {
         cells.into_iter().for_each(|(name, cell)| self.insert(name, cell));
     }
 }
 
-impl<N: Into<Arc<str>>> FromIterator<(N, Cell)> for Row {
+impl<N: AsRef<str> + Into<Arc<str>>> FromIterator<(N, Cell)> for Row {
     fn from_iter<I: IntoIterator<Item = (N, Cell)>>(cells: I) -> Self {
         let mut row = Self::default();
         row.extend(cells);
@@ -204,11 +207,10 @@ impl SystemInput {
         for (index, row) in (self.rows..).zip(rows) {
             let mut digest = Sha256::new();
             for (name, _) in &self.columns {
-                row.get(name).unwrap_or(&Cell::Null).hash_into(&mut digest);
+                row[name.as_str()].hash_into(&mut digest);
             }
             hashes.push(hex::encode(digest.finalize()));
-            let parts: Vec<String> =
-                self.key.iter().map(|name| key_text(row.get(name).unwrap_or(&Cell::Null))).collect();
+            let parts: Vec<String> = self.key.iter().map(|&name| key_text(&row[name])).collect();
             keys.push(if self.key.is_empty() {
                 format!("{index:08}")
             } else {
@@ -287,7 +289,7 @@ fn arrays_of(rows: &[Row], columns: &[(String, ColumnType)]) -> Result<Vec<Array
 }
 
 fn array(rows: &[Row], name: &str, kind: ColumnType) -> Result<ArrayRef, Error> {
-    let cells = rows.iter().map(|row| row.get(name).unwrap_or(&Cell::Null));
+    let cells = rows.iter().map(|row| &row[name]);
     Ok(match kind {
         ColumnType::Int64 => Arc::new(cells.map(Cell::as_integer).collect::<Int64Array>()),
         ColumnType::Decimal(precision, scale) => {

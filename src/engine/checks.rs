@@ -124,6 +124,8 @@ pub(crate) struct Outcome {
 /// What a view's rows say: exceptions, and what could not be compared.
 struct Said {
     exceptions: Vec<Row>,
+    /// What the check found before.
+    earlier: Vec<Row>,
     notes: Vec<Note>,
 }
 
@@ -237,7 +239,7 @@ impl Evaluator<'_> {
     fn run(&self, query: &QueryFile, footing: &Footing) -> Result<Said, String> {
         let answer = self.answers.get(&query.name).ok_or("it was not asked")?.as_ref().map_err(Clone::clone)?;
         if query.header.kind.as_deref() == Some("summary") {
-            return Ok(Said { exceptions: Vec::new(), notes: Vec::new() });
+            return Ok(Said { exceptions: Vec::new(), earlier: self.earlier(query), notes: Vec::new() });
         }
         if !answer.has_key {
             return Err("it has no column exception_key".to_owned());
@@ -264,7 +266,7 @@ impl Evaluator<'_> {
             .filter_map(|row| Some((row.get("exception_key")?.as_text()?, row)))
             .collect();
         let exceptions = rows.into_iter().map(|row| self.exception(&query.header, footing, row, &known)).collect();
-        Ok(Said { exceptions, notes })
+        Ok(Said { exceptions, earlier, notes })
     }
 
     fn exception(&self, header: &Header, footing: &Footing, mut row: Row, known: &BTreeMap<&str, &Row>) -> Row {
@@ -339,8 +341,7 @@ impl Evaluator<'_> {
             let key = row.get("exception_key").and_then(Cell::as_text);
             frozen(row) && !footing.is_void(row) && key.is_none_or(|key| !keys.contains(key))
         };
-        let mut carried = self.earlier(query);
-        carried.retain(stays);
+        let carried: Vec<Row> = said.earlier.into_iter().filter(stays).collect();
         kept.extend(carried);
         // What a project that was not read could not compare is no news.
         let is_read = |note: &&Note| {

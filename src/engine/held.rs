@@ -18,6 +18,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_datafusion_err};
 use datafusion::datasource::memory::DataSourceExec;
 use datafusion::datasource::source::DataSource;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::spill_file::{SpillFile, SpillWriter};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -41,6 +42,8 @@ const MEMORY_MAX: usize = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 pub(crate) struct Room {
     most: usize,
     taken: AtomicUsize,
+    /// Where they count beside other memory.
+    pool: Option<MemoryReservation>,
 }
 
 impl Default for Room {
@@ -52,7 +55,12 @@ impl Default for Room {
 impl Room {
     /// So many bytes.
     pub(crate) fn of(most: usize) -> Self {
-        Self { most, taken: AtomicUsize::new(0) }
+        Self { most, taken: AtomicUsize::new(0), pool: None }
+    }
+
+    /// What is left in the memory of queries, as far as all views together may hold.
+    pub(crate) fn within(pool: &Arc<dyn MemoryPool>, name: &str) -> Self {
+        Self { pool: Some(MemoryConsumer::new(name).register(pool)), ..Self::default() }
     }
 
     /// No memory at all: every row goes to a file.
@@ -71,9 +79,17 @@ struct Taken {
 impl Taken {
     /// Takes more, if there is as much.
     fn grow(&mut self, bytes: usize) -> bool {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.room.most);
-        let is_taken = self.room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
-        self.bytes += if is_taken { bytes } else { 0 };
+        let room = &self.room;
+        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= room.most);
+        if room.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return false;
+        }
+        let is_taken = room.pool.as_ref().is_none_or(|pool| pool.try_grow(bytes).is_ok());
+        if is_taken {
+            self.bytes += bytes;
+        } else {
+            room.taken.fetch_sub(bytes, Ordering::Relaxed);
+        }
         is_taken
     }
 }
@@ -81,6 +97,9 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(pool) = &self.room.pool {
+            pool.shrink(self.bytes);
+        }
     }
 }
 
@@ -173,25 +192,23 @@ impl Held {
 
     /// All rows.
     pub(crate) fn stream(&self) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.schema);
-        match &self.place {
-            Place::Memory { batches, .. } => {
-                let batches = batches.clone().into_iter().map(Ok);
-                Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(batches)))
-            }
-            Place::File(file) => file.rows(&schema, (0..schema.fields().len()).collect()),
-        }
+        self.of_places(&self.schema, (0..self.schema.fields().len()).collect())
     }
 
     /// All rows, in some columns and their order.
     pub(crate) async fn read(&self, columns: &[&str]) -> Result<Vec<RecordBatch>> {
         let places = columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<Vec<_>>>()?;
+        common::collect(self.of_places(&Arc::new(self.schema.project(&places)?), places)).await
+    }
+
+    /// All rows in the columns of those places, which are those of `schema`.
+    pub(crate) fn of_places(&self, schema: &SchemaRef, places: Vec<usize>) -> SendableRecordBatchStream {
         match &self.place {
-            Place::Memory { batches, .. } => batches.iter().map(|batch| Ok(batch.project(&places)?)).collect(),
-            Place::File(file) => {
-                let schema = Arc::new(self.schema.project(&places)?);
-                common::collect(file.rows(&schema, places)).await
+            Place::Memory { batches, .. } => {
+                let batches = batches.clone().into_iter().map(move |batch| Ok(batch.project(&places)?));
+                Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), stream::iter(batches)))
             }
+            Place::File(file) => file.rows(schema, places),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Columns of tables that are asked for again and again, decoded and in memory.
 //!
 //! PostgreSQL has an index for a vendor's invoices; a Parquet file has to be decoded. A file of the warehouse never changes
-//! under its name, so what was decoded from it stays true, whoever asks. Invariants: all columns together have a limit, and
+//! under its name, so what was decoded from it stays true, whoever asks; nor does a table at a commit between two states, which
+//! is kept as the file that it would be. Invariants: all columns together have a limit, and
 //! those that nobody asked for longest go first; a scan is answered from memory only if all of its columns are there, cut
 //! into the same rows; rows come in the order of the file.
 
@@ -12,7 +13,7 @@ use arrow::array::{Array as _, ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use futures::StreamExt as _;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -126,10 +127,13 @@ impl HotColumns {
     async fn decode(&self, path: &str, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<()> {
         let schema = plan.schema();
         let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); schema.fields().len()];
-        let mut rows = execute_stream(plan, context)?;
-        while let Some(batch) = rows.next().await {
-            for (column, part) in columns.iter_mut().zip(batch?.columns()) {
-                column.push(Arc::clone(part));
+        // One partition after the other: columns that are decoded another time have their rows in the same order.
+        for partition in 0..plan.output_partitioning().partition_count() {
+            let mut rows = plan.execute(partition, Arc::clone(&context))?;
+            while let Some(batch) = rows.next().await {
+                for (column, part) in columns.iter_mut().zip(batch?.columns()) {
+                    column.push(Arc::clone(part));
+                }
             }
         }
         for (field, column) in schema.fields().iter().zip(columns) {

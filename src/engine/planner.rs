@@ -20,11 +20,13 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement as DataFusionStatement;
 use tokio::sync::OnceCell;
 
 use crate::engine::blueprint::Blueprint;
 use crate::engine::cached::CachedView;
 use crate::engine::canonical;
+use crate::engine::common_tables::{self, Once};
 use crate::engine::held::Room;
 use crate::engine::kept::{KeptView, Shelf};
 use crate::engine::materialized;
@@ -288,11 +290,14 @@ pub(crate) async fn view(
     let reason = |error: DataFusionError| at_line(&error);
     let (schema, name) = &query.name;
     let mut statement = query.parsed()?.statement.clone();
-    let once = if schema == "link" { materialized::marked(&mut statement, name) } else { Vec::new() };
-    let plan = using::planned(state, statement).await.map_err(reason)?;
     if schema != "link" {
-        return Ok(View::Plain(plan));
+        if let DataFusionStatement::Statement(statement) = &mut statement {
+            common_tables::mark(statement, &format!("{schema}.{name}"), Once::Told);
+        }
+        return Ok(View::Plain(using::planned(state, statement).await.map_err(reason)?));
     }
+    let once = materialized::marked(&mut statement, name);
+    let plan = using::planned(state, statement).await.map_err(reason)?;
     let part = |part: &str, plan| {
         Arc::new(CachedView::new(&(schema.clone(), format!("{name}.{part}")), keep.repeated(plan), None, room))
     };

@@ -234,7 +234,7 @@ fn compare(
 /// Whether two findings say the same. When they were first seen, and under which version, is no part of it.
 fn is_same(one: &Row, other: &Row) -> bool {
     let said = ["amount_at_risk", "currency", "state", "pm_value", "erp_value", "cause", "explained_by", "fix_side"];
-    said.into_iter().all(|name| one.get(name).unwrap_or(&Cell::Null) == other.get(name).unwrap_or(&Cell::Null))
+    said.into_iter().all(|name| one[name] == other[name])
 }
 
 /// Ends the intervals of what changed or is gone at a commit, and begins those of what is new.
@@ -254,7 +254,7 @@ fn advance(standing: &mut Standing, now: &[Row], number: u64, intervals: &mut Ve
 
 fn interval(mut row: Row, from: u64, until: Option<u64>) -> Row {
     let number = |number: u64| Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    row.insert("from_commit".to_owned(), number(from));
+    row.insert("from_commit", number(from));
     row.insert("until_commit", until.map_or(Cell::Null, number));
     row
 }

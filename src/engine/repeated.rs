@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
+use crate::engine::common_tables::{self, has_mark};
 use crate::engine::deferred::DeferredPlan;
 use crate::engine::held::{Held, Room};
 use crate::engine::{functions, giving_way, is_short, spilling, workers};
@@ -36,7 +37,7 @@ pub(crate) struct Repeated {
 impl Repeated {
     /// A plan for sessions that differ in nothing but the commit which they read.
     pub(crate) fn new(plan: LogicalPlan) -> Self {
-        let is_timeless = is_timeless(&plan).unwrap_or(false);
+        let is_timeless = !has_mark(&plan) && is_timeless(&plan).unwrap_or(false);
         Self { plan, is_timeless, optimized: OnceCell::new(), physical: OnceCell::new(), running: Mutex::default() }
     }
 
@@ -79,7 +80,7 @@ impl Repeated {
             (Err(error), Some(state)) if is_short(&error) => {
                 tracing::debug!(%error, "once more, with joins that go to the disk");
                 let state = spilling(state.clone());
-                let plan = giving_way(state.create_physical_plan(&self.plan).await?)?;
+                let plan = giving_way(common_tables::physical(&state, &self.plan).await?)?;
                 Box::pin(make(plan, state.task_ctx())).await
             }
             (outcome, _) => outcome,
@@ -88,9 +89,12 @@ impl Repeated {
 
     /// A plan to be executed once, while what comes with it is held.
     async fn physical(&self, session: &dyn Session) -> Result<(Arc<dyn ExecutionPlan>, Option<MutexGuard<'_, ()>>)> {
-        let Some(state) = session.as_any().downcast_ref::<SessionState>().filter(|_| self.is_timeless) else {
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return Ok((session.create_physical_plan(&self.plan).await?, None));
         };
+        if !self.is_timeless {
+            return Ok((common_tables::physical(state, &self.plan).await?, None));
+        }
         let optimized = self.optimized.get_or_try_init(|| async { state.optimize(&self.plan) }).await?;
         if state.config().target_partitions() == 1 {
             let deferred = self.physical.get_or_try_init(|| DeferredPlan::new(optimized, state)).await?;

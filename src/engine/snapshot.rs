@@ -6,6 +6,7 @@
 //! is read from the record beside it, null where the record does not tell, and one which only an old file has is not shown.
 
 use std::collections::{HashMap, HashSet};
+use std::slice;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -100,7 +101,7 @@ impl SnapshotTable {
                 |file, columns| {
                     let places =
                         columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<_>>()?;
-                    parquet(session, &self.schema, std::slice::from_ref(file), Some(&places), &[], None)
+                    parquet(session, &self.schema, slice::from_ref(file), Some(&places), &[], None)
                 },
             );
         }
@@ -118,17 +119,39 @@ impl SnapshotTable {
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.schema, projection)?;
-        let since = self.since_state(head, commit, snapshot, &schema).await?;
-        let mut with_key = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let key = self.schema.index_of(KEY)?;
-        if !with_key.contains(&key) {
-            with_key.push(key);
+        let as_of = as_of(snapshot, commit);
+        if let Some(rows) = self.hot.as_ref().and_then(|hot| hot.rows(&schema, slice::from_ref(&as_of))) {
+            return memory(&schema, &rows, None, None);
         }
+        let since = self.since_state(head, commit, snapshot, &schema).await?;
+        if let Some(hot) = &self.hot {
+            hot.note(
+                &schema,
+                slice::from_ref(&as_of),
+                || session.task_ctx(),
+                |_, columns| {
+                    let places: Vec<usize> =
+                        columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<_>>()?;
+                    let schema = projected(&self.schema, Some(&places))?;
+                    let places = self.with_key(places)?;
+                    let state = parquet(session, &self.schema, &snapshot.state, Some(&places), &[], None)?;
+                    beside(session, state, &since, &schema)
+                },
+            );
+        }
+        let places = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         // No limit below the filter: it would count rows that do not stand.
-        let state = self.state(session, &snapshot.state, Some(&with_key), filters, None)?;
-        let state = without(state, Arc::clone(&since), schema.fields().len(), session.config().options())?;
-        let changed = memory(&schema, &since.rows, None, None)?;
-        UnionExec::try_new(vec![state, changed])
+        let state = self.state(session, &snapshot.state, Some(&self.with_key(places)?), filters, None)?;
+        beside(session, state, &since, &schema)
+    }
+
+    /// The columns of those places, and the key behind them if it is not among them.
+    fn with_key(&self, mut places: Vec<usize>) -> Result<Vec<usize>> {
+        let key = self.schema.index_of(KEY)?;
+        if !places.contains(&key) {
+            places.push(key);
+        }
+        Ok(places)
     }
 
     /// What changed since the state, in the columns of `schema`.
@@ -210,6 +233,25 @@ impl TableProvider for SnapshotTable {
         }
         self.folded(&moment.head, commit.number, projection, limit)
     }
+}
+
+/// A table at a commit between two states, as the file that it would be.
+fn as_of(snapshot: &Snapshot, commit: u64) -> DataFile {
+    let paths: Vec<&str> = snapshot.state.iter().map(|file| file.path.as_str()).collect();
+    let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
+    let rows = snapshot.state.iter().map(|file| file.rows).sum::<u64>() + changed;
+    DataFile { path: format!("{}@{commit}", paths.join("+")), sha256: String::new(), bytes: 0, rows }
+}
+
+/// The rows of a state that stand still, and those that changed since, in the columns of `schema`: the first of the state's.
+fn beside(
+    session: &dyn Session,
+    state: Arc<dyn ExecutionPlan>,
+    since: &Arc<SinceState>,
+    schema: &SchemaRef,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let state = without(state, Arc::clone(since), schema.fields().len(), session.config().options())?;
+    UnionExec::try_new(vec![state, memory(schema, &since.rows, None, None)?])
 }
 
 /// Every row that commits up to the session's moment wrote as a change of a table.

@@ -184,8 +184,7 @@ fn waived(
         )));
     }
     exception.insert("state", Cell::text(Some("waived")));
-    let mut row: Row =
-        KEPT.iter().filter_map(|name| Some(((*name).to_owned(), exception.get(name)?.clone()))).collect();
+    let mut row: Row = KEPT.iter().filter_map(|name| Some((*name, exception.get(name)?.clone()))).collect();
     let until = new.until.to_string();
     row.extend([
         ("waiver_commit", Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))),

@@ -174,6 +174,11 @@ pub(crate) fn alone(mut state: SessionState) -> SessionState {
     state
 }
 
+/// Whether a session has workers that are up.
+pub(crate) fn are_there(state: &SessionState) -> bool {
+    of(state.config()).is_some_and(|workers| !workers.up().is_empty())
+}
+
 /// The plan as it is carried out by a session's workers; as it is where there are none, or where it is better here.
 pub(crate) async fn sent_out(state: &SessionState, plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let Some(workers) = of(state.config()) else { return plan };

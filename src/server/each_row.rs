@@ -31,7 +31,7 @@ use tokio::task::block_in_place;
 use super::failure::Failure;
 use super::lateral;
 use super::query::STRICT;
-use crate::engine::{giving_way, has_expression};
+use crate::engine::{common_tables, giving_way, has_expression};
 
 /// Answers that are kept for rows that ask the same again.
 const KEPT_MAX: usize = 10_000;
@@ -47,7 +47,7 @@ pub(super) async fn physical(
     plan: &LogicalPlan,
     abandoned: &Abandoned,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let refused = match state.create_physical_plan(plan).await {
+    let refused = match common_tables::physical(state, plan).await {
         Err(refused) => refused,
         planned => return planned,
     };

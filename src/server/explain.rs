@@ -25,7 +25,7 @@ use serde_json::{Value as Json, json};
 use super::each_row::{Abandoned, physical};
 use super::encode::{SHOWN_AS, field_type, type_size};
 use super::failure::{Failure, INVALID_VALUE};
-use crate::engine::workers;
+use crate::engine::{common_tables, workers};
 
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
@@ -193,7 +193,7 @@ async fn explained(
     let lines = match format {
         Format::Text => {
             let mut lines = Vec::new();
-            write(&physical, 0, &mut lines);
+            write(&physical, 0, &mut lines, &mut Told::new());
             lines
         }
         Format::Json | Format::MeasuredJson => {
@@ -202,7 +202,7 @@ async fn explained(
                 Format::MeasuredJson => Some(run(state, &physical).await?),
                 _ => None,
             };
-            let mut told = json!({ "Plan": tree(&physical, measured.is_some()) });
+            let mut told = json!({ "Plan": tree(&physical, measured.is_some(), &mut Told::new()) });
             if let (Some(took), Some(members)) = (measured, told.as_object_mut()) {
                 members.insert("Planning Time".to_owned(), milliseconds(planned));
                 members.insert("Execution Time".to_owned(), milliseconds(took));
@@ -241,18 +241,35 @@ fn estimate(plan: &Arc<dyn ExecutionPlan>) -> (usize, usize) {
     (rows.unwrap_or(ROWS_UNKNOWN), widths.sum())
 }
 
-/// Of a step and of all below it.
-fn cost(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    let below: usize = plan.children().into_iter().map(cost).sum();
-    below.saturating_add(estimate(plan).0)
+/// Common tables whose steps have been told of.
+type Told = Vec<*const ()>;
+
+/// The steps below a step; those that make a common table are below the first one that reads it.
+fn below<'a>(plan: &'a Arc<dyn ExecutionPlan>, told: &mut Told) -> Vec<&'a Arc<dyn ExecutionPlan>> {
+    let Some(made) = common_tables::made_by(plan.as_ref()) else { return plan.children() };
+    let place = Arc::as_ptr(made).cast();
+    if told.contains(&place) {
+        return Vec::new();
+    }
+    told.push(place);
+    vec![made]
 }
 
-fn write(plan: &Arc<dyn ExecutionPlan>, depth: usize, lines: &mut Vec<String>) {
+/// Of a step and of all below it.
+fn cost(plan: &Arc<dyn ExecutionPlan>, told: &mut Told) -> usize {
+    let own = estimate(plan).0;
+    below(plan, told).into_iter().map(|step| cost(step, told)).fold(own, usize::saturating_add)
+}
+
+fn write(plan: &Arc<dyn ExecutionPlan>, depth: usize, lines: &mut Vec<String>, told: &mut Told) {
     let (rows, width) = estimate(plan);
     let step = displayable(plan.as_ref()).one_line().to_string();
     let arrow = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(depth * 6 - 4)) };
-    lines.push(format!("{arrow}{}  (cost=0.00..{}.00 rows={rows} width={width})", step.trim(), cost(plan)));
-    plan.children().into_iter().for_each(|child| write(child, depth + 1, lines));
+    let cost = cost(plan, &mut Told::new());
+    lines.push(format!("{arrow}{}  (cost=0.00..{cost}.00 rows={rows} width={width})", step.trim()));
+    for step in below(plan, told) {
+        write(step, depth + 1, lines, told);
+    }
 }
 
 /// Runs a plan to its end, for what its steps measure; how long that took.
@@ -272,34 +289,34 @@ fn milliseconds(took: Duration) -> Json {
 }
 
 /// The time that a step and all below it worked, on however many cores.
-fn worked(plan: &Arc<dyn ExecutionPlan>) -> Duration {
+fn worked(plan: &Arc<dyn ExecutionPlan>, told: &mut Told) -> Duration {
     let own = plan.metrics().and_then(|metrics| metrics.elapsed_compute()).unwrap_or_default();
     let own = Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX));
-    plan.children().into_iter().map(worked).fold(own, Duration::saturating_add)
+    below(plan, told).into_iter().map(|step| worked(step, told)).fold(own, Duration::saturating_add)
 }
 
-fn tree(plan: &Arc<dyn ExecutionPlan>, is_measured: bool) -> Json {
+fn tree(plan: &Arc<dyn ExecutionPlan>, is_measured: bool, told: &mut Told) -> Json {
     let (rows, width) = estimate(plan);
     let step = displayable(plan.as_ref()).one_line().to_string();
-    let mut told = json!({
+    let mut node = json!({
         "Node Type": plan.name(),
         "Startup Cost": 0,
-        "Total Cost": cost(plan),
+        "Total Cost": cost(plan, &mut Told::new()),
         "Plan Rows": rows,
         "Plan Width": width,
         "Output": step.trim(),
     });
-    let below: Vec<Json> = plan.children().into_iter().map(|child| tree(child, is_measured)).collect();
-    let Some(members) = told.as_object_mut() else { return told };
+    let below: Vec<Json> = below(plan, told).into_iter().map(|step| tree(step, is_measured, told)).collect();
+    let Some(members) = node.as_object_mut() else { return node };
     if is_measured {
         let rows = plan.metrics().and_then(|metrics| metrics.output_rows());
         members.insert("Actual Startup Time".to_owned(), json!(0));
-        members.insert("Actual Total Time".to_owned(), milliseconds(worked(plan)));
+        members.insert("Actual Total Time".to_owned(), milliseconds(worked(plan, &mut Told::new())));
         members.insert("Actual Rows".to_owned(), json!(rows));
         members.insert("Actual Loops".to_owned(), json!(1));
     }
     if !below.is_empty() {
         members.insert("Plans".to_owned(), Json::Array(below));
     }
-    told
+    node
 }

@@ -33,6 +33,7 @@ use super::teller::{self, Teller, Text};
 use super::transaction::Change;
 use super::{declared, explain, meaning, naming, parameters, rewrite, search_path};
 use crate::engine;
+use crate::engine::common_tables::{self, Once};
 use crate::engine::options::TieoutOptions;
 use crate::engine::similar;
 use crate::engine::using;
@@ -396,7 +397,8 @@ async fn planned(
         asker.list().await?;
     }
     let refused = |error: DataFusionError| unknown(context, error.into());
-    let statement = Box::pin(using::merged(&context.state(), rewritten.statement)).await.map_err(refused)?;
+    let mut statement = Box::pin(using::merged(&context.state(), rewritten.statement)).await.map_err(refused)?;
+    common_tables::mark(&mut statement, "", Once::ReadAgain);
     let plan = Box::pin(naming::planned(context, statement)).await.map_err(refused)?;
     let plan = meaning::meant(plan, meaning::writers(context).as_ref())?;
     SQLOptions::new()

@@ -10,7 +10,7 @@ use crate::moments::refusal;
 /// Longer than a session trusts the newest commit that it knows.
 const HEAD_AGE: std::time::Duration = std::time::Duration::from_millis(1_100);
 
-const STATEMENTS: [&str; 7] = [
+const STATEMENTS: [&str; 8] = [
     "select order_count from recon.counts",
     "select exception_key, project_id, amount_at_risk from recon.change_order_stuck order by exception_key desc",
     " select count(*) as n, 'today' as day from recon.change_order_stuck ; ",
@@ -19,6 +19,8 @@ const STATEMENTS: [&str; 7] = [
     "select current_setting('tieout.as_of'), count(*) from recon.change_order_stuck",
     // Reading one project's note fails whoever asks, but not what a role sees of it.
     "select * from recon.totals",
+    "with c as (select record_id, max(note) as most from pm.change_orders group by record_id) \
+     select count(*), max(b.most) from c a, c b where a.record_id = b.record_id",
 ];
 
 /// Rows, or why there are none, by the simple protocol and by a prepared statement.
@@ -104,6 +106,37 @@ async fn what_is_asked_again_is_answered_as_if_it_were_new() {
     };
     assert_ne!(of("boss", STATEMENTS[1]), of("ada", STATEMENTS[1]));
     assert_ne!(of("boss", STATEMENTS[3]), of("clerk", STATEMENTS[3]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_common_table_that_is_read_twice_is_computed_once() {
+    let firm = Firm::new(vec![with(role("boss", None), |access, _| access.sensitive = true)]).await;
+    let client = firm.connect("boss").await;
+    let sql = |word: &str| {
+        format!(
+            "with counted as {word} (select project_id, count(*) as orders from pm.change_orders group by project_id), \
+             project_id as (select 1) \
+             select a.project_id, counted.orders, (select count(*) from COUNTED) from counted \
+             inner join counted as a on a.project_id = counted.project_id order by 1"
+        )
+    };
+    let rows = told(&client, &sql("")).await;
+    assert_eq!(rows, ["1 3 2\n2 1 2", "(1,3,2)\n(2,1,2)"]);
+    for (word, scans, groupings) in [("", 3, 1), ("materialized", 3, 1), ("not materialized", 0, 3)] {
+        let sql = sql(word);
+        assert_eq!(told(&client, &sql).await, rows, "{word}");
+        for form in ["explain", "explain (format json)"] {
+            let plan = fetched(&client, &format!("{form} {sql}")).await.join("\n");
+            assert_eq!(plan.matches("CommonScan: counted").count(), scans, "{word}: {plan}");
+            let found = plan.matches("mode=Partial, gby=[project_id").count();
+            let found = found + plan.matches("mode=Single, gby=[project_id").count();
+            assert_eq!(found, groupings, "{word}: {plan}");
+        }
+    }
+    // What only one of them reads fails that one statement.
+    let failing = "with c as (select sum(1 / (char_length(project_id) - char_length(project_id))) as s from pm.change_orders) select * from c, c as d";
+    assert!(told(&client, failing).await[0].starts_with("22012"), "{:?}", told(&client, failing).await);
+    assert_eq!(told(&client, &sql("")).await, rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]

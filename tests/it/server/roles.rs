@@ -117,6 +117,8 @@ async fn no_way_of_asking_shows_more() {
         "select * from pm.change_orders where 1 / (case when record_id = 'o3' then 0 else 1 end) = 1".to_owned(),
         "select cast(note as bigint) from pm.change_orders".to_owned(),
         "select * from recon.totals".to_owned(),
+        "with m as (select record_id, max(note) as note from pm.change_orders group by record_id) select * from m, m as n"
+            .to_owned(),
         "select * from pg_class; select * from pg_attribute; select * from pg_stats".to_owned(),
         "select * from meta.coverage; select * from meta.runs; select * from system.check_runs".to_owned(),
         "set tieout.as_of = 'DAY1'; select * from pm.change_orders; reset tieout.as_of".to_owned(),
