@@ -108,7 +108,7 @@ struct Common {
     name: String,
     plan: LogicalPlan,
     schema: SchemaRef,
-    physical: OnceCell<Arc<dyn ExecutionPlan>>,
+    physical: OnceCell<(Arc<dyn ExecutionPlan>, Statistics)>,
     rows: Mutex<Option<Rows>>,
 }
 
@@ -172,11 +172,15 @@ impl TableProvider for CommonTable {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let common = Arc::clone(&self.0);
-        let plan = || async { giving_way(session.create_physical_plan(&self.0.plan).await?) };
-        let plan = Arc::clone(common.physical.get_or_try_init(plan).await?);
+        let planned = || async {
+            let plan = session.create_physical_plan(&self.0.plan).await?;
+            let statistics = estimated(session, &plan)?;
+            Ok::<_, DataFusionError>((giving_way(plan)?, statistics))
+        };
+        let (plan, all) = common.physical.get_or_try_init(planned).await?;
+        let plan = Arc::clone(plan);
         let places: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..common.schema.fields().len()).collect());
         let schema = Arc::new(common.schema.project(&places)?);
-        let all = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
         let statistics = Statistics {
             num_rows: all.num_rows.to_inexact(),
             total_byte_size: all.total_byte_size.to_inexact(),
@@ -190,6 +194,15 @@ impl TableProvider for CommonTable {
         );
         Ok(Arc::new(CommonScan { common, plan, places, properties: properties.into(), statistics: statistics.into() }))
     }
+}
+
+/// How many rows a plan gives, as the session estimates it.
+fn estimated(session: &dyn Session, plan: &Arc<dyn ExecutionPlan>) -> Result<Statistics> {
+    let registry = session.as_any().downcast_ref::<SessionState>().and_then(SessionState::statistics_registry);
+    Ok(match registry {
+        Some(registry) => registry.compute(plan.as_ref())?.base().clone(),
+        None => StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?.as_ref().clone(),
+    })
 }
 
 /// A reader of a common table. Its plan is no child: each reader would have its own of it changed.

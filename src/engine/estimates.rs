@@ -12,11 +12,12 @@ use std::sync::Arc;
 use datafusion::common::stats::Precision;
 use datafusion::common::{JoinType, Result, Statistics};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::operator_statistics::{
     ExtendedStatistics, StatisticsProvider, StatisticsRegistry, StatisticsResult,
 };
+use datafusion::physical_plan::union::InterleaveExec;
 
 /// `DataFusion`'s estimates, with ours of what it does not know.
 pub(crate) fn registry() -> StatisticsRegistry {
@@ -32,8 +33,9 @@ impl StatisticsProvider for Estimates {
     fn compute_statistics(&self, plan: &dyn ExecutionPlan, inputs: &[ExtendedStatistics]) -> Result<StatisticsResult> {
         let rows: Vec<Option<usize>> = inputs.iter().map(|input| input.base().num_rows.get_value().copied()).collect();
         let estimate = match rows.as_slice() {
-            [Some(left), Some(right)] => joined(plan, *left, *right),
+            [Some(left), Some(right)] if !plan.is::<InterleaveExec>() => joined(plan, *left, *right),
             [Some(input)] => grouped(plan, *input),
+            inputs if plan.is::<InterleaveExec>() => inputs.iter().copied().sum(),
             _ => None,
         };
         let Some(rows) = estimate else { return Ok(StatisticsResult::Delegate) };
@@ -66,12 +68,14 @@ fn joined(plan: &dyn ExecutionPlan, left: usize, right: usize) -> Option<usize> 
     })
 }
 
-/// Groups are at most as many as rows.
+/// Groups are at most as many as rows. Who groups does so because they are fewer: of a table and its groups, these are kept.
 fn grouped(plan: &dyn ExecutionPlan, input: usize) -> Option<usize> {
-    let groups = plan.downcast_ref::<AggregateExec>()?.group_expr();
+    let grouping = plan.downcast_ref::<AggregateExec>()?;
+    let groups = grouping.group_expr();
     match (groups.is_true_no_grouping(), groups.is_single()) {
         (true, _) => Some(1),
-        (false, true) => Some(input),
+        (false, true) if *grouping.mode() == AggregateMode::Partial => Some(input),
+        (false, true) => Some(input.div_ceil(2)),
         // Each grouping set has its own.
         (false, false) => Some(input.saturating_mul(groups.groups().len())),
     }
@@ -130,5 +134,8 @@ mod tests {
         let by_key =
             format!("select invoice, zone from (select invoice, of, size {joined}) found join clock on day = size");
         assert_eq!(kept(&by_key).await, ["day", "zone"]);
+        let shares = "select size, most from projects join (select size as of, max(project) as most from projects group by size) \
+                      groups on groups.of = size";
+        assert_eq!(kept(shares).await, ["of", "most"]);
     }
 }

@@ -7,6 +7,7 @@
 //! into the same rows; rows come in the order of the file.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array as _, ArrayRef, RecordBatch};
@@ -15,8 +16,8 @@ use datafusion::common::Result;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use futures::StreamExt as _;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::warehouse::commit::DataFile;
 
@@ -45,6 +46,18 @@ impl Weighter<Place, Arc<Vec<ArrayRef>>> for Bytes {
     }
 }
 
+/// A cache whose whole weight is there for any of its entries. `Cache` otherwise parts it among several shards, each with a
+/// limit of its own: a few large entries that fall into one drive each other out while the others are empty.
+pub(crate) fn undivided<Key: Eq + Hash, Value: Clone, By: Weighter<Key, Value> + Clone>(
+    entries: usize,
+    weight: u64,
+    by: By,
+) -> Cache<Key, Value, By> {
+    let options = OptionsBuilder::new().shards(1).estimated_items_capacity(entries).weight_capacity(weight).build();
+    let options = options.expect("both capacities are given");
+    Cache::with_options(options, by, DefaultHashBuilder::default(), DefaultLifecycle::default())
+}
+
 /// Decoded columns, by file and name.
 #[derive(Debug)]
 pub(crate) struct HotColumns {
@@ -56,11 +69,7 @@ pub(crate) struct HotColumns {
 
 impl Default for HotColumns {
     fn default() -> Self {
-        Self {
-            columns: Cache::with_weighter(ENTRIES, BYTES_MAX, Bytes),
-            scans: Cache::new(ENTRIES),
-            decoding: Mutex::default(),
-        }
+        Self { columns: undivided(ENTRIES, BYTES_MAX, Bytes), scans: Cache::new(ENTRIES), decoding: Mutex::default() }
     }
 }
 
@@ -194,6 +203,19 @@ mod tests {
         assert!(hot.rows(&schema, &[file("a", 4), file("b", 1)]).is_none());
         // Who wants no column is told by the manifest.
         assert!(hot.rows(&Arc::new(schema.project(&[]).unwrap()), &files).is_none());
+    }
+
+    /// As many as fit, wherever their names would put them.
+    #[test]
+    fn the_whole_limit_is_there_for_large_columns() {
+        let column: Arc<Vec<ArrayRef>> = Arc::new(vec![Arc::new(Int64Array::from_iter_values(0..100_000))]);
+        let weight = Bytes.weight(&Place::default(), &column);
+        let cache = undivided(ENTRIES, weight * 12, Bytes);
+        let places: Vec<Place> = (0..10).map(|place| (format!("file {place}"), "amount".to_owned())).collect();
+        for place in &places {
+            cache.insert(place.clone(), Arc::clone(&column));
+        }
+        assert!(places.iter().all(|place| cache.get(place).is_some()));
     }
 
     #[tokio::test]

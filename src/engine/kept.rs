@@ -25,6 +25,7 @@ use quick_cache::sync::Cache;
 use crate::engine::access;
 use crate::engine::folded::announced;
 use crate::engine::held::{Held, Holding, Room};
+use crate::engine::hot::undivided;
 use crate::engine::options::{MomentKey, TieoutOptions};
 use crate::engine::queries::Name;
 use crate::engine::repeated;
@@ -75,7 +76,7 @@ pub(crate) struct Shelf(Cache<(Name, MomentKey), Found, Bytes>);
 
 impl Default for Shelf {
     fn default() -> Self {
-        Self(Cache::with_weighter(ENTRIES, BYTES_MAX as u64, Bytes))
+        Self(undivided(ENTRIES, BYTES_MAX as u64, Bytes))
     }
 }
 

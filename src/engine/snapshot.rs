@@ -119,7 +119,7 @@ impl SnapshotTable {
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.schema, projection)?;
-        let as_of = as_of(snapshot, commit);
+        let as_of = self.as_of(snapshot, commit);
         if let Some(rows) = self.hot.as_ref().and_then(|hot| hot.rows(&schema, slice::from_ref(&as_of))) {
             return memory(&schema, &rows, None, None);
         }
@@ -143,6 +143,15 @@ impl SnapshotTable {
         // No limit below the filter: it would count rows that do not stand.
         let state = self.state(session, &snapshot.state, Some(&self.with_key(places)?), filters, None)?;
         beside(session, state, &since, &schema)
+    }
+
+    /// The table at a commit between two states, as the file that it would be: other definitions may read its records otherwise.
+    fn as_of(&self, snapshot: &Snapshot, commit: u64) -> DataFile {
+        let paths: Vec<&str> = snapshot.state.iter().map(|file| file.path.as_str()).collect();
+        let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
+        let rows = snapshot.state.iter().map(|file| file.rows).sum::<u64>() + changed;
+        let path = format!("{}@{commit}:{}", paths.join("+"), self.edition);
+        DataFile { path, sha256: String::new(), bytes: 0, rows }
     }
 
     /// The columns of those places, and the key behind them if it is not among them.
@@ -233,14 +242,6 @@ impl TableProvider for SnapshotTable {
         }
         self.folded(&moment.head, commit.number, projection, limit)
     }
-}
-
-/// A table at a commit between two states, as the file that it would be.
-fn as_of(snapshot: &Snapshot, commit: u64) -> DataFile {
-    let paths: Vec<&str> = snapshot.state.iter().map(|file| file.path.as_str()).collect();
-    let changed: u64 = snapshot.changes.iter().map(|(_, file)| file.rows).sum();
-    let rows = snapshot.state.iter().map(|file| file.rows).sum::<u64>() + changed;
-    DataFile { path: format!("{}@{commit}", paths.join("+")), sha256: String::new(), bytes: 0, rows }
 }
 
 /// The rows of a state that stand still, and those that changed since, in the columns of `schema`: the first of the state's.
