@@ -127,7 +127,7 @@ pub use memory::MemoryShare;
 pub use pinned::PinnedCatalog;
 pub use queries::Problem;
 pub use recheck::{Difference, Recheck};
-pub(crate) use repeated::has_expression;
+pub(crate) use repeated::{has_expression, sources};
 pub use settings::{EngineSettings, FirmWords, Setting, SourceBinding};
 pub(crate) use spilling::{is_short, spilling};
 pub use waive::{NewWaiver, Unwaive};

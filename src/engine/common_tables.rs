@@ -36,10 +36,10 @@ use futures::future::{BoxFuture, FutureExt as _, Shared, TryFutureExt as _};
 use tokio::sync::OnceCell;
 
 use crate::engine::held::{Held, Room};
-use crate::engine::repeated::has_expression;
+use crate::engine::repeated::{has_expression, sources};
 use crate::engine::{giving_way, workers};
 
-pub(crate) use marking::{Once, mark};
+pub(crate) use marking::{Once, mark, name_in};
 
 use marking::MARK;
 
@@ -70,17 +70,19 @@ pub(crate) fn has_mark(plan: &LogicalPlan) -> bool {
     has
 }
 
-/// The plan with scans in the place of its marked common tables, those of one mark of the same rows; none if none is worth it.
+/// The plan with scans in the place of its marked common tables; none if none is worth it. Those of one mark over the same
+/// tables have the same rows: a view that is read as of two moments has its marks twice.
 fn shared(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
-    let mut tables: BTreeMap<String, Arc<Common>> = BTreeMap::new();
+    let mut tables: BTreeMap<(String, Vec<usize>), Arc<dyn TableProvider>> = BTreeMap::new();
     let replaced = plan.clone().transform_up_with_subqueries(|node| {
         let LogicalPlan::SubqueryAlias(part) = &node else { return Ok(Transformed::no(node)) };
         let mark = part.alias.table();
         if !mark.starts_with(MARK) || !is_worth_it(&part.input)? {
             return Ok(Transformed::no(node));
         }
-        let common = tables.entry(mark.to_owned()).or_insert_with(|| Arc::new(Common::new(mark, &part.input)));
-        let source = provider_as_source(Arc::new(CommonTable(Arc::clone(common))));
+        let table = tables.entry((mark.to_owned(), sources(&part.input)));
+        let table = table.or_insert_with(|| Arc::new(CommonTable(Arc::new(Common::new(mark, &part.input)))));
+        let source = provider_as_source(Arc::clone(table));
         let scan = LogicalPlanBuilder::scan(TableReference::bare(mark), source, None)?.build()?;
         Ok(Transformed::yes(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(scan), part.alias.clone())?)))
     })?;
@@ -335,6 +337,30 @@ mod tests {
             drop(plan);
             assert_eq!(session.runtime_env().memory_pool.reserved(), 0);
         }
+    }
+
+    #[tokio::test]
+    async fn the_same_mark_over_other_tables_is_another_table() {
+        let session = session();
+        let state = session.state();
+        let mut plans = Vec::new();
+        for (table, rows) in [("one", 10), ("other", 1000)] {
+            let rows = format!("create table {table} as select value from generate_series(1, {rows}) as s(value)");
+            session.sql(&rows).await.unwrap().collect().await.unwrap();
+            let sql = format!(
+                "with a as (select count(*) as many from {table}) select a.many, b.many as again from a cross join a as b"
+            );
+            let statement = DataFusionStatement::Statement(Box::new(marked(&sql, Once::ReadAgain)));
+            plans.push(state.statement_to_plan(statement).await.unwrap());
+        }
+        let [one, other] = plans.try_into().unwrap();
+        let both = LogicalPlanBuilder::from(one).union(other).unwrap().build().unwrap();
+        let plan = physical(&state, &both).await.unwrap();
+        let text = displayable(plan.as_ref()).indent(false).to_string();
+        assert_eq!(text.matches("CommonScan: a").count(), 4, "{text}");
+        let mut rows = integers(&session, &plan).await.unwrap();
+        rows.sort_unstable();
+        assert_eq!(rows, [[10, 10], [1000, 1000]]);
     }
 
     #[tokio::test]

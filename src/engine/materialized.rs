@@ -5,102 +5,41 @@
 //! view around it has its own. Leaves out: which are worth it, which the file says; writing rows down and reading them again
 //! costs more than a filter does.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, SubqueryAlias};
-use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::{
-    CteAsMaterialized, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableFactor, VisitorMut,
-};
 
 use crate::engine::cached::CachedView;
-use crate::engine::walk::walk_mut;
+use crate::engine::common_tables;
 
-/// A common table that is to be computed once.
-#[derive(Debug)]
-pub(crate) struct Once {
-    /// What the statement calls it.
-    name: String,
-    /// What its plan is called, as nothing else that is planned with it.
-    mark: String,
-}
-
-/// Renames the common tables that a view's statement marks, so that their plans are known from all others: the views that it
-/// reads have aliases of their own. In the statement's order, in which each may read those before it.
-pub(crate) fn marked(statement: &mut DataFusionStatement, view: &str) -> Vec<Once> {
-    let DataFusionStatement::Statement(statement) = statement else { return Vec::new() };
-    let Statement::Query(query) = statement.as_mut() else { return Vec::new() };
-    let tables = query.with.iter_mut().flat_map(|with| &mut with.cte_tables);
-    let marked = tables.filter(|table| matches!(table.materialized, Some(CteAsMaterialized::Materialized)));
-    let marked: Vec<Once> = marked
-        .map(|table| {
-            let name = table.alias.name.value.clone();
-            let mark = format!("\u{1}{view}.{name}");
-            table.alias.name = Ident::with_quote('"', mark.as_str());
-            Once { name, mark }
-        })
-        .collect();
-    // It never breaks off.
-    let _ = walk_mut(statement.as_mut(), &mut Renamed(&marked));
-    marked
-}
-
-/// Renames the tables where they are read, under the names that they had.
-struct Renamed<'a>(&'a [Once]);
-
-impl VisitorMut for Renamed<'_> {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name: ObjectName(parts), alias, .. } = factor else {
-            return ControlFlow::Continue(());
-        };
-        let [ObjectNamePart::Identifier(read)] = parts.as_mut_slice() else { return ControlFlow::Continue(()) };
-        if let Some(once) = self.0.iter().find(|once| once.name == read.value) {
-            alias.get_or_insert_with(|| TableAlias {
-                explicit: true,
-                name: read.clone(),
-                columns: Vec::new(),
-                at: None,
-            });
-            *read = Ident::with_quote('"', once.mark.as_str());
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The plan with each marked common table read from the view that `view` makes of its own plan; and these views.
+/// The plan of a view with each common table that it marked read from the view that `made` makes of its own plan; and these
+/// views, each after those that it reads.
 ///
 /// # Errors
 /// A view cannot be scanned.
 pub(crate) fn computed_once(
-    mut plan: LogicalPlan,
-    marked: &[Once],
-    view: impl Fn(&str, LogicalPlan) -> Arc<CachedView>,
+    plan: LogicalPlan,
+    view: &str,
+    made: impl Fn(&str, LogicalPlan) -> Arc<CachedView>,
 ) -> Result<(LogicalPlan, Vec<Arc<CachedView>>)> {
-    let mut views = Vec::new();
-    for once in marked {
-        let mut made: Option<Arc<CachedView>> = None;
-        plan = plan
-            .transform_up_with_subqueries(|node| {
-                let LogicalPlan::SubqueryAlias(part) = &node else { return Ok(Transformed::no(node)) };
-                if part.alias.table() != once.mark {
-                    return Ok(Transformed::no(node));
-                }
-                let made = made.get_or_insert_with(|| view(&once.name, part.input.as_ref().clone()));
-                let source = provider_as_source(Arc::clone(made) as _);
-                let scan = LogicalPlanBuilder::scan(TableReference::bare(once.mark.as_str()), source, None)?.build()?;
-                let scan = SubqueryAlias::try_new(Arc::new(scan), part.alias.clone())?;
-                Ok(Transformed::yes(LogicalPlan::SubqueryAlias(scan)))
-            })?
-            .data;
-        views.extend(made);
-    }
-    Ok((plan, views))
+    let mut parts: Vec<(String, Arc<CachedView>)> = Vec::new();
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::SubqueryAlias(part) = &node else { return Ok(Transformed::no(node)) };
+        let mark = part.alias.table();
+        let Some(name) = common_tables::name_in(view, mark) else { return Ok(Transformed::no(node)) };
+        let known = parts.iter().find(|(known, _)| known == mark).map(|(_, table)| Arc::clone(table));
+        let table = known.unwrap_or_else(|| {
+            let table = made(name, part.input.as_ref().clone());
+            parts.push((mark.to_owned(), Arc::clone(&table)));
+            table
+        });
+        let scan = LogicalPlanBuilder::scan(TableReference::bare(mark), provider_as_source(table), None)?.build()?;
+        Ok(Transformed::yes(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(scan), part.alias.clone())?)))
+    })?;
+    Ok((plan.data, parts.into_iter().map(|(_, table)| table).collect()))
 }
 
 #[cfg(test)]
@@ -110,8 +49,10 @@ mod tests {
     use datafusion::common::tree_node::TreeNodeRecursion;
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
+    use datafusion::sql::parser::Statement;
 
     use super::*;
+    use crate::engine::common_tables::{Once, mark};
     use crate::engine::held::Room;
     use crate::engine::repeated::Repeated;
 
@@ -126,11 +67,12 @@ mod tests {
     async fn split(sql: &str) -> Result<(LogicalPlan, Vec<Arc<CachedView>>)> {
         let state = session().state();
         let mut statement = state.sql_to_statement(sql, &Dialect::PostgreSQL).unwrap();
-        let marked = marked(&mut statement, "view");
+        let Statement::Statement(inner) = &mut statement else { panic!("{sql}") };
+        mark(inner, "view", Once::Told);
         let plan = state.statement_to_plan(statement).await.unwrap();
         let room = Arc::new(Room::default());
         let name = |name: &str| ("link".to_owned(), name.to_owned());
-        computed_once(plan, &marked, |part, plan| {
+        computed_once(plan, "view", |part, plan| {
             Arc::new(CachedView::new(&name(part), Repeated::anew(plan), None, &room))
         })
     }
@@ -159,8 +101,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_marked_is_one_view_however_often_it_is_read() {
         let (plan, views) = split(SQL).await.unwrap();
-        let counted = "\u{1}view.counted";
-        assert_eq!(scanned(&plan), [counted, counted, counted, "\u{1}view.greatest"]);
+        let counted = "\u{1}common view.counted";
+        assert_eq!(scanned(&plan), [counted, counted, counted, "\u{1}common view.greatest"]);
         assert_eq!(views.len(), 2);
     }
 
@@ -179,6 +121,9 @@ mod tests {
                    cross join (select number + 1 as number from items as one) as two \
                    where exists (select 1 from (select number + 2 as number from items) as one)";
         let (plan, views) = split(sql).await.unwrap();
-        assert_eq!((scanned(&plan), views.len()), (vec!["\u{1}view.one".into(), "items".into(), "items".into()], 1));
+        assert_eq!(
+            (scanned(&plan), views.len()),
+            (vec!["\u{1}common view.one".into(), "items".into(), "items".into()], 1)
+        );
     }
 }

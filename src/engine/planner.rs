@@ -290,18 +290,18 @@ pub(crate) async fn view(
     let reason = |error: DataFusionError| at_line(&error);
     let (schema, name) = &query.name;
     let mut statement = query.parsed()?.statement.clone();
-    if schema != "link" {
-        if let DataFusionStatement::Statement(statement) = &mut statement {
-            common_tables::mark(statement, &format!("{schema}.{name}"), Once::Told);
-        }
-        return Ok(View::Plain(using::planned(state, statement).await.map_err(reason)?));
+    let title = format!("{schema}.{name}");
+    if let DataFusionStatement::Statement(statement) = &mut statement {
+        common_tables::mark(statement, &title, Once::Told);
     }
-    let once = materialized::marked(&mut statement, name);
     let plan = using::planned(state, statement).await.map_err(reason)?;
+    if schema != "link" {
+        return Ok(View::Plain(plan));
+    }
     let part = |part: &str, plan| {
         Arc::new(CachedView::new(&(schema.clone(), format!("{name}.{part}")), keep.repeated(plan), None, room))
     };
-    let (plan, parts) = materialized::computed_once(plan, &once, part).map_err(reason)?;
+    let (plan, parts) = materialized::computed_once(plan, &title, part).map_err(reason)?;
     let (plan, sql) = (keep.repeated(plan), Some(query.sql().to_owned()));
     let view = if query.header.is_links() {
         let entity = query.header.entity.as_deref().unwrap_or_default().replace('\'', "''");

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -124,6 +125,23 @@ pub(crate) fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
         _ => false,
     };
     has_expression(plan, moves).map(|has| !has)
+}
+
+/// The tables that a plan reads: plans are equal whose tables only have the same names.
+pub(crate) fn sources(plan: &LogicalPlan) -> Vec<usize> {
+    let mut found = Vec::new();
+    // Looking at nodes cannot fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            // Each statement has sources of its own, but of the same tables.
+            found.push(match source_as_provider(&scan.source) {
+                Ok(table) => Arc::as_ptr(&table).cast::<()>() as usize,
+                Err(_) => Arc::as_ptr(&scan.source).cast::<()>() as usize,
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
 }
 
 /// Whether a plan or one of its subqueries has such an expression, at any depth.

@@ -31,7 +31,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::each_row::{self, Abandoned};
 use crate::engine::options::{MomentKey, TieoutOptions};
-use crate::engine::{DeferredPlan, has_expression, has_kept_rows, workers};
+use crate::engine::{DeferredPlan, has_expression, has_kept_rows, sources, workers};
 
 /// Statements of a session that are remembered.
 const KEPT_MAX: usize = 16;
@@ -244,23 +244,6 @@ async fn kept(state: &SessionState, plan: &LogicalPlan) -> Option<Kept> {
     let optimized = state.optimize(plan).ok()?;
     let plan = Arc::new(DeferredPlan::new(&optimized, &state).await.ok().flatten()?);
     Some(Kept { plan, runs: Arc::default() })
-}
-
-/// The tables that a plan reads: plans are equal whose tables only have the same names.
-fn sources(plan: &LogicalPlan) -> Vec<usize> {
-    let mut found = Vec::new();
-    // Looking at nodes cannot fail.
-    let _ = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            // Each statement has sources of its own, but of the same tables.
-            found.push(match source_as_provider(&scan.source) {
-                Ok(table) => Arc::as_ptr(&table).cast::<()>() as usize,
-                Err(_) => Arc::as_ptr(&scan.source).cast::<()>() as usize,
-            });
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    found
 }
 
 /// Whether everything that a plan reads is a view whose rows are kept.

@@ -12,6 +12,11 @@ use crate::engine::walk::walk_mut;
 /// What the name of a marked common table begins with. No client sees it: what reads it has the name that it had.
 pub(super) const MARK: &str = "\u{1}common ";
 
+/// What a view calls the common table of a mark, if it is the view's own.
+pub(crate) fn name_in<'a>(view: &str, mark: &'a str) -> Option<&'a str> {
+    mark.strip_prefix(MARK)?.strip_prefix(view)?.strip_prefix('.')
+}
+
 /// Which common tables are computed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Once {
