@@ -99,8 +99,7 @@ impl SnapshotTable {
                 files,
                 || session.task_ctx(),
                 |file, columns| {
-                    let places =
-                        columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<_>>()?;
+                    let places = self.places(columns)?;
                     parquet(session, &self.schema, slice::from_ref(file), Some(&places), &[], None)
                 },
             );
@@ -130,8 +129,7 @@ impl SnapshotTable {
                 slice::from_ref(&as_of),
                 || session.task_ctx(),
                 |_, columns| {
-                    let places: Vec<usize> =
-                        columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect::<Result<_>>()?;
+                    let places = self.places(columns)?;
                     let schema = projected(&self.schema, Some(&places))?;
                     let places = self.with_key(places)?;
                     let state = parquet(session, &self.schema, &snapshot.state, Some(&places), &[], None)?;
@@ -152,6 +150,11 @@ impl SnapshotTable {
         let rows = snapshot.state.iter().map(|file| file.rows).sum::<u64>() + changed;
         let path = format!("{}@{commit}:{}", paths.join("+"), self.edition);
         DataFile { path, sha256: String::new(), bytes: 0, rows }
+    }
+
+    /// Where columns stand in the table's schema.
+    fn places(&self, columns: &[&str]) -> Result<Vec<usize>> {
+        columns.iter().map(|column| Ok(self.schema.index_of(column)?)).collect()
     }
 
     /// The columns of those places, and the key behind them if it is not among them.

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Cte, CteAsMaterialized, Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, VisitorMut,
 };
 
+use crate::engine::using::folded;
 use crate::engine::walk::walk_mut;
 
 /// What the name of a marked common table begins with. No client sees it: what reads it has the name that it had.
@@ -126,11 +127,6 @@ impl VisitorMut for Reading<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// A name as it is compared: what is not quoted is in small letters.
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
 }
 
 #[cfg(test)]
